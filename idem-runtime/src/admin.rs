@@ -1,0 +1,171 @@
+//! What an operator can do with a store: look, resolve, forget, sweep.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::claim::{Key, Record, Standing};
+use crate::error::StoreError;
+use crate::protocol::{Row, State};
+
+/// A boxed future, so that the trait can be used type-erased.
+pub type AdminFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// One key, as a store keeps it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The namespace.
+    pub scope: String,
+    /// The key.
+    pub key: Key,
+    /// Its row.
+    pub row: Row,
+    /// What the store's clock said when it was read, in microseconds since the Unix epoch: `row.until` counts from it.
+    pub now: u64,
+}
+
+impl Entry {
+    /// An entry, for a store to answer with.
+    pub fn new(scope: String, key: Key, row: Row, now: u64) -> Self {
+        Self { scope, key, row, now }
+    }
+
+    /// Whether the key's last holder left its outcome unknown, so that [`IdempotencyAdmin::resolve`] applies.
+    pub fn is_orphan(&self) -> bool {
+        self.row.is_orphan(self.now)
+    }
+}
+
+/// Which keys to list.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Filter {
+    /// Only keys of this scope.
+    pub scope: Option<String>,
+    /// Only keys in this state.
+    pub state: Option<State>,
+    /// Only keys after this one, in the order of scope and key bytes: the last of the page before.
+    pub after: Option<(String, Key)>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl Filter {
+    /// Every key, a hundred at a time.
+    pub fn all() -> Self {
+        Self { limit: 100, ..Self::default() }
+    }
+
+    /// Only keys of this scope.
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// Only keys in this state.
+    #[must_use]
+    pub fn state(mut self, state: State) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Only keys after this one.
+    #[must_use]
+    pub fn after(mut self, entry: &Entry) -> Self {
+        self.after = Some((entry.scope.clone(), entry.key.clone()));
+        self
+    }
+
+    /// At most this many.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+/// How many keys a store holds, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Held by a live lease.
+    pub running: u64,
+    /// Nobody knows what their last holder did.
+    pub orphaned: u64,
+    /// Free: failed, or never run.
+    pub free: u64,
+    /// Completed.
+    pub completed: u64,
+    /// Of the completed and the free, those that a sweep would delete.
+    pub sweepable: u64,
+}
+
+impl Stats {
+    /// Counts one row.
+    pub fn count(&mut self, row: &Row, now: u64) {
+        if row.is_sweepable(now) {
+            self.sweepable += 1;
+        }
+        match row.state {
+            _ if row.is_orphan(now) => self.orphaned += 1,
+            State::Running | State::Kept | State::Unknown => self.running += 1,
+            State::Free => self.free += 1,
+            State::Done => self.completed += 1,
+        }
+    }
+}
+
+/// What an operator found out about an orphan.
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    /// The body took effect, and this is its result, to be replayed for `ttl`.
+    Executed {
+        /// Made by [`Resolution::executed`].
+        record: Record,
+        /// How long it is remembered, from now.
+        ttl: Duration,
+    },
+    /// The body took no effect: the next delivery runs it.
+    NotExecuted,
+}
+
+impl Resolution {
+    /// The body took effect with this result, as the handler would have returned it in `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) where the result can't be encoded.
+    pub fn executed<T: Serialize>(result: &T, ttl: Duration) -> Result<Self, crate::Error> {
+        let record = crate::record::encode_value(result)
+            .ok_or_else(|| crate::Error::config("the result to resolve the key with can't be encoded"))?;
+        Ok(Self::Executed { record, ttl })
+    }
+}
+
+/// What an operator can do with a store. Every store of this crate has it: [`AnyStore::admin`](crate::AnyStore::admin),
+/// or [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
+pub trait IdempotencyAdmin: Send + Sync {
+    /// One key, with its record if it is completed. One round trip.
+    fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>>;
+
+    /// The keys that match, in the order of scope and key bytes. One round trip a page.
+    fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>>;
+
+    /// Settles a key whose outcome is unknown. [`Standing::Lost`] where it is not: nothing was changed. Whoever held it
+    /// can't complete it any more.
+    fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing>;
+
+    /// Frees a key, whatever its state: the next delivery runs. [`Standing::Lost`] where it is unknown. Whoever held it
+    /// can't complete it any more.
+    fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing>;
+
+    /// How many keys there are. Reads every key.
+    fn stats(&self) -> AdminFuture<'_, Stats>;
+
+    /// Deletes at most `at_most` rows that nobody needs any more, and says how many it did.
+    fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize>;
+}

@@ -1,0 +1,353 @@
+//! What can go wrong, and what to do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::claim::Key;
+
+/// A scope and a key: which business fact an error is about.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ScopedKey(Box<(String, Key)>);
+
+impl ScopedKey {
+    /// The key in its scope.
+    pub fn new(scope: &str, key: &Key) -> Self {
+        Self(Box::new((scope.to_owned(), key.clone())))
+    }
+
+    /// The namespace.
+    pub fn scope(&self) -> &str {
+        &self.0.0
+    }
+
+    /// The key in it.
+    pub fn key(&self) -> &Key {
+        &self.0.1
+    }
+}
+
+impl fmt::Display for ScopedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key `{}` in scope `{}`", self.key(), self.scope())
+    }
+}
+
+impl fmt::Debug for ScopedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.scope(), self.key())
+    }
+}
+
+/// Why a store could not answer.
+///
+/// A store turns its driver's error into this; the driver's own is the [`source`](std::error::Error::source).
+pub struct StoreError(Box<StoreErrorParts>);
+
+struct StoreErrorParts {
+    store: &'static str,
+    answered: bool,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl StoreError {
+    /// Nobody knows whether the request was carried out: a connection that broke, a time-out, a busy database. The
+    /// engine repeats it.
+    pub fn unanswered(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(Box::new(StoreErrorParts { store, answered: false, source: source.into() }))
+    }
+
+    /// The store said no, and would again: a missing table, a full disk, a wrong password.
+    pub fn refused(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(Box::new(StoreErrorParts { store, answered: true, source: source.into() }))
+    }
+
+    /// Which store.
+    pub fn store(&self) -> &'static str {
+        self.0.store
+    }
+
+    /// Whether repeating the request can help.
+    pub fn is_unanswered(&self) -> bool {
+        !self.0.answered
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.0.answered { "refused the request" } else { "did not answer" };
+        write!(f, "the {} store {what}: {}", self.0.store, self.0.source)
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreError")
+            .field("store", &self.0.store)
+            .field("unanswered", &self.is_unanswered())
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0.source)
+    }
+}
+
+/// Why a call of an idempotent handler did not return what the handler returns.
+///
+/// Three questions matter to a consumer: did the body run ([`Error::executed`]), can a redelivery help
+/// ([`Error::is_retryable`]), and when ([`Error::retry_after`]).
+///
+/// No message holds a recorded result or a fingerprinted value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key, or a part of it, is `None` or empty. Nothing ran. `missing_key = "run"` runs such calls unprotected.
+    #[non_exhaustive]
+    MissingKey {
+        /// The handler's scope.
+        scope: &'static str,
+    },
+    /// The encoded key is longer than [`Key::MAX_LEN`]. Nothing ran.
+    #[non_exhaustive]
+    KeyTooLong {
+        /// The handler's scope.
+        scope: &'static str,
+        /// The key's encoded length in bytes.
+        length: usize,
+    },
+    /// Another call is running with this key. Nothing ran.
+    #[non_exhaustive]
+    InProgress {
+        /// Which key.
+        key: ScopedKey,
+        /// What is left of the other's lease: when to deliver again.
+        retry_after: Duration,
+    },
+    /// The key is taken by a call with another fingerprint. Nothing ran.
+    #[non_exhaustive]
+    KeyReused {
+        /// Which key.
+        key: ScopedKey,
+    },
+    /// The last holder died in its body, and `on_crash = "park"` keeps the key until someone resolves it. Nothing ran.
+    #[non_exhaustive]
+    OutcomeUnknown {
+        /// Which key.
+        key: ScopedKey,
+    },
+    /// The handler names no store, and none was installed. Nothing ran.
+    #[non_exhaustive]
+    NoStore {
+        /// The handler's scope.
+        scope: &'static str,
+    },
+    /// Another handler of this process uses the same scope, so each would replay the other's results. Nothing ran.
+    #[non_exhaustive]
+    ScopeTaken {
+        /// The scope.
+        scope: &'static str,
+        /// `file:line` of the handler that had it first.
+        first: String,
+        /// `file:line` of the handler that was refused.
+        second: String,
+    },
+    /// The store failed at the claim. Nothing ran.
+    #[non_exhaustive]
+    Store {
+        /// Which key.
+        key: ScopedKey,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// Another call has acquired the key, or someone resolved or forgot it, since this one claimed it.
+    #[non_exhaustive]
+    LeaseLost {
+        /// Which key.
+        key: ScopedKey,
+        /// Whether the body had been started.
+        executed: bool,
+    },
+    /// The body ran, and the store could not record its outcome while the lease held. A redelivery meets the key as
+    /// after a crash.
+    #[non_exhaustive]
+    NotRecorded {
+        /// Which key.
+        key: ScopedKey,
+        /// What the store said last.
+        source: StoreError,
+    },
+    /// The key is completed, but its result could not be kept: it could not be encoded, or was too large. Nothing ran.
+    #[non_exhaustive]
+    ResultUnavailable {
+        /// Which key.
+        key: ScopedKey,
+    },
+    /// The key is completed, but its record can't be read as the handler's type. Nothing ran.
+    #[non_exhaustive]
+    Decode {
+        /// Which key.
+        key: ScopedKey,
+        /// What was wrong, and where: never the recorded value.
+        source: DecodeError,
+    },
+    /// A sync handler was called on the thread of a current-thread runtime, which it would block. Nothing ran.
+    #[non_exhaustive]
+    WouldBlock {
+        /// The handler's scope.
+        scope: &'static str,
+    },
+    /// A tx handler was given a connection that isn't in a transaction. Nothing ran.
+    #[non_exhaustive]
+    NotInTransaction {
+        /// The handler's scope.
+        scope: &'static str,
+    },
+    /// The transaction met a concurrent one at an isolation level that can't wait for it: roll back and try again.
+    #[non_exhaustive]
+    Conflict {
+        /// Which key.
+        key: ScopedKey,
+        /// What the database said.
+        source: StoreError,
+    },
+    /// A setting is wrong: a bad URL, a scheme whose feature is off, a second `install`, a fingerprint that can't be
+    /// encoded. Nothing ran.
+    #[non_exhaustive]
+    Config {
+        /// What is wrong, and what to write instead.
+        message: String,
+        /// What the driver said, if it was asked.
+        source: Option<StoreError>,
+    },
+}
+
+impl Error {
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::Config { message: message.into(), source: None }
+    }
+
+    /// Whether the handler's body ran in this call, whole or in part.
+    pub fn executed(&self) -> bool {
+        match self {
+            Self::LeaseLost { executed, .. } => *executed,
+            Self::NotRecorded { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether delivering the message again can help.
+    ///
+    /// False where a human has to act first: a key that is missing, reused or parked, a record that can't be read, a
+    /// setting that is wrong.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::InProgress { .. } | Self::LeaseLost { .. } | Self::NotRecorded { .. } | Self::Conflict { .. } => true,
+            Self::Store { source, .. } => source.is_unanswered(),
+            _ => false,
+        }
+    }
+
+    /// When to deliver again, where that is known: the remaining lease of the call that is running.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::InProgress { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingKey { scope } => write!(
+                f,
+                "the idempotency key in scope `{scope}` is missing: it, or a part of it, is `None` or empty; give every \
+                 message a key, or let such calls run unprotected with `missing_key = \"run\"`"
+            ),
+            Self::KeyTooLong { scope, length } => write!(
+                f,
+                "an idempotency key in scope `{scope}` is {length} bytes long, and {} are allowed: use an id, or a hash \
+                 of the long part",
+                Key::MAX_LEN
+            ),
+            Self::InProgress { key, retry_after } => {
+                write!(f, "{key} is being handled by another call: deliver again in {retry_after:.1?}")
+            }
+            Self::KeyReused { key } => write!(
+                f,
+                "{key} was used with another fingerprint: two different requests have the same key, so mend the producer"
+            ),
+            Self::OutcomeUnknown { key } => write!(
+                f,
+                "{key} is parked: its last handler died in its body, so nobody knows what it did; find out, then resolve \
+                 the key with `IdempotencyAdmin::resolve`"
+            ),
+            Self::NoStore { scope } => write!(
+                f,
+                "the handler with scope `{scope}` has no store: call `idem_runtime::install(store)` once at start, or \
+                 name one with `store = ...`"
+            ),
+            Self::ScopeTaken { scope, first, second } => write!(
+                f,
+                "the scope `{scope}` belongs to the handler at {first}, so the one at {second} would replay its results: \
+                 give each handler a scope of its own"
+            ),
+            Self::Store { key, source } => write!(f, "{key} could not be claimed, so nothing ran: {source}"),
+            Self::LeaseLost { key, executed: true } => write!(
+                f,
+                "the lease of {key} was lost while its handler ran: another call has the key, and this one's result was \
+                 not recorded; make the lease longer if the handler blocks its thread"
+            ),
+            Self::LeaseLost { key, executed: false } => {
+                write!(f, "the lease of {key} was lost before its handler was started: deliver again")
+            }
+            Self::NotRecorded { key, source } => write!(
+                f,
+                "the handler of {key} ran, but its outcome could not be recorded: {source}; a redelivery meets the key as \
+                 after a crash (`on_crash`)"
+            ),
+            Self::ResultUnavailable { key } => write!(
+                f,
+                "{key} is completed, but its result was not kept: it could not be encoded, or was too large for the store"
+            ),
+            Self::Decode { key, source } => write!(
+                f,
+                "{key} is completed, but its record can't be read: {source}; if the handler's type has changed, give new \
+                 fields `#[serde(default)]`, or the handler a new scope"
+            ),
+            Self::WouldBlock { scope } => write!(
+                f,
+                "the sync handler with scope `{scope}` was called on the thread of a current-thread runtime, which it \
+                 would block: make it async, or call it in `spawn_blocking`"
+            ),
+            Self::NotInTransaction { scope } => write!(
+                f,
+                "the handler with scope `{scope}` was given a connection that isn't in a transaction: begin one first"
+            ),
+            Self::Conflict { key, source } => {
+                write!(f, "{key} met a concurrent transaction: roll back and try again: {source}")
+            }
+            Self::Config { message, source: None } => f.write_str(message),
+            Self::Config { message, source: Some(source) } => write!(f, "{message}: {source}"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Store { source, .. } | Self::NotRecorded { source, .. } | Self::Conflict { source, .. } => {
+                Some(source)
+            }
+            Self::Config { source, .. } => source.as_ref().map(|source| source as _),
+            Self::Decode { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+pub use crate::codec::DecodeError;

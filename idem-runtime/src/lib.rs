@@ -1,0 +1,68 @@
+//! Idempotent handlers by business key.
+//!
+//! Message systems deliver at least once, and message ids don't reveal a duplicate: a producer that sends an order again
+//! after a time-out gives it a new id. So a handler has to recognise the *business key*. One attribute does it:
+//!
+//! ```
+//! use idem_runtime::{Error, MemoryStore, idempotent};
+//!
+//! #[idempotent(key = "order_id")]
+//! async fn charge(order_id: &str, cents: u64) -> Result<String, Error> {
+//!     Ok(format!("charged {cents} for {order_id}"))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! idem_runtime::install(MemoryStore::new())?;
+//! let first = charge("order-1", 500).await?;
+//! let again = charge("order-1", 500).await?; // delivered again: replayed, not run
+//! assert_eq!(first, again);
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// The macro's output names this crate as its users do.
+#[allow(unused_extern_crates, reason = "the tests of this crate annotate handlers")]
+extern crate self as idem_runtime;
+
+pub mod admin;
+mod background;
+mod claim;
+mod codec;
+mod connect;
+mod engine;
+mod error;
+mod fingerprint;
+mod handle;
+mod install;
+pub mod key;
+pub mod output;
+mod owner;
+mod policy;
+#[doc(hidden)]
+pub mod private;
+pub mod protocol;
+mod record;
+mod site;
+pub mod store;
+mod timer;
+
+pub use idem_macros::idempotent;
+
+pub use self::admin::IdempotencyAdmin;
+pub use self::claim::Previous;
+pub use self::connect::connect;
+pub use self::error::{DecodeError, Error, ScopedKey, StoreError};
+pub use self::handle::Claim;
+pub use self::install::{install, with_store};
+pub use self::key::IdempotencyKey;
+pub use self::output::{HandlerOutput, Outcome};
+pub use self::policy::OnError;
+#[cfg(feature = "memory")]
+pub use self::store::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use self::store::sqlite::SqliteStore;
+pub use self::store::{AnyStore, IdempotencyStore};

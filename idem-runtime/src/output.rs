@@ -1,0 +1,187 @@
+//! What a handler returns: how it is taken apart to be recorded, and put together to be replayed.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+/// A type that an idempotent handler can return.
+///
+/// `Result<T, E>` is one where `T` is owned, `Serialize` and `Deserialize`, and `E` is `From<idem_runtime::Error>`; so is
+/// `Result<Outcome<T>, E>`. Implement it for a framework's own type:
+///
+/// ```
+/// use idem_runtime::{Error, HandlerOutput};
+///
+/// /// A framework's type, which this crate doesn't own either.
+/// enum ConsumeResult {
+///     Success,
+///     ReconsumeLater,
+/// }
+///
+/// /// The marker that the orphan rule asks for; it is inferred where the handler is annotated.
+/// struct Consumed;
+///
+/// impl HandlerOutput<Consumed> for ConsumeResult {
+///     type Value = ();
+///     type Error = ();
+///
+///     fn into_result(self) -> Result<(), ()> {
+///         match self {
+///             Self::Success => Ok(()),
+///             Self::ReconsumeLater => Err(()),
+///         }
+///     }
+///     fn executed((): ()) -> Self {
+///         Self::Success
+///     }
+///     fn replayed((): ()) -> Self {
+///         Self::Success
+///     }
+///     fn failed((): ()) -> Self {
+///         Self::ReconsumeLater
+///     }
+///     fn refused(error: Error) -> Self {
+///         if error.is_retryable() { Self::ReconsumeLater } else { Self::Success }
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "an idempotent handler can't return `{Self}`",
+    label = "this can't be recorded and replayed",
+    note = "return `Result<T, E>`, where `T` is an owned type that implements `serde::Serialize` and \
+            `serde::Deserialize`, and `E` implements `From<idem_runtime::Error>`",
+    note = "for a framework's own type, implement `idem_runtime::HandlerOutput<YourMarker>` for it"
+)]
+pub trait HandlerOutput<M>: Sized {
+    /// What is recorded.
+    type Value: Serialize + DeserializeOwned;
+    /// The handler's own failure.
+    type Error;
+
+    /// What the body returned: a result to record, or a failure.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own failure.
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
+
+    /// What the caller gets whose call ran the body.
+    fn executed(value: Self::Value) -> Self;
+
+    /// What the caller gets whose call was a duplicate.
+    fn replayed(value: Self::Value) -> Self;
+
+    /// What the caller gets when the handler failed, now or, where failures are recorded, before.
+    fn failed(error: Self::Error) -> Self;
+
+    /// What the caller gets when the library refused.
+    fn refused(error: Error) -> Self;
+}
+
+/// Whether the body ran in this call. Returned as `Result<Outcome<T>, E>`, and built with `.into()` in the body.
+///
+/// Deliberately not `Serialize`: what is recorded is the `T`.
+///
+/// ```
+/// # use idem_runtime::{Error, Outcome};
+/// fn body() -> Result<Outcome<u32>, Error> {
+///     Ok(7.into())
+/// }
+/// assert_eq!(body().unwrap(), Outcome::Executed(7));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome<T> {
+    /// The body ran in this call.
+    Executed(T),
+    /// The recorded result of an earlier call.
+    Replayed(T),
+}
+
+impl<T> Outcome<T> {
+    /// The result, however it came about.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Executed(value) | Self::Replayed(value) => value,
+        }
+    }
+
+    /// Whether the result was recorded by an earlier call.
+    pub fn is_replayed(&self) -> bool {
+        matches!(self, Self::Replayed(_))
+    }
+}
+
+impl<T> From<T> for Outcome<T> {
+    fn from(value: T) -> Self {
+        Self::Executed(value)
+    }
+}
+
+/// The markers of the implementations for `Result`: the compiler infers them.
+pub mod marker {
+    /// `Result<T, E>`.
+    #[derive(Debug)]
+    pub enum Plain {}
+    /// `Result<Outcome<T>, E>`.
+    #[derive(Debug)]
+    pub enum WithOutcome {}
+}
+
+impl<T, E> HandlerOutput<marker::Plain> for Result<T, E>
+where
+    T: Serialize + DeserializeOwned,
+    E: From<Error>,
+{
+    type Value = T;
+    type Error = E;
+
+    fn into_result(self) -> Result<T, E> {
+        self
+    }
+
+    fn executed(value: T) -> Self {
+        Ok(value)
+    }
+
+    fn replayed(value: T) -> Self {
+        Ok(value)
+    }
+
+    fn failed(error: E) -> Self {
+        Err(error)
+    }
+
+    fn refused(error: Error) -> Self {
+        Err(error.into())
+    }
+}
+
+impl<T, E> HandlerOutput<marker::WithOutcome> for Result<Outcome<T>, E>
+where
+    T: Serialize + DeserializeOwned,
+    E: From<Error>,
+{
+    type Value = T;
+    type Error = E;
+
+    fn into_result(self) -> Result<T, E> {
+        self.map(Outcome::into_inner)
+    }
+
+    fn executed(value: T) -> Self {
+        Ok(Outcome::Executed(value))
+    }
+
+    fn replayed(value: T) -> Self {
+        Ok(Outcome::Replayed(value))
+    }
+
+    fn failed(error: E) -> Self {
+        Err(error)
+    }
+
+    fn refused(error: Error) -> Self {
+        Err(error.into())
+    }
+}

@@ -1,0 +1,166 @@
+//! What an `Err` does to the key (`on_error`), and what a crash does (`on_crash`).
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::claim::Record;
+use crate::codec::DecodeError;
+use crate::handle::Claim;
+use crate::record::{self, Encoded};
+
+/// What a function given as `on_error` decides about its error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// The failure had no effect: free the key at once, so that a redelivery runs.
+    Release,
+    /// The failure may have had an effect: hold the key until its lease ends, then do as `on_crash` says.
+    Keep,
+}
+
+/// What an `Err` does to the key.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Free it.
+    Release,
+    /// Hold it until its lease ends.
+    Keep,
+    /// Complete it with this failure; `None` if it can't be encoded.
+    Record(Option<Record>),
+}
+
+/// The attribute's `on_error`.
+pub trait ErrorPolicy<E> {
+    /// What this error does to the key.
+    fn judge(&self, error: &E) -> Verdict;
+
+    /// A recorded error. A handler that no longer records its errors can't read those that it did.
+    ///
+    /// # Errors
+    ///
+    /// What was expected of the record.
+    fn decode(&self, _: Encoded<'_>) -> Result<E, DecodeError> {
+        Err(DecodeError::expected("a result, and not an error, as the handler doesn't record errors", 1))
+    }
+}
+
+/// `on_error = "release"`.
+#[derive(Clone, Copy, Debug)]
+pub struct ReleaseErrors;
+
+impl<E> ErrorPolicy<E> for ReleaseErrors {
+    fn judge(&self, _: &E) -> Verdict {
+        Verdict::Release
+    }
+}
+
+/// `on_error = "keep"`.
+#[derive(Clone, Copy, Debug)]
+pub struct KeepErrors;
+
+impl<E> ErrorPolicy<E> for KeepErrors {
+    fn judge(&self, _: &E) -> Verdict {
+        Verdict::Keep
+    }
+}
+
+/// `on_error = function`.
+#[derive(Clone, Copy, Debug)]
+pub struct DecideErrors<F>(pub F);
+
+impl<E, F: DecideError<E>> ErrorPolicy<E> for DecideErrors<F> {
+    fn judge(&self, error: &E) -> Verdict {
+        match self.0.decide(error) {
+            OnError::Release => Verdict::Release,
+            OnError::Keep => Verdict::Keep,
+        }
+    }
+}
+
+/// `on_error = "record"`, or `record_if(function)`.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordErrors<E, F>(pub F, pub PhantomData<fn(&E)>);
+
+impl<E: Serialize + DeserializeOwned, F: AcceptError<E>> ErrorPolicy<E> for RecordErrors<E, F> {
+    fn judge(&self, error: &E) -> Verdict {
+        if self.0.accept(error) { Verdict::Record(record::encode_error(error)) } else { Verdict::Release }
+    }
+
+    fn decode(&self, encoded: Encoded<'_>) -> Result<E, DecodeError> {
+        encoded.decode()
+    }
+}
+
+/// A function that can be given as `on_error`.
+#[diagnostic::on_unimplemented(
+    message = "`on_error` needs a function from `&{E}` to `OnError`",
+    label = "not a `fn(&{E}) -> idem_runtime::OnError`",
+    note = "write `fn decide(error: &{E}) -> idem_runtime::OnError`, or one of \"release\", \"keep\", \"record\", \
+            `record_if(function)`"
+)]
+pub trait DecideError<E> {
+    /// What this error does to the key.
+    fn decide(&self, error: &E) -> OnError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E, F: Fn(&E) -> OnError> DecideError<E> for F {
+    fn decide(&self, error: &E) -> OnError {
+        self(error)
+    }
+}
+
+/// A function that can be given to `record_if`.
+#[diagnostic::on_unimplemented(
+    message = "`record_if` needs a function from `&{E}` to `bool`",
+    label = "not a `fn(&{E}) -> bool`",
+    note = "write `fn is_final(error: &{E}) -> bool`: true where the failure is to be recorded and replayed"
+)]
+pub trait AcceptError<E> {
+    /// Whether to record this error.
+    fn accept(&self, error: &E) -> bool;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E, F: Fn(&E) -> bool> AcceptError<E> for F {
+    fn accept(&self, error: &E) -> bool {
+        self(error)
+    }
+}
+
+/// The attribute's `on_crash`, where it is a function.
+#[diagnostic::on_unimplemented(
+    message = "`on_crash` needs an async function from `&Claim` to `Result<Option<{V}>, {E}>`",
+    label = "not an `async fn(&Claim) -> Result<Option<{V}>, {E}>`",
+    note = "write `async fn find_out(claim: &idem_runtime::Claim) -> Result<Option<{V}>, {E}>`: `Some(result)` if the \
+            effect of the call that died took place, `None` if it did not",
+    note = "or use `on_crash = \"rerun\"` or `on_crash = \"park\"`"
+)]
+pub trait Reconcile<V, E> {
+    /// Whether it is one at all: if not, an orphan is run again.
+    const ASKS: bool = true;
+
+    /// What became of the call that died: its result, or nothing.
+    fn reconcile(&self, claim: &Claim) -> impl Future<Output = Result<Option<V>, E>>;
+}
+
+/// `on_crash = "rerun"` or `"park"`.
+#[derive(Clone, Copy, Debug)]
+pub struct NoReconcile;
+
+impl<V, E> Reconcile<V, E> for NoReconcile {
+    const ASKS: bool = false;
+
+    async fn reconcile(&self, _: &Claim) -> Result<Option<V>, E> {
+        Ok(None)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<V, E, F: AsyncFn(&Claim) -> Result<Option<V>, E>> Reconcile<V, E> for F {
+    async fn reconcile(&self, claim: &Claim) -> Result<Option<V>, E> {
+        self(claim).await
+    }
+}

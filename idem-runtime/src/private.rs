@@ -1,0 +1,114 @@
+//! What the attribute's output calls. Changes without notice: the macro crate is pinned to this one's exact version.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use crate::engine::{Call, run, run_blocking};
+pub use crate::fingerprint::FingerprintInput;
+pub use crate::handle::ClaimSlot;
+pub use crate::key::KeyInput;
+pub use crate::policy::{DecideErrors, KeepErrors, NoReconcile, RecordErrors, ReleaseErrors};
+pub use crate::site::Site;
+
+use crate::error::Error;
+use crate::output::HandlerOutput;
+use crate::policy::{AcceptError, DecideError, Reconcile};
+use crate::record::Encoded;
+use crate::store::{AnyStore, IdempotencyStore};
+use crate::{DecodeError, IdempotencyKey, record};
+
+/// How a handler's return type `O` is taken apart and put together, as functions: named once, by [`output`], so that a
+/// return type that can't be recorded is one error and not five.
+#[derive(Debug)]
+pub struct Ops<O, V, E> {
+    pub(crate) into_result: fn(O) -> Result<V, E>,
+    pub(crate) executed: fn(V) -> O,
+    pub(crate) replayed: fn(V) -> O,
+    pub(crate) failed: fn(E) -> O,
+    pub(crate) refused: fn(Error) -> O,
+    pub(crate) encode: fn(&V) -> Option<crate::claim::Record>,
+    pub(crate) decode: for<'a> fn(Encoded<'a>) -> Result<V, DecodeError>,
+}
+
+impl<O, V, E> Clone for Ops<O, V, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O, V, E> Copy for Ops<O, V, E> {}
+
+/// The return type's functions.
+pub fn output<O: HandlerOutput<M>, M>() -> Ops<O, O::Value, O::Error> {
+    Ops {
+        into_result: O::into_result,
+        executed: O::executed,
+        replayed: O::replayed,
+        failed: O::failed,
+        refused: O::refused,
+        encode: record::encode_value::<O::Value>,
+        decode: |encoded| encoded.decode(),
+    }
+}
+
+/// The key.
+pub fn key<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
+    crate::key::encode(key)
+}
+
+/// The fingerprint.
+pub fn fingerprint<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
+    crate::fingerprint::of(value)
+}
+
+/// The installed store, or the one of `with_store`.
+pub fn installed() -> Option<AnyStore> {
+    crate::install::current()
+}
+
+/// Finds the store that an expression is, or derefs to: called as a method, so that the compiler derefs.
+pub trait ToHandle {
+    /// A handle of the store.
+    fn idempotency_store(&self) -> Option<Self>
+    where
+        Self: Sized;
+}
+
+impl<S: IdempotencyStore> ToHandle for S {
+    fn idempotency_store(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+/// `on_error = "record"`.
+pub fn record_errors<O, V, E: Serialize + DeserializeOwned>(_: Ops<O, V, E>) -> RecordErrors<E, fn(&E) -> bool> {
+    RecordErrors(|_| true, PhantomData)
+}
+
+/// `on_error = record_if(function)`.
+pub fn record_errors_if<O, V, E: Serialize + DeserializeOwned, F: AcceptError<E>>(
+    _: Ops<O, V, E>,
+    accept: F,
+) -> RecordErrors<E, F> {
+    RecordErrors(accept, PhantomData)
+}
+
+/// `on_error = function`.
+pub fn decide_errors<O, V, E, F: DecideError<E>>(_: Ops<O, V, E>, decide: F) -> DecideErrors<F> {
+    DecideErrors(decide)
+}
+
+/// `on_crash = function`.
+pub fn reconcile<O, V, E, F: Reconcile<V, E>>(_: Ops<O, V, E>, find_out: F) -> F {
+    find_out
+}
+
+/// A value of any type, in a branch that is never taken: tells the compiler the body's type before it reads the body, so
+/// that a type error points into the body and not at the attribute.
+pub fn never<T>() -> T {
+    loop {
+        std::hint::spin_loop();
+    }
+}

@@ -1,0 +1,474 @@
+//! The claim protocol as one pure function: [`step`] takes a row, an operation and the store's time, and says what the
+//! row becomes and what the store answers.
+//!
+//! It is the executable specification. `MemoryStore` and `SqliteStore` call it; the conformance suite holds every other
+//! store against it. A store of one's own is as short as: find the row, call [`step`] under a lock or in a transaction,
+//! write what it says.
+//!
+//! Its rules were model-checked: two and three workers, with every request and answer lost, late or repeated at any
+//! time. What stands in the comments as "without this" was found by taking the rule away.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use idem_runtime::protocol::{self, Operation, Reply, Row};
+//! use idem_runtime::store::{ClaimRequest, Key, Owner};
+//!
+//! let key = Key::from_bytes(b"order-1").unwrap();
+//! let request = ClaimRequest::new("charge", &key, Owner([1; 16]), Duration::from_secs(60));
+//! let now = 1_000_000;
+//! let next = protocol::step(None, Operation::Claim(&request), now);
+//! assert!(matches!(next.reply, Reply::Acquired(grant) if grant.attempt == 1));
+//!
+//! // A rival finds the row that the first claim wrote.
+//! let row: Row = next.row.unwrap();
+//! let rival = ClaimRequest::new("charge", &key, Owner([2; 16]), Duration::from_secs(60));
+//! let next = protocol::step(Some(&row), Operation::Claim(&rival), now + 1);
+//! assert!(matches!(next.reply, Reply::InProgress { .. }));
+//! assert!(next.row.is_none(), "a duplicate writes nothing");
+//! ```
+
+use std::time::Duration;
+
+use crate::claim::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Leave, Orphans, Owner, Previous, Record,
+    ReleaseRequest, RenewRequest, Standing,
+};
+
+/// A time of the store's clock: microseconds since the Unix epoch.
+///
+/// A fence is at least the time of its claim, so it fits in 53 bits until the year 2255: exact in Lua and JSON.
+pub type Micros = u64;
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// Claimed. An orphan once its lease is over.
+    Running = 1,
+    /// The holder left in the middle of its body.
+    Unknown = 2,
+    /// The handler failed in a way that may have had an effect; an orphan once its lease is over.
+    Kept = 3,
+    /// Nobody holds it, and no outcome is in doubt.
+    Free = 4,
+    /// Completed. As good as absent once its ttl is over.
+    Done = 5,
+}
+
+impl State {
+    /// The state with this number, as `state as u8` gives it.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        [Self::Running, Self::Unknown, Self::Kept, Self::Free, Self::Done].into_iter().find(|s| *s as u8 == number)
+    }
+}
+
+/// The last owners that left a key: what tells a late copy of a claim from a claim.
+///
+/// Four, because with three a copy that was overtaken by three other calls claims for a caller that has gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ended([Option<Owner>; 4]);
+
+impl Ended {
+    /// How many owners are remembered.
+    pub const SLOTS: usize = 4;
+
+    /// The newest first.
+    pub fn iter(&self) -> impl Iterator<Item = Owner> + '_ {
+        self.0.iter().copied().flatten()
+    }
+
+    /// From the owners, newest first; those beyond the fourth are dropped.
+    pub fn from_owners(owners: impl IntoIterator<Item = Owner>) -> Self {
+        let mut ended = Self::default();
+        for (slot, owner) in ended.0.iter_mut().zip(owners) {
+            *slot = Some(owner);
+        }
+        ended
+    }
+
+    /// Whether nobody is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.0[0].is_none()
+    }
+
+    fn contains(&self, owner: Owner) -> bool {
+        self.0.contains(&Some(owner))
+    }
+
+    fn push(&mut self, owner: Owner) {
+        if !self.contains(owner) {
+            self.0.rotate_right(1);
+            self.0[0] = Some(owner);
+        }
+    }
+}
+
+/// What a store keeps of a key, beside its scope, the key itself, and the [`Record`] of a [`State::Done`] row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where the key is in its life.
+    pub state: State,
+    /// Who claimed it last; stays after an ending.
+    pub owner: Owner,
+    /// The fence that was granted last. Only ever grows.
+    pub fence: u64,
+    /// When the lease ends (`Running`, `Kept`) or the ttl (`Done`). Of no meaning in `Unknown` and `Free`.
+    pub until: Micros,
+    /// The fence of an earlier holder whose outcome is unknown, if the current one took over from it.
+    pub doubt: Option<u64>,
+    /// What the claim was told of its predecessor; what the next one is told, where the state is `Free`.
+    pub previous: Previous,
+    /// How many times the handler has been started.
+    pub attempt: u32,
+    /// A digest of what the key stands for.
+    pub fingerprint: Option<Fingerprint>,
+    /// The last owners that left.
+    pub ended: Ended,
+    /// From when on a sweep may delete the row; `None`: never.
+    pub purge_at: Option<Micros>,
+}
+
+/// What is asked of a store for one key.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation<'a> {
+    /// [`IdempotencyStore::claim`](crate::IdempotencyStore::claim).
+    Claim(&'a ClaimRequest<'a>),
+    /// [`IdempotencyStore::renew`](crate::IdempotencyStore::renew).
+    Renew(&'a RenewRequest<'a>),
+    /// [`IdempotencyStore::complete`](crate::IdempotencyStore::complete).
+    Complete(&'a CompleteRequest<'a>),
+    /// [`IdempotencyStore::release`](crate::IdempotencyStore::release).
+    Release(&'a ReleaseRequest<'a>),
+    /// An operator says that the body of an orphan was executed; the store keeps the operator's record.
+    ResolveExecuted {
+        /// How long it is remembered, from now.
+        ttl: Duration,
+    },
+    /// An operator says that the body of an orphan was not executed.
+    ResolveNotExecuted,
+    /// An operator frees the key, whatever its state. The row stays, for a late copy of a request to find.
+    Forget,
+}
+
+/// What a store answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The key is the caller's.
+    Acquired(Grant),
+    /// Another holds a live lease, of which this is left.
+    InProgress {
+        /// What is left of it.
+        remaining: Duration,
+    },
+    /// Completed: the store answers with the row's record.
+    Completed,
+    /// The last holder's outcome is unknown, and the request said to leave it.
+    Orphaned,
+    /// Taken by a request with another fingerprint.
+    KeyReused,
+    /// A late copy of a request of an owner that has left.
+    Ended,
+    /// Done, now or by an earlier copy of the request.
+    Held,
+    /// Refused.
+    Lost,
+}
+
+impl Reply {
+    /// The answer to a claim; `record` is asked for the row's record where there is one to replay.
+    ///
+    /// A completed row without a record is a corrupted one. An empty record stands for it, and the caller gets
+    /// [`Error::Decode`](crate::Error::Decode).
+    pub fn into_claim(self, record: impl FnOnce() -> Option<Record>) -> ClaimAnswer {
+        match self {
+            Self::Acquired(grant) => ClaimAnswer::Acquired(grant),
+            Self::InProgress { remaining } => ClaimAnswer::InProgress { remaining },
+            Self::Completed => ClaimAnswer::Completed(record().unwrap_or_else(|| Record::from_bytes(&[]))),
+            Self::Orphaned => ClaimAnswer::Orphaned,
+            Self::KeyReused => ClaimAnswer::KeyReused,
+            Self::Ended | Self::Held | Self::Lost => ClaimAnswer::Ended,
+        }
+    }
+
+    /// The answer to a renewal, a completion, a release, or an operator.
+    pub fn into_standing(self) -> Standing {
+        if self == Self::Held { Standing::Held } else { Standing::Lost }
+    }
+}
+
+/// What follows from an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The row to write; `None`: nothing changes, and a store writes nothing.
+    ///
+    /// A row that leaves [`State::Done`] loses its record; one that enters it gets the request's.
+    pub row: Option<Row>,
+    /// What to answer.
+    pub reply: Reply,
+}
+
+impl Next {
+    fn same(reply: Reply) -> Self {
+        Self { row: None, reply }
+    }
+
+    fn write(row: Row, reply: Reply) -> Self {
+        Self { row: Some(row), reply }
+    }
+}
+
+/// The state machine. `row` is `None` where the key is unknown; `now` is the store's own clock, read while nobody else
+/// can write the row.
+pub fn step(row: Option<&Row>, operation: Operation<'_>, now: Micros) -> Next {
+    match operation {
+        Operation::Claim(request) => claim(row, request, now),
+        Operation::Renew(request) => renew(row, request, now),
+        Operation::Complete(request) => complete(row, request, now),
+        Operation::Release(request) => release(row, request, now),
+        Operation::ResolveExecuted { ttl } => match row {
+            Some(row) if row.is_orphan(now) => Next::write(row.resolved_executed(ttl, now), Reply::Held),
+            _ => Next::same(Reply::Lost),
+        },
+        Operation::ResolveNotExecuted => match row {
+            Some(row) if row.is_orphan(now) => Next::write(row.forgotten(now), Reply::Held),
+            _ => Next::same(Reply::Lost),
+        },
+        Operation::Forget => match row {
+            Some(row) => Next::write(row.forgotten(now), Reply::Held),
+            None => Next::same(Reply::Lost),
+        },
+    }
+}
+
+impl Row {
+    /// Whether a sweep may delete this row. An orphan under park or a reconcile function never is: its outcome would be
+    /// forgotten, and the body run again.
+    pub fn is_sweepable(&self, now: Micros) -> bool {
+        let needed = match self.state {
+            State::Free | State::Unknown => false,
+            State::Done | State::Running | State::Kept => self.until > now,
+        };
+        !needed && self.purge_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether the outcome of the last holder is unknown, and nobody holds the key.
+    pub fn is_orphan(&self, now: Micros) -> bool {
+        match self.state {
+            State::Unknown => true,
+            State::Running | State::Kept => self.until <= now,
+            State::Free | State::Done => false,
+        }
+    }
+
+    fn is_held_by(&self, owner: Owner, fence: u64) -> bool {
+        self.owner == owner && self.fence == fence
+    }
+
+    fn remembers(&self, owner: Owner) -> bool {
+        self.owner == owner || self.ended.contains(owner)
+    }
+
+    /// Where either side has none, they match.
+    fn differs_from(&self, fingerprint: Option<Fingerprint>) -> bool {
+        matches!((self.fingerprint, fingerprint), (Some(a), Some(b)) if a != b)
+    }
+
+    /// Nobody's, with a fence that shuts out whoever held it.
+    fn forgotten(mut self, now: Micros) -> Self {
+        self.ended.push(self.owner);
+        self.fence += 1;
+        self.state = State::Free;
+        self.doubt = None;
+        self.previous = Previous::First;
+        self.fingerprint = None;
+        self.purge_at = Some(now + micros(crate::claim::linger(Duration::ZERO)));
+        self
+    }
+
+    fn resolved_executed(mut self, ttl: Duration, now: Micros) -> Self {
+        self.ended.push(self.owner);
+        self.fence += 1;
+        self.state = State::Done;
+        self.doubt = None;
+        self.until = now + micros(ttl);
+        self.purge_at = Some(self.until + micros(crate::claim::linger(Duration::ZERO)));
+        self
+    }
+}
+
+fn claim(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
+    let Some(row) = row else { return acquire(None, request, now) };
+    let over = row.until <= now;
+    match row.state {
+        // A repeat after a lost answer, even a late one: the same fence, or a running holder is fenced out by its own
+        // request; the same `previous`, or a takeover is taken for a first run.
+        State::Running if row.owner == request.owner => {
+            let (until, purge_at) = leased(request.lease, request.retain, now);
+            let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
+            return Next::write(Row { until, purge_at, ..*row }, Reply::Acquired(grant));
+        }
+        State::Done if !over => {
+            return Next::same(if row.differs_from(request.fingerprint) { Reply::KeyReused } else { Reply::Completed });
+        }
+        _ => {}
+    }
+    // Without this, a late copy of a claim claims for a caller that has gone.
+    if row.remembers(request.owner) {
+        return Next::same(Reply::Ended);
+    }
+    match row.state {
+        State::Running | State::Kept if !over => Next::same(if row.differs_from(request.fingerprint) {
+            Reply::KeyReused
+        } else {
+            Reply::InProgress { remaining: Duration::from_micros(row.until - now) }
+        }),
+        // Without this, another payload runs over an unknown effect.
+        State::Running | State::Kept | State::Unknown if row.differs_from(request.fingerprint) => {
+            Next::same(Reply::KeyReused)
+        }
+        State::Running | State::Kept | State::Unknown if request.orphans == Orphans::Refuse => {
+            Next::same(Reply::Orphaned)
+        }
+        _ => acquire(Some(row), request, now),
+    }
+}
+
+/// Grants the key: `row` is absent, free, completed and over, or an orphan that may be taken.
+fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
+    let mut ended = Ended::default();
+    let (fence, attempt, previous, doubt) = match row {
+        None => (now, 1, Previous::First, None),
+        Some(row) => {
+            ended = row.ended;
+            ended.push(row.owner);
+            // Never below the clock: the fences of a key grow even where its row was deleted in between.
+            let fence = now.max(row.fence + 1);
+            match row.state {
+                State::Done => (fence, 1, Previous::First, None),
+                State::Free => (fence, row.attempt + 1, row.previous, None),
+                State::Running | State::Unknown | State::Kept => {
+                    (fence, row.attempt + 1, Previous::AfterCrash { fence: row.fence }, Some(row.fence))
+                }
+            }
+        }
+    };
+    let (until, purge_at) = leased(request.lease, request.retain, now);
+    let row = Row {
+        state: State::Running,
+        owner: request.owner,
+        fence,
+        until,
+        doubt,
+        previous,
+        attempt,
+        fingerprint: request.fingerprint,
+        ended,
+        purge_at,
+    };
+    Next::write(row, Reply::Acquired(Grant { fence, attempt, previous }))
+}
+
+fn renew(row: Option<&Row>, request: &RenewRequest<'_>, now: Micros) -> Next {
+    match row {
+        Some(row) if row.state == State::Running && row.is_held_by(request.owner, request.fence) => {
+            let (until, purge_at) = leased(request.lease, request.retain, now);
+            Next::write(Row { until, purge_at, ..*row }, Reply::Held)
+        }
+        _ => Next::same(Reply::Lost),
+    }
+}
+
+/// An update, never an upsert: a completion that is repeated after its ttl would come back to life.
+fn complete(row: Option<&Row>, request: &CompleteRequest<'_>, now: Micros) -> Next {
+    match row {
+        Some(row) if row.is_held_by(request.owner, request.fence) => match row.state {
+            // Late, or after the guard said "unknown": a known outcome is better than an unknown one.
+            State::Running | State::Unknown => {
+                let until = now + micros(request.ttl);
+                let purge_at = Some(until + micros(request.linger));
+                Next::write(Row { state: State::Done, until, purge_at, doubt: None, ..*row }, Reply::Held)
+            }
+            // A repeat, even after the ttl: it was recorded.
+            State::Done => Next::same(Reply::Held),
+            State::Kept | State::Free => Next::same(Reply::Lost),
+        },
+        _ => Next::same(Reply::Lost),
+    }
+}
+
+fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
+    let state = match request.how {
+        Leave::NotRun => return leave_unrun(row, request, now),
+        Leave::Failed => State::Free,
+        Leave::OutcomeUnknown => State::Unknown,
+        Leave::Keep => State::Kept,
+    };
+    let Some(row) = row.filter(|row| row.is_held_by(request.owner, request.fence)) else {
+        return Next::same(Reply::Lost);
+    };
+    match (row.state, state) {
+        (State::Running | State::Unknown, State::Free) => {
+            let purge_at = Some(now + micros(request.retain.max(request.linger)));
+            let previous = Previous::AfterFailure;
+            Next::write(Row { state, previous, doubt: None, purge_at, ..*row }, Reply::Held)
+        }
+        // A state of its own and not a lease of zero: a renewal under way would bring that back to life.
+        (State::Running, _) => Next::write(Row { state, ..*row }, Reply::Held),
+        (State::Free | State::Unknown | State::Kept, _) => Next::same(Reply::Held),
+        (State::Done, _) => Next::same(Reply::Lost),
+    }
+}
+
+/// The caller left before its body ran. Whatever it was granted is undone, and whatever copy of its claim is still under
+/// way will be refused.
+fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
+    let linger = Some(now + micros(request.linger));
+    let row = match row {
+        None => Row {
+            state: State::Free,
+            owner: request.owner,
+            fence: 0,
+            until: now,
+            doubt: None,
+            previous: Previous::First,
+            attempt: 0,
+            fingerprint: None,
+            ended: Ended::default(),
+            purge_at: linger,
+        },
+        Some(row) if row.state == State::Running && row.owner == request.owner => {
+            let attempt = row.attempt.saturating_sub(1);
+            match row.doubt {
+                // An orphan again: its outcome is as unknown as before.
+                Some(_) => Row { state: State::Unknown, attempt, ..*row },
+                None => {
+                    let purge_at = match row.previous {
+                        Previous::AfterFailure => Some(now + micros(request.retain.max(request.linger))),
+                        _ => linger,
+                    };
+                    Row { state: State::Free, attempt, purge_at, ..*row }
+                }
+            }
+        }
+        Some(row) if row.remembers(request.owner) => return Next::same(Reply::Held),
+        Some(row) => {
+            let mut ended = row.ended;
+            ended.push(request.owner);
+            Row { ended, ..*row }
+        }
+    };
+    Next::write(row, Reply::Held)
+}
+
+fn leased(lease: Duration, retain: Option<Duration>, now: Micros) -> (Micros, Option<Micros>) {
+    let until = now + micros(lease);
+    (until, retain.map(|retain| until + micros(retain.max(crate::claim::linger(lease)))))
+}
+
+/// Longer than a century is for ever, and adding a few of them doesn't overflow.
+fn micros(duration: Duration) -> Micros {
+    const FOR_EVER: u64 = 1 << 52;
+    u64::try_from(duration.as_micros()).map_or(FOR_EVER, |micros| micros.min(FOR_EVER))
+}

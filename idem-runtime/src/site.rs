@@ -1,0 +1,122 @@
+//! A call site: one annotated handler, with the settings of its attribute.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
+
+use crate::claim::Orphans;
+use crate::error::Error;
+
+/// One annotated handler. The attribute puts a `static` of it in the handler.
+#[derive(Debug)]
+pub struct Site {
+    pub(crate) scope: &'static str,
+    pub(crate) ttl: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) wait: Duration,
+    pub(crate) orphans: Orphans,
+    /// Whether an orphan that nobody comes for is forgotten in the end: so under `on_crash = "rerun"` alone.
+    pub(crate) forgets_orphans: bool,
+    pub(crate) runs_without_key: bool,
+    pub(crate) runs_without_store: bool,
+    file: &'static str,
+    line: u32,
+    registered: AtomicBool,
+}
+
+impl Site {
+    /// A site with the defaults of every setting.
+    pub const fn new(scope: &'static str, file: &'static str, line: u32) -> Self {
+        Self {
+            scope,
+            ttl: Duration::from_secs(7 * 24 * 60 * 60),
+            lease: Duration::from_secs(60),
+            wait: Duration::ZERO,
+            orphans: Orphans::Take,
+            forgets_orphans: true,
+            runs_without_key: false,
+            runs_without_store: false,
+            file,
+            line,
+            registered: AtomicBool::new(false),
+        }
+    }
+
+    /// How long a completed key is remembered.
+    #[must_use]
+    pub const fn ttl(mut self, nanos: u64) -> Self {
+        self.ttl = Duration::from_nanos(nanos);
+        self
+    }
+
+    /// How long a holder may be silent.
+    #[must_use]
+    pub const fn lease(mut self, nanos: u64) -> Self {
+        self.lease = Duration::from_nanos(nanos);
+        self
+    }
+
+    /// How long a duplicate waits for a running call.
+    #[must_use]
+    pub const fn wait(mut self, nanos: u64) -> Self {
+        self.wait = Duration::from_nanos(nanos);
+        self
+    }
+
+    /// `on_crash = "park"`.
+    #[must_use]
+    pub const fn park(mut self) -> Self {
+        self.orphans = Orphans::Refuse;
+        self.forgets_orphans = false;
+        self
+    }
+
+    /// `on_crash` is a function.
+    #[must_use]
+    pub const fn reconcile(mut self) -> Self {
+        self.forgets_orphans = false;
+        self
+    }
+
+    /// `missing_key = "run"`.
+    #[must_use]
+    pub const fn run_without_key(mut self) -> Self {
+        self.runs_without_key = true;
+        self
+    }
+
+    /// `on_store_error = "run"`.
+    #[must_use]
+    pub const fn run_without_store(mut self) -> Self {
+        self.runs_without_store = true;
+        self
+    }
+
+    /// How long beyond its lease an orphan is remembered.
+    pub(crate) fn retain(&self) -> Option<Duration> {
+        self.forgets_orphans.then_some(self.ttl)
+    }
+
+    /// Refuses a second site with this scope: each would replay the other's results.
+    pub(crate) fn register(&'static self) -> Result<(), Error> {
+        if self.registered.load(Ordering::Relaxed) { Ok(()) } else { self.register_slow() }
+    }
+
+    #[cold]
+    fn register_slow(&'static self) -> Result<(), Error> {
+        static SITES: Lazy<Mutex<HashMap<&'static str, &'static Site>>> = Lazy::new(Mutex::default);
+        let first = *SITES.lock().unwrap_or_else(PoisonError::into_inner).entry(self.scope).or_insert(self);
+        if std::ptr::eq(first, self) {
+            self.registered.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        Err(Error::ScopeTaken { scope: self.scope, first: first.place(), second: self.place() })
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+}

@@ -1,0 +1,110 @@
+//! What a store is: the trait that every store implements, and the words it is spoken to with.
+//!
+//! # A store of one's own
+//!
+//! Implement the four methods as plain `async fn`s. The state machine is [`protocol::step`](crate::protocol::step): find
+//! the row, call it while nobody else can write that row, write what it says. Then run the conformance suite
+//! (`idem_runtime::conformance`, behind the feature of that name) on it.
+
+mod any;
+#[cfg(feature = "memory")]
+pub(crate) mod memory;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::timer;
+
+pub use self::any::AnyStore;
+pub use crate::admin::IdempotencyAdmin;
+pub use crate::claim::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,
+    ReleaseRequest, RenewRequest, Standing, WaitRequest,
+};
+pub use crate::error::StoreError;
+
+/// Where keys are kept.
+///
+/// Each of the four required methods is one atomic step, one round trip, and decides by the store's own clock. Each can
+/// be repeated after a lost answer. What each does to a row is said, executably, by
+/// [`protocol::step`](crate::protocol::step).
+///
+/// A store that repeats a request by itself keeps to two rules: it repeats with the same owner, and it doesn't return
+/// an answer to an earlier copy once it has sent a later one.
+///
+/// A handle is cheap to clone: the engine clones it for each call, so that a call that is dropped can still leave its
+/// key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an idempotency store",
+    label = "neither this type nor what it derefs to implements `IdempotencyStore`",
+    note = "give `store` a `MemoryStore`, a `SqliteStore`, an `AnyStore` or a type of your own that implements \
+            `idem_runtime::IdempotencyStore`, or anything that derefs to one"
+)]
+pub trait IdempotencyStore: Clone + Send + Sync + 'static {
+    /// Asks for a key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store can't say. The caller then assumes that it may have been granted the key, and
+    /// leaves it with [`Leave::NotRun`].
+    fn claim(&self, request: ClaimRequest<'_>) -> impl Future<Output = Result<ClaimAnswer, StoreError>> + Send;
+
+    /// Holds a key for longer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store can't say: only [`Standing::Lost`] ends a handler.
+    fn renew(&self, request: RenewRequest<'_>) -> impl Future<Output = Result<Standing, StoreError>> + Send;
+
+    /// Records the outcome of a key, durably as far as the store promises durability: when it answers
+    /// [`Standing::Held`], the caller acknowledges its message.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store can't say.
+    fn complete(&self, request: CompleteRequest<'_>) -> impl Future<Output = Result<Standing, StoreError>> + Send;
+
+    /// Leaves a key without completing it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store can't say.
+    fn release(&self, request: ReleaseRequest<'_>) -> impl Future<Output = Result<Standing, StoreError>> + Send;
+
+    /// Returns when the key may have changed hands, and after `request.at_most` at the latest. Too early is fine: the
+    /// caller claims again.
+    ///
+    /// The default sleeps, from 5 ms to 250 ms, longer with each round. A store that can be told of an ending does
+    /// better.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store can't say; the caller then falls back on sleeping.
+    fn wait(&self, request: WaitRequest<'_>) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let pause = Duration::from_millis(5 << request.round.min(6)).min(Duration::from_millis(250));
+        let pause = pause.min(request.at_most);
+        async move {
+            timer::sleep(pause).await;
+            Ok(())
+        }
+    }
+
+    /// The largest record that [`IdempotencyStore::complete`] takes, in bytes. A larger result is not sent: the key is
+    /// completed without it, and a duplicate gets [`Error::ResultUnavailable`](crate::Error::ResultUnavailable).
+    fn max_record_len(&self) -> usize {
+        16 * 1024 * 1024
+    }
+
+    /// Whether the store's futures have to be polled by a Tokio runtime, because its driver's input and output live
+    /// there. Where they needn't, a sync handler polls them in place.
+    fn needs_runtime(&self) -> bool {
+        true
+    }
+
+    /// What an operator can do with this store, if anything.
+    fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
+        None
+    }
+}
