@@ -80,6 +80,14 @@ impl Filter {
         self
     }
 
+    /// Whether an entry is one of those, the limit aside.
+    pub fn accepts(&self, entry: &Entry) -> bool {
+        let after = self.after.as_ref().map(|(scope, key)| (scope.as_str(), key.as_bytes()));
+        self.scope.as_ref().is_none_or(|scope| *scope == entry.scope)
+            && self.state.is_none_or(|state| state == entry.row.state)
+            && after.is_none_or(|after| (entry.scope.as_str(), entry.key.as_bytes()) > after)
+    }
+
     /// At most this many.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {

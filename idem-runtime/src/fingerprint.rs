@@ -19,7 +19,7 @@ pub enum FingerprintInput {
 
 /// The first 128 bits of SHA-256 (FIPS 180-4) over the canonical encoding: maps are sorted, so that two equal
 /// `HashMap`s have one fingerprint.
-pub fn of<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
+pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
     codec::with_scratch(|scratch| match codec::encode_canonical(value, scratch) {
         Ok(()) => {
             let digest = Sha256::digest(&*scratch);

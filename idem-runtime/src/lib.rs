@@ -30,6 +30,7 @@ extern crate self as idem_runtime;
 
 pub mod admin;
 mod background;
+mod blocking;
 mod claim;
 mod codec;
 mod connect;
@@ -37,8 +38,10 @@ mod engine;
 mod error;
 mod fingerprint;
 mod handle;
+mod heartbeat;
 mod install;
 pub mod key;
+mod observe;
 pub mod output;
 mod owner;
 mod policy;

@@ -74,6 +74,11 @@ impl Ended {
     /// How many owners are remembered.
     pub const SLOTS: usize = 4;
 
+    #[cfg(feature = "memory")]
+    pub(crate) const fn from_slots(slots: [Option<Owner>; Self::SLOTS]) -> Self {
+        Self(slots)
+    }
+
     /// The newest first.
     pub fn iter(&self) -> impl Iterator<Item = Owner> + '_ {
         self.0.iter().copied().flatten()

@@ -1,0 +1,196 @@
+//! Sync handlers: the same engine, driven by the calling thread, which must not be one that a runtime needs.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::coop;
+
+use crate::admin::IdempotencyAdmin;
+use crate::background;
+use crate::claim::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Key, ReleaseRequest, RenewRequest, Standing, WaitRequest,
+};
+use crate::error::{Error, StoreError};
+use crate::store::IdempotencyStore;
+
+/// Runs `work`, which blocks, where that is allowed: on a thread without a runtime, on a multi-thread runtime's worker
+/// (which hands its tasks on first), and in `spawn_blocking`.
+///
+/// # Errors
+///
+/// [`Error::WouldBlock`] on the thread of a current-thread runtime, whose other tasks — and perhaps the store's driver —
+/// would stand still. `work` has not run.
+pub(crate) fn enter<T>(scope: &'static str, work: impl FnOnce() -> T) -> Result<T, Error> {
+    let Ok(handle) = Handle::try_current() else { return Ok(work()) };
+    if handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return if is_polled_by_runtime() { Err(Error::WouldBlock { scope }) } else { Ok(work()) };
+    }
+    let mut started = false;
+    let entered = catch_unwind(AssertUnwindSafe(|| {
+        tokio::task::block_in_place(|| {
+            started = true;
+            work()
+        })
+    }));
+    match entered {
+        Ok(output) => Ok(output),
+        Err(panic) if started => resume_unwind(panic),
+        // A `LocalSet` on a multi-thread runtime: its tasks can't be handed on.
+        Err(_) => Err(Error::WouldBlock { scope }),
+    }
+}
+
+/// Whether this thread is polling a task, and not running a closure of `spawn_blocking`: Tokio gives the tasks it polls a
+/// budget, which can be used up. A task that opted out of the budget is taken for a closure; it then blocks, for as long
+/// as the store takes, and never for good: each store call has a deadline.
+fn is_polled_by_runtime() -> bool {
+    /// More than the budget of any poll (128 in Tokio 1).
+    const MORE_THAN_A_BUDGET: usize = 1024;
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut used = Vec::new();
+    let mut limited = false;
+    for _ in 0..MORE_THAN_A_BUDGET {
+        match coop::poll_proceed(&mut cx) {
+            Poll::Ready(restore) => used.push(restore),
+            Poll::Pending => {
+                limited = true;
+                break;
+            }
+        }
+    }
+    // Each gives back the budget that it found: the first one taken has to be the last.
+    while used.pop().is_some() {}
+    limited
+}
+
+/// Polls a future on this thread, which is parked in between.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    fn new_waker() -> Waker {
+        Waker::from(Arc::new(Unpark(std::thread::current())))
+    }
+
+    thread_local! {
+        static WAKER: Waker = new_waker();
+    }
+
+    let mut future = pin!(future);
+    // The thread's own is gone while its thread-locals are dropped.
+    let waker = WAKER.try_with(Waker::clone).unwrap_or_else(|_| new_waker());
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// A store whose operations are carried out by the background runtime, where its futures need one: this thread, being
+/// blocked, can't drive them.
+#[derive(Clone)]
+pub(crate) struct Spawned<S>(pub(crate) S);
+
+impl<S: IdempotencyStore> Spawned<S> {
+    async fn on_runtime<T, F>(&self, operation: impl FnOnce(S) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let Some(runtime) = background::handle() else {
+            return Err(StoreError::refused("blocking", "no thread could be started to reach the store"));
+        };
+        let task = runtime.spawn(operation(self.0.clone()));
+        task.await.unwrap_or_else(|error| Err(StoreError::unanswered("blocking", error)))
+    }
+}
+
+/// What a request borrows, owned, so that it can go to another thread.
+macro_rules! owned {
+    ($request:ident) => {{
+        let scope: Box<str> = $request.scope.into();
+        let key: Key = $request.key.clone();
+        (scope, key)
+    }};
+}
+
+impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        if !self.0.needs_runtime() {
+            return self.0.claim(request).await;
+        }
+        let (scope, key) = owned!(request);
+        let ClaimRequest { owner, lease, fingerprint, orphans, retain, .. } = request;
+        self.on_runtime(move |store| async move {
+            store.claim(ClaimRequest { scope: &scope, key: &key, owner, lease, fingerprint, orphans, retain }).await
+        })
+        .await
+    }
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        // Renewals are sent by the background runtime itself.
+        self.0.renew(request).await
+    }
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        if !self.0.needs_runtime() {
+            return self.0.complete(request).await;
+        }
+        let (scope, key) = owned!(request);
+        let record = request.record.clone();
+        let CompleteRequest { owner, fence, ttl, linger, .. } = request;
+        self.on_runtime(move |store| async move {
+            let request = CompleteRequest { scope: &scope, key: &key, owner, fence, record: &record, ttl, linger };
+            store.complete(request).await
+        })
+        .await
+    }
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        if !self.0.needs_runtime() {
+            return self.0.release(request).await;
+        }
+        let (scope, key) = owned!(request);
+        let ReleaseRequest { owner, fence, how, retain, linger, .. } = request;
+        self.on_runtime(move |store| async move {
+            store.release(ReleaseRequest { scope: &scope, key: &key, owner, fence, how, retain, linger }).await
+        })
+        .await
+    }
+
+    async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        if !self.0.needs_runtime() {
+            return self.0.wait(request).await;
+        }
+        let (scope, key) = owned!(request);
+        let WaitRequest { at_most, round, .. } = request;
+        self.on_runtime(move |store| async move {
+            store.wait(WaitRequest { scope: &scope, key: &key, at_most, round }).await
+        })
+        .await
+    }
+
+    fn max_record_len(&self) -> usize {
+        self.0.max_record_len()
+    }
+
+    fn needs_runtime(&self) -> bool {
+        self.0.needs_runtime()
+    }
+
+    fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
+        self.0.admin()
+    }
+}

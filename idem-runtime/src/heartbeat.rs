@@ -1,0 +1,204 @@
+//! Holding a lease while a body runs: renewals at a third of its length.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use once_cell::sync::Lazy;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::claim::{ClaimRequest, Key, Owner, RenewRequest, Standing};
+use crate::site::Site;
+use crate::store::IdempotencyStore;
+use crate::{background, timer};
+
+/// A lease that is being held.
+#[derive(Debug)]
+pub(crate) struct Tenure(Mutex<Instant>);
+
+impl Tenure {
+    pub(crate) fn new(deadline: Instant) -> Self {
+        Self(Mutex::new(deadline))
+    }
+
+    /// When the lease ends, counted from the sending of the last request that was granted.
+    pub(crate) fn deadline(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn extend(&self, deadline: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+}
+
+/// Renews a lease for as long as it is polled, after a `first` pause, and returns once the store says that it is lost. Want of an answer is no
+/// such word: the renewal is tried again.
+pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'_>, tenure: &Tenure, first: Duration) {
+    let interval = request.lease / 3;
+    let mut pause = first;
+    loop {
+        timer::sleep(pause).await;
+        let sent = Instant::now();
+        pause = match timer::until(sent + interval, store.renew(request)).await {
+            Some(Ok(Standing::Lost)) => return,
+            Some(Ok(Standing::Held)) => {
+                tenure.extend(sent + request.lease);
+                interval.saturating_sub(sent.elapsed())
+            }
+            Some(Err(error)) => {
+                tracing::warn!(scope = request.scope, %error, "a renewal failed, and is tried again");
+                interval / 4
+            }
+            None => {
+                tracing::warn!(scope = request.scope, "a renewal had no answer, and is tried again");
+                interval / 4
+            }
+        };
+    }
+}
+
+/// The heartbeat of a sync handler: its thread is busy with the body, so the background runtime does it.
+///
+/// Most bodies end before their first renewal is due, and cost an entry in a list.
+pub(crate) struct Beat<S: IdempotencyStore> {
+    pulse: Arc<Pulse<S>>,
+    id: usize,
+}
+
+struct Pulse<S> {
+    store: S,
+    site: &'static Site,
+    key: Key,
+    owner: Owner,
+    fence: u64,
+    tenure: Tenure,
+}
+
+trait Start: Send + Sync {
+    fn start(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+impl<S: IdempotencyStore> Start for Pulse<S> {
+    fn start(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let mut claim = ClaimRequest::new(self.site.scope, &self.key, self.owner, self.site.lease);
+            claim.retain = self.site.retain();
+            beat(&self.store, RenewRequest::new(&claim, self.fence), &self.tenure, Duration::ZERO).await;
+        })
+    }
+}
+
+/// Starts a sync handler's heartbeat, due a third of the lease from now.
+pub(crate) fn register<S: IdempotencyStore>(
+    store: &S,
+    site: &'static Site,
+    key: &Key,
+    owner: Owner,
+    fence: u64,
+    deadline: Instant,
+) -> Beat<S> {
+    let tenure = Tenure::new(deadline);
+    let pulse = Arc::new(Pulse { store: store.clone(), site, key: key.clone(), owner, fence, tenure });
+    let due = Instant::now() + site.lease / 3;
+    let id = BEATS.insert(due, Arc::clone(&pulse) as Arc<dyn Start>);
+    Beat { pulse, id }
+}
+
+impl<S: IdempotencyStore> Beat<S> {
+    /// Ends the heartbeat, and says when the lease ends.
+    pub(crate) fn finish(self) -> Instant {
+        self.pulse.tenure.deadline()
+    }
+}
+
+impl<S: IdempotencyStore> Drop for Beat<S> {
+    fn drop(&mut self) {
+        BEATS.remove(self.id);
+    }
+}
+
+static BEATS: Lazy<Beats> = Lazy::new(Beats::default);
+
+#[derive(Default)]
+struct Beats {
+    list: Mutex<List>,
+    earlier: Notify,
+}
+
+#[derive(Default)]
+struct List {
+    entries: Vec<Entry>,
+    vacant: Vec<usize>,
+    /// When the background task looks at the list again; `None`: when it is told to.
+    next_look: Option<Instant>,
+    watched: bool,
+}
+
+enum Entry {
+    Vacant,
+    Due(Instant, Arc<dyn Start>),
+    Beating(AbortHandle),
+}
+
+impl Beats {
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&'static self, due: Instant, pulse: Arc<dyn Start>) -> usize {
+        let mut list = self.list();
+        let id = list.vacant.pop().unwrap_or_else(|| {
+            list.entries.push(Entry::Vacant);
+            list.entries.len() - 1
+        });
+        list.entries[id] = Entry::Due(due, pulse);
+        if !list.watched {
+            list.watched = true;
+            if let Some(background) = background::handle() {
+                background.spawn(self.watch());
+            }
+        }
+        if list.next_look.is_none_or(|next| due < next) {
+            list.next_look = Some(due);
+            self.earlier.notify_one();
+        }
+        id
+    }
+
+    fn remove(&self, id: usize) {
+        let mut list = self.list();
+        if let Entry::Beating(task) = std::mem::replace(&mut list.entries[id], Entry::Vacant) {
+            task.abort();
+        }
+        list.vacant.push(id);
+    }
+
+    /// Starts the heartbeats that are due.
+    async fn watch(&self) {
+        loop {
+            let next = self.start_due(Instant::now());
+            match next {
+                Some(next) => drop(timer::until(next, self.earlier.notified()).await),
+                None => self.earlier.notified().await,
+            }
+        }
+    }
+
+    fn start_due(&self, now: Instant) -> Option<Instant> {
+        let mut list = self.list();
+        let mut next: Option<Instant> = None;
+        for entry in &mut list.entries {
+            match entry {
+                Entry::Due(due, pulse) if *due <= now => {
+                    *entry = Entry::Beating(tokio::spawn(Arc::clone(pulse).start()).abort_handle());
+                }
+                Entry::Due(due, _) => next = Some(next.map_or(*due, |next| next.min(*due))),
+                Entry::Vacant | Entry::Beating(_) => {}
+            }
+        }
+        list.next_look = next;
+        next
+    }
+}

@@ -1,0 +1,134 @@
+//! What an operator can watch: `tracing` events and, behind the feature `metrics`, counters and histograms by scope.
+//!
+//! No event and no label holds a result or a fingerprinted value; events of single keys are for the caller, who has the
+//! error.
+
+use crate::claim::Previous;
+use crate::error::Error;
+use crate::site::Site;
+
+/// What happened to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The first delivery of a key: its body is started.
+    Executed,
+    /// A duplicate of a completed key.
+    Replayed,
+    /// A duplicate of a running key, which was not waited for or did not end in time.
+    InProgress,
+    /// A redelivery after the handler's own failure: its body is started again.
+    Redelivered,
+    /// A redelivery after its last holder was lost: its body, or its reconcile function, is started.
+    TakenOver,
+    /// A key was refused because its last holder was lost.
+    Parked,
+    /// Another call took the key while this one held it.
+    LeaseLost,
+    /// Two requests have one key.
+    KeyReused,
+    /// The store failed, at the claim or at the completion.
+    StoreFailed,
+    /// The body is started without protection.
+    Unprotected,
+    /// The call was refused for another reason: a missing key, a setting, a record that can't be read.
+    Refused,
+}
+
+impl Event {
+    /// How the body came to be started.
+    pub(crate) fn of(previous: Previous) -> Self {
+        match previous {
+            Previous::First => Self::Executed,
+            Previous::AfterFailure => Self::Redelivered,
+            Previous::AfterCrash { .. } => Self::TakenOver,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::Replayed => "replayed",
+            Self::InProgress => "in_progress",
+            Self::Redelivered => "redelivered",
+            Self::TakenOver => "taken_over",
+            Self::Parked => "parked",
+            Self::LeaseLost => "lease_lost",
+            Self::KeyReused => "key_reused",
+            Self::StoreFailed => "store_failed",
+            Self::Unprotected => "unprotected",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether someone should look.
+    fn is_alarming(self) -> bool {
+        !matches!(self, Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered)
+    }
+}
+
+impl Site {
+    #[inline]
+    pub(crate) fn observe(&self, event: Event) {
+        let scope = self.scope;
+        if event.is_alarming() {
+            tracing::warn!(scope, event = event.name(), "idempotency");
+        } else {
+            tracing::debug!(scope, event = event.name(), "idempotency");
+        }
+        #[cfg(feature = "metrics")]
+        metrics::counter!("idempotency_calls_total", "scope" => scope, "event" => event.name()).increment(1);
+    }
+
+    #[cold]
+    pub(crate) fn observe_refusal(&self, error: &Error) {
+        self.observe(match error {
+            Error::InProgress { .. } => Event::InProgress,
+            Error::OutcomeUnknown { .. } => Event::Parked,
+            Error::LeaseLost { .. } => Event::LeaseLost,
+            Error::KeyReused { .. } => Event::KeyReused,
+            Error::Store { .. } | Error::NotRecorded { .. } => Event::StoreFailed,
+            _ => Event::Refused,
+        });
+    }
+}
+
+/// Measures how long something takes, where somebody wants to know.
+pub(crate) struct Timed {
+    #[cfg(feature = "metrics")]
+    started: (std::time::Instant, &'static str, &'static str),
+}
+
+impl Timed {
+    /// The time in the handler's body, in seconds: `idempotency_handler_seconds`.
+    #[inline]
+    pub(crate) fn handler(site: &Site) -> Self {
+        Self::start(site, "idempotency_handler_seconds")
+    }
+
+    /// The time in a store's operation, in seconds: `idempotency_store_seconds`.
+    #[inline]
+    pub(crate) fn store(site: &Site) -> Self {
+        Self::start(site, "idempotency_store_seconds")
+    }
+
+    #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nobody wants to know"))]
+    #[inline]
+    fn start(site: &Site, name: &'static str) -> Self {
+        Self {
+            #[cfg(feature = "metrics")]
+            started: (std::time::Instant::now(), name, site.scope),
+        }
+    }
+}
+
+impl Timed {
+    /// Ends the measurement.
+    #[inline]
+    pub(crate) fn record(self) {
+        #[cfg(feature = "metrics")]
+        {
+            let (started, name, scope) = self.started;
+            metrics::histogram!(name, "scope" => scope).record(started.elapsed());
+        }
+    }
+}

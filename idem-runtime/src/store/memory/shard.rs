@@ -1,0 +1,201 @@
+//! A part of the keys: a table of indices into slots.
+
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::hash;
+use super::slot::Slot;
+use crate::claim::{ClaimAnswer, ClaimRequest};
+use crate::protocol::{self, Micros, Operation, Reply, Row, State};
+
+/// Slots are allocated this many at a time: a vector that doubles would leave half of itself unused.
+const CHUNK: usize = 32;
+
+/// How many rows are looked at for each new key: more than one, so that expired rows go faster than new ones come.
+const LOOKS: usize = 2;
+
+#[derive(Default)]
+pub(super) struct Shard {
+    table: HashTable<u32>,
+    chunks: Vec<Vec<Slot>>,
+    vacant: Vec<u32>,
+    /// A key names its scope by a number. Scopes are as many as handlers are, and never forgotten.
+    scopes: Vec<Arc<str>>,
+    /// Where the sweep goes on.
+    hand: usize,
+}
+
+impl Shard {
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn slot(&self, index: u32) -> &Slot {
+        &self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+
+    fn slot_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+
+    fn find(&self, hash: u64, scope: &str, key: &[u8]) -> Option<u32> {
+        let is_it = |index: &u32| {
+            let slot = self.slot(*index);
+            slot.key() == key && &*self.scopes[usize::from(slot.scope)] == scope
+        };
+        self.table.find(hash, is_it).copied()
+    }
+
+    pub(super) fn row(&self, hash: u64, scope: &str, key: &[u8]) -> Option<(Row, &Slot)> {
+        let slot = self.slot(self.find(hash, scope, key)?);
+        Some((slot.row()?, slot))
+    }
+
+    /// Whether a live lease is on the key, so that waiting for it makes sense.
+    pub(super) fn is_held(&self, hash: u64, scope: &str, key: &[u8], now: Micros) -> bool {
+        self.row(hash, scope, key)
+            .is_some_and(|(row, _)| matches!(row.state, State::Running | State::Kept) && row.until > now)
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        hasher: &DefaultHashBuilder,
+        hash: u64,
+        request: &ClaimRequest<'_>,
+        now: Micros,
+    ) -> ClaimAnswer {
+        let (scope, key) = (request.scope, request.key.as_bytes());
+        let Some(index) = self.find(hash, scope, key) else {
+            let next = protocol::step(None, Operation::Claim(request), now);
+            if let Some(row) = &next.row {
+                self.insert(hasher, hash, scope, key, row, now);
+            }
+            return next.reply.into_claim(|| None);
+        };
+        let slot = self.slot_mut(index);
+        let next = protocol::step(slot.row().as_ref(), Operation::Claim(request), now);
+        if let Some(row) = &next.row {
+            slot.set_row(row);
+            slot.set_record(None);
+        }
+        next.reply.into_claim(|| slot.record())
+    }
+
+    /// What any other operation does, and whether it may concern those who wait for the key.
+    pub(super) fn apply(
+        &mut self,
+        hasher: &DefaultHashBuilder,
+        hash: u64,
+        scope: &str,
+        key: &[u8],
+        operation: Operation<'_>,
+        now: Micros,
+    ) -> (Reply, bool) {
+        let found = self.find(hash, scope, key);
+        let row = found.and_then(|index| self.slot(index).row());
+        let next = protocol::step(row.as_ref(), operation, now);
+        let Some(row) = &next.row else { return (next.reply, false) };
+        match found {
+            None => self.insert(hasher, hash, scope, key, row, now),
+            Some(index) => {
+                let slot = self.slot_mut(index);
+                slot.set_row(row);
+                match operation {
+                    Operation::Complete(request) => slot.set_record(Some(request.record)),
+                    _ if row.state != State::Done => slot.set_record(None),
+                    _ => {}
+                }
+            }
+        }
+        (next.reply, row.state != State::Running)
+    }
+
+    pub(super) fn set_record(&mut self, hash: u64, scope: &str, key: &[u8], record: &crate::claim::Record) {
+        if let Some(index) = self.find(hash, scope, key) {
+            self.slot_mut(index).set_record(Some(record));
+        }
+    }
+
+    fn insert(&mut self, hasher: &DefaultHashBuilder, hash: u64, scope: &str, key: &[u8], row: &Row, now: Micros) {
+        self.sweep(hasher, LOOKS, usize::MAX, now);
+        let scope = self.scope(scope);
+        let slot = Slot::new(scope, key, row);
+        let index = match self.vacant.pop() {
+            Some(index) => {
+                *self.slot_mut(index) = slot;
+                index
+            }
+            None => self.push(slot),
+        };
+        let Self { table, chunks, scopes, .. } = self;
+        table.insert_unique(hash, index, |&index| {
+            let slot = &chunks[index as usize / CHUNK][index as usize % CHUNK];
+            super::hash(hasher, &scopes[usize::from(slot.scope)], slot.key())
+        });
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "four billion keys in one of 64 shards don't fit in memory")]
+    fn push(&mut self, slot: Slot) -> u32 {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let last = self.chunks.len() - 1;
+        self.chunks[last].push(slot);
+        (last * CHUNK + self.chunks[last].len() - 1) as u32
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "one scope for each handler of a program")]
+    fn scope(&mut self, scope: &str) -> u16 {
+        let known = self.scopes.iter().position(|known| &**known == scope);
+        known.unwrap_or_else(|| {
+            self.scopes.push(scope.into());
+            self.scopes.len() - 1
+        }) as u16
+    }
+
+    /// Looks at the next rows, and deletes those that nobody needs; says how many were deleted.
+    pub(super) fn sweep(&mut self, hasher: &DefaultHashBuilder, looks: usize, at_most: usize, now: Micros) -> usize {
+        let mut deleted = 0;
+        for _ in 0..looks {
+            if deleted == at_most {
+                break;
+            }
+            let slots = self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len());
+            if slots == 0 {
+                break;
+            }
+            self.hand = (self.hand + 1) % slots;
+            #[expect(clippy::cast_possible_truncation, reason = "an index of a slot")]
+            let index = self.hand as u32;
+            if self.slot(index).row().is_some_and(|row| row.is_sweepable(now)) {
+                self.delete(hasher, index);
+                deleted += 1;
+            }
+        }
+        deleted
+    }
+
+    fn delete(&mut self, hasher: &DefaultHashBuilder, index: u32) {
+        let slot = self.slot(index);
+        let hash = hash(hasher, &self.scopes[usize::from(slot.scope)], slot.key());
+        if let Ok(entry) = self.table.find_entry(hash, |&candidate| candidate == index) {
+            entry.remove();
+        }
+        self.slot_mut(index).clear();
+        self.vacant.push(index);
+    }
+
+    /// Every row, with its scope.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Slot, Row)> {
+        self.chunks
+            .iter()
+            .flatten()
+            .filter_map(|slot| Some((&*self.scopes[usize::from(slot.scope)], slot, slot.row()?)))
+    }
+
+    /// How many slots a whole sweep has to look at.
+    pub(super) fn slots(&self) -> usize {
+        self.chunks.iter().map(Vec::len).sum()
+    }
+}
