@@ -35,7 +35,8 @@ pub(crate) fn finish(in_place: bool, home: Option<&Handle>, future: impl Future<
     if in_place && future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
         return;
     }
-    match home.or_else(handle) {
+    let background = if home.is_some() { None } else { handle() };
+    match home.or(background) {
         Some(runtime) => drop(runtime.spawn(future)),
         None => tracing::error!("no background thread: a key stays claimed until its lease ends"),
     }
