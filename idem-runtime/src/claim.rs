@@ -65,10 +65,13 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// Readable, and unambiguous for keys that are text: control characters and invalid UTF-8 are escaped.
+/// Readable, for a message or a log: the parts of a composite are divided by `/`, and control characters and invalid
+/// UTF-8 are escaped.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.as_bytes().utf8_chunks() {
+        let bytes = self.as_bytes();
+        // A composite begins with a separator.
+        for chunk in bytes.strip_prefix(b"\x1f").unwrap_or(bytes).utf8_chunks() {
             for c in chunk.valid().chars() {
                 match c {
                     // The separator of composite keys (see `key.rs`).

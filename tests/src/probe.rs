@@ -1,0 +1,180 @@
+//! A store that counts what it is asked, and fails as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use idem_runtime::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Leave, ReleaseRequest,
+    RenewRequest, Standing, WaitRequest,
+};
+use idem_runtime::{MemoryStore, StoreError};
+use tokio::sync::watch;
+
+/// What a store is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A claim.
+    Claim,
+    /// A renewal.
+    Renew,
+    /// A completion.
+    Complete,
+    /// A release, and how.
+    Release(Leave),
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// It is not carried out, and there is no answer.
+    RequestLost,
+    /// It is carried out, and there is no answer.
+    AnswerLost,
+    /// The store says no.
+    Refused,
+    /// It is carried out, and the answer takes so long.
+    Slow(Duration),
+    /// It is carried out, and the caller waits for ever.
+    Hangs,
+    /// A renewal is answered with `Lost`.
+    SaysLost,
+}
+
+/// A memory store behind a script of faults.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    inner: MemoryStore,
+    script: Arc<Mutex<VecDeque<(Asked, Fault)>>>,
+    asked: watch::Sender<Vec<Asked>>,
+    needs_runtime: bool,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self {
+            inner: MemoryStore::new(),
+            script: Arc::default(),
+            asked: watch::Sender::new(Vec::new()),
+            needs_runtime: false,
+        }
+    }
+}
+
+impl Probe {
+    /// A store without faults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One that says that its futures need a runtime.
+    pub fn on_runtime() -> Self {
+        Self { needs_runtime: true, ..Self::default() }
+    }
+
+    /// The next request of this kind for which no fault is scripted yet fails so.
+    pub fn fail(&self, asked: Asked, fault: Fault) -> &Self {
+        self.script.lock().unwrap().push_back((asked, fault));
+        self
+    }
+
+    /// What the store was asked so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.borrow().clone()
+    }
+
+    /// How often it was asked this.
+    pub fn count(&self, asked: Asked) -> usize {
+        self.asked.borrow().iter().filter(|&&other| other == asked).count()
+    }
+
+    /// Forgets what it was asked.
+    pub fn reset(&self) {
+        self.asked.send_modify(Vec::clear);
+    }
+
+    /// Waits until it was asked this so many times.
+    pub async fn until(&self, asked: Asked, times: usize) {
+        let enough = |all: &Vec<Asked>| all.iter().filter(|&&other| other == asked).count() >= times;
+        tokio::time::timeout(Duration::from_secs(10), self.asked.subscribe().wait_for(enough))
+            .await
+            .unwrap_or_else(|_| panic!("not asked {asked:?} {times} times, but {:?}", self.asked()))
+            .unwrap();
+    }
+
+    /// The store behind the script.
+    pub fn inner(&self) -> &MemoryStore {
+        &self.inner
+    }
+
+    async fn ask<T>(
+        &self,
+        asked: Asked,
+        request: impl Future<Output = Result<T, StoreError>>,
+        lost: Option<T>,
+    ) -> Result<T, StoreError> {
+        let fault = {
+            let mut script = self.script.lock().unwrap();
+            let at = script.iter().position(|(which, _)| *which == asked);
+            at.and_then(|at| script.remove(at)).map(|(_, fault)| fault)
+        };
+        let unanswered = || Err(StoreError::unanswered("probe", format!("{asked:?}: the line is dead")));
+        let answer = match fault {
+            None => request.await,
+            Some(Fault::RequestLost) => unanswered(),
+            Some(Fault::AnswerLost) => {
+                request.await?;
+                unanswered()
+            }
+            Some(Fault::Refused) => Err(StoreError::refused("probe", format!("{asked:?}: no"))),
+            Some(Fault::Slow(delay)) => {
+                let answer = request.await;
+                self.asked.send_modify(|all| all.push(asked));
+                tokio::time::sleep(delay).await;
+                return answer;
+            }
+            Some(Fault::Hangs) => {
+                request.await?;
+                self.asked.send_modify(|all| all.push(asked));
+                std::future::pending().await
+            }
+            Some(Fault::SaysLost) => lost.map_or_else(unanswered, Ok),
+        };
+        self.asked.send_modify(|all| all.push(asked));
+        answer
+    }
+}
+
+impl IdempotencyStore for Probe {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        self.ask(Asked::Claim, self.inner.claim(request), None).await
+    }
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        self.ask(Asked::Renew, self.inner.renew(request), Some(Standing::Lost)).await
+    }
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        self.ask(Asked::Complete, self.inner.complete(request), Some(Standing::Lost)).await
+    }
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        self.ask(Asked::Release(request.how), self.inner.release(request), Some(Standing::Lost)).await
+    }
+
+    async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        self.inner.wait(request).await
+    }
+
+    fn max_record_len(&self) -> usize {
+        4096
+    }
+
+    fn needs_runtime(&self) -> bool {
+        self.needs_runtime
+    }
+
+    fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
+        self.inner.admin()
+    }
+}

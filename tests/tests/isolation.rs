@@ -1,0 +1,323 @@
+//! R18 to R21: isolation.
+
+use std::future::Future;
+use std::time::Duration;
+
+use idem_runtime::store::Leave;
+use idem_runtime::{Error, IdempotencyKey, MemoryStore, idempotent, with_store};
+use idem_tests::probe::{Asked, Fault, Probe};
+use idem_tests::{Count, Failure};
+use serde::{Deserialize, Serialize};
+
+#[tokio::test]
+async fn r18_two_handlers_cannot_share_a_scope() {
+    #[idempotent(key = "id", scope = "isolation-shared", store = store)]
+    async fn first(store: &MemoryStore, id: u32) -> Result<u32, Error> {
+        Ok(id)
+    }
+    #[idempotent(key = "id", scope = "isolation-shared", store = store)]
+    async fn second(store: &MemoryStore, id: u32) -> Result<u32, Error> {
+        Ok(id)
+    }
+
+    let store = MemoryStore::new();
+    first(&store, 1).await.unwrap();
+    for _ in 0..2 {
+        let error = second(&store, 2).await.unwrap_err();
+        assert!(matches!(error, Error::ScopeTaken { .. }) && !error.executed(), "{error}");
+        let message = error.to_string();
+        assert_eq!(message.matches("tests/isolation.rs:").count(), 2, "names both places: {message}");
+    }
+    first(&store, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_handlers_do_not_share_keys() {
+    #[idempotent(key = "id", store = store)]
+    async fn charge(store: &MemoryStore, id: u32) -> Result<String, Error> {
+        Ok(format!("charged {id}"))
+    }
+    #[idempotent(key = "id", store = store)]
+    async fn refund(store: &MemoryStore, id: u32) -> Result<String, Error> {
+        Ok(format!("refunded {id}"))
+    }
+
+    let store = MemoryStore::new();
+    assert_eq!(charge(&store, 1).await.unwrap(), "charged 1");
+    assert_eq!(refund(&store, 1).await.unwrap(), "refunded 1");
+}
+
+#[tokio::test]
+async fn r19_errors_hold_no_results_and_no_fingerprinted_values() {
+    #[derive(Serialize, Deserialize)]
+    struct Secret {
+        card: String,
+    }
+
+    #[idempotent(key = "1", scope = "isolation-secret", fingerprint = "card", store = store)]
+    async fn handle<T: Serialize + serde::de::DeserializeOwned>(
+        store: &MemoryStore,
+        card: &str,
+        make: fn(&str) -> T,
+    ) -> Result<T, Error> {
+        Ok(make(card))
+    }
+
+    let store = MemoryStore::new();
+    handle(&store, "4111-1111", |card| Secret { card: card.to_owned() }).await.unwrap();
+    let decode = handle(&store, "4111-1111", |_| vec![0_u32]).await.unwrap_err();
+    assert!(matches!(decode, Error::Decode { .. }));
+    let reused = handle(&store, "5500-0000", |_| 0_u32).await.unwrap_err();
+    assert!(matches!(reused, Error::KeyReused { .. }));
+    for error in [decode, reused] {
+        for text in [format!("{error}"), format!("{error:?}"), format!("{:?}", std::error::Error::source(&error))] {
+            assert!(!text.contains("4111") && !text.contains("5500"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn keys_are_their_text_and_everything_else_differs() {
+    fn encoded(key: &impl IdempotencyKey) -> Vec<u8> {
+        match idem_runtime::private::key(key) {
+            idem_runtime::private::KeyInput::Key(key) => key.as_bytes().to_vec(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    let id = uuid::Uuid::from_u128(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8);
+    assert_eq!(encoded(&42_u32), encoded(&"42"));
+    assert_eq!(encoded(&42_u64), encoded(&42_i8));
+    assert_eq!(encoded(&true), encoded(&"true"));
+    assert_eq!(encoded(&id), encoded(&id.to_string()));
+    assert_eq!(encoded(&b"abc"), encoded(&"abc".to_owned()));
+    assert_eq!(encoded(&Some('x')), encoded(&"x"));
+
+    let different = [
+        encoded(&"a"),
+        encoded(&"A"),
+        encoded(&" a"),
+        encoded(&"a "),
+        encoded(&"e\u{301}"),
+        encoded(&"\u{e9}"),
+        encoded(&("a/b", "c")),
+        encoded(&("a", "b/c")),
+        encoded(&("a", "b", "c")),
+        encoded(&(("a", "b"), "c")),
+        encoded(&("a", ("b", "c"))),
+        encoded(&("a",)),
+        encoded(&"\u{1f}a"),
+        encoded(&"\u{1b}\u{1f}a"),
+        encoded(&("\u{1f}a",)),
+        encoded(&("a\u{1f}b",)),
+        encoded(&("a\u{1b}", "b")),
+        encoded(&("a", "\u{1b}b")),
+        encoded(&("a", "b")),
+        encoded(&"x".repeat(1023)),
+        encoded(&"x".repeat(1024)),
+    ];
+    for (i, a) in different.iter().enumerate() {
+        for b in &different[i + 1..] {
+            assert_ne!(a, b);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_or_too_long_key_is_an_error_before_anything_runs() {
+    #[idempotent(key = "tenant, id", store = store)]
+    async fn strict(store: &Probe, tenant: &str, id: Option<&str>) -> Result<u32, Error> {
+        Ok(1)
+    }
+    #[idempotent(key = "id", store = store, missing_key = "run", claim = claim)]
+    async fn lax(store: &Probe, ran: &Count, id: Option<String>) -> Result<(u32, String), Error> {
+        assert!(claim.key().is_none());
+        Ok((ran.up(), claim.derive("charge")))
+    }
+
+    let store = Probe::new();
+    for (tenant, id) in [("t", None), ("t", Some("")), ("", Some("1"))] {
+        assert!(matches!(strict(&store, tenant, id).await, Err(Error::MissingKey { .. })));
+    }
+    let long = "x".repeat(1025);
+    let error = strict(&store, "t", Some(&long)).await.unwrap_err();
+    assert!(matches!(error, Error::KeyTooLong { length: 1028, .. }), "{error:?}");
+    let ran = Count::default();
+    let (first, one) = lax(&store, &ran, None).await.unwrap();
+    let (second, two) = lax(&store, &ran, Some(String::new())).await.unwrap();
+    assert_eq!((first, second), (1, 2));
+    assert_ne!(one, two, "two messages without a key are two charges");
+    assert_eq!(store.asked(), []);
+}
+
+#[idempotent(key = "id", store = store)]
+fn sync_handler(store: &Probe, ran: &Count, id: u32) -> Result<u32, Error> {
+    Ok(ran.up())
+}
+
+fn stores() -> [Probe; 2] {
+    [Probe::new(), Probe::on_runtime()]
+}
+
+#[test]
+fn r20_a_sync_handler_works_without_a_runtime() {
+    for store in stores() {
+        let ran = Count::default();
+        assert_eq!(sync_handler(&store, &ran, 1).unwrap(), 1);
+        assert_eq!(sync_handler(&store, &ran, 1).unwrap(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn r20_a_sync_handler_works_on_a_multi_thread_runtime() {
+    for store in stores() {
+        let ran = Count::default();
+        let turn = tokio::spawn(async move {
+            sync_handler(&store, &ran, 1).unwrap();
+            sync_handler(&store, &ran, 1).unwrap()
+        });
+        assert_eq!(turn.await.unwrap(), 1);
+    }
+}
+
+#[test]
+fn r20_a_sync_handler_works_in_spawn_blocking() {
+    let current = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for runtime in [current, multi] {
+        for store in stores() {
+            let ran = Count::default();
+            let call = runtime.spawn_blocking(move || sync_handler(&store, &ran, 1));
+            assert_eq!(runtime.block_on(call).unwrap().unwrap(), 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn r20_a_sync_handler_refuses_to_block_a_current_thread_runtime() {
+    for store in stores() {
+        let ran = Count::default();
+        let error = sync_handler(&store, &ran, 1).unwrap_err();
+        assert!(matches!(error, Error::WouldBlock { .. }) && !error.executed(), "{error}");
+        assert_eq!((ran.get(), store.asked()), (0, vec![]));
+        // Asking has not used up the task's budget.
+        tokio::time::timeout(Duration::from_secs(5), tokio::task::yield_now()).await.unwrap();
+        assert!(tokio::task::coop::has_budget_remaining());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn r20_a_sync_handler_refuses_to_block_a_local_set() {
+    let local = tokio::task::LocalSet::new();
+    let error = local.run_until(async { sync_handler(&Probe::new(), &Count::default(), 1).unwrap_err() }).await;
+    assert!(matches!(error, Error::WouldBlock { .. }), "{error}");
+}
+
+#[test]
+fn r20_every_blocking_store_call_has_a_deadline() {
+    #[idempotent(key = "id", store = store, lease = "150ms")]
+    fn handle(store: &Probe, id: u32) -> Result<u32, Error> {
+        Ok(id)
+    }
+
+    for store in stores() {
+        for _ in 0..3 {
+            store.fail(Asked::Claim, Fault::Hangs);
+        }
+        let error = handle(&store, 1).unwrap_err();
+        assert!(matches!(error, Error::Store { .. }), "{error}");
+        store.fail(Asked::Complete, Fault::Hangs);
+        let error = handle(&store, 2).unwrap_err();
+        assert!(matches!(error, Error::NotRecorded { .. }) && error.executed(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn r21_an_async_trait_method_is_claimed_when_it_is_polled() {
+    #[async_trait::async_trait]
+    trait Charge {
+        async fn charge(&self, order_id: &str) -> Result<u32, Error>;
+    }
+
+    struct Service {
+        store: Probe,
+        ran: Count,
+    }
+
+    #[async_trait::async_trait]
+    impl Charge for Service {
+        #[idempotent(key = "order_id", scope = "isolation-async-trait", store = self.store)]
+        async fn charge(&self, order_id: &str) -> Result<u32, Error> {
+            tokio::task::yield_now().await;
+            Ok(self.ran.up())
+        }
+    }
+
+    let service = Service { store: Probe::new(), ran: Count::default() };
+    let call = service.charge("a");
+    assert_eq!(service.store.asked(), [], "not claimed before it is polled");
+    assert_eq!(call.await.unwrap(), 1);
+    assert_eq!(service.charge("a").await.unwrap(), 1);
+    assert_eq!(service.ran.get(), 1);
+}
+
+#[test]
+fn an_async_handler_needs_no_runtime() {
+    #[idempotent(key = "id", store = store, lease = "300ms")]
+    async fn handle(store: &Probe, ran: &Count, id: u32) -> Result<u32, Error> {
+        while store.count(Asked::Renew) < 2 {
+            let mut polled = false;
+            std::future::poll_fn(|cx| {
+                let waker = cx.waker().clone();
+                if polled {
+                    return std::task::Poll::Ready(());
+                }
+                polled = true;
+                std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_millis(20));
+                    waker.wake();
+                });
+                std::task::Poll::Pending
+            })
+            .await;
+        }
+        Ok(ran.up())
+    }
+
+    let (store, ran) = (Probe::new(), Count::default());
+    assert_eq!(pollster(handle(&store, &ran, 1)).unwrap(), 1);
+    assert_eq!(pollster(handle(&store, &ran, 1)).unwrap(), 1);
+}
+
+/// An executor that is not Tokio's.
+fn pollster<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = std::pin::pin!(future);
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    loop {
+        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handler_without_a_store_is_refused_and_with_store_gives_it_one() {
+    #[idempotent(key = "id")]
+    async fn handle(id: u32) -> Result<u32, Failure> {
+        Ok(id)
+    }
+
+    assert!(matches!(handle(1).await.unwrap_err().refusal(), Error::NoStore { .. }));
+    let store = Probe::new();
+    assert_eq!(with_store(store.clone(), handle(1)).await.unwrap(), 1);
+    assert_eq!(with_store(store.clone(), handle(1)).await.unwrap(), 1);
+    assert_eq!(store.asked(), [Asked::Claim, Asked::Complete, Asked::Claim]);
+    assert_eq!(store.count(Asked::Release(Leave::NotRun)), 0);
+}
