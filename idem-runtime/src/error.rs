@@ -230,6 +230,15 @@ impl Error {
         Self::Config { message: message.into(), source: None }
     }
 
+    /// The same, of a call that wanted to record the result of an earlier one.
+    pub(crate) fn without_execution(self) -> Self {
+        match self {
+            Self::LeaseLost { key, .. } => Self::LeaseLost { key, executed: false },
+            Self::NotRecorded { key, source } => Self::Store { key, source },
+            other => other,
+        }
+    }
+
     /// Whether the handler's body ran in this call, whole or in part.
     pub fn executed(&self) -> bool {
         match self {

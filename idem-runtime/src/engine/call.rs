@@ -1,0 +1,303 @@
+//! One call: what it holds, and how it leaves.
+//!
+//! A call goes through the phases of [`Phase`]. Whatever happens to it in between — an error, a panic, a drop — leaves
+//! the key as the phase says, once: [`Call`]'s `Drop` is the only guard.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use crate::claim::{
+    ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Owner, Record, ReleaseRequest, RenewRequest,
+    Standing,
+};
+use crate::error::{Error, ScopedKey, StoreError};
+use crate::fingerprint::FingerprintInput;
+use crate::handle::{Claim, ClaimSlot};
+use crate::heartbeat::{self, Tenure};
+use crate::key::KeyInput;
+use crate::observe::Timed;
+use crate::record;
+use crate::site::Site;
+use crate::store::IdempotencyStore;
+use crate::{background, timer};
+
+/// The first pause before a request is repeated; it doubles from there.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest pause before a request is repeated.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where a call is, and so what is left to do if it goes no further.
+pub(super) enum Phase {
+    /// Nothing was asked of the store, or nothing is left to do.
+    Idle,
+    /// The claim was sent, and the body was not started.
+    Claiming,
+    /// The body was started, and has not returned.
+    Running,
+    /// The body returned what is to be recorded.
+    Completing(Record),
+    /// The body returned, and the key is left without a record.
+    Leaving(Leave),
+}
+
+/// One call of an annotated handler.
+pub struct Call<'c, S: IdempotencyStore> {
+    pub(super) site: &'static Site,
+    pub(super) store: Option<S>,
+    pub(super) key: KeyInput,
+    pub(super) fingerprint: FingerprintInput,
+    pub(super) slot: Option<&'c ClaimSlot>,
+    pub(super) owner: Owner,
+    pub(super) fence: u64,
+    /// When the last granted lease ends, counted from the sending of its request.
+    pub(super) deadline: Instant,
+    pub(super) phase: Phase,
+    /// The runtime that the caller is on, where the store needs one.
+    home: Option<Handle>,
+}
+
+impl<'c, S: IdempotencyStore> Call<'c, S> {
+    /// A call that has not claimed yet.
+    pub fn new(
+        site: &'static Site,
+        store: Option<S>,
+        key: KeyInput,
+        fingerprint: FingerprintInput,
+        slot: Option<&'c ClaimSlot>,
+    ) -> Self {
+        let home = store.as_ref().filter(|store| store.needs_runtime()).and_then(|_| Handle::try_current().ok());
+        Self {
+            site,
+            store,
+            key,
+            fingerprint,
+            slot,
+            owner: Owner([0; 16]),
+            fence: 0,
+            deadline: Instant::now(),
+            phase: Phase::Idle,
+            home,
+        }
+    }
+
+    /// The same call over another kind of handle of its store.
+    pub(super) fn over<T: IdempotencyStore>(&mut self, wrap: impl FnOnce(S) -> T) -> Call<'c, T> {
+        Call {
+            site: self.site,
+            store: self.store.take().map(wrap),
+            key: std::mem::replace(&mut self.key, KeyInput::Missing),
+            fingerprint: std::mem::replace(&mut self.fingerprint, FingerprintInput::None),
+            slot: self.slot,
+            owner: self.owner,
+            fence: self.fence,
+            deadline: self.deadline,
+            phase: Phase::Idle,
+            home: self.home.take(),
+        }
+    }
+
+    pub(super) fn scoped(&self, key: &Key) -> ScopedKey {
+        ScopedKey::new(self.site.scope, key)
+    }
+
+    /// The store and the key of a call that was granted its claim.
+    pub(super) fn held(&self) -> Option<(&S, &Key)> {
+        match (&self.store, &self.key) {
+            (Some(store), KeyInput::Key(key)) => Some((store, key)),
+            _ => None,
+        }
+    }
+
+    /// Runs a future while the lease is renewed in this task; `None` once the lease is lost.
+    pub(super) async fn hold<F: Future>(&mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
+        let (store, key) = self.held()?;
+        let site = self.site;
+        let claim = claim_request(site, key, self.owner, None);
+        let tenure = Tenure::new(self.deadline);
+        let output = {
+            // The heartbeat must not starve where the work uses up Tokio's budget at each poll.
+            let beat = heartbeat::beat(store, RenewRequest::new(&claim, self.fence), &tenure, site.lease / 3);
+            let mut beat = pin!(tokio::task::coop::unconstrained(beat));
+            poll_fn(|cx| match work.as_mut().poll(cx) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending => beat.as_mut().poll(cx).map(|()| None),
+            })
+            .await
+        };
+        self.deadline = tenure.deadline();
+        output
+    }
+
+    /// Runs a future that blocks its thread while the lease is renewed by the background runtime. A lease that is lost
+    /// shows at the completion.
+    pub(super) async fn hold_blocking<F: Future>(&mut self, work: Pin<&mut F>) -> Option<F::Output> {
+        let (store, key) = self.held()?;
+        let beat = heartbeat::register(store, self.site, key, self.owner, self.fence, self.deadline);
+        let output = work.await;
+        self.deadline = beat.finish();
+        Some(output)
+    }
+
+    /// Records an outcome, again and again while the lease holds.
+    pub(super) async fn complete(&mut self, record: Option<Record>) -> Result<(), Error> {
+        let site = self.site;
+        let Self { store: Some(store), key: KeyInput::Key(key), phase, .. } = self else { return Ok(()) };
+        let record = record.filter(|record| record.as_bytes().len() <= store.max_record_len());
+        if record.is_none() {
+            tracing::warn!(scope = site.scope, "the result can't be kept: a duplicate will get `ResultUnavailable`");
+        }
+        *phase = Phase::Completing(record.unwrap_or_else(record::unavailable));
+        let Phase::Completing(record) = phase else { return Ok(()) };
+        let claim = claim_request(site, key, self.owner, None);
+        let request = CompleteRequest::new(&claim, self.fence, record, site.ttl);
+        let mut failures = 0;
+        let outcome = loop {
+            let timed = Timed::store(site);
+            let answer = timer::until(answer_by(self.deadline, site), store.complete(request)).await;
+            timed.record();
+            let source = match answer {
+                Some(Ok(Standing::Held)) => break Ok(()),
+                Some(Ok(Standing::Lost)) => {
+                    break Err(Error::LeaseLost { key: ScopedKey::new(site.scope, key), executed: true });
+                }
+                Some(Err(error)) => error,
+                None => StoreError::unanswered("completion", "no answer while the lease held"),
+            };
+            failures += 1;
+            let pause = pause(failures);
+            if Instant::now() + pause >= self.deadline {
+                break Err(Error::NotRecorded { key: ScopedKey::new(site.scope, key), source });
+            }
+            tracing::warn!(scope = site.scope, %source, "a completion failed, and is tried again");
+            timer::sleep(pause).await;
+        };
+        self.phase = Phase::Idle;
+        outcome
+    }
+
+    /// Leaves the key without a record. Where the store doesn't answer, the guard goes on trying in the background.
+    pub(super) async fn leave(&mut self, how: Leave) {
+        self.phase = Phase::Leaving(how);
+        let site = self.site;
+        let Some((store, key)) = self.held() else { return };
+        let request = release_request(site, key, self.owner, self.fence, how);
+        if let Some(Ok(_)) = timer::until(answer_by(self.deadline, site), store.release(request)).await {
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// The claim, as the handler or its reconcile function sees it.
+    pub(super) fn claim(&self, grant: Grant) -> Option<Claim> {
+        let (_, key) = self.held()?;
+        Some(Claim::granted(self.site.scope, key.clone(), self.owner, grant))
+    }
+
+    /// The refusal of a call whose lease was lost.
+    pub(super) fn lease_lost(&self, executed: bool) -> Error {
+        match &self.key {
+            KeyInput::Key(key) => Error::LeaseLost { key: self.scoped(key), executed },
+            // A call without a key holds no lease.
+            _ => Error::MissingKey { scope: self.site.scope },
+        }
+    }
+}
+
+/// A call is left as its phase says: undone before the body ran, unknown in its middle, finished after it.
+impl<S: IdempotencyStore> Drop for Call<'_, S> {
+    fn drop(&mut self) {
+        let ending = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Idle => return,
+            Phase::Claiming => Ending::Leave(Leave::NotRun),
+            Phase::Running => Ending::Leave(Leave::OutcomeUnknown),
+            Phase::Completing(record) => Ending::Complete(record),
+            Phase::Leaving(how) => Ending::Leave(how),
+        };
+        let (Some(store), KeyInput::Key(key)) =
+            (self.store.take(), std::mem::replace(&mut self.key, KeyInput::Missing))
+        else {
+            return;
+        };
+        let in_place = !store.needs_runtime();
+        // A call that was never granted a lease has one lease's time to say that it left.
+        let until = self.deadline.max(Instant::now() + self.site.lease);
+        let finish = finish(store, self.site, key, self.owner, self.fence, ending, until);
+        background::finish(in_place, self.home.as_ref(), finish);
+    }
+}
+
+/// What is left to do for a caller that has gone.
+enum Ending {
+    Complete(Record),
+    Leave(Leave),
+}
+
+async fn finish<S: IdempotencyStore>(
+    store: S,
+    site: &'static Site,
+    key: Key,
+    owner: Owner,
+    fence: u64,
+    ending: Ending,
+    until: Instant,
+) {
+    let claim = claim_request(site, &key, owner, None);
+    let mut failures = 0;
+    loop {
+        let answer_by = until.max(Instant::now() + site.lease / 3);
+        let answer = match &ending {
+            Ending::Complete(record) => {
+                let request = CompleteRequest::new(&claim, fence, record, site.ttl);
+                timer::until(answer_by, store.complete(request)).await
+            }
+            Ending::Leave(how) => {
+                let request = release_request(site, &key, owner, fence, *how);
+                timer::until(answer_by, store.release(request)).await
+            }
+        };
+        if let Some(Ok(_)) = answer {
+            return;
+        }
+        failures += 1;
+        let pause = pause(failures);
+        if Instant::now() + pause >= until {
+            tracing::warn!(scope = site.scope, "the store did not answer: a key stays claimed until its lease ends");
+            return;
+        }
+        timer::sleep(pause).await;
+    }
+}
+
+pub(super) fn claim_request<'a>(
+    site: &'static Site,
+    key: &'a Key,
+    owner: Owner,
+    fingerprint: Option<Fingerprint>,
+) -> ClaimRequest<'a> {
+    let mut request = ClaimRequest::new(site.scope, key, owner, site.lease);
+    request.fingerprint = fingerprint;
+    request.orphans = site.orphans;
+    request.retain = site.retain();
+    request
+}
+
+fn release_request<'a>(site: &'static Site, key: &'a Key, owner: Owner, fence: u64, how: Leave) -> ReleaseRequest<'a> {
+    let claim = claim_request(site, key, owner, None);
+    let mut request = ReleaseRequest::new(&claim, fence, how);
+    request.retain = site.ttl;
+    request
+}
+
+/// Until when an ending waits for its answer. A late one counts as long as nobody took over, so each is sent at least
+/// once.
+fn answer_by(deadline: Instant, site: &Site) -> Instant {
+    deadline.max(Instant::now() + site.lease / 3)
+}
+
+pub(super) fn pause(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE)
+}
