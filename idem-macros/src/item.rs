@@ -59,9 +59,10 @@ impl Body {
 }
 
 impl ToTokens for Body {
-    /// The body in the user's own braces, without its inner attributes.
+    /// The body in braces that stand where the user's did, but count as generated: else a body of one line would be told
+    /// to leave them out (`unused_braces`).
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.append(braces(self.stmts.clone(), self.span));
+        tokens.append(braces(self.stmts.clone(), Span::mixed_site().located_at(self.span)));
     }
 }
 
