@@ -1,0 +1,463 @@
+//! The arguments of the attribute, with the places where they were written.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
+use syn::spanned::Spanned as _;
+use syn::{Expr, ExprClosure, Ident, Lit, LitStr, Path, Token};
+
+use crate::duration::{self, Length};
+use crate::errors::Errors;
+use crate::key::{Parts, name, ungroup};
+use crate::suggest::{self, list};
+
+/// Every argument, in the order of the documentation.
+const NAMES: [&str; 13] = [
+    "key",
+    "store",
+    "scope",
+    "ttl",
+    "lease",
+    "wait",
+    "fingerprint",
+    "on_error",
+    "on_crash",
+    "missing_key",
+    "on_store_error",
+    "claim",
+    "crate",
+];
+
+/// Known, so that it isn't taken for a misspelling.
+const NOT_YET: &str = "tx";
+
+/// The arguments. One that was wrong is absent, and reported.
+#[derive(Default)]
+pub(crate) struct Args {
+    pub(crate) key: Option<Parts>,
+    pub(crate) store: Option<Expr>,
+    pub(crate) scope: Option<LitStr>,
+    pub(crate) ttl: Option<Length>,
+    pub(crate) lease: Option<Length>,
+    pub(crate) wait: Option<Length>,
+    pub(crate) fingerprint: Option<Parts>,
+    pub(crate) on_error: OnError,
+    pub(crate) on_crash: OnCrash,
+    pub(crate) run_without_key: bool,
+    pub(crate) run_without_store: bool,
+    pub(crate) claim: Option<Ident>,
+    pub(crate) krate: Option<Path>,
+    /// The names of the arguments that were given, wrong ones too.
+    given: Vec<String>,
+}
+
+/// `on_error`.
+#[derive(Default)]
+pub(crate) enum OnError {
+    #[default]
+    Release,
+    Keep,
+    Record,
+    RecordIf(Path),
+    Decide(Path),
+}
+
+/// `on_crash`.
+#[derive(Default)]
+pub(crate) enum OnCrash {
+    #[default]
+    Rerun,
+    Park,
+    Path(Path),
+    Closure(ExprClosure),
+}
+
+impl OnCrash {
+    /// The place of the function that is to be asked.
+    pub(crate) fn function(&self) -> Option<Span> {
+        match self {
+            Self::Path(path) => Some(path.span()),
+            Self::Closure(closure) => Some(closure.span()),
+            Self::Rerun | Self::Park => None,
+        }
+    }
+}
+
+/// What stands behind the `=`.
+enum Value {
+    Text(LitStr),
+    Code(Expr),
+}
+
+impl ToTokens for Value {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Text(text) => text.to_tokens(tokens),
+            Self::Code(expr) => expr.to_tokens(tokens),
+        }
+    }
+}
+
+impl Args {
+    /// Reads the arguments, and reports each mistake in them.
+    pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
+        let mut args = Self::default();
+        let parsed = (|input: ParseStream<'_>| {
+            while !input.is_empty() {
+                if let Err(error) = args.argument(input, errors) {
+                    errors.push(error);
+                    skip_to_next(input);
+                }
+                if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+                    errors.push(input.error("arguments are separated by a comma"));
+                    skip_to_next(input);
+                    input.parse::<Option<Token![,]>>()?;
+                }
+            }
+            Ok(())
+        })
+        .parse2(tokens);
+        if let Err(error) = parsed {
+            errors.push(error);
+        }
+        args
+    }
+
+    /// Whether this argument was given, be it wrong.
+    pub(crate) fn was_given(&self, name: &str) -> bool {
+        self.given.iter().any(|given| given == name)
+    }
+
+    fn argument(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        if !input.peek(Ident::peek_any) {
+            return Err(not_an_argument(input));
+        }
+        let ident = input.call(Ident::parse_any)?;
+        let written = ident.unraw().to_string();
+        if written == NOT_YET {
+            errors.at(&ident, "`tx` is not available in this version: leave it out, and the key is held by a lease");
+            return skip_value(input);
+        }
+        if !NAMES.contains(&written.as_str()) {
+            errors.at(&ident, unknown_argument(&ident, &written, input));
+            return skip_value(input);
+        }
+        if self.was_given(&written) {
+            errors.at(&ident, format!("`{written}` is given twice: keep one of them"));
+            return skip_value(input);
+        }
+        self.given.push(written.clone());
+        if input.parse::<Option<Token![=]>>()?.is_none() {
+            return Err(syn::Error::new(
+                ident.span(),
+                format!("`{written}` needs a value: write `{written} = {}`", example(&written)),
+            ));
+        }
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(syn::Error::new(
+                ident.span(),
+                format!("`{written}` has no value behind the `=`: write `{written} = {}`", example(&written)),
+            ));
+        }
+        let value = value(&written, input)?;
+        self.set(&written, value)
+    }
+
+    fn set(&mut self, name: &str, value: Value) -> syn::Result<()> {
+        match name {
+            "key" => self.key = Some(parts(name, value)?),
+            "fingerprint" => self.fingerprint = Some(parts(name, value)?),
+            "store" => self.store = Some(expression(name, value)?),
+            "scope" => self.scope = Some(scope(value)?),
+            "ttl" => self.ttl = Some(length(name, &value)?),
+            "lease" => self.lease = Some(length(name, &value)?),
+            "wait" => self.wait = Some(length(name, &value)?),
+            "on_error" => self.on_error = on_error(&value)?,
+            "on_crash" => self.on_crash = on_crash(&value)?,
+            "missing_key" => self.run_without_key = error_or_run(name, &value)?,
+            "on_store_error" => self.run_without_store = error_or_run(name, &value)?,
+            "claim" => self.claim = Some(claim(&value)?),
+            _ => self.krate = Some(krate(&value)?),
+        }
+        Ok(())
+    }
+}
+
+fn not_an_argument(input: ParseStream<'_>) -> syn::Error {
+    if input.peek(LitStr) {
+        input.error("an argument has a name: for the key, write `key = \"order_id\"`")
+    } else {
+        input.error("expected an argument, such as `key = \"order_id\"`")
+    }
+}
+
+fn unknown_argument(ident: &Ident, written: &str, input: ParseStream<'_>) -> String {
+    let valid = list(NAMES, "and");
+    match suggest::nearest(written, NAMES) {
+        Some(similar) => format!("unknown argument `{ident}`: did you mean `{similar}`? (the arguments are {valid})"),
+        // `key = tenant, order.id`: the second expression looks like an argument.
+        None if !input.peek(Token![=]) => format!(
+            "unknown argument `{ident}` (the arguments are {valid}); for several expressions, write a tuple, such as \
+             `key = (tenant, order.id)`"
+        ),
+        None => format!("unknown argument `{ident}`: the arguments are {valid}"),
+    }
+}
+
+fn example(name: &str) -> &'static str {
+    match name {
+        "key" => "\"order_id\"",
+        "store" => "STORE",
+        "scope" => "\"billing/charge\"",
+        "ttl" => "\"7d\"",
+        "lease" => "\"60s\"",
+        "wait" => "\"5s\"",
+        "fingerprint" => "\"amount\"",
+        "on_error" => "\"release\"",
+        "on_crash" => "\"rerun\"",
+        "missing_key" | "on_store_error" => "\"error\"",
+        "claim" => "claim",
+        _ => "::idem_runtime",
+    }
+}
+
+/// Goes on to the comma behind this argument.
+fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
+    skip_to_next(input);
+    Ok(())
+}
+
+fn skip_to_next(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        if input.parse::<TokenTree>().is_err() {
+            return;
+        }
+    }
+}
+
+fn value(name: &str, input: ParseStream<'_>) -> syn::Result<Value> {
+    let start = input.span();
+    // `expr`'s own messages speak of tokens that a newcomer hasn't heard of.
+    let expr = input.parse::<Expr>().map_err(|error| {
+        syn::Error::new(
+            start,
+            format!("the value of `{name}` can't be read: {error}; write `{name} = {}`", example(name)),
+        )
+    })?;
+    Ok(match ungroup(expr) {
+        Expr::Lit(literal) if literal.attrs.is_empty() => match literal.lit {
+            Lit::Str(text) => Value::Text(text),
+            _ => Value::Code(Expr::Lit(literal)),
+        },
+        expr => Value::Code(expr),
+    })
+}
+
+fn parts(name: &str, value: Value) -> syn::Result<Parts> {
+    match value {
+        Value::Text(text) => Parts::from_text(name, &text),
+        Value::Code(expr) => Parts::from_expr(name, expr),
+    }
+}
+
+fn expression(name: &str, value: Value) -> syn::Result<Expr> {
+    match value {
+        Value::Code(expr) => Ok(expr),
+        Value::Text(text) => text.parse().map_err(|_| {
+            syn::Error::new(
+                text.span(),
+                format!(
+                    "`{name}` holds {:?}, which is not a Rust expression: write one, such as \"STORE\" or \
+                         \"self.store\"",
+                    text.value()
+                ),
+            )
+        }),
+    }
+}
+
+fn scope(value: Value) -> syn::Result<LitStr> {
+    match value {
+        Value::Text(text) if text.value().trim().is_empty() => {
+            Err(syn::Error::new(text.span(), "the scope is empty: write a name, such as `scope = \"billing/charge\"`"))
+        }
+        Value::Text(text) => Ok(text),
+        Value::Code(expr) => Err(syn::Error::new_spanned(
+            expr,
+            "the scope has to be a string in quotes, such as `scope = \"billing/charge\"`: it names the keys in the \
+             store, and may not change with the code",
+        )),
+    }
+}
+
+fn length(name: &str, value: &Value) -> syn::Result<Length> {
+    match value {
+        Value::Text(text) => duration::parse(name, text),
+        Value::Code(Expr::Lit(literal)) => {
+            let written = literal.to_token_stream().to_string();
+            let meant =
+                if written.ends_with(|c: char| c.is_ascii_digit()) { format!("{written}s") } else { written.clone() };
+            Err(syn::Error::new(
+                literal.span(),
+                format!(
+                    "a duration is a string with a unit: instead of `{name} = {written}`, write `{name} = \"{meant}\"`"
+                ),
+            ))
+        }
+        Value::Code(expr) => Err(syn::Error::new_spanned(
+            expr,
+            format!("a duration is a string with a unit, such as `{name} = {}`", example(name)),
+        )),
+    }
+}
+
+fn error_or_run(name: &str, value: &Value) -> syn::Result<bool> {
+    let word = match value {
+        Value::Text(text) => text.value(),
+        Value::Code(_) => String::new(),
+    };
+    match word.as_str() {
+        "error" => Ok(false),
+        "run" => Ok(true),
+        word => {
+            let similar = suggest::nearest(word, ["error", "run"]);
+            Err(syn::Error::new_spanned(value, unknown_value(name, similar, "`\"error\"` or `\"run\"`")))
+        }
+    }
+}
+
+fn unknown_value(name: &str, similar: Option<&str>, valid: &str) -> String {
+    match similar {
+        Some(similar) => format!("unknown value of `{name}`: did you mean \"{similar}\"? (write {valid})"),
+        None => format!("unknown value of `{name}`: write {valid}"),
+    }
+}
+
+const ON_ERROR: [&str; 3] = ["release", "keep", "record"];
+const ON_ERROR_VALID: &str = "`\"release\"`, `\"keep\"`, `\"record\"`, `record_if(function)`, or the path of a function `fn(&E) -> OnError`, without \
+     quotes";
+const ON_CRASH: [&str; 2] = ["rerun", "park"];
+const ON_CRASH_VALID: &str =
+    "`\"rerun\"`, `\"park\"`, or the path of an `async fn(&Claim) -> Result<Option<T>, E>`, without quotes";
+
+/// In quotes these are taken for a mistake, and not for a function's name: other tools have them as settings.
+const SETTINGS_ELSEWHERE: [&str; 22] = [
+    "abort", "cache", "continue", "delete", "drop", "error", "fail", "false", "forget", "free", "hold", "ignore",
+    "none", "refuse", "replay", "restart", "resume", "retry", "run", "skip", "store", "true",
+];
+
+/// A keyword, or code.
+enum Setting {
+    Keyword(&'static str),
+    Code(Expr),
+}
+
+fn setting(name: &str, value: &Value, keywords: &'static [&'static str], valid: &str) -> syn::Result<Setting> {
+    match value {
+        Value::Text(text) => {
+            let written = text.value();
+            if let Some(keyword) = keywords.iter().find(|keyword| **keyword == written) {
+                return Ok(Setting::Keyword(keyword));
+            }
+            let similar = suggest::nearest(&written, keywords.iter().copied());
+            let code = text.parse::<Expr>();
+            match code {
+                Ok(code) if similar.is_none() && !SETTINGS_ELSEWHERE.contains(&written.as_str()) => {
+                    Ok(Setting::Code(ungroup(code)))
+                }
+                _ => Err(syn::Error::new(text.span(), unknown_value(name, similar, valid))),
+            }
+        }
+        Value::Code(code) => {
+            let keyword = crate::key::name(code).and_then(|word| keywords.iter().find(|keyword| word == **keyword));
+            match keyword {
+                Some(keyword) => Err(syn::Error::new_spanned(
+                    code,
+                    format!(
+                        "`{name} = {keyword}` names a function: for the setting, write `{name} = \"{keyword}\"`; for a \
+                         function of that name, write `self::{keyword}`"
+                    ),
+                )),
+                None => Ok(Setting::Code(code.clone())),
+            }
+        }
+    }
+}
+
+fn on_error(value: &Value) -> syn::Result<OnError> {
+    match setting("on_error", value, &ON_ERROR, ON_ERROR_VALID)? {
+        Setting::Keyword("keep") => Ok(OnError::Keep),
+        Setting::Keyword("record") => Ok(OnError::Record),
+        Setting::Keyword(_) => Ok(OnError::Release),
+        Setting::Code(Expr::Path(path)) if name_of(&path.path, "record_if") => Err(syn::Error::new_spanned(
+            value,
+            "`record_if` needs a function: write `record_if(is_final)`, where \
+                                                `fn is_final(error: &E) -> bool`",
+        )),
+        Setting::Code(Expr::Path(path)) if path.qself.is_none() => Ok(OnError::Decide(path.path)),
+        Setting::Code(Expr::Call(call)) => record_if(value, call),
+        Setting::Code(_) => Err(syn::Error::new_spanned(value, unknown_value("on_error", None, ON_ERROR_VALID))),
+    }
+}
+
+fn name_of(path: &Path, name: &str) -> bool {
+    path.is_ident(name)
+}
+
+/// `record_if(function)`.
+fn record_if(value: &Value, call: syn::ExprCall) -> syn::Result<OnError> {
+    let wrong = |similar| Err(syn::Error::new_spanned(value, unknown_value("on_error", similar, ON_ERROR_VALID)));
+    let Some(function) = name(&call.func) else { return wrong(None) };
+    if function != "record_if" {
+        return wrong(suggest::nearest(&function.to_string(), ["record_if"]));
+    }
+    let mut arguments = call.args.into_iter().map(ungroup);
+    match (arguments.next(), arguments.next()) {
+        (Some(Expr::Path(path)), None) if path.qself.is_none() => Ok(OnError::RecordIf(path.path)),
+        _ => Err(syn::Error::new_spanned(
+            value,
+            "`record_if` takes the path of one function: write `record_if(is_final)`, where `fn is_final(error: &E) -> bool`",
+        )),
+    }
+}
+
+fn on_crash(value: &Value) -> syn::Result<OnCrash> {
+    match setting("on_crash", value, &ON_CRASH, ON_CRASH_VALID)? {
+        Setting::Keyword("park") => Ok(OnCrash::Park),
+        Setting::Keyword(_) => Ok(OnCrash::Rerun),
+        Setting::Code(Expr::Path(path)) if path.qself.is_none() => Ok(OnCrash::Path(path.path)),
+        Setting::Code(Expr::Closure(closure)) => Ok(OnCrash::Closure(closure)),
+        Setting::Code(_) => Err(syn::Error::new_spanned(value, unknown_value("on_crash", None, ON_CRASH_VALID))),
+    }
+}
+
+fn claim(value: &Value) -> syn::Result<Ident> {
+    let ident = match value {
+        Value::Text(text) => text.parse::<Ident>().ok(),
+        Value::Code(Expr::Path(path)) if path.qself.is_none() => path.path.get_ident().cloned(),
+        Value::Code(_) => None,
+    };
+    // `self` and the like parse as a path.
+    ident.filter(|ident| syn::parse2::<Ident>(ident.to_token_stream()).is_ok() && ident != "_").ok_or_else(|| {
+        syn::Error::new_spanned(
+            value,
+            "`claim` needs the name of a new variable, such as `claim = claim`: the body then finds its `&Claim` under it",
+        )
+    })
+}
+
+fn krate(value: &Value) -> syn::Result<Path> {
+    let path = match value {
+        Value::Text(text) => text.parse::<Path>().ok(),
+        Value::Code(Expr::Path(path)) if path.qself.is_none() => Some(path.path.clone()),
+        Value::Code(_) => None,
+    };
+    path.ok_or_else(|| {
+        syn::Error::new_spanned(
+            value,
+            "`crate` needs the path of `idem_runtime`, such as `crate = ::my_crate::idem_runtime`: leave it out where the \
+             dependency has its own name",
+        )
+    })
+}

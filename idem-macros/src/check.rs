@@ -1,0 +1,304 @@
+//! Every refusal that the text alone can tell, and nothing but refusals.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::{Span, TokenStream};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
+use syn::{Expr, GenericArgument, GenericParam, Ident, PathArguments, Type, TypeParamBound};
+
+use crate::args::Args;
+use crate::duration::Length;
+use crate::errors::Errors;
+use crate::hidden::Hidden;
+use crate::item::{Function, keyword, ungroup};
+use crate::key::{bindings, check_names, name};
+
+/// Says what an item is that can't be annotated.
+pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
+    let Some(keyword) = keyword(item) else {
+        return syn::Error::new(Span::call_site(), "`#[idempotent]` goes on a function or a method");
+    };
+    let what = match keyword.to_string().as_str() {
+        "fn" => return error,
+        "struct" => "a struct",
+        "enum" => "an enum",
+        "union" => "a union",
+        "impl" => "an `impl` block: put it on each method in it that handles messages",
+        "trait" => "a trait: put it on the methods that implement it",
+        "mod" => "a module",
+        "let" => "a statement: closures can't be annotated, so write a function",
+        _ => "this item",
+    };
+    syn::Error::new_spanned(keyword, format!("`#[idempotent]` goes on a function or a method, and not on {what}"))
+}
+
+/// Reports what is wrong with a handler.
+pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, errors: &mut Errors) {
+    let known = parameters(function, hidden);
+    check_kind(function, errors);
+    check_output(function, hidden, errors);
+    check_scope(args, function, errors);
+    check_durations(args, errors);
+    match &args.key {
+        Some(key) => {
+            check_names("key", key, &known, errors);
+            check_floats(&key.exprs, function, errors);
+        }
+        None if args.was_given("key") => {}
+        None => errors.at_span(
+            Span::call_site(),
+            "an idempotent handler needs a key: write `#[idempotent(key = \"order_id\")]`, with an expression over the \
+             parameters that identifies the message",
+        ),
+    }
+    if let Some(fingerprint) = &args.fingerprint {
+        check_names("fingerprint", fingerprint, &known, errors);
+    }
+    if let Some(claim) = &args.claim
+        && known.contains(&claim.unraw().to_string())
+    {
+        errors.at(claim, format!("`{claim}` is a parameter already: give `claim` the name of a new variable"));
+    }
+    if let Some(span) = args.on_crash.function()
+        && hidden.is_none()
+        && function.sig.asyncness.is_none()
+    {
+        errors.at_span(
+            span,
+            "a function as `on_crash` needs an `async` handler: make this function `async`, or write \
+             `on_crash = \"rerun\"` or `on_crash = \"park\"`",
+        );
+    }
+}
+
+/// The names that the body, the key and the fingerprint can use.
+fn parameters(function: &Function, hidden: Option<&Hidden>) -> BTreeSet<String> {
+    let written = function.parameters().flat_map(|parameter| bindings(&parameter.pat));
+    let rebound = hidden.into_iter().flat_map(Hidden::bindings);
+    written
+        .chain(rebound)
+        .map(|binding| binding.ident.unraw().to_string())
+        .filter(|name| hidden.is_none() || !name.starts_with("__"))
+        .collect()
+}
+
+fn check_kind(function: &Function, errors: &mut Errors) {
+    let sig = &function.sig;
+    if let Some(constness) = &sig.constness {
+        errors.at(constness, "a `const fn` can't be idempotent: it can't ask a store; remove `const`");
+    }
+    if let Some(abi) = &sig.abi
+        && abi.name.as_ref().is_none_or(|name| name.value() != "Rust")
+    {
+        errors.at(
+            abi,
+            "a function with a foreign ABI can't be idempotent: annotate a Rust function, and call it from here",
+        );
+    }
+    if let Some(variadic) = &sig.variadic {
+        errors.at(variadic, "a function with variadic arguments can't be idempotent");
+    }
+    if sig.ident == "main" && sig.inputs.is_empty() {
+        errors.at(
+            &sig.ident,
+            "`main` can't be idempotent: it handles no message; annotate the function that handles one",
+        );
+    }
+}
+
+const WRITE_RESULT: &str = "a handler returns a `Result`, so that a refusal can be told: write `-> Result<(), E>`, where \
+                            `E` implements `From<idem_runtime::Error>`";
+
+fn check_output(function: &Function, hidden: Option<&Hidden>, errors: &mut Errors) {
+    let output = match hidden {
+        Some(hidden) => Some(ungroup(&hidden.output)),
+        None => function.output(),
+    };
+    match output {
+        None => errors.at(&function.sig.ident, format!("this handler returns nothing: {WRITE_RESULT}")),
+        Some(Type::Tuple(unit)) if unit.elems.is_empty() => {
+            errors.at(unit, format!("this handler returns nothing: {WRITE_RESULT}"));
+        }
+        Some(never @ Type::Never(_)) => errors.at(never, format!("this handler never returns: {WRITE_RESULT}")),
+        Some(output) if hidden.is_none() && is_future(output) => errors.at(
+            output,
+            "this function returns a future and is not `async`: the key would be claimed before the future is polled; \
+             write it as an `async fn`",
+        ),
+        Some(opaque @ Type::ImplTrait(_)) => errors.at(
+            opaque,
+            "an idempotent handler can't return `impl Trait`: a result is recorded and read again, so name its type, \
+             such as `Result<Receipt, E>`",
+        ),
+        Some(output) => check_borrowed(output, errors),
+    }
+}
+
+/// A future behind a sync signature, as far as it can be told.
+fn is_future(ty: &Type) -> bool {
+    let names_future = |bounds: &syn::punctuated::Punctuated<TypeParamBound, syn::Token![+]>| {
+        bounds.iter().any(|bound| match bound {
+            TypeParamBound::Trait(bound) => bound
+                .path
+                .segments
+                .last()
+                .is_some_and(|segment| segment.ident == "Future" || segment.ident == "IntoFuture"),
+            _ => false,
+        })
+    };
+    match ungroup(ty) {
+        Type::ImplTrait(opaque) => names_future(&opaque.bounds),
+        Type::TraitObject(object) => names_future(&object.bounds),
+        Type::Path(path) => path.path.segments.last().is_some_and(|segment| match segment.ident.to_string().as_str() {
+            "BoxFuture" | "LocalBoxFuture" => true,
+            "Pin" | "Box" => first_argument(&segment.arguments).is_some_and(is_future),
+            _ => false,
+        }),
+        _ => false,
+    }
+}
+
+fn first_argument(arguments: &PathArguments) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+/// `Result<&str, E>`.
+fn check_borrowed(output: &Type, errors: &mut Errors) {
+    struct Reference<'ast>(Option<&'ast Type>);
+    impl<'ast> Visit<'ast> for Reference<'ast> {
+        fn visit_type(&mut self, ty: &'ast Type) {
+            match ty {
+                Type::Reference(_) => self.0 = self.0.or(Some(ty)),
+                Type::FnPtr(_) => {}
+                ty => syn::visit::visit_type(self, ty),
+            }
+        }
+    }
+    let Type::Path(path) = output else { return };
+    let Some(result) = path.path.segments.last().filter(|segment| segment.ident == "Result") else { return };
+    let Some(value) = first_argument(&result.arguments) else { return };
+    let mut reference = Reference(None);
+    reference.visit_type(value);
+    if let Some(reference) = reference.0 {
+        errors.at(
+            reference,
+            "the result of an idempotent handler can't hold a reference: it is recorded, and replayed when the arguments \
+             are gone; return an owned type, such as `String` instead of `&str`",
+        );
+    }
+}
+
+fn check_scope(args: &Args, function: &Function, errors: &mut Errors) {
+    if args.was_given("scope") {
+        return;
+    }
+    let sig = &function.sig;
+    let example = format!("add `scope = \"{}\"`", sig.ident.unraw());
+    let why = "the keys of different handlers would be taken for each other";
+    if let Some(receiver) = sig.receiver() {
+        let what = "a method has to name the scope of its keys, as other types can have a method of the same name and";
+        return errors.at(receiver, format!("{what} {why}: {example}, with a name that no other handler has"));
+    }
+    for parameter in &sig.generics.params {
+        let (GenericParam::Type(_) | GenericParam::Const(_)) = parameter else { continue };
+        return errors.at(parameter, generic("a generic function", why, &example));
+    }
+    for parameter in function.parameters() {
+        if let Some(span) = opaque(&parameter.ty) {
+            return errors.at_span(span, generic("a function with an `impl Trait` parameter", why, &example));
+        }
+    }
+}
+
+fn generic(what: &str, why: &str, example: &str) -> String {
+    format!(
+        "{what} has to name the scope of its keys, as it stands for one handler per type and {why} otherwise: {example}; if \
+         the types must not share their keys, put a name for the type into the key"
+    )
+}
+
+/// Where `impl Trait` stands in the type of a parameter.
+fn opaque(ty: &Type) -> Option<Span> {
+    struct Opaque(Option<Span>);
+    impl<'ast> Visit<'ast> for Opaque {
+        fn visit_type_impl_trait(&mut self, ty: &'ast syn::TypeImplTrait) {
+            self.0 = self.0.or(Some(ty.span()));
+        }
+    }
+    let mut opaque = Opaque(None);
+    opaque.visit_type(ty);
+    opaque.0
+}
+
+fn check_durations(args: &Args, errors: &mut Errors) {
+    let week = Length { nanos: 7 * 86_400_000_000_000, text: "7d".to_owned(), span: Span::call_site() };
+    for (name, length) in [("ttl", &args.ttl), ("lease", &args.lease)] {
+        if let Some(length) = length
+            && length.nanos == 0
+        {
+            let example = if name == "ttl" { "7d" } else { "60s" };
+            errors.at_span(
+                length.span,
+                format!("`{name}` can't be zero: write a duration such as `{name} = \"{example}\"`"),
+            );
+        }
+    }
+    let Some(lease) = &args.lease else { return };
+    if args.ttl.is_none() && args.was_given("ttl") {
+        return;
+    }
+    let ttl = args.ttl.as_ref().unwrap_or(&week);
+    if lease.nanos > ttl.nanos && ttl.nanos > 0 {
+        errors.at_span(
+            lease.span,
+            format!(
+                "the lease ({}) is longer than the ttl ({}): a completed key would be forgotten before a duplicate that \
+                 waits for it could learn of it; the lease is how long a holder may be silent, and is renewed while the \
+                 handler runs",
+                lease.text, ttl.text
+            ),
+        );
+    }
+}
+
+/// A parameter that is seen to be a float.
+fn check_floats(exprs: &[Expr], function: &Function, errors: &mut Errors) {
+    for expr in exprs {
+        let Some(used) = behind_references(expr) else { continue };
+        let is_float = function.parameters().any(|parameter| {
+            let named = matches!(&*parameter.pat, syn::Pat::Ident(pattern) if pattern.ident == *used);
+            named && float(&parameter.ty)
+        });
+        if is_float {
+            errors.at(
+                used,
+                format!(
+                    "`{used}` is a float, which can't be a key: equal amounts can differ in their last bit; use an integer \
+                     (cents instead of euros), or `{used}.to_bits()`"
+                ),
+            );
+        }
+    }
+}
+
+fn behind_references(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Reference(reference) => behind_references(&reference.expr),
+        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => behind_references(&unary.expr),
+        expr => name(expr),
+    }
+}
+
+fn float(ty: &Type) -> bool {
+    match ungroup(ty) {
+        Type::Reference(reference) => float(&reference.elem),
+        Type::Path(path) => path.path.is_ident("f32") || path.path.is_ident("f64"),
+        _ => false,
+    }
+}

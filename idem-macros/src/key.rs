@@ -1,0 +1,234 @@
+//! `"order_id"`, `"tenant, order.id"`: from the text of an argument to expressions over the parameters.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
+use syn::{Expr, Ident, LitStr, Pat, Token};
+
+use crate::errors::Errors;
+use crate::suggest;
+
+/// The expressions of `key` or `fingerprint`.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    /// As written.
+    pub(crate) exprs: Vec<Expr>,
+    /// Several, or a tuple: even of one.
+    composite: bool,
+}
+
+impl Parts {
+    /// From a string literal. The expressions have its span: rustc then shows the literal.
+    pub(crate) fn from_text(name: &str, text: &LitStr) -> syn::Result<Self> {
+        let written = text.value();
+        if written.trim().is_empty() {
+            return Err(empty(name, text));
+        }
+        let list = text.parse_with(Punctuated::<Expr, Token![,]>::parse_terminated).map_err(|_| {
+            syn::Error::new(
+                text.span(),
+                format!(
+                    "`{name}` holds {written:?}, which is not a Rust expression: write one over the parameters, such as \
+                     \"order_id\" or \"order.id\", or several, such as \"tenant, order.id\""
+                ),
+            )
+        })?;
+        let mut exprs: Vec<Expr> = list.into_iter().collect();
+        match exprs.pop() {
+            Some(only) if exprs.is_empty() => Self::from_expr(name, only),
+            Some(last) => {
+                exprs.push(last);
+                Ok(Self { exprs, composite: true })
+            }
+            None => Err(empty(name, text)),
+        }
+    }
+
+    /// From an expression.
+    pub(crate) fn from_expr(name: &str, expr: Expr) -> syn::Result<Self> {
+        match ungroup(expr) {
+            Expr::Tuple(tuple) if tuple.elems.is_empty() => Err(empty(name, tuple)),
+            Expr::Tuple(tuple) => Ok(Self { exprs: tuple.elems.into_iter().collect(), composite: true }),
+            expr => Ok(Self { exprs: vec![expr], composite: false }),
+        }
+    }
+
+    /// The place of the first expression.
+    pub(crate) fn span(&self) -> Span {
+        self.exprs.first().map_or_else(Span::call_site, syn::spanned::Spanned::span)
+    }
+
+    /// A reference to the value. Each part is behind a reference of its own, so that nothing moves.
+    pub(crate) fn reference(&self) -> TokenStream {
+        if self.composite {
+            let parts = self.exprs.iter().map(reference);
+            quote!(&(#(#parts,)*))
+        } else {
+            let parts = self.exprs.iter().map(reference);
+            quote!(#(#parts)*)
+        }
+    }
+}
+
+fn empty(name: &str, at: impl quote::ToTokens) -> syn::Error {
+    syn::Error::new_spanned(
+        at,
+        format!("`{name}` is empty: write an expression over the parameters, such as `{name} = \"order_id\"`"),
+    )
+}
+
+fn reference(expr: &Expr) -> TokenStream {
+    let span = expr.span();
+    match expr {
+        Expr::Tuple(tuple) => {
+            let parts = tuple.elems.iter().map(reference);
+            quote_spanned!(span=> &(#(#parts,)*))
+        }
+        // The parentheses keep a `match` or a range together.
+        expr => quote_spanned!(span=> &(#expr)),
+    }
+}
+
+/// An expression without the invisible parentheses that `macro_rules!` puts around it.
+pub(crate) fn ungroup(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungroup(*group.expr),
+        expr => expr,
+    }
+}
+
+/// Reports each name in an expression that should be a parameter's and isn't.
+pub(crate) fn check_names(argument: &str, parts: &Parts, parameters: &BTreeSet<String>, errors: &mut Errors) {
+    let mut names = Names::default();
+    for expr in &parts.exprs {
+        names.visit_expr(expr);
+    }
+    let mut reported = BTreeSet::new();
+    for Name { ident, may_be_a_function } in names.used {
+        let name = ident.unraw().to_string();
+        let known = name == "self" || parameters.contains(&name) || names.bound.contains(&name);
+        let constant = name.starts_with(char::is_uppercase);
+        let similar = suggest::nearest(&name, parameters.iter().map(String::as_str));
+        if known || constant || (may_be_a_function && similar.is_none()) || !reported.insert(name.clone()) {
+            continue;
+        }
+        errors.at(&ident, unknown_name(argument, &name, similar, parameters));
+    }
+}
+
+fn unknown_name(argument: &str, name: &str, similar: Option<&str>, parameters: &BTreeSet<String>) -> String {
+    let listed = suggest::list(parameters.iter().map(String::as_str), "and");
+    match (similar, parameters.len()) {
+        (Some(similar), _) => {
+            format!("`{name}` names no parameter: did you mean `{similar}`? (the parameters are {listed})")
+        }
+        (None, 0) => {
+            format!("`{name}` names no parameter: this function has none for `{argument}` to be computed from")
+        }
+        (None, 1) => format!("`{name}` names no parameter: the only parameter is {listed}"),
+        (None, _) => format!("`{name}` names no parameter: the parameters are {listed}"),
+    }
+}
+
+struct Name {
+    ident: Ident,
+    may_be_a_function: bool,
+}
+
+/// The names that an expression uses, and those that it binds itself.
+#[derive(Default)]
+struct Names {
+    used: Vec<Name>,
+    bound: BTreeSet<String>,
+}
+
+impl Names {
+    fn argument<'ast>(&mut self, argument: &'ast Expr) {
+        match name(argument) {
+            // `.map(normalize)`: it can be a function.
+            Some(ident) => self.used.push(Name { ident: ident.clone(), may_be_a_function: true }),
+            None => self.visit_expr(argument),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Names {
+    fn visit_expr(&mut self, expr: &'ast Expr) {
+        if let Some(ident) = name(expr) {
+            self.used.push(Name { ident: ident.clone(), may_be_a_function: false });
+        } else {
+            syn::visit::visit_expr(self, expr);
+        }
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        // What is called is a function.
+        if name(&call.func).is_none() {
+            self.visit_expr(&call.func);
+        }
+        call.args.iter().for_each(|argument| self.argument(argument));
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        self.visit_expr(&call.receiver);
+        call.args.iter().for_each(|argument| self.argument(argument));
+    }
+
+    fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
+        self.bound.insert(pattern.ident.unraw().to_string());
+        syn::visit::visit_pat_ident(self, pattern);
+    }
+
+    fn visit_item(&mut self, _: &'ast syn::Item) {}
+}
+
+/// The name that an expression consists of.
+pub(crate) fn name(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        Expr::Group(group) => name(&group.expr),
+        Expr::Paren(paren) => name(&paren.expr),
+        _ => None,
+    }
+}
+
+/// The names that a pattern binds.
+pub(crate) fn bindings(pattern: &Pat) -> Vec<&syn::PatIdent> {
+    struct Bindings<'ast>(Vec<&'ast syn::PatIdent>);
+    impl<'ast> Visit<'ast> for Bindings<'ast> {
+        fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
+            // A unit struct or a constant looks like a binding.
+            let known = self.0.iter().any(|known| known.ident == pattern.ident);
+            if !known && !pattern.ident.unraw().to_string().starts_with(char::is_uppercase) {
+                self.0.push(pattern);
+            }
+            syn::visit::visit_pat_ident(self, pattern);
+        }
+        fn visit_expr(&mut self, _: &'ast Expr) {}
+    }
+    let mut bindings = Bindings(Vec::new());
+    bindings.visit_pat(pattern);
+    bindings.0
+}
+
+/// Whether these tokens name this variable, as an identifier or inside a format string.
+pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    let in_format = format!("{{{}", name.unraw());
+    any(tokens, &|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Literal(literal) => literal.to_string().contains(&in_format),
+        _ => false,
+    })
+}
+
+fn any(tokens: TokenStream, found: &impl Fn(&TokenTree) -> bool) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => any(group.stream(), found),
+        token => found(&token),
+    })
+}
