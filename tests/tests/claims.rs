@@ -16,7 +16,7 @@ async fn r01_key_and_fingerprint_are_computed_once_before_the_body() {
         id.to_owned()
     }
 
-    #[idempotent(key = counted(keys, &id), fingerprint = counted(prints, &id), store = store)]
+    #[idempotent(key = counted(keys, &id), fingerprint = counted(prints, &id), store = store, scope = "claims-r01-1")]
     async fn handle(store: &MemoryStore, keys: &Count, prints: &Count, mut id: String) -> Result<String, Error> {
         id.push_str("-changed");
         Ok(id)
@@ -31,7 +31,7 @@ async fn r01_key_and_fingerprint_are_computed_once_before_the_body() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r02_of_many_racers_exactly_one_runs() {
-    #[idempotent(key = "id", store = store, wait = "10s")]
+    #[idempotent(key = "id", store = store, wait = "10s", scope = "claims-r02-1")]
     async fn handle(store: &MemoryStore, ran: Count, id: u32) -> Result<u32, Error> {
         let turn = ran.up();
         tokio::task::yield_now().await;
@@ -59,7 +59,7 @@ async fn r02_of_many_racers_exactly_one_runs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r02_of_many_racers_on_an_orphan_exactly_one_runs() {
-    #[idempotent(key = "id", store = store, wait = "10s")]
+    #[idempotent(key = "id", store = store, wait = "10s", scope = "claims-r02-2")]
     async fn handle(store: &MemoryStore, ran: Count, id: u32, die: bool) -> Result<u32, Error> {
         let turn = ran.up();
         if die {
@@ -149,7 +149,7 @@ async fn r03_a_waiter_that_meets_a_parked_key_is_told_at_once() {
 
 #[tokio::test]
 async fn r05_the_body_runs_once_however_often_the_store_is_asked() {
-    #[idempotent(key = "id", store = store)]
+    #[idempotent(key = "id", store = store, scope = "claims-r05-1")]
     async fn handle(store: &Probe, ran: Count, id: u32) -> Result<u32, Error> {
         ran.up();
         Ok(id)
@@ -206,7 +206,7 @@ async fn r06_only_lost_drops_the_body() {
         }
     }
 
-    #[idempotent(key = "id", store = store, lease = "600ms")]
+    #[idempotent(key = "id", store = store, lease = "600ms", scope = "claims-r06-1")]
     async fn handle(store: &Probe, guard: Dropped, id: u32) -> Result<u32, Error> {
         std::future::pending::<()>().await;
         drop(guard);
@@ -223,7 +223,7 @@ async fn r06_only_lost_drops_the_body() {
 
 #[tokio::test]
 async fn r06_a_body_starts_only_within_its_lease() {
-    #[idempotent(key = "id", store = store, lease = "200ms")]
+    #[idempotent(key = "id", store = store, lease = "200ms", scope = "claims-r06-2")]
     async fn handle(store: &Probe, ran: Count, id: u32) -> Result<u32, Error> {
         ran.up();
         Ok(id)
@@ -298,7 +298,7 @@ async fn r07_a_holder_that_lost_its_lease_cannot_complete() {
 
 #[tokio::test]
 async fn r07_a_sync_holder_learns_of_it_at_its_completion() {
-    #[idempotent(key = "id", store = store)]
+    #[idempotent(key = "id", store = store, scope = "claims-r07-1")]
     fn handle(store: &Probe, id: u32) -> Result<u32, Error> {
         Ok(id)
     }
@@ -354,7 +354,7 @@ async fn r09_an_ending_is_repeated_until_it_is_answered() {
 
 #[tokio::test]
 async fn r11_round_trips() {
-    #[idempotent(key = "id", store = store, on_crash = "park")]
+    #[idempotent(key = "id", store = store, on_crash = "park", scope = "claims-r11-1")]
     async fn handle(store: &Probe, gate: Option<Gate>, id: u32) -> Result<u32, Error> {
         if let Some(gate) = gate {
             gate.pass().await;

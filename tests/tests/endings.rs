@@ -89,7 +89,7 @@ async fn r12_the_caller_sees_its_own_error_though_the_release_fails() {
 
 #[tokio::test]
 async fn on_error_keep_holds_the_key_until_its_lease_ends() {
-    #[idempotent(key = "id", store = store, on_error = "keep", lease = "200ms", claim = claim)]
+    #[idempotent(key = "id", store = store, on_error = "keep", lease = "200ms", claim = claim, scope = "endings-on_error_keep-1")]
     async fn handle(store: &MemoryStore, id: u32, fail: bool) -> Result<Before, Failure> {
         if fail { Err(Failure::Declined) } else { Ok(before(claim)) }
     }
@@ -117,7 +117,7 @@ impl From<Error> for Refusal {
 
 #[tokio::test]
 async fn on_error_record_replays_the_error() {
-    #[idempotent(key = "id", store = store, on_error = "record")]
+    #[idempotent(key = "id", store = store, on_error = "record", scope = "endings-on_error_record-1")]
     async fn handle(store: &MemoryStore, ran: &Count, id: u32) -> Result<u32, Refusal> {
         ran.up();
         Err(Refusal::Final("no funds".to_owned()))
@@ -136,7 +136,7 @@ async fn on_error_record_if_records_what_is_final() {
         matches!(error, Refusal::Final(_))
     }
 
-    #[idempotent(key = "id", store = store, on_error = record_if(is_final))]
+    #[idempotent(key = "id", store = store, on_error = record_if(is_final), scope = "endings-on_error_record-2")]
     async fn handle(store: &MemoryStore, ran: &Count, id: u32) -> Result<u32, Refusal> {
         if ran.up() == 1 { Err(Refusal::Passing) } else { Err(Refusal::Final("no".to_owned())) }
     }
@@ -154,7 +154,7 @@ async fn on_error_asks_a_function() {
         if *error == Refusal::Passing { OnError::Release } else { OnError::Keep }
     }
 
-    #[idempotent(key = "id", store = store, on_error = decide)]
+    #[idempotent(key = "id", store = store, on_error = decide, scope = "endings-on_error_asks-1")]
     async fn handle(store: &MemoryStore, ran: &Count, id: u32) -> Result<u32, Refusal> {
         if ran.up() == 1 { Err(Refusal::Passing) } else { Err(Refusal::Final("no".to_owned())) }
     }
@@ -203,7 +203,7 @@ async fn r13_a_drop_in_the_body_leaves_the_outcome_unknown() {
 
 #[test]
 fn r13_a_sync_bodys_panic_leaves_the_outcome_unknown() {
-    #[idempotent(key = "id", store = store, claim = claim)]
+    #[idempotent(key = "id", store = store, claim = claim, scope = "endings-r13-1")]
     fn handle(store: &Probe, id: u32, die: bool) -> Result<Before, Error> {
         assert!(!die, "in the body");
         Ok(before(claim))
@@ -289,7 +289,7 @@ async fn r13_a_function_is_asked_what_became_of_the_effect() {
         }
     }
 
-    #[idempotent(key = "id", store = store, on_crash = find_out)]
+    #[idempotent(key = "id", store = store, on_crash = find_out, scope = "endings-r13-2")]
     async fn handle(store: &Probe, ran: &Count, id: u32, die: bool) -> Result<Outcome<String>, Failure> {
         ran.up();
         if die {
@@ -315,7 +315,7 @@ async fn r13_a_function_is_asked_what_became_of_the_effect() {
 
 #[tokio::test]
 async fn r14_a_store_that_fails_at_the_claim_runs_nothing() {
-    #[idempotent(key = "id", store = store)]
+    #[idempotent(key = "id", store = store, scope = "endings-r14-1")]
     async fn handle(store: &Probe, ran: &Count, id: u32) -> Result<u32, Error> {
         Ok(ran.up())
     }
@@ -330,7 +330,7 @@ async fn r14_a_store_that_fails_at_the_claim_runs_nothing() {
 
 #[tokio::test]
 async fn r14_a_completion_that_fails_is_tried_again_while_the_lease_holds() {
-    #[idempotent(key = "id", store = store, lease = "400ms")]
+    #[idempotent(key = "id", store = store, lease = "400ms", scope = "endings-r14-2")]
     async fn handle(store: &Probe, ran: &Count, id: u32) -> Result<u32, Error> {
         Ok(ran.up())
     }
@@ -347,7 +347,7 @@ async fn r14_a_completion_that_fails_is_tried_again_while_the_lease_holds() {
 
 #[tokio::test]
 async fn on_store_error_run_runs_without_protection() {
-    #[idempotent(key = "id", store = store, on_store_error = "run", claim = claim)]
+    #[idempotent(key = "id", store = store, on_store_error = "run", claim = claim, scope = "endings-on_store_error-1")]
     async fn handle(store: &Probe, id: u32) -> Result<u64, Error> {
         Ok(claim.fence())
     }
@@ -419,7 +419,7 @@ async fn r16_a_field_can_be_added_and_a_changed_type_is_an_error() {
 
 #[tokio::test]
 async fn r17_ttl_counts_from_the_completion() {
-    #[idempotent(key = "id", store = store, ttl = "300ms", lease = "300ms")]
+    #[idempotent(key = "id", store = store, ttl = "300ms", lease = "300ms", scope = "endings-r17-1")]
     async fn handle(store: &MemoryStore, ran: &Count, id: u32) -> Result<u32, Error> {
         let turn = ran.up();
         tokio::time::sleep(Duration::from_millis(400)).await;

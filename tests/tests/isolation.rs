@@ -215,7 +215,7 @@ async fn r20_a_sync_handler_refuses_to_block_a_local_set() {
 
 #[test]
 fn r20_every_blocking_store_call_has_a_deadline() {
-    #[idempotent(key = "id", store = store, lease = "150ms")]
+    #[idempotent(key = "id", store = store, lease = "150ms", scope = "isolation-r20-1")]
     fn handle(store: &Probe, id: u32) -> Result<u32, Error> {
         Ok(id)
     }
@@ -263,7 +263,7 @@ async fn r21_an_async_trait_method_is_claimed_when_it_is_polled() {
 
 #[test]
 fn an_async_handler_needs_no_runtime() {
-    #[idempotent(key = "id", store = store, lease = "300ms")]
+    #[idempotent(key = "id", store = store, lease = "300ms", scope = "isolation-an_async_handler-1")]
     async fn handle(store: &Probe, ran: &Count, id: u32) -> Result<u32, Error> {
         while store.count(Asked::Renew) < 2 {
             let mut polled = false;
@@ -309,7 +309,7 @@ fn pollster<F: Future>(future: F) -> F::Output {
 
 #[tokio::test]
 async fn a_handler_without_a_store_is_refused_and_with_store_gives_it_one() {
-    #[idempotent(key = "id")]
+    #[idempotent(key = "id", scope = "isolation-a_handler_without-1")]
     async fn handle(id: u32) -> Result<u32, Failure> {
         Ok(id)
     }

@@ -141,7 +141,6 @@ mod functions {
     }
 }
 
-
 mod methods {
     use super::*;
 
@@ -375,7 +374,10 @@ mod generics {
     #[idempotent(key = "id")]
     pub(super) async fn lifetimes<'a>(id: &'a str, others: &[&'a str]) -> Handled<String> {
         pause().await;
-        Ok(others.iter().fold(id, |longest, other| if other.len() > longest.len() { other } else { longest }).to_owned())
+        Ok(others
+            .iter()
+            .fold(id, |longest, other| if other.len() > longest.len() { other } else { longest })
+            .to_owned())
     }
 
     #[idempotent(key = "id.as_ref()", scope = "generics/impl-trait")]
