@@ -18,6 +18,9 @@
 //! | maps, structs | map, likewise |
 //! | other variants | a map with one entry, the variant's name to its content |
 //!
+//! serde has a limit of its own: within `flatten`, untagged and internally tagged enums it can't read an `i128` or `u128`
+//! back, in any format.
+//!
 //! Nothing here holds a decoded value longer than the call: see [`DecodeError`] for errors, and [`with_scratch`] for the
 //! buffer.
 

@@ -3,18 +3,17 @@
 //! The input can be anything: a row that was damaged, or that an earlier version of the program wrote. So no length in it
 //! is believed beyond the bytes that are there, and no nesting beyond [`LEVELS`].
 
-use std::str;
+mod items;
+mod parts;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, VariantAccess,
-    Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, Unexpected, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
+use self::parts::{Parts, Variant};
 use super::DecodeError;
 use super::wire::{
-    ARGUMENT, ARRAY, BIG_NEGATIVE, BIG_UNSIGNED, BREAK, BYTES, EIGHT_BYTES, F32, F64, FALSE, FOUR_BYTES, INDEFINITE,
-    INLINE, LEVELS, MAP, NEGATIVE, NULL, ONE_BYTE, SOME, TEXT, TRUE, TWO_BYTES, UNSIGNED,
+    ARGUMENT, ARRAY, BIG_NEGATIVE, BIG_UNSIGNED, BYTES, F32, F64, FALSE, INLINE, LEVELS, MAP, NEGATIVE, NULL, SOME,
+    TEXT, TRUE, UNSIGNED,
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -35,117 +34,6 @@ impl<'de> Decoder<'de> {
     /// Nothing follows.
     pub(super) fn end(&self) -> Result<()> {
         if self.rest() == 0 { Ok(()) } else { Err(DecodeError::expected("the end of the record", self.at)) }
-    }
-
-    #[inline]
-    fn rest(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    #[inline]
-    fn peek(&mut self) -> Result<u8> {
-        match self.bytes.get(self.at) {
-            Some(byte) => Ok(*byte),
-            None => Err(self.truncated(self.at)),
-        }
-    }
-
-    /// The next `len` bytes of the value that began at `start`.
-    #[inline]
-    fn take(&mut self, start: usize, len: u64) -> Result<&'de [u8]> {
-        match usize::try_from(len) {
-            Ok(len) if len <= self.rest() => {
-                let taken = &self.bytes[self.at..self.at + len];
-                self.at += len;
-                Ok(taken)
-            }
-            _ => Err(self.truncated(start)),
-        }
-    }
-
-    #[inline]
-    fn array<const N: usize>(&mut self, start: usize) -> Result<[u8; N]> {
-        match self.bytes[self.at..].first_chunk() {
-            Some(chunk) => {
-                self.at += N;
-                Ok(*chunk)
-            }
-            None => Err(self.truncated(start)),
-        }
-    }
-
-    #[cold]
-    fn truncated(&mut self, start: usize) -> DecodeError {
-        self.broken("a value that doesn't end before its end", start)
-    }
-
-    /// These bytes aren't of the format, so where the next value begins is unknown: whoever ignores the error finds
-    /// nothing more.
-    #[cold]
-    fn broken(&mut self, expected: &str, start: usize) -> DecodeError {
-        self.at = self.bytes.len();
-        DecodeError::expected(expected, start)
-    }
-
-    /// The first byte, and what it says of length or number.
-    #[inline]
-    fn head(&mut self) -> Result<(u8, u64)> {
-        let start = self.at;
-        let first = self.peek()?;
-        self.at += 1;
-        let argument = match first & ARGUMENT {
-            inline @ ..=INLINE => inline.into(),
-            ONE_BYTE => u8::from_be_bytes(self.array(start)?).into(),
-            TWO_BYTES => u16::from_be_bytes(self.array(start)?).into(),
-            FOUR_BYTES => u32::from_be_bytes(self.array(start)?).into(),
-            EIGHT_BYTES => u64::from_be_bytes(self.array(start)?),
-            _ => return Err(self.broken("the length of a value", start)),
-        };
-        Ok((first, argument))
-    }
-
-    #[inline]
-    fn byte_string(&mut self) -> Result<&'de [u8]> {
-        let start = self.at;
-        let (_, len) = self.head()?;
-        self.take(start, len)
-    }
-
-    #[inline]
-    fn text(&mut self) -> Result<&'de str> {
-        let start = self.at;
-        let text = self.byte_string()?;
-        str::from_utf8(text).map_err(|_| self.broken("text in UTF-8", start))
-    }
-
-    /// The number after a bignum's tag.
-    fn big(&mut self) -> Result<u128> {
-        let start = self.at;
-        self.at += 1;
-        if self.peek()? & !ARGUMENT == BYTES {
-            let digits = self.byte_string()?;
-            let mut bytes = [0; 16];
-            if let Some(low) = 16_usize.checked_sub(digits.len()) {
-                bytes[low..].copy_from_slice(digits);
-                return Ok(u128::from_be_bytes(bytes));
-            }
-        }
-        Err(self.broken("an integer of 128 bits", start))
-    }
-
-    /// Begins an array or a map, where each item is at least `width` bytes.
-    fn items(&mut self, width: usize) -> Result<Items> {
-        let start = self.at;
-        if self.peek()? & ARGUMENT == INDEFINITE {
-            self.at += 1;
-            return Ok(Items { left: None });
-        }
-        let (_, len) = self.head()?;
-        match usize::try_from(len) {
-            // Believed, so it can be told to whoever reserves memory for the items.
-            Ok(len) if len <= self.rest() / width => Ok(Items { left: Some(len) }),
-            _ => Err(self.truncated(start)),
-        }
     }
 
     /// Goes one level deeper. Types can be nested where bytes are not (`struct A(Option<Box<A>>)`), so these count too.
@@ -236,12 +124,9 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         let start = self.at;
         let first = self.peek()?;
         match first & !ARGUMENT {
-            UNSIGNED => {
-                let (_, n) = self.head()?;
-                visitor.visit_u64(n)
-            }
+            UNSIGNED => visitor.visit_u64(self.argument()?),
             NEGATIVE => {
-                let (_, n) = self.head()?;
+                let n = self.argument()?;
                 // -1 - n is !n.
                 match i64::try_from(n) {
                     Ok(n) => visitor.visit_i64(!n),
@@ -374,116 +259,5 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u128 f32 f64 char bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-    }
-}
-
-/// How many items there are still; `None` until the break, where that isn't known.
-struct Items {
-    left: Option<usize>,
-}
-
-impl Items {
-    /// Whether there is another.
-    #[inline]
-    fn next(&mut self, decoder: &mut Decoder<'_>) -> Result<bool> {
-        match &mut self.left {
-            Some(0) => Ok(false),
-            Some(left) => {
-                *left -= 1;
-                Ok(true)
-            }
-            None if decoder.peek()? == BREAK => {
-                decoder.at += 1;
-                self.left = Some(0);
-                Ok(false)
-            }
-            None => Ok(true),
-        }
-    }
-}
-
-/// The elements of an array, or the entries of a map, as they are read.
-struct Parts<'d, 'de> {
-    decoder: &'d mut Decoder<'de>,
-    items: Items,
-}
-
-impl Parts<'_, '_> {
-    /// There are no more.
-    fn end(mut self, expected: &str) -> Result<()> {
-        let at = self.decoder.at;
-        if self.items.next(self.decoder)? { Err(DecodeError::expected(expected, at)) } else { Ok(()) }
-    }
-}
-
-impl<'de> SeqAccess<'de> for &mut Parts<'_, 'de> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        if self.items.next(self.decoder)? { self.decoder.part(seed).map(Some) } else { Ok(None) }
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        self.items.left
-    }
-}
-
-impl<'de> MapAccess<'de> for &mut Parts<'_, 'de> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        if self.items.next(self.decoder)? { self.decoder.part(seed).map(Some) } else { Ok(None) }
-    }
-
-    #[inline]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        self.decoder.part(seed)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        self.items.left
-    }
-}
-
-/// A variant: its name, and its content where it is in a map.
-struct Variant<'d, 'de> {
-    decoder: &'d mut Decoder<'de>,
-    has_content: bool,
-}
-
-impl<'d, 'de> Variant<'d, 'de> {
-    fn content(self) -> Result<&'d mut Decoder<'de>> {
-        if self.has_content { Ok(self.decoder) } else { Err(DecodeError::anywhere("a variant with content")) }
-    }
-}
-
-impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
-    type Error = DecodeError;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
-        Ok((self.decoder.part(seed)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
-    type Error = DecodeError;
-
-    fn unit_variant(self) -> Result<()> {
-        if self.has_content { Deserialize::deserialize(self.decoder) } else { Ok(()) }
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
-        self.content()?.part(seed)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
-        self.content()?.deserialize_any(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
-        self.content()?.deserialize_any(visitor)
     }
 }

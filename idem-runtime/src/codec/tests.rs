@@ -2,8 +2,10 @@
 
 mod canonical;
 mod damage;
+mod depth;
 mod round_trips;
 mod secrecy;
+mod unruly;
 mod vectors;
 
 use std::fmt::Debug;
