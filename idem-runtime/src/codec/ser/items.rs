@@ -1,0 +1,203 @@
+//! What consists of items: arrays and maps, as they are written.
+
+use serde::ser::{self, Serialize};
+
+use super::super::EncodeError;
+use super::super::wire::{BREAK, MAP};
+use super::{Encoder, Result};
+
+/// The elements of an array, or the entries of a map, as they are written.
+pub(in super::super) struct Items<'e, 'o, const CANONICAL: bool> {
+    encoder: &'e mut Encoder<'o, CANONICAL>,
+    /// The levels before.
+    levels: u16,
+    major: u8,
+    /// Where the head is.
+    start: usize,
+    /// What the head says.
+    announced: Option<usize>,
+    /// How many elements, or keys and values, there are so far.
+    written: usize,
+    /// Where the entries of a map are, to sort them; unused unless canonical.
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    key: usize,
+    value: usize,
+    end: usize,
+}
+
+impl<'e, 'o, const CANONICAL: bool> Items<'e, 'o, CANONICAL> {
+    pub(super) fn new(
+        encoder: &'e mut Encoder<'o, CANONICAL>,
+        levels: u16,
+        major: u8,
+        start: usize,
+        announced: Option<usize>,
+    ) -> Self {
+        Self { encoder, levels, major, start, announced, written: 0, entries: Vec::new() }
+    }
+
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        self.written += 1;
+        value.serialize(&mut *self.encoder)
+    }
+
+    #[inline]
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result {
+        self.written += 2;
+        self.encoder.text(name);
+        value.serialize(&mut *self.encoder)
+    }
+
+    #[inline]
+    fn finish(self) -> Result {
+        let len = if self.major == MAP {
+            // A key without a value.
+            if !self.written.is_multiple_of(2) {
+                return Err(EncodeError);
+            }
+            self.written / 2
+        } else {
+            self.written
+        };
+        match self.announced {
+            None => self.encoder.out.push(BREAK),
+            Some(announced) if announced == len => {}
+            // To serde a length is a hint, and there are types that give a wrong one.
+            Some(announced) => self.encoder.correct_head(self.start, self.major, announced as u64, len as u64),
+        }
+        self.encoder.levels = self.levels;
+        Ok(())
+    }
+
+    /// Sorts the entries by their encoded keys. Where keys are equal, the entries stay in order.
+    fn sort(&mut self) {
+        let out = &mut *self.encoder.out;
+        let key = |entry: &Entry| &out[entry.key..entry.value];
+        if self.entries.is_sorted_by_key(key) {
+            return;
+        }
+        self.entries.sort_by(|a, b| key(a).cmp(key(b)));
+        let sorted: Vec<u8> = self.entries.iter().flat_map(|entry| &out[entry.key..entry.end]).copied().collect();
+        let start = out.len() - sorted.len();
+        out.truncate(start);
+        out.extend_from_slice(&sorted);
+    }
+}
+
+impl<const CANONICAL: bool> ser::SerializeSeq for Items<'_, '_, CANONICAL> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        self.element(value)
+    }
+
+    fn end(self) -> Result {
+        self.finish()
+    }
+}
+
+impl<const CANONICAL: bool> ser::SerializeTuple for Items<'_, '_, CANONICAL> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        self.element(value)
+    }
+
+    fn end(self) -> Result {
+        self.finish()
+    }
+}
+
+impl<const CANONICAL: bool> ser::SerializeTupleStruct for Items<'_, '_, CANONICAL> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        self.element(value)
+    }
+
+    fn end(self) -> Result {
+        self.finish()
+    }
+}
+
+impl<const CANONICAL: bool> ser::SerializeTupleVariant for Items<'_, '_, CANONICAL> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        self.element(value)
+    }
+
+    fn end(self) -> Result {
+        self.finish()
+    }
+}
+
+impl<const CANONICAL: bool> ser::SerializeMap for Items<'_, '_, CANONICAL> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
+        let start = self.encoder.out.len();
+        self.element(key)?;
+        if CANONICAL {
+            let value = self.encoder.out.len();
+            self.entries.push(Entry { key: start, value, end: value });
+        }
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        self.element(value)?;
+        if let Some(entry) = self.entries.last_mut() {
+            entry.end = self.encoder.out.len();
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Result {
+        if CANONICAL {
+            self.sort();
+        }
+        self.finish()
+    }
+}
+
+impl<const CANONICAL: bool> ser::SerializeStruct for Items<'_, '_, CANONICAL> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result {
+        self.field(name, value)
+    }
+
+    fn end(self) -> Result {
+        self.finish()
+    }
+}
+
+impl<const CANONICAL: bool> ser::SerializeStructVariant for Items<'_, '_, CANONICAL> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result {
+        self.field(name, value)
+    }
+
+    fn end(self) -> Result {
+        self.finish()
+    }
+}
