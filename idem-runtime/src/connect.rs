@@ -8,7 +8,7 @@ use crate::store::AnyStore;
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `memory:` | a new [`MemoryStore`](crate::MemoryStore) | `memory` |
-/// | `sqlite:PATH` | `SqliteStore`, in that file | `sqlite` |
+/// | `sqlite:PATH` or `sqlite://PATH` | `SqliteStore`, in that file | `sqlite` |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -30,7 +30,15 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
         #[cfg(feature = "memory")]
         "memory" => Err(Error::config("a `memory:` URL has nothing behind the colon: each is a new store")),
         #[cfg(feature = "sqlite")]
-        "sqlite" => crate::SqliteStore::open(rest).await.map(AnyStore::new),
+        "sqlite" => {
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            if path.contains('?') {
+                return Err(Error::config(
+                    "a `sqlite:` URL is a path and takes no parameters: set them with `SqliteStore::options`",
+                ));
+            }
+            crate::SqliteStore::open(path).await.map(AnyStore::new)
+        }
         #[cfg(not(feature = "memory"))]
         "memory" => Err(feature_off(scheme, "memory")),
         #[cfg(not(feature = "sqlite"))]

@@ -18,6 +18,8 @@ use std::time::Duration;
 use crate::timer;
 
 pub use self::any::AnyStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{Durability, SqliteOptions};
 pub use crate::admin::IdempotencyAdmin;
 pub use crate::claim::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,

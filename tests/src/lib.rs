@@ -1,6 +1,8 @@
 //! Shared helpers of the tests.
 
 pub mod probe;
+pub mod rng;
+pub mod vfs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

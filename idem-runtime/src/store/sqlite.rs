@@ -1,12 +1,281 @@
-//! The embedded, durable store.
+//! The embedded, durable store: one SQLite file.
+
+mod admin;
+mod bell;
+mod clock;
+mod failure;
+mod job;
+mod open;
+mod options;
+mod queue;
+mod reader;
+mod rows;
+mod sweep;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use self::bell::Bells;
+use self::failure::Failure;
+use self::job::{Ask, Job};
+pub use self::options::{Durability, SqliteOptions};
+use self::queue::Queue;
+use self::reader::Question;
+use self::writer::{Order, Writer};
+use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
-use crate::store::memory::MemoryStore as Stub;
-/// Stub.
-pub(crate) type SqliteStub = Stub;
-/// A durable store in one SQLite file.
-pub struct SqliteStore;
-impl SqliteStore {
-    pub(crate) async fn open(_: &str) -> Result<SqliteStub, Error> {
-        Ok(Stub::new())
+use crate::protocol::{Reply, State};
+use crate::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Record, ReleaseRequest, RenewRequest, Standing,
+    StoreError, WaitRequest,
+};
+use crate::timer;
+
+/// A durable store in one SQLite file, which any number of processes of one machine can share.
+///
+/// A completion is on the disk before it is acknowledged ([`Durability`]). A first execution costs one sync, which
+/// those that complete at the same time share; a replay costs none, and takes no lock that a writer could hold.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = std::env::temp_dir().join(format!("idem-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// # let path = directory.join("idem.sqlite");
+/// use idem_runtime::SqliteStore;
+///
+/// let store = SqliteStore::open(&path).await?;
+/// # let _ = store;
+/// # std::fs::remove_dir_all(directory)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it does
+///
+/// The file is in WAL mode, so it has to be on a disk of this machine and not on a network file system
+/// (<https://www.sqlite.org/wal.html>). Its tables are `idempotency` and `idempotency_schema`, and can live in a database
+/// that has others; `idem-runtime/src/store/sqlite/schema.sql` creates them by hand.
+///
+/// Each store that is opened has a few threads of its own, one that writes and [`SqliteOptions::readers`] that read, so
+/// that its futures can be polled anywhere, and block no executor. They end after the last handle is dropped, once what
+/// was asked before is done. Requests are not bounded in number; their callers wait for them.
+///
+/// Time is the machine's clock. Expired rows are swept in the background, in small transactions.
+///
+/// Keys are case-sensitive and binary-safe. A record can have 16 MiB
+/// ([`IdempotencyStore::max_record_len`]); SQLite's own bound is 10⁹ bytes.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Handle>);
+
+/// What the handles of a store share: dropping it ends the threads.
+struct Handle {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    by_writer: bool,
+}
+
+/// What the handles share with the threads.
+struct Shared {
+    questions: Queue<Question>,
+    orders: Queue<Order>,
+    bells: Arc<Bells>,
+}
+
+impl Drop for Handle {
+    /// The readers end first, and close the writer's queue: they pass claims on to it.
+    fn drop(&mut self) {
+        self.shared.questions.close();
     }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SqliteStore").field(&self.0.path).finish()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in this file, which is created if it doesn't exist, and so are the tables.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SqliteOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::options().open(path).await
+    }
+
+    /// To open a store with other settings than the default ones.
+    pub fn options() -> SqliteOptions {
+        SqliteOptions::default()
+    }
+
+    async fn start(path: PathBuf, options: SqliteOptions) -> Result<Self, Error> {
+        open::check_path(&path)?;
+        let shared = Arc::new(Shared { questions: Queue::new(), orders: Queue::new(), bells: Bells::new() });
+        // Made first: dropping it, where anything below fails, ends the threads that were started.
+        let by_writer = std::env::var_os("IDEM_BY_WRITER").is_some();
+        let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone(), by_writer }));
+        let readers = Arc::new(ReadersLeft(Arc::clone(&shared)));
+        opened(spawn_writer(path.clone(), options.clone(), Arc::clone(&shared))?).await?;
+        for _ in 0..options.readers {
+            opened(spawn_reader(path.clone(), options.clone(), Arc::clone(&readers))?).await?;
+        }
+        Ok(store)
+    }
+
+    /// Sends a request to the writer.
+    async fn ask(&self, scope: &str, key: &Key, ask: Ask) -> Result<(Reply, Option<Record>), StoreError> {
+        let (job, answer) = Job::new(scope, key, ask);
+        self.0.shared.orders.push(Order::Job(job)).map_err(|_| Failure::Closed)?;
+        Ok(answer.await.unwrap_or(Err(Failure::Closed))?)
+    }
+
+    async fn standing(&self, scope: &str, key: &Key, ask: Ask) -> Result<Standing, StoreError> {
+        self.ask(scope, key, ask).await.map(|(reply, _)| reply.into_standing())
+    }
+}
+
+impl IdempotencyStore for SqliteStore {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        let (job, answer) = Job::new(request.scope, request.key, request.into());
+        if self.0.by_writer {
+            self.0.shared.orders.push(Order::Job(job)).map_err(|_| Failure::Closed)?;
+        } else {
+            self.0.shared.questions.push(Question::Claim(job)).map_err(|_| Failure::Closed)?;
+        }
+        let (reply, record) = answer.await.unwrap_or(Err(Failure::Closed))?;
+        Ok(reply.into_claim(|| record))
+    }
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        self.standing(request.scope, request.key, request.into()).await
+    }
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        self.standing(request.scope, request.key, request.into()).await
+    }
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        self.standing(request.scope, request.key, request.into()).await
+    }
+
+    /// Returns at once where this process ends the key, and after 50 to 250 ms, longer with each round, for the caller
+    /// to see whether another process did.
+    async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        const POLL: [u64; 4] = [50, 100, 200, 250];
+        let round = usize::try_from(request.round).unwrap_or(usize::MAX);
+        let poll = Duration::from_millis(POLL[round.min(POLL.len() - 1)]).min(request.at_most);
+        let deadline = Instant::now() + poll;
+        // Listening before looking: or an ending in between is heard by nobody.
+        let mut rung = pin!(self.0.shared.bells.of(request.scope, request.key).notified());
+        rung.as_mut().enable();
+        if let Some(left) = self.held_for(request.scope, request.key).await? {
+            timer::until(deadline.min(Instant::now() + left), rung).await;
+        }
+        Ok(())
+    }
+
+    fn needs_runtime(&self) -> bool {
+        false
+    }
+
+    fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+impl SqliteStore {
+    /// How long the lease on this key still lasts, if there is one.
+    async fn held_for(&self, scope: &str, key: &Key) -> Result<Option<Duration>, StoreError> {
+        let (scope, key) = (scope.to_owned(), key.clone());
+        self.read(move |connection, now| {
+            let (left, _) = rows::find(connection, &scope, &key, |row| {
+                let held = row.filter(|row| matches!(row.state, State::Running | State::Kept) && row.until > now);
+                (held.map(|row| Duration::from_micros(row.until - now)), false)
+            })?;
+            Ok(left)
+        })
+        .await
+    }
+}
+
+/// Held by each reader: when the last one ends, nothing is passed on to the writer any more.
+struct ReadersLeft(Arc<Shared>);
+
+impl Drop for ReadersLeft {
+    fn drop(&mut self) {
+        self.0.questions.abandon();
+        self.0.orders.close();
+    }
+}
+
+/// Held by the writer: however it ends, nobody waits for it.
+struct Abandon<'a>(&'a Queue<Order>);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+fn spawn_writer(
+    path: PathBuf,
+    options: SqliteOptions,
+    shared: Arc<Shared>,
+) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+    let open = move || open::writer(&path, &options).map(|connection| (connection, options));
+    spawn("idem-sqlite-writer", open, move |(connection, options)| {
+        let _abandon = Abandon(&shared.orders);
+        Writer::new(connection, options, Arc::clone(&shared.bells)).run(&shared.orders);
+    })
+}
+
+fn spawn_reader(
+    path: PathBuf,
+    options: SqliteOptions,
+    left: Arc<ReadersLeft>,
+) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+    spawn(
+        "idem-sqlite-read",
+        move || open::reader(&path, &options),
+        move |connection| {
+            let shared = &left.0;
+            reader::run(&connection, &shared.questions, &shared.orders);
+        },
+    )
+}
+
+/// Starts a thread that opens something, says whether it could, and works with it.
+fn spawn<T>(
+    name: &str,
+    open: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    work: impl FnOnce(T) + Send + 'static,
+) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+    let (answer, opened) = oneshot::channel();
+    let run = move || match open() {
+        Ok(opened) => {
+            if answer.send(Ok(())).is_ok() {
+                work(opened);
+            }
+        }
+        Err(error) => drop(answer.send(Err(error))),
+    };
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(|error| Error::Config {
+        message: "a SQLite store needs threads of its own, and one could not be started".to_owned(),
+        source: Some(StoreError::refused(failure::STORE, error)),
+    })?;
+    Ok(opened)
+}
+
+async fn opened(opening: oneshot::Receiver<Result<(), Error>>) -> Result<(), Error> {
+    opening.await.unwrap_or_else(|_| Err(Error::config("the thread of a SQLite store ended before it had started")))
 }

@@ -1,0 +1,127 @@
+//! What an operator can do with the file.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::failure::Failure;
+use super::job::Ask;
+use super::rows::{self, columns};
+use super::writer::Order;
+use super::{SqliteStore, failure};
+use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+use crate::protocol::Micros;
+use crate::store::{Key, Record, Standing, StoreError};
+
+/// How many rows one snapshot of [`IdempotencyAdmin::stats`] counts: between two of them, other readers get a turn and
+/// the log can start over.
+const STATS_PAGE: usize = 5_000;
+
+impl IdempotencyAdmin for SqliteStore {
+    fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
+        let (scope, key) = (scope.to_owned(), key.clone());
+        Box::pin(self.read(move |connection, now| get(connection, scope, key, now)))
+    }
+
+    fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
+        Box::pin(self.read(move |connection, now| list(connection, &filter, now)))
+    }
+
+    fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing> {
+        let ask = match resolution {
+            Resolution::Executed { record, ttl } => Ask::ResolveExecuted { record, ttl },
+            Resolution::NotExecuted => Ask::ResolveNotExecuted,
+        };
+        Box::pin(self.standing(scope, key, ask))
+    }
+
+    fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing> {
+        Box::pin(self.standing(scope, key, Ask::Forget))
+    }
+
+    /// In pages: what is written meanwhile is counted or not.
+    fn stats(&self) -> AdminFuture<'_, Stats> {
+        Box::pin(async {
+            let mut stats = Stats::default();
+            let mut after = None;
+            loop {
+                let mut filter = Filter::all().limit(STATS_PAGE);
+                filter.after = after.take();
+                let page = self.read(move |connection, now| list(connection, &filter, now)).await?;
+                for entry in &page {
+                    stats.count(&entry.row, entry.now);
+                }
+                match page.into_iter().nth(STATS_PAGE - 1) {
+                    Some(last) => after = Some((last.scope, last.key)),
+                    None => return Ok(stats),
+                }
+            }
+        })
+    }
+
+    /// In transactions of at most [`SqliteOptions::sweep_batch`](super::SqliteOptions::sweep_batch) rows.
+    fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
+        Box::pin(async move {
+            let (answer, swept) = tokio::sync::oneshot::channel();
+            let order = Order::Sweep { at_most, answer };
+            self.0.shared.orders.push(order).map_err(|_| Failure::Closed)?;
+            Ok(swept.await.unwrap_or(Err(Failure::Closed))?)
+        })
+    }
+}
+
+impl SqliteStore {
+    /// Has a reader answer a question.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection, Micros) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let read = Box::new(move |connection: &Connection, now| drop(answer.send(question(connection, now))));
+        let pushed = self.0.shared.questions.push(super::reader::Question::Read(read));
+        pushed.map_err(|_| failure::Failure::Closed)?;
+        Ok(answered.await.unwrap_or(Err(Failure::Closed))?)
+    }
+}
+
+fn get(
+    connection: &Connection,
+    scope: String,
+    key: Key,
+    now: Micros,
+) -> Result<Option<(Entry, Option<Record>)>, Failure> {
+    let (row, record) = rows::find(connection, &scope, &key, |row| (row.copied(), true))?;
+    Ok(row.map(|row| (Entry::new(scope, key, row, now), record)))
+}
+
+fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Entry>, Failure> {
+    let mut sql = concat!("SELECT scope, key, ", columns!(), " FROM idempotency WHERE TRUE").to_owned();
+    let mut values = Vec::new();
+    if let Some(scope) = &filter.scope {
+        sql.push_str(" AND scope = ?");
+        values.push(Value::Text(scope.clone()));
+    }
+    if let Some(state) = filter.state {
+        sql.push_str(" AND state = ?");
+        values.push(Value::Integer((state as u8).into()));
+    }
+    if let Some((scope, key)) = &filter.after {
+        sql.push_str(" AND (scope, key) > (?, ?)");
+        values.push(Value::Text(scope.clone()));
+        values.push(Value::Blob(key.as_bytes().to_owned()));
+    }
+    sql.push_str(" ORDER BY scope, key LIMIT ?");
+    values.push(Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query(params_from_iter(values))?;
+    let mut entries = Vec::new();
+    while let Some(columns) = found.next()? {
+        let (scope, key) = rows::read_key(columns)?;
+        let key = key.ok_or_else(|| {
+            Failure::Sqlite(rusqlite::Error::InvalidColumnType(1, "key".to_owned(), rusqlite::types::Type::Blob).into())
+        })?;
+        let row = rows::read(columns, 2).map_err(|column| column.of(&scope, &key))?;
+        entries.push(Entry::new(scope, key, row, now));
+    }
+    Ok(entries)
+}

@@ -1,0 +1,34 @@
+//! Telling those who wait for a key, in this process, that it changed hands.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::store::Key;
+
+/// How many bells there are. Keys share them: who is woken for another's key looks, and waits again.
+const BELLS: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Bells {
+    bells: [Notify; BELLS],
+    hasher: RandomState,
+}
+
+impl Bells {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { bells: std::array::from_fn(|_| Notify::new()), hasher: RandomState::new() })
+    }
+
+    /// The bell of a key.
+    pub(super) fn of(&self, scope: &str, key: &Key) -> &Notify {
+        let hash = self.hasher.hash_one((scope, key.as_bytes()));
+        &self.bells[hash as usize % BELLS]
+    }
+
+    /// Wakes whoever waits for this key.
+    pub(super) fn ring(&self, scope: &str, key: &Key) {
+        self.of(scope, key).notify_waiters();
+    }
+}

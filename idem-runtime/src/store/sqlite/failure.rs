@@ -1,0 +1,96 @@
+//! What can go wrong in SQLite, and which of the two kinds of [`StoreError`] it is.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+use crate::error::{ScopedKey, StoreError};
+use crate::store::Key;
+
+/// The name of the store in its errors.
+pub(super) const STORE: &str = "SQLite";
+
+/// Why an operation failed. Cheap to clone: one failure can be the answer to a whole batch.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// SQLite said so.
+    Sqlite(Arc<rusqlite::Error>),
+    /// A row holds what no version of this store writes. Never taken for an absent row: the body would run again.
+    Corrupt { key: ScopedKey, column: &'static str },
+    /// The store's threads have ended.
+    Closed,
+}
+
+impl Failure {
+    pub(super) fn corrupt(scope: &str, key: &Key, column: &'static str) -> Self {
+        Self::Corrupt { key: ScopedKey::new(scope, key), column }
+    }
+
+    /// Whether SQLite failed, so that what else is in the transaction can't be relied on.
+    pub(super) fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// Whether another process held the write lock for too long.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if is_busy(error))
+    }
+}
+
+/// Whether an error says that someone else held a lock.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(error) => error.fmt(f),
+            Self::Corrupt { key, column } => write!(
+                f,
+                "the row of {key} is corrupted in its column `{column}`: look at it, then delete it or restore the file"
+            ),
+            Self::Closed => f.write_str("the store's threads have ended"),
+        }
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Sqlite(error) => Some(error),
+            Self::Corrupt { .. } | Self::Closed => None,
+        }
+    }
+}
+
+/// Busy, interrupted, out of memory and I/O errors say nothing about what a repetition would meet, and after an I/O
+/// error nobody knows what was written. A full disk, a read-only or damaged file would say no again.
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        let unanswered = match &failure {
+            Failure::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::FileLockingProtocolFailed
+                        | ErrorCode::OperationInterrupted
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::OutOfMemory
+                )
+            ),
+            Failure::Corrupt { .. } => false,
+            Failure::Closed => true,
+        };
+        if unanswered { Self::unanswered(STORE, failure) } else { Self::refused(STORE, failure) }
+    }
+}

@@ -1,0 +1,151 @@
+//! Opening the file: its path, its settings, its tables.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+
+use super::failure::is_busy;
+use super::options::{Durability, SqliteOptions};
+use super::rows;
+use crate::error::Error;
+use crate::store::StoreError;
+
+/// The tables, for an operator to read and run.
+const SCHEMA: &str = include_str!("schema.sql");
+/// The version of the tables that this code reads and writes.
+const VERSION: i64 = 1;
+/// The write-ahead log is cut back to this many bytes when it starts over.
+const JOURNAL_SIZE_LIMIT: i64 = 16 * 1024 * 1024;
+
+/// Refuses what can't be a durable file.
+pub(super) fn check_path(path: &Path) -> Result<(), Error> {
+    let refuse = |what: &str| Err(Error::config(format!("{what}: name a file, or use a `MemoryStore`")));
+    match path.to_str() {
+        Some("") => refuse("a `SqliteStore` needs the path of a file, and this one is empty"),
+        Some(text) if text.starts_with(":memory:") => refuse("a `SqliteStore` does not live in memory (`:memory:`)"),
+        Some(text) if text.starts_with("file:") => refuse("a `SqliteStore` takes a path, not SQLite's `file:` URI"),
+        _ if path.is_dir() => Err(failed(path, "it is a directory", None)),
+        _ => Ok(()),
+    }
+}
+
+/// The connection that writes. Creates the file and its tables.
+pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection, Error> {
+    let explain = |error| explain(path, error);
+    let connection = connect(path, options).map_err(explain)?;
+    if connection.is_readonly(MAIN_DB).map_err(explain)? {
+        return Err(failed(path, "it can't be written", None));
+    }
+    let deadline = Instant::now() + options.busy_timeout;
+    let journal = patiently(deadline, || enter_wal_mode(&connection)).map_err(explain)?;
+    if !journal.eq_ignore_ascii_case("wal") {
+        let what = format!("its journal mode is `{journal}` and can't be changed to WAL");
+        return Err(failed(path, &what, None));
+    }
+    patiently(deadline, || create_tables(&connection, options)).map_err(explain)?.map_err(|version| {
+        let what = format!(
+            "its tables are of version {version}, and this program knows version {VERSION}: update the program"
+        );
+        failed(path, &what, None)
+    })?;
+    rows::check(&connection)
+        .map_err(|error| failed(path, "its table `idempotency` is not the one in `schema.sql`", Some(error)))?;
+    Ok(connection)
+}
+
+/// A connection that reads, of a file that a writer has opened.
+pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, Error> {
+    let connection = connect(path, options).map_err(|error| explain(path, error))?;
+    connection.pragma_update(None, "query_only", true).map_err(|error| explain(path, error))?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    // Without `SQLITE_OPEN_URI`: every path is a path.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(options.busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Readers and the writer don't wait for each other, and a commit is one sync instead of three
+/// (<https://www.sqlite.org/wal.html>).
+fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<String> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode.eq_ignore_ascii_case("wal") {
+        return Ok(mode);
+    }
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+}
+
+/// Creates what isn't there; answers with the version of the tables if it is not ours.
+fn create_tables(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<Result<(), i64>> {
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
+    synchronous(connection, options.durability == Durability::PowerLoss)?;
+    // IMMEDIATE: a transaction that first reads and then writes fails at once where another process wrote in between.
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let made = connection.execute_batch(SCHEMA).and_then(|()| {
+        let version =
+            connection.query_row("SELECT version FROM idempotency_schema WHERE id = 1", [], |row| row.get(0))?;
+        // Its own value, so that something is written even where nothing changes: the commit syncs what a process left
+        // in the log that was killed between its write and its sync. Or else a replay of that could be acknowledged,
+        // and lost in a power failure.
+        let user_version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        connection.pragma_update(None, "user_version", user_version)?;
+        Ok(version)
+    });
+    match made {
+        Ok(VERSION) => connection.execute_batch("COMMIT").map(Ok),
+        Ok(version) => connection.execute_batch("ROLLBACK").map(|()| Err(version)),
+        Err(error) => {
+            let _ = connection.execute_batch("ROLLBACK");
+            Err(error)
+        }
+    }
+}
+
+/// Whether a commit syncs the write-ahead log (`FULL`) or leaves that to the next commit that does, or to a checkpoint
+/// (`NORMAL`). Takes effect between transactions (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+pub(super) fn synchronous(connection: &Connection, full: bool) -> rusqlite::Result<()> {
+    connection.execute_batch(if full { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })
+}
+
+/// SQLite doesn't wait for a lock where it changes the journal mode, nor where another connection recovers the log: so
+/// this does.
+fn patiently<T>(deadline: Instant, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match attempt() {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(50));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn explain(path: &Path, error: rusqlite::Error) -> Error {
+    let what = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => "it is not a SQLite database".to_owned(),
+        Some(ErrorCode::DatabaseCorrupt) => "it is damaged".to_owned(),
+        Some(ErrorCode::ReadOnly) => "it can't be written".to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another process keeps it locked".to_owned(),
+        Some(ErrorCode::CannotOpen) => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+                format!("the directory `{}` does not exist", parent.display())
+            }
+            _ => "it can't be opened".to_owned(),
+        },
+        _ => "SQLite failed".to_owned(),
+    };
+    failed(path, &what, Some(error))
+}
+
+/// `what` is wrong with the file.
+pub(super) fn failed(path: &Path, what: &str, source: Option<rusqlite::Error>) -> Error {
+    let message = format!("the SQLite file `{}` can't be used as a store: {what}", path.display());
+    Error::Config { message, source: source.map(|error| StoreError::from(super::failure::Failure::from(error))) }
+}

@@ -1,0 +1,78 @@
+//! A thread that reads: it answers what needs no write, and passes the rest on to the writer.
+
+use rusqlite::Connection;
+
+use super::clock;
+use super::failure::Failure;
+use super::job::Job;
+use super::queue::{Queue, Work};
+use super::rows;
+use super::writer::Order;
+use crate::protocol::{self, Micros, Reply};
+use crate::store::Record;
+
+/// How many questions one snapshot answers at most: it bounds how old the snapshot gets, and leaves some to the other
+/// readers.
+const BATCH: usize = 32;
+
+/// A question that answers itself.
+pub(super) type Read = Box<dyn FnOnce(&Connection, Micros) + Send>;
+
+/// What a reader is asked.
+pub(super) enum Question {
+    /// A claim: answered here if that writes nothing.
+    Claim(Box<Job>),
+    /// Anything else.
+    Read(Read),
+}
+
+/// Works until the queue is closed and empty.
+pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: &Queue<Order>) {
+    let mut batch = Vec::new();
+    loop {
+        if let Work::Closed = questions.drain(&mut batch, BATCH, None) {
+            return;
+        }
+        // Before the snapshot: a row of it can then not have been renewed by this time without showing it.
+        let now = clock::now();
+        // One snapshot for all of them saves SQLite the locks of one for each. Where it can't be had, each statement
+        // takes its own.
+        let snapshot = batch.len() > 1 && execute(connection, "BEGIN").is_ok();
+        for question in batch.drain(..) {
+            match question {
+                Question::Claim(job) => claim(connection, job, now, writer),
+                Question::Read(read) => read(connection, now),
+            }
+        }
+        if snapshot {
+            let _ = execute(connection, "COMMIT");
+        }
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute([])
+}
+
+fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Order>) {
+    match look(connection, &job, now) {
+        // A failed look is the writer's to report, or to do better.
+        Ok(Some(answer)) => job.finish(Ok(answer)),
+        Ok(None) | Err(_) => {
+            if let Err(Order::Job(job)) = writer.push(Order::Job(job)) {
+                job.finish(Err(Failure::Closed));
+            }
+        }
+    }
+}
+
+/// The answer to a claim, if giving it writes nothing.
+fn look(connection: &Connection, job: &Job, now: Micros) -> Result<Option<(Reply, Option<Record>)>, Failure> {
+    let (reply, record) = rows::find(connection, &job.scope, &job.key, |row| {
+        let Some(row) = row else { return (None, false) };
+        let next = job.with_operation(|operation| protocol::step(Some(row), operation, now));
+        let reply = next.row.is_none().then_some(next.reply);
+        (reply, reply == Some(Reply::Completed))
+    })?;
+    Ok(reply.map(|reply| (reply, record)))
+}

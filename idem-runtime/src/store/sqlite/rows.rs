@@ -1,0 +1,231 @@
+//! Columns to [`Row`]s and back. `schema.sql` says what each column holds.
+
+use rusqlite::types::{Null, ValueRef};
+use rusqlite::{Connection, params};
+
+use super::failure::Failure;
+use crate::protocol::{Ended, Row, State};
+use crate::store::{Fingerprint, Key, Owner, Previous, Record};
+
+/// The columns of a row, in the order of [`read`]. The record comes last, so that SQLite needn't follow a large one
+/// through its overflow pages to reach another column.
+macro_rules! columns {
+    () => {
+        "state, owner, fence, until, doubt, previous, previous_fence, attempt, fingerprint, ended, purge_at"
+    };
+}
+pub(super) use columns;
+
+const SELECT: &str = concat!("SELECT ", columns!(), ", record FROM idempotency WHERE scope = ?1 AND key = ?2");
+/// The column of the record in [`SELECT`].
+const RECORD: usize = 11;
+
+const INSERT: &str = concat!(
+    "INSERT INTO idempotency (scope, key, ",
+    columns!(),
+    ", record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING"
+);
+const UPDATE: &str = "UPDATE idempotency SET state = ?3, owner = ?4, fence = ?5, until = ?6, doubt = ?7, previous = ?8, \
+     previous_fence = ?9, attempt = ?10, fingerprint = ?11, ended = ?12, purge_at = ?13 WHERE scope = ?1 AND key = ?2";
+const UPDATE_WITH_RECORD: &str = "UPDATE idempotency SET state = ?3, owner = ?4, fence = ?5, until = ?6, doubt = ?7, \
+     previous = ?8, previous_fence = ?9, attempt = ?10, fingerprint = ?11, ended = ?12, purge_at = ?13, record = ?14 \
+     WHERE scope = ?1 AND key = ?2";
+const DELETE: &str = "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2";
+
+/// What a write does to the record.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RecordWrite<'a> {
+    /// It stays what it is.
+    Unchanged,
+    Set(&'a Record),
+    Clear,
+}
+
+/// Checks that the table has the columns that this version reads and writes.
+pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
+    for sql in [SELECT, INSERT, UPDATE, UPDATE_WITH_RECORD, DELETE] {
+        connection.prepare_cached(sql)?;
+    }
+    Ok(())
+}
+
+/// The row of a key, and what `then` makes of it; `record` is read where `wants_record` says so.
+pub(super) fn find<T>(
+    connection: &Connection,
+    scope: &str,
+    key: &Key,
+    then: impl FnOnce(Option<&Row>) -> (T, bool),
+) -> Result<(T, Option<Record>), Failure> {
+    let mut statement = connection.prepare_cached(SELECT)?;
+    let mut rows = statement.query(params![scope, key.as_bytes()])?;
+    let Some(columns) = rows.next()? else { return Ok((then(None).0, None)) };
+    let row = read(columns, 0).map_err(|column| column.of(scope, key))?;
+    let (answer, wants_record) = then(Some(&row));
+    if !wants_record {
+        return Ok((answer, None));
+    }
+    match columns.get_ref(RECORD)? {
+        ValueRef::Blob(bytes) => Ok((answer, Some(Record::from_bytes(bytes)))),
+        ValueRef::Null => Ok((answer, None)),
+        _ => Err(Failure::corrupt(scope, key, "record")),
+    }
+}
+
+/// Writes the row of a key that has none; says whether that was so.
+pub(super) fn insert(connection: &Connection, scope: &str, key: &Key, row: &Row) -> Result<bool, Failure> {
+    let nothing = RecordWrite::Clear;
+    execute(connection, INSERT, scope, key, row, nothing).map(|rows| rows == 1)
+}
+
+/// Writes the row of a key that has one.
+pub(super) fn update(
+    connection: &Connection,
+    scope: &str,
+    key: &Key,
+    row: &Row,
+    record: RecordWrite<'_>,
+) -> Result<(), Failure> {
+    let sql = if matches!(record, RecordWrite::Unchanged) { UPDATE } else { UPDATE_WITH_RECORD };
+    execute(connection, sql, scope, key, row, record).map(drop)
+}
+
+/// Deletes the row of a key.
+pub(super) fn delete(connection: &Connection, scope: &str, key: &Key) -> Result<(), Failure> {
+    connection.prepare_cached(DELETE)?.execute(params![scope, key.as_bytes()])?;
+    Ok(())
+}
+
+fn execute(
+    connection: &Connection,
+    sql: &str,
+    scope: &str,
+    key: &Key,
+    row: &Row,
+    record: RecordWrite<'_>,
+) -> Result<usize, Failure> {
+    let number = |number: u64, column| integer(number).ok_or_else(|| Failure::corrupt(scope, key, column));
+    let (previous, previous_fence) = match row.previous {
+        Previous::First => (1, None),
+        Previous::AfterFailure => (2, None),
+        Previous::AfterCrash { fence } => (3, Some(number(fence, "previous_fence")?)),
+    };
+    let mut ended = [0; 16 * Ended::SLOTS];
+    let mut used = 0;
+    for owner in row.ended.iter() {
+        ended[used..used + 16].copy_from_slice(&owner.0);
+        used += 16;
+    }
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.raw_bind_parameter(1, scope)?;
+    statement.raw_bind_parameter(2, key.as_bytes())?;
+    statement.raw_bind_parameter(3, row.state as u8)?;
+    statement.raw_bind_parameter(4, &row.owner.0[..])?;
+    statement.raw_bind_parameter(5, number(row.fence, "fence")?)?;
+    statement.raw_bind_parameter(6, number(row.until, "until")?)?;
+    statement.raw_bind_parameter(7, row.doubt.map(|doubt| number(doubt, "doubt")).transpose()?)?;
+    statement.raw_bind_parameter(8, previous)?;
+    statement.raw_bind_parameter(9, previous_fence)?;
+    statement.raw_bind_parameter(10, row.attempt)?;
+    statement.raw_bind_parameter(11, row.fingerprint.as_ref().map(|fingerprint| &fingerprint.0[..]))?;
+    statement.raw_bind_parameter(12, &ended[..used])?;
+    statement.raw_bind_parameter(13, row.purge_at.map(|at| number(at, "purge_at")).transpose()?)?;
+    match record {
+        RecordWrite::Unchanged => {}
+        RecordWrite::Set(record) => statement.raw_bind_parameter(14, record.as_bytes())?,
+        RecordWrite::Clear => statement.raw_bind_parameter(14, Null)?,
+    }
+    Ok(statement.raw_execute()?)
+}
+
+/// The first two columns as a scope and a key; no key, where it can't be one.
+pub(super) fn read_key(columns: &rusqlite::Row<'_>) -> rusqlite::Result<(String, Option<Key>)> {
+    let key = match columns.get_ref(1)? {
+        ValueRef::Blob(bytes) => Key::from_bytes(bytes),
+        _ => None,
+    };
+    Ok((columns.get(0)?, key))
+}
+
+/// A column that holds what it can't.
+#[derive(Debug)]
+pub(super) enum Misread {
+    Column(&'static str),
+    Sqlite(rusqlite::Error),
+}
+
+impl Misread {
+    pub(super) fn of(self, scope: &str, key: &Key) -> Failure {
+        match self {
+            Self::Column(column) => Failure::corrupt(scope, key, column),
+            Self::Sqlite(error) => error.into(),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Misread {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// The columns from `first` on as a row.
+pub(super) fn read(columns: &rusqlite::Row<'_>, first: usize) -> Result<Row, Misread> {
+    let value = |nth: usize| columns.get_ref(first + nth);
+    let state = unsigned(value(0)?, "state")?;
+    let state = u8::try_from(state).ok().and_then(State::from_u8).ok_or(Misread::Column("state"))?;
+    let previous = match (unsigned(value(5)?, "previous")?, optional(value(6)?, "previous_fence")?) {
+        (1, None) => Previous::First,
+        (2, None) => Previous::AfterFailure,
+        (3, Some(fence)) => Previous::AfterCrash { fence },
+        _ => return Err(Misread::Column("previous")),
+    };
+    Ok(Row {
+        state,
+        owner: Owner(sixteen(value(1)?, "owner")?),
+        fence: unsigned(value(2)?, "fence")?,
+        until: unsigned(value(3)?, "until")?,
+        doubt: optional(value(4)?, "doubt")?,
+        previous,
+        attempt: u32::try_from(unsigned(value(7)?, "attempt")?).map_err(|_| Misread::Column("attempt"))?,
+        fingerprint: match value(8)? {
+            ValueRef::Null => None,
+            value => Some(Fingerprint(sixteen(value, "fingerprint")?)),
+        },
+        ended: ended(value(9)?)?,
+        purge_at: optional(value(10)?, "purge_at")?,
+    })
+}
+
+fn unsigned(value: ValueRef<'_>, column: &'static str) -> Result<u64, Misread> {
+    match value {
+        ValueRef::Integer(number) => u64::try_from(number).map_err(|_| Misread::Column(column)),
+        _ => Err(Misread::Column(column)),
+    }
+}
+
+fn optional(value: ValueRef<'_>, column: &'static str) -> Result<Option<u64>, Misread> {
+    match value {
+        ValueRef::Null => Ok(None),
+        value => unsigned(value, column).map(Some),
+    }
+}
+
+fn sixteen(value: ValueRef<'_>, column: &'static str) -> Result<[u8; 16], Misread> {
+    match value {
+        ValueRef::Blob(bytes) => bytes.try_into().map_err(|_| Misread::Column(column)),
+        _ => Err(Misread::Column(column)),
+    }
+}
+
+fn ended(value: ValueRef<'_>) -> Result<Ended, Misread> {
+    let ValueRef::Blob(bytes) = value else { return Err(Misread::Column("ended")) };
+    let (owners, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() || owners.len() > Ended::SLOTS {
+        return Err(Misread::Column("ended"));
+    }
+    Ok(Ended::from_owners(owners.iter().copied().map(Owner)))
+}
+
+fn integer(number: u64) -> Option<i64> {
+    i64::try_from(number).ok()
+}

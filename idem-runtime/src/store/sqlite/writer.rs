@@ -1,0 +1,236 @@
+//! The thread that writes: whatever waits for it goes into one transaction, so that many callers share one sync.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::bell::Bells;
+use super::failure::Failure;
+use super::job::{Answer, Job};
+use super::options::{Durability, SqliteOptions};
+use super::queue::{Queue, Work};
+use super::rows::{self, RecordWrite};
+use super::{clock, open, sweep};
+use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
+
+/// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
+const BATCH: usize = 512;
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    Job(Box<Job>),
+    /// Delete at most this many rows that nobody needs.
+    Sweep {
+        at_most: usize,
+        answer: tokio::sync::oneshot::Sender<Result<usize, Failure>>,
+    },
+}
+
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) options: SqliteOptions,
+    pub(super) bells: Arc<Bells>,
+    /// Whether commits sync the log, as SQLite was told last.
+    syncs: bool,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, options: SqliteOptions, bells: Arc<Bells>) -> Self {
+        let syncs = options.durability == Durability::PowerLoss;
+        Self { connection, options, bells, syncs }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self, queue: &Queue<Order>) {
+        let mut next_sweep = self.options.sweep_interval.and_then(|interval| Instant::now().checked_add(interval));
+        let mut orders = Vec::new();
+        let mut jobs = Vec::new();
+        loop {
+            if let Work::Closed = queue.drain(&mut orders, BATCH, next_sweep) {
+                return;
+            }
+            for order in orders.drain(..) {
+                match order {
+                    Order::Job(job) => jobs.push(job),
+                    Order::Sweep { at_most, answer } => drop(answer.send(self.sweep(at_most))),
+                }
+            }
+            if !jobs.is_empty() {
+                self.carry_out(&mut jobs);
+            }
+            if next_sweep.is_some_and(|due| due <= Instant::now()) {
+                next_sweep = self.background_sweep();
+            }
+        }
+    }
+
+    /// Carries out all jobs in one transaction, or, where SQLite fails over one of them, each in its own.
+    #[expect(clippy::vec_box, reason = "as they came from the queue: a job is too large to move about")]
+    fn carry_out(&mut self, jobs: &mut Vec<Box<Job>>) {
+        match self.transaction(jobs) {
+            Ok(answers) => self.finish(jobs.drain(..).zip(answers)),
+            Err(failure) if jobs.len() == 1 || failure.is_busy() => {
+                self.finish(jobs.drain(..).map(|job| (job, Err(failure.clone()))));
+            }
+            Err(_) => {
+                let mut busy = None;
+                for job in jobs.drain(..) {
+                    // Who waited in vain for another process needn't wait again for each of the others.
+                    let answer = match &busy {
+                        Some(failure) => Err(Failure::clone(failure)),
+                        None => self
+                            .transaction(std::slice::from_ref(&job))
+                            .and_then(|mut answers| answers.pop().unwrap_or(Err(Failure::Closed))),
+                    };
+                    busy = answer.as_ref().err().filter(|failure| failure.is_busy()).cloned();
+                    self.finish(std::iter::once((job, answer)));
+                }
+            }
+        }
+    }
+
+    fn finish(&self, answers: impl Iterator<Item = (Box<Job>, Answer)>) {
+        for (job, answer) in answers {
+            if job.is_ending() {
+                self.bells.ring(&job.scope, &job.key);
+            }
+            job.finish(answer);
+        }
+    }
+
+    /// One transaction. Its answers are true once it returns, and none of it happened where it fails.
+    fn transaction(&mut self, jobs: &[Box<Job>]) -> Result<Vec<Answer>, Failure> {
+        let syncs = jobs.iter().any(|job| job.needs_sync());
+        match self.attempt(jobs, syncs)? {
+            Some(answers) => Ok(answers),
+            // A release turned out to need a sync.
+            None => Ok(self.attempt(jobs, true)?.unwrap_or_default()),
+        }
+    }
+
+    /// `None`: a sync is needed after all, and nothing was written.
+    fn attempt(&mut self, jobs: &[Box<Job>], syncs: bool) -> Result<Option<Vec<Answer>>, Failure> {
+        let syncs = syncs && self.options.durability == Durability::PowerLoss;
+        if syncs != self.syncs {
+            open::synchronous(&self.connection, syncs)?;
+            self.syncs = syncs;
+        }
+        let may_need_sync = !syncs && self.options.durability == Durability::PowerLoss;
+        self.in_transaction(|connection| {
+            // Read under the write lock: nobody else can change a row that is decided on by this time.
+            let now = clock::now();
+            let mut answers = Vec::with_capacity(jobs.len());
+            for job in jobs {
+                let mut needs_sync = false;
+                match carry_out(connection, job, now, &mut needs_sync) {
+                    Err(failure) if failure.is_sqlite() => return Err(failure),
+                    answer => answers.push(answer),
+                }
+                if needs_sync && may_need_sync {
+                    return Ok((false, None));
+                }
+            }
+            Ok((true, Some(answers)))
+        })
+    }
+
+    /// Runs `work` in a write transaction, and commits it if `work` says so.
+    ///
+    /// IMMEDIATE: one that first reads and then writes fails at once, whatever the busy timeout, where another process
+    /// wrote in between.
+    pub(super) fn in_transaction<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<(bool, T), Failure>,
+    ) -> Result<T, Failure> {
+        let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
+        execute("BEGIN IMMEDIATE")?;
+        let done = work(&self.connection).and_then(|(commit, done)| {
+            execute(if commit { "COMMIT" } else { "ROLLBACK" })?;
+            Ok(done)
+        });
+        // SQLite itself rolls back after some errors, and stays in the transaction after others.
+        if done.is_err() && !self.connection.is_autocommit() {
+            let _ = execute("ROLLBACK");
+        }
+        done
+    }
+
+    fn sweep(&mut self, at_most: usize) -> Result<usize, Failure> {
+        let mut swept = 0;
+        while swept < at_most {
+            let batch = self.options.sweep_batch.min(at_most - swept);
+            let deleted = sweep::sweep(self, batch)?;
+            swept += deleted;
+            if deleted < batch {
+                break;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// One batch, and when to look for the next one: soon, if there may be more.
+    fn background_sweep(&mut self) -> Option<Instant> {
+        const SOON: Duration = Duration::from_millis(10);
+        let interval = self.options.sweep_interval?;
+        let pause = match sweep::sweep(self, self.options.sweep_batch) {
+            Ok(swept) if swept == self.options.sweep_batch => interval.min(SOON),
+            Ok(_) => interval,
+            Err(error) => {
+                tracing::warn!(%error, "the sweep of a SQLite store failed");
+                interval
+            }
+        };
+        Instant::now().checked_add(pause)
+    }
+
+    /// What is written next need not be on the disk when it is committed.
+    pub(super) fn without_sync(&mut self) -> Result<(), Failure> {
+        if self.syncs {
+            open::synchronous(&self.connection, false)?;
+            self.syncs = false;
+        }
+        Ok(())
+    }
+}
+
+/// Decides and writes one request.
+fn carry_out(connection: &Connection, job: &Job, now: Micros, needs_sync: &mut bool) -> Answer {
+    // Most claims are of new keys: the row that an absent one becomes is written where there is none, which saves the
+    // look.
+    let first = job.with_operation(|operation| match operation {
+        Operation::Claim(_) => Some(protocol::step(None, operation, now)),
+        _ => None,
+    });
+    if let Some(Next { row: Some(row), reply }) = first
+        && rows::insert(connection, &job.scope, &job.key, &row)?
+    {
+        return Ok((reply, None));
+    }
+    let ((next, old), record) = rows::find(connection, &job.scope, &job.key, |row| {
+        let next = job.with_operation(|operation| protocol::step(row, operation, now));
+        let wants_record = next.reply == Reply::Completed;
+        ((next, row.copied()), wants_record)
+    })?;
+    match (&next.row, &old) {
+        (None, _) => {}
+        (Some(row), None) => {
+            rows::insert(connection, &job.scope, &job.key, row)?;
+        }
+        (Some(row), Some(old)) => {
+            *needs_sync = job.needs_sync_over(old);
+            rows::update(connection, &job.scope, &job.key, row, record_write(job, old, row))?;
+        }
+    }
+    Ok((next.reply, record))
+}
+
+/// A row that leaves `Done` loses its record; one that enters it gets the request's.
+fn record_write<'a>(job: &'a Job, old: &Row, new: &Row) -> RecordWrite<'a> {
+    match (old.state == State::Done, new.state == State::Done) {
+        (false, true) => job.record().map_or(RecordWrite::Clear, RecordWrite::Set),
+        (true, false) => RecordWrite::Clear,
+        _ => RecordWrite::Unchanged,
+    }
+}
