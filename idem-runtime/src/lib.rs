@@ -34,6 +34,8 @@ mod background;
 mod blocking;
 mod claim;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connect;
 mod engine;
 mod error;

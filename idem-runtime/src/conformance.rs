@@ -1,0 +1,259 @@
+//! The suite that a store author runs: is this store one?
+//!
+//! Each case stands for a rule of the protocol or for a fault that was found in a store of another library. A case works
+//! in a scope of its own, under random keys, so the suite can be run on a store that holds other rows, and be run again
+//! on the same one. It takes a few seconds, most of which it sleeps.
+//!
+//! # What a store author does
+//!
+//! Write the four methods (see [`store`](crate::store)), then one test. Here is a whole store, in memory, with the state
+//! machine of this crate:
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use std::sync::{Arc, Mutex, PoisonError};
+//! use std::time::SystemTime;
+//!
+//! use idem_runtime::IdempotencyStore;
+//! use idem_runtime::protocol::{self, Operation, Reply, Row};
+//! use idem_runtime::store::{
+//!     ClaimAnswer, ClaimRequest, CompleteRequest, Key, Record, ReleaseRequest, RenewRequest, Standing, StoreError,
+//! };
+//!
+//! type Rows = HashMap<(String, Vec<u8>), (Row, Option<Record>)>;
+//!
+//! #[derive(Clone, Default)]
+//! struct MyStore(Arc<Mutex<Rows>>);
+//!
+//! impl MyStore {
+//!     /// Finds the row, asks the state machine while nobody else can write it, writes what it says.
+//!     fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>) -> (Reply, Option<Record>) {
+//!         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+//!         let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_micros() as u64);
+//!         let place = (scope.to_owned(), key.as_bytes().to_vec());
+//!         let (row, kept) = rows.get(&place).cloned().unzip();
+//!         let kept = kept.flatten();
+//!         let next = protocol::step(row.as_ref(), operation, now);
+//!         if let Some(row) = next.row {
+//!             let record = match operation {
+//!                 Operation::Complete(request) => Some(request.record.clone()),
+//!                 _ => None,
+//!             };
+//!             rows.insert(place, (row, record));
+//!         }
+//!         (next.reply, kept)
+//!     }
+//! }
+//!
+//! impl IdempotencyStore for MyStore {
+//!     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+//!         let (reply, kept) = self.apply(request.scope, request.key, Operation::Claim(&request));
+//!         Ok(reply.into_claim(|| kept))
+//!     }
+//!
+//!     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+//!         Ok(self.apply(request.scope, request.key, Operation::Renew(&request)).0.into_standing())
+//!     }
+//!
+//!     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+//!         Ok(self.apply(request.scope, request.key, Operation::Complete(&request)).0.into_standing())
+//!     }
+//!
+//!     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+//!         Ok(self.apply(request.scope, request.key, Operation::Release(&request)).0.into_standing())
+//!     }
+//! }
+//!
+//! // In a store's crate: #[tokio::test(flavor = "multi_thread")]
+//! #[tokio::main]
+//! async fn main() {
+//!     let store = MyStore::default();
+//!     idem_runtime::conformance::run(|| async { store.clone() }).await;
+//! }
+//! ```
+//!
+//! # What it can't see
+//!
+//! Durability over a restart or a failover. Clocks: all handles read one machine's, so a store that decides by its
+//! client's clock is found only if its handles can be given clocks that differ. Rows that another process writes: run it
+//! with [`Suite::processes`] on connections of their own.
+//!
+//! Leases of tens of milliseconds need a store that answers within them: on a slow machine, give it a longer
+//! [`Suite::lease`].
+
+mod bench;
+mod cases;
+mod differential;
+mod report;
+mod run;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+pub use self::report::{Failure, Report};
+
+use self::bench::{Bench, Handles, Mismatch, Plain, Stop, failed};
+use self::cases::Case;
+use self::differential::Settings;
+use self::run::Job;
+use crate::claim::Owner;
+use crate::store::{AnyStore, IdempotencyStore};
+use crate::timer;
+
+/// Runs every case on the store that `open` opens.
+///
+/// # Panics
+///
+/// With the list of the cases that failed, if any did: this is a test.
+pub async fn run<S: IdempotencyStore>(open: impl AsyncFnMut() -> S) {
+    Suite::new().run(open).await;
+}
+
+/// Runs every case on the store that `open` opens, and says what came of it.
+pub async fn check<S: IdempotencyStore>(open: impl AsyncFnMut() -> S) -> Report {
+    Suite::new().check(open).await
+}
+
+/// The suite, with settings.
+#[derive(Clone, Debug)]
+#[must_use = "a suite does nothing until it is run"]
+pub struct Suite {
+    only: Vec<String>,
+    lease: Duration,
+    processes: usize,
+    differential: Settings,
+}
+
+impl Default for Suite {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How long a case may take. Far longer than any should.
+const CASE_DEADLINE: Duration = Duration::from_secs(60);
+
+impl Suite {
+    /// Every case, with short leases of 300 ms.
+    pub fn new() -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = Owner::random().0;
+        let seed = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let differential = Settings { sequences: 200, at_most: Duration::from_secs(3), seed };
+        Self { only: Vec::new(), lease: Duration::from_millis(300), processes: 1, differential }
+    }
+
+    /// The names of all cases.
+    pub fn cases() -> impl Iterator<Item = &'static str> {
+        cases::together().chain(cases::alone()).map(|case| case.name)
+    }
+
+    /// Only the case with this name; called again, that one too.
+    pub fn only(mut self, case: impl Into<String>) -> Self {
+        self.only.push(case.into());
+        self
+    }
+
+    /// How long the leases and ttls are that cases wait out: longer for a store that is slow to answer.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How many times the store is opened. The cases then meet on several handles that were opened apart, as processes
+    /// do; all have to see the same rows. By default it is opened once, and cloned.
+    pub fn processes(mut self, processes: usize) -> Self {
+        self.processes = processes.max(1);
+        self
+    }
+
+    /// At most how many random sequences are compared with the state machine, and for how long new ones are begun. By
+    /// default 200, and 3 s.
+    pub fn sequences(mut self, sequences: u64, at_most: Duration) -> Self {
+        (self.differential.sequences, self.differential.at_most) = (sequences, at_most);
+        self
+    }
+
+    /// Draws the random sequences from this seed, as a report shows it. By default each run has its own.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.differential.seed = seed;
+        self
+    }
+
+    /// Runs the cases.
+    ///
+    /// # Panics
+    ///
+    /// With the list of the cases that failed, if any did: this is a test.
+    pub async fn run<S: IdempotencyStore>(self, open: impl AsyncFnMut() -> S) {
+        let report = self.check(open).await;
+        assert!(report.is_ok(), "{} is not a conforming store: {report}", std::any::type_name::<S>());
+    }
+
+    /// Runs the cases, and says what came of it.
+    pub async fn check<S: IdempotencyStore>(self, mut open: impl AsyncFnMut() -> S) -> Report {
+        let mut makers: Vec<Box<dyn Fn() -> AnyStore + Send + Sync>> = Vec::new();
+        for _ in 0..self.processes {
+            let store = open().await;
+            makers.push(Box::new(move || AnyStore::new(store.clone())));
+        }
+        let handles = Arc::new(Handles { makers, next: AtomicUsize::new(0) });
+        let mut report = Report::default();
+        let chosen: Vec<_> = cases::together().filter(|case| self.chooses(case)).collect();
+        let jobs = chosen.iter().map(|case| -> Job<'_, _> { Box::pin(self.run_case(case, &handles)) });
+        for (case, verdict) in chosen.iter().zip(run::all(jobs.collect()).await) {
+            report.add(case, verdict);
+        }
+        for case in cases::alone().filter(|case| self.chooses(case)) {
+            report.add(case, self.run_case(case, &handles).await);
+        }
+        for name in &self.only {
+            if !Self::cases().any(|case| case == name) {
+                report.unknown(name);
+            }
+        }
+        report
+    }
+
+    fn chooses(&self, case: &Case) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == case.name)
+    }
+
+    async fn run_case(&self, case: &Case, handles: &Arc<Handles>) -> Result<(), Stop> {
+        let mut scope = format!("conformance::{}::", case.name);
+        for byte in &Owner::random().0[..4] {
+            let _ = write!(scope, "{byte:02x}");
+        }
+        let handles = Arc::clone(handles);
+        let bench = Bench { handles, scope, short: self.lease, differential: self.differential };
+        let deadline = Instant::now() + CASE_DEADLINE + self.lease * 20 + self.differential.at_most;
+        match timer::until(deadline, run::caught((case.run)(bench))).await {
+            Some(Ok(verdict)) => verdict,
+            Some(Err(panic)) => Err(failed("the case", "an answer", Plain(panic))),
+            None => Err(failed("the case", "its end within a minute", Plain("nothing"))),
+        }
+    }
+}
+
+impl Report {
+    fn add(&mut self, case: &'static Case, verdict: Result<(), Stop>) {
+        match verdict {
+            Ok(()) => self.passed.push(case.name),
+            Err(Stop::Skipped) => self.skipped.push(case.name),
+            Err(Stop::Failed(mismatch)) => {
+                self.failures.push(Failure { case: case.name, stands_for: case.stands_for, mismatch });
+            }
+        }
+    }
+
+    /// A name that was asked for and isn't a case's.
+    fn unknown(&mut self, name: &str) {
+        let mismatch = Mismatch {
+            step: "the choice of cases".to_owned(),
+            expected: "a name out of `Suite::cases`".to_owned(),
+            answered: format!("`{name}`"),
+        };
+        self.failures.push(Failure { case: "only", stands_for: "a typing mistake", mismatch });
+    }
+}

@@ -1,0 +1,301 @@
+//! What a case works with: callers on handles of the store, and the words to say what it expects.
+
+use std::fmt::{self, Debug, Display};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::differential::Settings;
+use crate::admin::{Entry, IdempotencyAdmin};
+use crate::claim::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,
+    ReleaseRequest, RenewRequest, Standing,
+};
+use crate::error::StoreError;
+use crate::store::{AnyStore, IdempotencyStore};
+use crate::timer;
+
+/// How a case ends.
+pub(super) type Verdict<T = ()> = Result<T, Stop>;
+
+/// Why a case ends early.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The store isn't one that the case is about.
+    Skipped,
+    /// The store broke a rule.
+    Failed(Mismatch),
+}
+
+/// What broke a rule.
+#[derive(Clone, Debug)]
+pub(super) struct Mismatch {
+    pub(super) step: String,
+    pub(super) expected: String,
+    pub(super) answered: String,
+}
+
+/// A lease that doesn't end while a case runs.
+pub(super) const LONG: Duration = Duration::from_secs(600);
+
+/// The stop of a case whose expectation was not met.
+pub(super) fn failed(step: impl Display, expected: impl Display, answered: impl Debug) -> Stop {
+    let answered = format!("{answered:?}");
+    Stop::Failed(Mismatch { step: step.to_string(), expected: expected.to_string(), answered })
+}
+
+/// Fails where `answered` isn't `wanted`.
+pub(super) fn equal<T: Debug + PartialEq>(step: impl Display, answered: T, wanted: T) -> Verdict {
+    if answered == wanted { Ok(()) } else { Err(failed(step, format!("{wanted:?}"), answered)) }
+}
+
+/// Fails where `holds` is false.
+pub(super) fn ensure(holds: bool, step: impl Display, expected: impl Display, answered: impl Debug) -> Verdict {
+    if holds { Ok(()) } else { Err(failed(step, expected, answered)) }
+}
+
+/// Text that is shown without quotes.
+pub(super) struct Plain<T>(pub(super) T);
+
+impl<T: Display> Debug for Plain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// An answer, or the failure to give one.
+pub(super) fn answer<T>(step: impl Display, answer: Result<T, StoreError>) -> Verdict<T> {
+    answer.map_err(|error| failed(step, "an answer", Plain(error)))
+}
+
+/// Where the handles come from: one maker for each process that the suite stands for.
+pub(super) struct Handles {
+    pub(super) makers: Vec<Box<dyn Fn() -> AnyStore + Send + Sync>>,
+    pub(super) next: AtomicUsize,
+}
+
+/// What a case works with.
+#[derive(Clone)]
+pub(super) struct Bench {
+    pub(super) handles: Arc<Handles>,
+    /// A scope of the case's own.
+    pub(super) scope: String,
+    /// The lease and the ttl that cases wait out.
+    pub(super) short: Duration,
+    pub(super) differential: Settings,
+}
+
+impl Bench {
+    /// A handle of its own on the store.
+    pub(super) fn handle(&self) -> AnyStore {
+        let makers = &self.handles.makers;
+        makers[self.handles.next.fetch_add(1, Ordering::Relaxed) % makers.len()]()
+    }
+
+    /// A call that wants the key `order-1`.
+    pub(super) fn caller(&self) -> Caller {
+        self.caller_of("order-1")
+    }
+
+    /// A call that wants this key of the case's scope.
+    pub(super) fn caller_of(&self, key: impl AsRef<[u8]>) -> Caller {
+        self.caller_in(&self.scope, key)
+    }
+
+    /// A call that wants this key of this scope.
+    pub(super) fn caller_in(&self, scope: &str, key: impl AsRef<[u8]>) -> Caller {
+        Caller {
+            store: self.handle(),
+            scope: scope.to_owned(),
+            // The cases' keys are neither empty nor too long.
+            key: Key::from_bytes(key.as_ref()).unwrap_or(Key(crate::claim::Blob::new(b"order-1"))),
+            owner: Owner::random(),
+            lease: LONG,
+            fingerprint: None,
+            orphans: Orphans::Take,
+            retain: Some(Duration::from_secs(7 * 24 * 60 * 60)),
+        }
+    }
+
+    /// What an operator can do; the case is skipped where that is nothing.
+    pub(super) fn admin(&self) -> Verdict<Arc<dyn IdempotencyAdmin>> {
+        self.handle().admin().ok_or(Stop::Skipped)
+    }
+
+    /// Returns once a short lease or ttl that was granted before the call is over.
+    pub(super) async fn past_the_short(&self) {
+        timer::sleep(self.short + self.margin()).await;
+    }
+
+    /// How much of a clock's rounding a case forgives.
+    pub(super) fn margin(&self) -> Duration {
+        (self.short / 10).max(Duration::from_millis(20))
+    }
+
+    /// An orphan of the key `order-1`: its holder left in the middle of its body. Answers who, and with which grant.
+    pub(super) async fn orphan(&self) -> Verdict<(Caller, Grant)> {
+        let holder = self.caller();
+        let grant = holder.granted("the first claim").await?;
+        holder.leaves("the holder panics", grant.fence, Leave::OutcomeUnknown, Standing::Held).await?;
+        Ok((holder, grant))
+    }
+
+    /// A running key `order-1` whose holder was silent for longer than its lease.
+    pub(super) async fn dead(&self) -> Verdict<(Caller, Grant)> {
+        let holder = self.caller().lease(self.short);
+        let grant = holder.granted("the first claim").await?;
+        self.past_the_short().await;
+        Ok((holder, grant))
+    }
+
+    /// A completed key `order-1`.
+    pub(super) async fn completed(&self, result: &Record) -> Verdict<(Caller, Grant)> {
+        let holder = self.caller();
+        let grant = holder.granted("the first claim").await?;
+        holder.completes("the completion", grant.fence, result, Standing::Held).await?;
+        Ok((holder, grant))
+    }
+
+    /// The key `order-1` as an operator sees it.
+    pub(super) async fn entry(&self, step: &str) -> Verdict<(Entry, Option<Record>)> {
+        let seen = answer(step, self.admin()?.get(&self.scope, &self.caller().key).await)?;
+        seen.ok_or_else(|| failed(step, "the key", Plain("None")))
+    }
+}
+
+/// A record with these bytes.
+pub(super) fn record(bytes: impl AsRef<[u8]>) -> Record {
+    Record::from_bytes(bytes.as_ref())
+}
+
+/// One call of a handler: an owner, on a handle of its own.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) store: AnyStore,
+    pub(super) scope: String,
+    pub(super) key: Key,
+    pub(super) owner: Owner,
+    pub(super) lease: Duration,
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) orphans: Orphans,
+    pub(super) retain: Option<Duration>,
+}
+
+/// How a caller asks.
+impl Caller {
+    pub(super) fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    pub(super) fn fingerprint(mut self, of: u8) -> Self {
+        self.fingerprint = Some(Fingerprint([of; 16]));
+        self
+    }
+
+    /// As `on_crash = "park"` asks.
+    pub(super) fn parking(mut self) -> Self {
+        self.orphans = Orphans::Refuse;
+        self.retain = None;
+        self
+    }
+
+    pub(super) fn request(&self) -> ClaimRequest<'_> {
+        let request = ClaimRequest::new(&self.scope, &self.key, self.owner, self.lease);
+        ClaimRequest { fingerprint: self.fingerprint, orphans: self.orphans, retain: self.retain, ..request }
+    }
+}
+
+/// What a caller does, and what it expects to be told.
+impl Caller {
+    pub(super) async fn claim(&self, step: impl Display) -> Verdict<ClaimAnswer> {
+        answer(step, self.store.claim(self.request()).await)
+    }
+
+    pub(super) async fn granted(&self, step: impl Display) -> Verdict<Grant> {
+        match self.claim(&step).await? {
+            ClaimAnswer::Acquired(grant) => Ok(grant),
+            other => Err(failed(step, "Acquired", other)),
+        }
+    }
+
+    pub(super) async fn granted_as(&self, step: impl Display, attempt: u32, previous: Previous) -> Verdict<Grant> {
+        let grant = self.granted(&step).await?;
+        let expected = format!("Acquired with attempt {attempt} and {previous:?}");
+        ensure((grant.attempt, grant.previous) == (attempt, previous), step, expected, grant)?;
+        Ok(grant)
+    }
+
+    /// Granted as if nobody had ever held the key.
+    pub(super) async fn granted_first(&self, step: impl Display) -> Verdict<Grant> {
+        self.granted_as(step, 1, Previous::First).await
+    }
+
+    pub(super) async fn told(&self, step: impl Display, wanted: ClaimAnswer) -> Verdict {
+        equal(&step, self.claim(&step).await?, wanted)
+    }
+
+    /// Told that another holds a live lease of at most [`LONG`]; answers what is left of it.
+    pub(super) async fn held_off(&self, step: impl Display) -> Verdict<Duration> {
+        match self.claim(&step).await? {
+            // A store may round to its clock's step.
+            ClaimAnswer::InProgress { remaining }
+                if remaining > Duration::ZERO && remaining <= LONG + Duration::from_millis(20) =>
+            {
+                Ok(remaining)
+            }
+            other => Err(failed(step, "InProgress, with more than nothing and at most the lease remaining", other)),
+        }
+    }
+
+    /// Told this result.
+    pub(super) async fn replayed(&self, step: impl Display, wanted: &Record) -> Verdict {
+        match self.claim(&step).await? {
+            ClaimAnswer::Completed(found) => same_record(step, &found, wanted),
+            other => Err(failed(step, format!("Completed({wanted:?})"), other)),
+        }
+    }
+
+    pub(super) async fn renews(&self, step: impl Display, fence: u64, wanted: Standing) -> Verdict {
+        let request = self.request();
+        equal(&step, answer(&step, self.store.renew(RenewRequest::new(&request, fence)).await)?, wanted)
+    }
+
+    pub(super) async fn completes(&self, step: impl Display, fence: u64, record: &Record, wanted: Standing) -> Verdict {
+        self.completes_for(step, fence, record, LONG, wanted).await
+    }
+
+    pub(super) async fn completes_for(
+        &self,
+        step: impl Display,
+        fence: u64,
+        record: &Record,
+        ttl: Duration,
+        wanted: Standing,
+    ) -> Verdict {
+        let request = self.request();
+        let request = CompleteRequest::new(&request, fence, record, ttl);
+        equal(&step, answer(&step, self.store.complete(request).await)?, wanted)
+    }
+
+    pub(super) async fn leaves(&self, step: impl Display, fence: u64, how: Leave, wanted: Standing) -> Verdict {
+        let request = self.request();
+        equal(&step, answer(&step, self.store.release(ReleaseRequest::new(&request, fence, how)).await)?, wanted)
+    }
+
+    /// Leaves before its body ran, not knowing whether it was granted anything.
+    pub(super) async fn gives_up(&self, step: impl Display) -> Verdict {
+        self.leaves(step, 0, Leave::NotRun, Standing::Held).await
+    }
+}
+
+/// Fails where the bytes differ, and says where: the records themselves may be long.
+pub(super) fn same_record(step: impl Display, found: &Record, wanted: &Record) -> Verdict {
+    let (found, wanted) = (found.as_bytes(), wanted.as_bytes());
+    if found == wanted {
+        return Ok(());
+    }
+    let at = found.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+    let answered = format!("{} bytes that differ from byte {at} on", found.len());
+    Err(failed(step, format!("the {} bytes that were recorded", wanted.len()), Plain(answered)))
+}

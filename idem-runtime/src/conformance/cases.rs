@@ -1,0 +1,70 @@
+//! The cases, by what they are about.
+
+mod admin;
+mod claims;
+mod completions;
+mod ended;
+mod expiry;
+mod fingerprints;
+mod keys;
+mod leaving;
+mod not_run;
+mod orphans;
+mod races;
+mod records;
+mod renewals;
+mod waiting;
+
+use super::bench::{Bench, Verdict};
+use super::differential;
+use super::run::Job;
+
+/// One case.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    /// The rule of the protocol, or the fault seen in other systems.
+    pub(super) stands_for: &'static str,
+    pub(super) run: fn(Bench) -> Job<'static, Verdict>,
+}
+
+/// A table of cases: what each stands for, and the function that is the case, and its name.
+macro_rules! cases {
+    ($($stands_for:literal => $case:path as $name:ident,)*) => {
+        &[$(crate::conformance::cases::Case {
+            name: stringify!($name),
+            stands_for: $stands_for,
+            run: |bench| Box::pin($case(bench)),
+        }),*]
+    };
+    ($($stands_for:literal => $case:ident,)*) => {
+        crate::conformance::cases::cases! { $($stands_for => $case as $case,)* }
+    };
+}
+use cases;
+
+/// Those that run together.
+pub(super) fn together() -> impl Iterator<Item = &'static Case> {
+    [
+        claims::CASES,
+        ended::CASES,
+        fingerprints::CASES,
+        orphans::CASES,
+        renewals::CASES,
+        completions::CASES,
+        leaving::CASES,
+        not_run::CASES,
+        expiry::CASES,
+        keys::CASES,
+        records::CASES,
+        waiting::CASES,
+        admin::CASES,
+        differential::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Those that run one after the other, because each keeps a store as busy as it can.
+pub(super) fn alone() -> impl Iterator<Item = &'static Case> {
+    races::CASES.iter()
+}

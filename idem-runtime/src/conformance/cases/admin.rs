@@ -1,0 +1,395 @@
+//! What an operator can do. Skipped where the store has no `admin`.
+
+use std::time::Duration;
+
+use super::{Case, cases};
+use crate::admin::{Filter, Resolution};
+use crate::claim::{ClaimAnswer, CompleteRequest, Grant, Leave, Previous, Record, ReleaseRequest, Standing};
+use crate::conformance::bench::{Bench, Caller, LONG, Verdict, answer, ensure, equal, failed, record, same_record};
+use crate::protocol::State;
+use crate::store::IdempotencyStore as _;
+use crate::timer;
+
+pub(super) const CASES: &[Case] = cases! {
+    "get: an operator sees the row" => operator_sees_a_key,
+    "get: keys are bytes for an operator too" => operator_sees_the_key_asked_for,
+    "list: by scope, in the order of key bytes" => list_is_in_the_order_of_keys,
+    "list: a page ends, and the next one goes on" => list_is_paged,
+    "list: by state" => list_is_filtered_by_state,
+    "stats: each state is counted" => stats_count_each_state,
+    "resolve: Executed is replayed, and shuts the holder out" => resolved_as_executed_is_replayed,
+    "resolve: Executed is remembered for its ttl" => resolved_as_executed_expires,
+    "resolve: NotExecuted lets the next delivery run" => resolved_as_not_executed_runs,
+    "resolve: only a key whose outcome is unknown" => only_an_orphan_is_resolved,
+    "forget is a tombstone: without it, a late claim claims for nobody" => forgotten_key_refuses_its_late_requests,
+    "forget: whatever the state" => any_key_is_forgotten,
+    "R8: fences grow over a forget" => fence_grows_over_a_forget,
+    "R17, pitfall 28: a sweep deletes what nobody needs" => sweep_deletes_what_is_over,
+    "R8: fences grow over a sweep" => fence_grows_over_a_sweep,
+    "R9: a late completion finds no row, and creates none" => completion_of_a_swept_key_is_lost,
+    "a sweep leaves what somebody needs" => sweep_leaves_live_rows,
+    "park: a swept orphan would run again" => sweep_leaves_parked_orphans,
+    "R9: a swept row no longer tells a late request" => sweep_leaves_rows_within_their_linger,
+    "pitfall 28: a sweep in one huge DELETE" => sweep_is_bounded,
+};
+
+async fn operator_sees_a_key(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    let holder = bench.caller().fingerprint(7).lease(Duration::from_secs(60));
+    let absent = answer("get of an unknown key", admin.get(&bench.scope, &holder.key).await)?;
+    ensure(absent.is_none(), "get of an unknown key", "None", &absent)?;
+
+    let grant = holder.granted("the first claim").await?;
+    let (entry, kept) = bench.entry("get of a running key").await?;
+    let seen = (entry.row.state, entry.row.fence, entry.row.attempt, entry.row.owner, entry.row.fingerprint);
+    let wanted = (State::Running, grant.fence, 1, holder.owner, holder.fingerprint);
+    equal("get of a running key", seen, wanted)?;
+    equal("its scope and key", (entry.scope.as_str(), &entry.key), (bench.scope.as_str(), &holder.key))?;
+    let left = entry.row.until.saturating_sub(entry.now);
+    ensure(left > 50_000_000 && left <= 61_000_000, "its `until`, in µs from its `now`", "about 60 s", left)?;
+    equal("whether it is an orphan", entry.is_orphan(), false)?;
+    equal("its record", kept, None)?;
+
+    holder.completes("its completion", grant.fence, &record("result"), Standing::Held).await?;
+    let (entry, kept) = bench.entry("get of a completed key").await?;
+    equal("get of a completed key", (entry.row.state, entry.is_orphan()), (State::Done, false))?;
+    let kept = kept.ok_or_else(|| failed("get of a completed key", "its record", "None"))?;
+    same_record("get of a completed key", &kept, &record("result"))
+}
+
+async fn operator_sees_the_key_asked_for(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    for key in [&b"a\0"[..], b"\xff", b"A"] {
+        bench.caller_of(key).granted("a claim").await?;
+        let caller = bench.caller_of(key);
+        let found = answer("get", admin.get(&bench.scope, &caller.key).await)?;
+        equal("the key that get answers", found.map(|(entry, _)| entry.key), Some(caller.key))?;
+    }
+    for key in [&b"a"[..], b"\xfe", b"a\0\0"] {
+        let found = answer("get", admin.get(&bench.scope, &bench.caller_of(key).key).await)?;
+        ensure(found.is_none(), "get of a key like one that was claimed", "None", found)?;
+    }
+    Ok(())
+}
+
+/// The keys of these entries.
+fn keys(entries: &[crate::admin::Entry]) -> Vec<Vec<u8>> {
+    entries.iter().map(|entry| entry.key.as_bytes().to_vec()).collect()
+}
+
+async fn list_is_in_the_order_of_keys(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    let sorted: [&[u8]; 8] = [b"A", b"B", b"Z", b"a", b"a\0", b"aa", b"b", b"\xff"];
+    for key in [7, 2, 4, 0, 6, 3, 1, 5] {
+        bench.caller_of(sorted[key]).granted("a claim").await?;
+    }
+    bench.caller_in(&format!("{}::other", bench.scope), "a").granted("a claim in another scope").await?;
+    let listed = answer("list", admin.list(Filter::all().scope(&bench.scope)).await)?;
+    equal("the keys of a scope", keys(&listed), sorted.map(<[u8]>::to_vec).to_vec())
+}
+
+async fn list_is_paged(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    for number in 0..7 {
+        bench.caller_of(format!("order-{number}")).granted("a claim").await?;
+    }
+    let filter = Filter::all().scope(&bench.scope).limit(3);
+    let (mut pages, mut next) = (Vec::new(), filter.clone());
+    loop {
+        let page = answer("list", admin.list(next).await)?;
+        let Some(last) = page.last() else { break };
+        next = filter.clone().after(last);
+        pages.push(keys(&page));
+        ensure(pages.len() < 10, "a list in pages of 3 of 7 keys", "an end", pages.len())?;
+    }
+    let lengths: Vec<_> = pages.iter().map(Vec::len).collect();
+    equal("the lengths of the pages of 3 of 7 keys", lengths, vec![3, 3, 1])?;
+    let all: Vec<_> = (0..7).map(|number| format!("order-{number}").into_bytes()).collect();
+    equal("the keys on all pages", pages.concat(), all)
+}
+
+/// One key in each state, named by it.
+async fn one_of_each(bench: &Bench) -> Verdict<Vec<(Caller, Grant)>> {
+    let mut claimed = Vec::new();
+    for name in ["Running", "Unknown", "Kept", "Free", "Done"] {
+        let caller = bench.caller_of(name);
+        let grant = caller.granted("a claim").await?;
+        claimed.push((caller, grant));
+    }
+    for (index, how) in [(1, Leave::OutcomeUnknown), (2, Leave::Keep), (3, Leave::Failed)] {
+        let (caller, grant) = &claimed[index];
+        caller.leaves(format!("{how:?}"), grant.fence, how, Standing::Held).await?;
+    }
+    let (caller, grant) = &claimed[4];
+    caller.completes("a completion", grant.fence, &record("result"), Standing::Held).await?;
+    Ok(claimed)
+}
+
+async fn list_is_filtered_by_state(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    one_of_each(&bench).await?;
+    for state in [State::Running, State::Unknown, State::Kept, State::Free, State::Done] {
+        let filter = Filter::all().scope(&bench.scope).state(state);
+        let listed = answer("list", admin.list(filter).await)?;
+        equal(format!("the keys in {state:?}"), keys(&listed), vec![format!("{state:?}").into_bytes()])?;
+    }
+    Ok(())
+}
+
+async fn stats_count_each_state(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    one_of_each(&bench).await?;
+    let stats = answer("stats", admin.stats().await)?;
+    // Other cases have keys of their own in the store.
+    let each = stats.running >= 2 && stats.orphaned >= 1 && stats.free >= 1 && stats.completed >= 1;
+    ensure(each, "stats", "at least two running (one kept), and one of each other state", stats)
+}
+
+async fn resolve(bench: &Bench, step: &str, resolution: Resolution, wanted: Standing) -> Verdict {
+    let admin = bench.admin()?;
+    equal(step, answer(step, admin.resolve(&bench.scope, &bench.caller().key, resolution).await)?, wanted)
+}
+
+fn executed(ttl: Duration) -> Resolution {
+    Resolution::Executed { record: record("by hand"), ttl }
+}
+
+/// Each late request of a holder that was shut out.
+async fn is_shut_out(holder: &Caller, grant: Grant) -> Verdict {
+    holder.renews("a renewal of whoever held it", grant.fence, Standing::Lost).await?;
+    holder.completes("a completion of whoever held it", grant.fence, &record("late"), Standing::Lost).await?;
+    for how in [Leave::Failed, Leave::OutcomeUnknown, Leave::Keep] {
+        holder.leaves(format!("{how:?} of whoever held it"), grant.fence, how, Standing::Lost).await?;
+    }
+    Ok(())
+}
+
+async fn resolved_as_executed_is_replayed(bench: Bench) -> Verdict {
+    for dead in [false, true] {
+        bench.admin()?;
+        let (holder, grant) = if dead { bench.dead().await? } else { bench.orphan().await? };
+        resolve(&bench, "resolve as executed", executed(LONG), Standing::Held).await?;
+        is_shut_out(&holder, grant).await?;
+        bench.caller().replayed("a duplicate", &record("by hand")).await?;
+        bench.caller().parking().replayed("a duplicate under park", &record("by hand")).await?;
+        holder.replayed("a late copy of the holder's claim", &record("by hand")).await?;
+        resolve(&bench, "resolve it again", executed(LONG), Standing::Lost).await?;
+        forget(&bench, "forget it", Standing::Held).await?;
+    }
+    Ok(())
+}
+
+async fn resolved_as_executed_expires(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let (holder, lost) = bench.orphan().await?;
+    resolve(&bench, "resolve as executed, for a short ttl", executed(bench.short), Standing::Held).await?;
+    bench.past_the_short().await;
+    holder.told("a late copy of the holder's claim, the ttl being over", ClaimAnswer::Ended).await?;
+    let grant = bench.caller().parking().granted_first("a claim once the ttl is over").await?;
+    ensure(grant.fence > lost.fence, "its fence", format!("above {}", lost.fence), grant.fence)
+}
+
+async fn resolved_as_not_executed_runs(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let (holder, lost) = bench.orphan().await?;
+    resolve(&bench, "resolve as not executed", Resolution::NotExecuted, Standing::Held).await?;
+    is_shut_out_of_a_free_key(&holder, lost).await?;
+    let next = bench.caller().parking();
+    let grant = next.granted_as("the redelivery under park", 2, Previous::First).await?;
+    ensure(grant.fence > lost.fence, "its fence", format!("above {}", lost.fence), grant.fence)?;
+    resolve(&bench, "resolve it while it runs", Resolution::NotExecuted, Standing::Lost).await?;
+    next.completes("its completion", grant.fence, &record("result"), Standing::Held).await?;
+    bench.caller().replayed("a duplicate", &record("result")).await
+}
+
+/// Each late request of a holder whose key an operator freed.
+async fn is_shut_out_of_a_free_key(holder: &Caller, grant: Grant) -> Verdict {
+    holder.told("a late copy of the claim of whoever held it", ClaimAnswer::Ended).await?;
+    holder.renews("its renewal", grant.fence, Standing::Lost).await?;
+    holder.completes("its completion", grant.fence, &record("late"), Standing::Lost).await?;
+    for how in [Leave::Failed, Leave::OutcomeUnknown, Leave::Keep] {
+        holder.leaves(format!("its {how:?}"), grant.fence, how, Standing::Lost).await?;
+    }
+    holder.gives_up("its NotRun").await
+}
+
+async fn only_an_orphan_is_resolved(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    let claimed = one_of_each(&bench).await?;
+    for name in ["Running", "Kept", "Free", "Done", "absent"] {
+        let key = bench.caller_of(name).key;
+        for resolution in [Resolution::NotExecuted, executed(LONG)] {
+            let step = format!("resolve of a key that is {name}");
+            equal(&step, answer(&step, admin.resolve(&bench.scope, &key, resolution).await)?, Standing::Lost)?;
+        }
+    }
+    let (holder, grant) = &claimed[0];
+    holder.renews("the holder's renewal after it", grant.fence, Standing::Held).await?;
+    bench.caller_of("Done").replayed("a duplicate after it", &record("result")).await?;
+    bench.caller_of("Free").granted_as("a redelivery after it", 2, Previous::AfterFailure).await?;
+    bench.caller_of("absent").granted_first("a first claim after it").await.map(drop)
+}
+
+async fn forget(bench: &Bench, step: &str, wanted: Standing) -> Verdict {
+    let admin = bench.admin()?;
+    equal(step, answer(step, admin.forget(&bench.scope, &bench.caller().key).await)?, wanted)
+}
+
+async fn forgotten_key_refuses_its_late_requests(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let holder = bench.caller();
+    let grant = holder.granted("the first claim").await?;
+    forget(&bench, "forget of a running key", Standing::Held).await?;
+    is_shut_out_of_a_free_key(&holder, grant).await?;
+    bench.caller().granted("the next delivery").await.map(drop)
+}
+
+async fn any_key_is_forgotten(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    for (caller, before) in one_of_each(&bench).await? {
+        let (name, step) = (caller.key.to_string(), format!("forget of a key that is {}", caller.key));
+        equal(&step, answer(&step, admin.forget(&bench.scope, &caller.key).await)?, Standing::Held)?;
+        let next = bench.caller_of(&name).parking();
+        let grant = next.granted_as(format!("a claim under park after {step}"), 2, Previous::First).await?;
+        ensure(grant.fence > before.fence, "its fence", format!("above {}", before.fence), grant.fence)?;
+        next.completes("its completion", grant.fence, &record("new"), Standing::Held).await?;
+    }
+    forget(&bench, "forget of an unknown key", Standing::Lost).await
+}
+
+async fn fence_grows_over_a_forget(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let mut last = 0;
+    for life in 1..=4 {
+        let step = format!("claim {life}, the key having been forgotten in between");
+        let grant = bench.caller().granted(&step).await?;
+        ensure(grant.fence > last, step, format!("a fence above {last}"), grant)?;
+        last = grant.fence;
+        forget(&bench, "forget", Standing::Held).await?;
+    }
+    Ok(())
+}
+
+/// Sweeps until the key is gone.
+async fn swept_away(bench: &Bench, caller: &Caller) -> Verdict {
+    let admin = bench.admin()?;
+    for _ in 0..50 {
+        answer("sweep", admin.sweep(10_000).await)?;
+        if answer("get", admin.get(&caller.scope, &caller.key).await)?.is_none() {
+            return Ok(());
+        }
+        timer::sleep(bench.margin()).await;
+    }
+    let kept = bench.entry("get").await?;
+    Err(failed("get of a key that nobody needs, after sweeps", "None", kept))
+}
+
+/// Completes for a millisecond, and lets the row go at once after it.
+async fn completes_briefly(caller: &Caller, fence: u64, result: &Record) -> Verdict {
+    let claim = caller.request();
+    let mut request = CompleteRequest::new(&claim, fence, result, Duration::from_millis(1));
+    request.linger = Duration::ZERO;
+    equal("a completion for 1 ms", answer("it", caller.store.complete(request).await)?, Standing::Held)
+}
+
+async fn sweep_deletes_what_is_over(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let holder = bench.caller();
+    let grant = holder.granted("the first claim").await?;
+    completes_briefly(&holder, grant.fence, &record("x")).await?;
+    swept_away(&bench, &holder).await?;
+
+    let failing = bench.caller();
+    let grant = failing.granted_first("a claim of the swept key").await?;
+    let claim = failing.request();
+    let mut request = ReleaseRequest::new(&claim, grant.fence, Leave::Failed);
+    (request.retain, request.linger) = (Duration::ZERO, Duration::ZERO);
+    equal("it fails", answer("it fails", failing.store.release(request).await)?, Standing::Held)?;
+    swept_away(&bench, &failing).await?;
+    bench.caller().granted_first("a claim of the key that was swept again").await.map(drop)
+}
+
+async fn fence_grows_over_a_sweep(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let mut last = 0;
+    for life in 1..=3 {
+        let holder = bench.caller();
+        let step = format!("claim {life}, the row having been swept in between");
+        let grant = holder.granted_first(&step).await?;
+        ensure(grant.fence > last, step, format!("a fence above {last}"), grant)?;
+        last = grant.fence;
+        completes_briefly(&holder, grant.fence, &record("x")).await?;
+        swept_away(&bench, &holder).await?;
+    }
+    Ok(())
+}
+
+async fn completion_of_a_swept_key_is_lost(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let holder = bench.caller();
+    let grant = holder.granted("the first claim").await?;
+    completes_briefly(&holder, grant.fence, &record("x")).await?;
+    swept_away(&bench, &holder).await?;
+    holder.completes("a late copy of the completion", grant.fence, &record("x"), Standing::Lost).await?;
+    bench.caller().granted_first("a claim after it").await.map(drop)
+}
+
+async fn sweep_leaves_live_rows(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    let claimed = one_of_each(&bench).await?;
+    answer("sweep", admin.sweep(10_000).await)?;
+    let (holder, grant) = &claimed[0];
+    holder.renews("the holder's renewal", grant.fence, Standing::Held).await?;
+    bench.caller_of("Unknown").parking().told("a claim of an orphan under park", ClaimAnswer::Orphaned).await?;
+    bench.caller_of("Kept").held_off("a claim of a kept key").await?;
+    bench.caller_of("Done").replayed("a duplicate of a completed key", &record("result")).await?;
+    bench.caller_of("Free").granted_as("a claim of a failed key", 2, Previous::AfterFailure).await.map(drop)
+}
+
+async fn sweep_leaves_parked_orphans(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    for name in ["dead", "unknown", "kept"] {
+        let holder = bench.caller_of(name).lease(bench.short).parking();
+        let grant = holder.granted("a claim under park").await?;
+        match name {
+            "unknown" => holder.leaves("it panics", grant.fence, Leave::OutcomeUnknown, Standing::Held).await?,
+            "kept" => holder.leaves("it keeps", grant.fence, Leave::Keep, Standing::Held).await?,
+            _ => {}
+        }
+    }
+    bench.past_the_short().await;
+    for _ in 0..3 {
+        answer("sweep", admin.sweep(10_000).await)?;
+    }
+    for name in ["dead", "unknown", "kept"] {
+        let step = format!("a claim under park of a key that is {name}, after a sweep");
+        bench.caller_of(name).parking().told(step, ClaimAnswer::Orphaned).await?;
+    }
+    Ok(())
+}
+
+async fn sweep_leaves_rows_within_their_linger(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    let holder = bench.caller();
+    let grant = holder.granted("the first claim").await?;
+    let ttl = Duration::from_millis(1);
+    holder.completes_for("a completion for 1 ms", grant.fence, &record("x"), ttl, Standing::Held).await?;
+    let other = bench.caller_of("not run");
+    other.gives_up("a call gives up before its claim").await?;
+    timer::sleep(bench.margin()).await;
+    answer("sweep", admin.sweep(10_000).await)?;
+    holder.completes("a late copy of the completion", grant.fence, &record("x"), Standing::Held).await?;
+    other.told("the late claim of the call that gave up", ClaimAnswer::Ended).await
+}
+
+async fn sweep_is_bounded(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    for number in 0..5 {
+        let holder = bench.caller_of(format!("order-{number}"));
+        let grant = holder.granted("a claim").await?;
+        completes_briefly(&holder, grant.fence, &record("x")).await?;
+    }
+    timer::sleep(bench.margin()).await;
+    let swept = answer("sweep", admin.sweep(2).await)?;
+    ensure(swept <= 2, "a sweep of at most 2 rows", "2 at most", swept)
+}

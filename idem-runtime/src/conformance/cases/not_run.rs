@@ -1,0 +1,122 @@
+//! Leaving a key before the body was started, knowing or not whether it was granted.
+
+use super::{Case, cases};
+use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
+use crate::conformance::bench::{Bench, Verdict, ensure, record};
+
+pub(super) const CASES: &[Case] = cases! {
+    "R9: NotRun overtakes its own claim, which then claims for nobody" => not_run_before_its_claim_refuses_it,
+    "the same on a key that failed before" => not_run_before_its_claim_refuses_it_on_a_free_key,
+    "R13: dropped while claiming, nothing ran" => not_run_frees_the_key,
+    "nothing ran: the attempt is given back" => not_run_gives_the_attempt_back,
+    "NotRun after a failure leaves it remembered" => not_run_keeps_the_failure,
+    "without it, a taker that leaves before it has reconciled lets the next one run as First" => not_run_of_a_takeover_restores_the_orphan,
+    "pitfall 10: a waiter that times out frees the owner's key" => not_run_of_a_stranger_leaves_the_holder,
+    "R9: NotRun whose answer was lost" => repeated_not_run_is_held,
+    "NotRun of a duplicate leaves the record" => not_run_leaves_a_completed_key,
+    "NotRun of a stranger leaves an orphan" => not_run_of_a_stranger_leaves_the_orphan,
+    "NotRun goes by the owner: the caller may know no fence" => not_run_goes_by_the_owner,
+};
+
+async fn not_run_before_its_claim_refuses_it(bench: Bench) -> Verdict {
+    let call = bench.caller();
+    call.gives_up("a call gives up, its claim being under way").await?;
+    call.told("its claim arrives", ClaimAnswer::Ended).await?;
+    call.told("a copy of it arrives", ClaimAnswer::Ended).await?;
+    let grant = bench.caller().granted_first("another call's claim").await?;
+    ensure(grant.fence > 0, "another call's claim", "a fence above 0", grant)?;
+    call.told("one more copy arrives", ClaimAnswer::Ended).await
+}
+
+async fn not_run_before_its_claim_refuses_it_on_a_free_key(bench: Bench) -> Verdict {
+    let failing = bench.caller();
+    let grant = failing.granted("the first claim").await?;
+    failing.leaves("it fails", grant.fence, Leave::Failed, Standing::Held).await?;
+    let call = bench.caller();
+    call.gives_up("another call gives up, its claim being under way").await?;
+    call.told("its claim arrives", ClaimAnswer::Ended).await?;
+    bench.caller().granted_as("the redelivery", 2, Previous::AfterFailure).await.map(drop)
+}
+
+async fn not_run_frees_the_key(bench: Bench) -> Verdict {
+    let call = bench.caller();
+    let given_up = call.granted("the first claim").await?;
+    call.gives_up("the call gives up").await?;
+    let grant = bench.caller().granted_first("the redelivery").await?;
+    ensure(grant.fence > given_up.fence, "the redelivery", format!("a fence above {}", given_up.fence), grant)?;
+    call.completes("a completion of the call that gave up", given_up.fence, &record("x"), Standing::Lost).await
+}
+
+async fn not_run_gives_the_attempt_back(bench: Bench) -> Verdict {
+    for round in 1..=3 {
+        let call = bench.caller();
+        call.granted_first(format!("claim {round}, all before it having given up")).await?;
+        call.gives_up(format!("call {round} gives up")).await?;
+    }
+    Ok(())
+}
+
+async fn not_run_keeps_the_failure(bench: Bench) -> Verdict {
+    let failing = bench.caller();
+    let grant = failing.granted("the first claim").await?;
+    failing.leaves("it fails", grant.fence, Leave::Failed, Standing::Held).await?;
+    let call = bench.caller();
+    call.granted_as("the redelivery", 2, Previous::AfterFailure).await?;
+    call.gives_up("it gives up").await?;
+    bench.caller().granted_as("the redelivery after that", 2, Previous::AfterFailure).await.map(drop)
+}
+
+async fn not_run_of_a_takeover_restores_the_orphan(bench: Bench) -> Verdict {
+    let (_, lost) = bench.orphan().await?;
+    let taker = bench.caller();
+    let grant = taker.granted_as("the takeover", 2, Previous::AfterCrash { fence: lost.fence }).await?;
+    taker.gives_up("the taker gives up before it has asked what happened").await?;
+    bench.caller().parking().told("a claim under park", ClaimAnswer::Orphaned).await?;
+    let previous = Previous::AfterCrash { fence: grant.fence };
+    bench.caller().granted_as("a claim under rerun", 2, previous).await.map(drop)
+}
+
+async fn not_run_of_a_stranger_leaves_the_holder(bench: Bench) -> Verdict {
+    let holder = bench.caller();
+    let grant = holder.granted("the first claim").await?;
+    let waiter = bench.caller();
+    waiter.held_off("a waiter's claim").await?;
+    waiter.gives_up("the waiter times out").await?;
+    bench.caller().held_off("a duplicate after it").await?;
+    holder.renews("the holder's renewal", grant.fence, Standing::Held).await?;
+    holder.told("a repeat of the holder's claim", ClaimAnswer::Acquired(grant)).await?;
+    holder.completes("the holder's completion", grant.fence, &record("done"), Standing::Held).await
+}
+
+async fn repeated_not_run_is_held(bench: Bench) -> Verdict {
+    let call = bench.caller();
+    call.granted("the first claim").await?;
+    call.gives_up("the call gives up").await?;
+    call.gives_up("a repeat").await?;
+    bench.caller().granted_first("the redelivery").await?;
+    call.gives_up("a late copy").await?;
+    bench.caller().held_off("a duplicate after it").await.map(drop)
+}
+
+async fn not_run_leaves_a_completed_key(bench: Bench) -> Verdict {
+    let result = record("result");
+    let (holder, _) = bench.completed(&result).await?;
+    bench.caller().gives_up("a duplicate gives up").await?;
+    holder.gives_up("a late copy of the holder's own NotRun").await?;
+    bench.caller().replayed("a duplicate", &result).await
+}
+
+async fn not_run_of_a_stranger_leaves_the_orphan(bench: Bench) -> Verdict {
+    let (_, lost) = bench.orphan().await?;
+    bench.caller().gives_up("another call gives up").await?;
+    bench.caller().parking().told("a claim under park", ClaimAnswer::Orphaned).await?;
+    let previous = Previous::AfterCrash { fence: lost.fence };
+    bench.caller().granted_as("a claim under rerun", 2, previous).await.map(drop)
+}
+
+async fn not_run_goes_by_the_owner(bench: Bench) -> Verdict {
+    let call = bench.caller();
+    let grant = call.granted("the first claim").await?;
+    call.leaves("NotRun with another fence", grant.fence + 1, Leave::NotRun, Standing::Held).await?;
+    bench.caller().granted_first("the redelivery").await.map(drop)
+}

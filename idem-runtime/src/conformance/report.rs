@@ -1,0 +1,101 @@
+//! What came of a run of the suite.
+
+use std::fmt;
+
+use super::bench::Mismatch;
+
+/// What came of a run of the suite: shown, it lists the cases that failed.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a report says whether the store passed"]
+pub struct Report {
+    pub(super) passed: Vec<&'static str>,
+    pub(super) skipped: Vec<&'static str>,
+    pub(super) failures: Vec<Failure>,
+}
+
+impl Report {
+    /// Whether no case failed.
+    pub fn is_ok(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// The names of the cases that passed.
+    pub fn passed(&self) -> &[&'static str] {
+        &self.passed
+    }
+
+    /// The names of the cases that don't apply to this store: those of an operator, where it has no
+    /// [`admin`](crate::IdempotencyStore::admin).
+    pub fn skipped(&self) -> &[&'static str] {
+        &self.skipped
+    }
+
+    /// The cases that failed.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
+    /// Whether the case with this name failed.
+    pub fn has_failed(&self, case: &str) -> bool {
+        self.failures.iter().any(|failure| failure.case == case)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (failed, passed, skipped) = (self.failures.len(), self.passed.len(), self.skipped.len());
+        write!(f, "{failed} of {} cases failed", failed + passed)?;
+        if skipped > 0 {
+            write!(f, ", {skipped} were skipped")?;
+        }
+        for failure in &self.failures {
+            write!(f, "\n\n{failure}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A case that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub(super) case: &'static str,
+    pub(super) stands_for: &'static str,
+    pub(super) mismatch: Mismatch,
+}
+
+impl Failure {
+    /// The name of the case.
+    pub fn case(&self) -> &'static str {
+        self.case
+    }
+
+    /// The rule or the known fault that the case stands for.
+    pub fn stands_for(&self) -> &'static str {
+        self.stands_for
+    }
+
+    /// At which step of the case.
+    pub fn step(&self) -> &str {
+        &self.mismatch.step
+    }
+
+    /// What was expected.
+    pub fn expected(&self) -> &str {
+        &self.mismatch.expected
+    }
+
+    /// What the store answered.
+    pub fn answered(&self) -> &str {
+        &self.mismatch.answered
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.case)?;
+        writeln!(f, "    stands for: {}", self.stands_for)?;
+        writeln!(f, "    at:         {}", self.step().replace('\n', "\n                "))?;
+        writeln!(f, "    expected:   {}", self.expected())?;
+        write!(f, "    answered:   {}", self.answered())
+    }
+}

@@ -1,0 +1,405 @@
+//! A reference store, as small as a store can be, and the ways to break it: each fault is one that was found in a real
+//! system, or that a rule of the protocol is there to prevent.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use idem_runtime::IdempotencyStore;
+use idem_runtime::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+use idem_runtime::protocol::{self, Micros, Next, Operation, Reply, Row, State};
+use idem_runtime::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Key, Leave, Owner, Previous, Record, ReleaseRequest, RenewRequest,
+    Standing, StoreError, WaitRequest,
+};
+
+/// What is wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A completion or a failure asks neither for owner nor for fence.
+    UnfencedEnding,
+    /// An ending goes by the owner of the row, not by that of the request: a loser frees the winner's key.
+    ReleaseByAnyone,
+    /// A claim looks, and then writes.
+    CheckThenAct,
+    /// The same, but only where it takes an orphan over.
+    NonAtomicTakeover,
+    /// Each handle decides by a clock of its own, a day off its neighbour's.
+    ClientClock,
+    /// The fence of a key that was expired or forgotten begins anew.
+    ForgottenFence,
+    /// Keys are compared without their case.
+    FoldedKeys,
+    /// Keys end at their first NUL byte.
+    NulEndsKeys,
+    /// Keys are cut after 255 bytes.
+    CutKeys,
+    /// Scopes are cut after 100 bytes.
+    CutScopes,
+    /// Scope and key are one text.
+    JoinedScopeAndKey,
+    /// Records are cut after 255 bytes.
+    CutRecords,
+    /// A ttl never ends.
+    NoExpiry,
+    /// A lease never ends.
+    EndlessLease,
+    /// Leases and ttls are rounded up to seconds.
+    WholeSeconds,
+    /// A renewal brings an unknown outcome back to life.
+    RenewalRevives,
+    /// A completion of a row that is not there, or is over, writes one.
+    UpsertingCompletion,
+    /// A repeat of a completion is refused once its ttl is over.
+    RepeatForgottenAfterTtl,
+    /// A late completion is refused though nobody has taken over.
+    StrictExpiry,
+    /// No owner that has left is remembered.
+    EndedForgotten,
+    /// Only the row's own owner is remembered.
+    EndedHasNoSlots,
+    /// A duplicate of a running key is told that it is done.
+    CompletedInFlight,
+    /// A completion drops the fingerprint.
+    FingerprintDropped,
+    /// A takeover doesn't look at the fingerprint.
+    FingerprintUncheckedOnOrphans,
+    /// A sweep deletes orphans, parked or not.
+    SweepEatsOrphans,
+    /// A sweep deletes what is over at once.
+    SweepIgnoresLinger,
+    /// NotRun of a takeover leaves a free key.
+    NotRunForgetsDoubt,
+    /// NotRun before its claim leaves nothing behind.
+    NotRunLeavesNoTombstone,
+    /// NotRun frees whatever it finds running.
+    NotRunFreesAnyone,
+    /// NotRun counts as an attempt.
+    AttemptKept,
+    /// A failure deletes the row.
+    FailureDeletes,
+    /// A repeated claim is granted a new fence.
+    RepeatedClaimGrowsFence,
+    /// A repeated claim of a takeover is granted as First.
+    RepeatedClaimIsFirst,
+    /// A forgotten row is deleted.
+    ForgetDeletes,
+    /// An operator's record is written under the fence of the holder.
+    ResolutionKeepsFence,
+    /// A wait sleeps as long as it may.
+    DeafWait,
+    /// The remaining lease is always nothing.
+    NothingRemains,
+    /// A release of a completed key frees it.
+    ReleaseOfDone,
+}
+
+type Place = (String, Vec<u8>);
+type Rows = BTreeMap<Place, (Row, Option<Record>)>;
+
+/// A store in a map under one lock.
+pub struct Reference {
+    rows: Arc<Mutex<Rows>>,
+    fault: Option<Fault>,
+    started: (Instant, SystemTime),
+    handles: Arc<AtomicI64>,
+    /// How far this handle's own clock is off.
+    skew: i64,
+}
+
+impl Clone for Reference {
+    fn clone(&self) -> Self {
+        const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+        let number = self.handles.fetch_add(1, Ordering::Relaxed);
+        let skew = if self.fault == Some(Fault::ClientClock) { (number % 3 - 1) * DAY } else { 0 };
+        Self { rows: Arc::clone(&self.rows), handles: Arc::clone(&self.handles), skew, ..*self }
+    }
+}
+
+impl Reference {
+    /// A sound store.
+    pub fn new() -> Self {
+        let started = (Instant::now(), SystemTime::now());
+        Self { rows: Arc::default(), fault: None, started, handles: Arc::default(), skew: 0 }
+    }
+
+    /// A broken store.
+    pub fn broken(fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::new() }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    fn now(&self) -> Micros {
+        let (monotonic, wall) = self.started;
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + monotonic.elapsed();
+        (since.as_micros() as Micros).saturating_add_signed(self.skew)
+    }
+
+    fn place(&self, scope: &str, key: &Key) -> Place {
+        let (mut scope, mut key) = (scope.to_owned(), key.as_bytes().to_vec());
+        match self.fault {
+            Some(Fault::FoldedKeys) => key.make_ascii_lowercase(),
+            Some(Fault::NulEndsKeys) => key = key.split(|byte| *byte == 0).next().unwrap_or_default().to_vec(),
+            Some(Fault::CutKeys) => key.truncate(255),
+            Some(Fault::CutScopes) => scope.truncate(100),
+            Some(Fault::JoinedScopeAndKey) => {
+                key = [scope.as_bytes(), b":", &key].concat();
+                scope = String::new();
+            }
+            _ => {}
+        }
+        (scope, key)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the row, asks the state machine, writes what it says.
+    fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>, result: Option<&Record>) -> Reply {
+        let place = self.place(scope, key);
+        let mut rows = self.lock();
+        let (row, kept) = rows.get(&place).cloned().unzip();
+        let next = self.step(row, operation);
+        self.write(&mut rows, place, next.row, kept.flatten(), result);
+        next.reply
+    }
+
+    fn write(&self, rows: &mut Rows, place: Place, row: Option<Row>, kept: Option<Record>, result: Option<&Record>) {
+        let Some(row) = row else { return };
+        if self.has(Fault::FailureDeletes) && row.state == State::Free && row.previous == Previous::AfterFailure {
+            rows.remove(&place);
+            return;
+        }
+        let record = if row.state == State::Done { result.cloned().or(kept) } else { None };
+        let record = match record {
+            Some(record) if self.has(Fault::CutRecords) && record.as_bytes().len() > 255 => {
+                Some(Record::from_bytes(&record.as_bytes()[..255]))
+            }
+            record => record,
+        };
+        rows.insert(place, (row, record));
+    }
+
+    /// The state machine, and what is wrong with it here.
+    fn step(&self, mut row: Option<Row>, operation: Operation<'_>) -> Next {
+        let now = self.now();
+        let nobody = Owner([0; 16]);
+        let same = |reply| Next { row: None, reply };
+        let Some(fault) = self.fault else { return protocol::step(row.as_ref(), operation, now) };
+        let over = row.is_some_and(|row| row.until <= now);
+        let mut restored = None;
+        match (fault, &mut row, operation) {
+            (Fault::UnfencedEnding, Some(row), Operation::Complete(request)) => {
+                let mut request = *request;
+                (request.owner, request.fence) = (row.owner, row.fence);
+                return protocol::step(Some(row), Operation::Complete(&request), now);
+            }
+            (Fault::UnfencedEnding | Fault::ReleaseByAnyone, Some(row), Operation::Release(request))
+                if request.how != Leave::NotRun =>
+            {
+                let mut request = *request;
+                (request.owner, request.fence) = (row.owner, row.fence);
+                return protocol::step(Some(row), Operation::Release(&request), now);
+            }
+            (Fault::NoExpiry, Some(row), _) if row.state == State::Done => row.until = Micros::MAX,
+            (Fault::EndlessLease, Some(row), _) if row.state == State::Running => row.until = now + 1_000_000,
+            (Fault::RenewalRevives, Some(row), Operation::Renew(_)) if row.state == State::Unknown => {
+                row.state = State::Running;
+            }
+            (Fault::UpsertingCompletion, found, Operation::Complete(request))
+                if found.is_none_or(|row| row.state == State::Done && over) =>
+            {
+                let claim = ClaimRequest::new(request.scope, request.key, request.owner, Duration::from_secs(1));
+                let claimed = protocol::step(None, Operation::Claim(&claim), now);
+                let mut row = claimed.row.expect("a claim of an absent key writes a row");
+                row.fence = request.fence;
+                return protocol::step(Some(&row), Operation::Complete(request), now);
+            }
+            (Fault::RepeatForgottenAfterTtl, Some(row), Operation::Complete(_)) if row.state == State::Done && over => {
+                return same(Reply::Lost);
+            }
+            (Fault::StrictExpiry, Some(row), Operation::Complete(_)) if row.state == State::Running && over => {
+                return same(Reply::Lost);
+            }
+            (Fault::EndedForgotten, Some(row), Operation::Claim(_)) if row.state != State::Running => {
+                (row.owner, row.ended) = (nobody, protocol::Ended::default());
+            }
+            (Fault::EndedHasNoSlots, Some(row), _) => row.ended = protocol::Ended::default(),
+            (Fault::FingerprintUncheckedOnOrphans, Some(row), Operation::Claim(_)) if row.is_orphan(now) => {
+                restored = row.fingerprint.take();
+            }
+            (Fault::NotRunForgetsDoubt, Some(row), Operation::Release(request)) if request.how == Leave::NotRun => {
+                row.doubt = None;
+            }
+            (Fault::NotRunLeavesNoTombstone, None, Operation::Release(request)) if request.how == Leave::NotRun => {
+                return same(Reply::Held);
+            }
+            (Fault::NotRunFreesAnyone, Some(row), Operation::Release(request)) if request.how == Leave::NotRun => {
+                row.owner = request.owner;
+            }
+            (Fault::AttemptKept, Some(row), Operation::Release(request))
+                if request.how == Leave::NotRun && row.state == State::Running =>
+            {
+                row.attempt += 1;
+            }
+            (Fault::ReleaseOfDone, Some(row), Operation::Release(_)) if row.state == State::Done => {
+                row.state = State::Running;
+            }
+            _ => {}
+        }
+        let mut next = protocol::step(row.as_ref(), operation, now);
+        let repeated = matches!((row, operation), (Some(row), Operation::Claim(request))
+            if row.state == State::Running && row.owner == request.owner);
+        match (fault, &mut next.row, &mut next.reply) {
+            (Fault::ForgottenFence, Some(written), Reply::Acquired(grant)) if !repeated => {
+                let anew = row.is_none_or(|row| matches!(row.state, State::Done | State::Free));
+                let fence = if anew { 1 } else { row.map_or(0, |row| row.fence) + 1 };
+                (written.fence, grant.fence) = (fence, fence);
+            }
+            (Fault::RepeatedClaimGrowsFence, Some(written), Reply::Acquired(grant)) if repeated => {
+                (written.fence, grant.fence) = (written.fence + 1, grant.fence + 1);
+            }
+            (Fault::RepeatedClaimIsFirst, _, Reply::Acquired(grant)) if repeated => grant.previous = Previous::First,
+            (Fault::WholeSeconds, Some(written), _) if written.until > now => {
+                written.until = written.until.next_multiple_of(1_000_000) + 1_000_000;
+            }
+            (Fault::CompletedInFlight, _, reply @ Reply::InProgress { .. }) => *reply = Reply::Completed,
+            (Fault::FingerprintDropped, Some(written), _) if written.state == State::Done => written.fingerprint = None,
+            (Fault::ResolutionKeepsFence, Some(written), _)
+                if matches!(operation, Operation::ResolveExecuted { .. }) =>
+            {
+                written.fence -= 1;
+            }
+            (Fault::NothingRemains, _, Reply::InProgress { remaining }) => *remaining = Duration::ZERO,
+            (Fault::FingerprintUncheckedOnOrphans, Some(written), Reply::Acquired(_)) => {
+                written.fingerprint = written.fingerprint.or(restored);
+            }
+            _ => {}
+        }
+        next
+    }
+
+    /// A claim in two steps.
+    async fn claim_in_two_steps(&self, request: &ClaimRequest<'_>) -> ClaimAnswer {
+        let place = self.place(request.scope, request.key);
+        let (row, kept) = self.lock().get(&place).cloned().unzip();
+        let next = self.step(row, Operation::Claim(request));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let kept: Option<Record> = kept.flatten();
+        self.write(&mut self.lock(), place, next.row, kept.clone(), None);
+        next.reply.into_claim(|| kept)
+    }
+}
+
+impl Default for Reference {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl IdempotencyStore for Reference {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        let orphan = || {
+            let place = self.place(request.scope, request.key);
+            self.lock().get(&place).is_some_and(|(row, _)| row.is_orphan(self.now()))
+        };
+        if self.has(Fault::CheckThenAct) || self.has(Fault::NonAtomicTakeover) && orphan() {
+            return Ok(self.claim_in_two_steps(&request).await);
+        }
+        let reply = self.apply(request.scope, request.key, Operation::Claim(&request), None);
+        let place = self.place(request.scope, request.key);
+        Ok(reply.into_claim(|| self.lock().get(&place).and_then(|(_, record)| record.clone())))
+    }
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        Ok(self.apply(request.scope, request.key, Operation::Renew(&request), None).into_standing())
+    }
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        let (scope, key) = (request.scope, request.key);
+        // A repeat doesn't write, so the record stays.
+        Ok(self.apply(scope, key, Operation::Complete(&request), Some(request.record)).into_standing())
+    }
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        Ok(self.apply(request.scope, request.key, Operation::Release(&request), None).into_standing())
+    }
+
+    async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        let pause = if self.has(Fault::DeafWait) { Duration::MAX } else { Duration::from_millis(20) };
+        tokio::time::sleep(pause.min(request.at_most)).await;
+        Ok(())
+    }
+
+    fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+fn ready<T: Send + 'static>(value: T) -> AdminFuture<'static, T> {
+    Box::pin(std::future::ready(Ok(value)))
+}
+
+impl IdempotencyAdmin for Reference {
+    fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
+        let found = self.lock().get(&self.place(scope, key)).cloned();
+        let entry = |row| Entry::new(scope.to_owned(), key.clone(), row, self.now());
+        ready(found.map(|(row, record)| (entry(row), record)))
+    }
+
+    fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
+        let (rows, now) = (self.lock(), self.now());
+        let entries = rows.iter().filter_map(|((scope, key), (row, _))| {
+            Key::from_bytes(key).map(|key| Entry::new(scope.clone(), key, *row, now))
+        });
+        ready(entries.filter(|entry| filter.accepts(entry)).take(filter.limit).collect())
+    }
+
+    fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing> {
+        let (operation, record) = match resolution {
+            Resolution::Executed { record, ttl } => (Operation::ResolveExecuted { ttl }, Some(record)),
+            Resolution::NotExecuted => (Operation::ResolveNotExecuted, None),
+        };
+        ready(self.apply(scope, key, operation, record.as_ref()).into_standing())
+    }
+
+    fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing> {
+        if self.has(Fault::ForgetDeletes) {
+            let found = self.lock().remove(&self.place(scope, key));
+            return ready(if found.is_some() { Standing::Held } else { Standing::Lost });
+        }
+        ready(self.apply(scope, key, Operation::Forget, None).into_standing())
+    }
+
+    fn stats(&self) -> AdminFuture<'_, Stats> {
+        let mut stats = Stats::default();
+        for (row, _) in self.lock().values() {
+            stats.count(row, self.now());
+        }
+        ready(stats)
+    }
+
+    fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
+        let (mut rows, now) = (self.lock(), self.now());
+        let sweepable = |row: &Row| match self.fault {
+            Some(Fault::SweepEatsOrphans) => row.is_sweepable(now) || row.is_orphan(now),
+            Some(Fault::SweepIgnoresLinger) => match row.state {
+                State::Done => row.until <= now,
+                State::Free => true,
+                _ => row.is_sweepable(now),
+            },
+            _ => row.is_sweepable(now),
+        };
+        let swept: Vec<_> =
+            rows.iter().filter(|(_, (row, _))| sweepable(row)).map(|(place, _)| place.clone()).take(at_most).collect();
+        for place in &swept {
+            rows.remove(place);
+        }
+        ready(swept.len())
+    }
+}
