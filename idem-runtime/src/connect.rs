@@ -22,16 +22,16 @@ use crate::store::AnyStore;
 /// # Errors
 ///
 /// [`Error::Config`] where the URL is none of these, where its feature is off, and where the store can't be opened.
+#[cfg_attr(all(feature = "memory", feature = "sqlite"), allow(unreachable_patterns, reason = "no feature is off"))]
 pub async fn connect(url: &str) -> Result<AnyStore, Error> {
-    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
-    match scheme {
+    match url.split_once(':').unwrap_or((url, "")) {
         #[cfg(feature = "memory")]
-        "memory" if rest.is_empty() => Ok(AnyStore::new(crate::MemoryStore::new())),
+        ("memory", "") => Ok(AnyStore::new(crate::MemoryStore::new())),
         #[cfg(feature = "memory")]
-        "memory" => Err(Error::config("a `memory:` URL has nothing behind the colon: each is a new store")),
+        ("memory", _) => Err(Error::config("a `memory:` URL has nothing behind the colon: each is a new store")),
         #[cfg(feature = "sqlite")]
-        "sqlite" => {
-            let path = rest.strip_prefix("//").unwrap_or(rest);
+        ("sqlite", path) => {
+            let path = path.strip_prefix("//").unwrap_or(path);
             if path.contains('?') {
                 return Err(Error::config(
                     "a `sqlite:` URL is a path and takes no parameters: set them with `SqliteStore::options`",
@@ -39,16 +39,12 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
             }
             crate::SqliteStore::open(path).await.map(AnyStore::new)
         }
-        #[cfg(not(feature = "memory"))]
-        "memory" => Err(feature_off(scheme, "memory")),
-        #[cfg(not(feature = "sqlite"))]
-        "sqlite" => Err(feature_off(scheme, "sqlite")),
-        // A URL can hold a password: the message shows the scheme alone.
-        _ => Err(Error::config(format!("no store has the URL scheme `{scheme}:`: use `memory:` or `sqlite:PATH`"))),
+        // A URL can hold a password: the messages show the scheme alone.
+        (scheme @ ("memory" | "sqlite"), _) => Err(Error::config(format!(
+            "`{scheme}:` URLs need idem-runtime's feature `{scheme}`: turn it on in Cargo.toml"
+        ))),
+        (scheme, _) => {
+            Err(Error::config(format!("no store has the URL scheme `{scheme}:`: use `memory:` or `sqlite:PATH`")))
+        }
     }
-}
-
-#[allow(dead_code, reason = "unused where every feature is on")]
-fn feature_off(scheme: &str, feature: &str) -> Error {
-    Error::config(format!("`{scheme}:` URLs need idem-runtime's feature `{feature}`: turn it on in Cargo.toml"))
 }

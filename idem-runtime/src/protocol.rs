@@ -352,9 +352,9 @@ fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
             let fence = now.max(row.fence + 1);
             match row.state {
                 State::Done => (fence, 1, Previous::First, None),
-                State::Free => (fence, row.attempt + 1, row.previous, None),
+                State::Free => (fence, row.attempt.saturating_add(1), row.previous, None),
                 State::Running | State::Unknown | State::Kept => {
-                    (fence, row.attempt + 1, Previous::AfterCrash { fence: row.fence }, Some(row.fence))
+                    (fence, row.attempt.saturating_add(1), Previous::AfterCrash { fence: row.fence }, Some(row.fence))
                 }
             }
         }
