@@ -42,17 +42,23 @@ fn sample() -> Tree {
     Tree::Node(vec![Tree::Leaf, named()], Some(Box::new(Tree::Node(vec![], Some(Box::new(named()))))))
 }
 
+const READERS: [fn(&[u8]); 9] = [
+    |bytes| drop(decode::<Any>(bytes, 0)),
+    |bytes| drop(decode::<Tree>(bytes, 0)),
+    |bytes| drop(decode::<IgnoredAny>(bytes, 0)),
+    |bytes| drop(decode::<Peano>(bytes, 0)),
+    |bytes| drop(decode::<Option<Option<()>>>(bytes, 0)),
+    |bytes| drop(decode::<Vec<(u8, String)>>(bytes, 0)),
+    |bytes| drop(decode::<HashMap<String, Vec<u64>>>(bytes, 0)),
+    |bytes| drop(decode::<(i128, u128, char)>(bytes, 0)),
+    |bytes| drop(decode::<Bytes>(bytes, 0)),
+];
+
 /// Whatever the bytes are, it comes back.
 fn read_as_everything(bytes: &[u8]) {
-    let _ = decode::<Any>(bytes, 0);
-    let _ = decode::<Peano>(bytes, 0);
-    let _ = decode::<Tree>(bytes, 0);
-    let _ = decode::<IgnoredAny>(bytes, 0);
-    let _ = decode::<Option<Option<()>>>(bytes, 0);
-    let _ = decode::<Vec<(u8, String)>>(bytes, 0);
-    let _ = decode::<HashMap<String, Vec<u64>>>(bytes, 0);
-    let _ = decode::<(i128, u128, char)>(bytes, 0);
-    let _ = decode::<Bytes>(bytes, 0);
+    for read in READERS {
+        read(bytes);
+    }
 }
 
 /// Xorshift (Marsaglia, 2003): the same numbers in every run.
@@ -71,10 +77,10 @@ impl Random {
 fn r16_random_bytes_never_panic() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut bytes = [0; 40];
-    for _ in 0..200_000 {
+    for round in 0..200_000 {
         let len = random.next() as usize % bytes.len();
         bytes[..len].fill_with(|| (random.next() >> 32) as u8);
-        read_as_everything(&bytes[..len]);
+        READERS[round % READERS.len()](&bytes[..len]);
     }
 }
 
@@ -86,7 +92,8 @@ fn r16_a_damaged_record_never_panics() {
         let mut damaged = whole.clone();
         for byte in 0..=u8::MAX {
             damaged[at] = byte;
-            read_as_everything(&damaged);
+            READERS[0](&damaged);
+            READERS[1](&damaged);
         }
         damaged.remove(at);
         read_as_everything(&damaged);
@@ -181,6 +188,7 @@ fn r16_other_cbor_is_an_error() {
     assert!(decode::<Tree>(b"\xa2\x64Leaf\xf6\x64Leaf\xf6", 0).is_err(), "two variants");
     assert!(decode::<Tree>(b"\xa1\x64Leaf\x01", 0).is_err(), "a unit variant with content");
     assert!(decode::<Tree>(b"\x64Node", 0).is_err(), "a variant without its content");
-    assert!(decode::<(u8, u8)>(b"\x83\x01\x02\x03", 0).is_err(), "an element too many");
+    let too_many = error_of::<(u8, u8)>(b"\x83\x01\x02\x03").to_string();
+    assert!(too_many.starts_with("expected the end of the sequence at byte 3, "), "{too_many}");
     assert!(decode::<char>(b"\x62ab", 0).is_err(), "two characters");
 }
