@@ -1,5 +1,7 @@
 //! Every shape of handler that the attribute takes compiles without a warning, also under clippy, and runs.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -326,7 +328,7 @@ mod traits {
         #[tracing::instrument(skip(self))]
         async fn mutable(&mut self, mut id: String) -> Handled<String> {
             self.0 += 1;
-            id.push_str("!");
+            id.push('!');
             if id.len() > 100 {
                 return Ok(id);
             }
@@ -520,7 +522,7 @@ mod outputs {
 
     #[idempotent(key = "id", on_crash = "find_out", claim = c)]
     pub(super) async fn asked_by_name(id: u64) -> Result<Outcome<u64>, Failure> {
-        Ok((id + c.fence()).into())
+        Ok((id + u64::from(c.attempt())).into())
     }
 
     #[idempotent(key = "id", on_crash = async |claim: &Claim| find_out(claim).await)]
@@ -533,10 +535,15 @@ mod attributes {
     use super::*;
 
     /// Documented.
-    #[must_use]
+    #[must_use = "it may have been refused"]
     #[idempotent(key = "id")]
     #[allow(clippy::unused_async)]
     pub(super) async fn documented(id: u64) -> Handled<u64> {
+        Ok(id)
+    }
+
+    #[idempotent(key = "id")]
+    pub(super) async fn inner_attribute(id: u64) -> Handled<u64> {
         #![allow(unused_variables)]
         let unused = id;
         Ok(1)
@@ -608,10 +615,10 @@ mod attributes {
 
     #[rustfmt::skip]
     #[idempotent(key = "1")]
-    pub(super) fn one_line_blocking() -> Handled<u64> { helper() }
+    pub(super) fn one_line_blocking() -> Result<u64, Box<dyn std::error::Error>> { helper() }
 
-    fn helper() -> Handled<u64> {
-        Ok(1)
+    fn helper() -> Result<u64, Box<dyn std::error::Error>> {
+        Ok("1".parse()?)
     }
 
     #[idempotent(key = "id")]
@@ -673,7 +680,7 @@ mod attributes {
 
         #[idempotent_attribute(key = "id", crate = crate::attributes::renamed::library, claim = c)]
         pub(crate) async fn handler(id: u64) -> Result<u64, library::Error> {
-            Ok(id + c.fence())
+            Ok(id + u64::from(c.attempt()))
         }
 
         use library::idempotent as idempotent_attribute;
@@ -710,7 +717,7 @@ mod macros {
         ($name:ident) => {
             #[idempotent(key = "order_id", claim = c, store = MemoryStore::new())]
             pub(super) async fn $name(order_id: u64, mut cents: u64) -> Handled<u64> {
-                cents += c.fence();
+                cents += u64::from(c.attempt());
                 Ok(order_id + cents)
             }
         };
@@ -762,4 +769,221 @@ async fn functions_run() -> Result<(), Error> {
         Ok(())
     })
     .await
+}
+
+/// The default store is `with_store`'s, which is a task's: sync handlers run in a task, on a multi-thread runtime.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sync_functions_run() -> Result<(), Error> {
+    use functions::*;
+    with_memory(async {
+        assert_eq!(blocking("o", 1)?, receipt("o", 1));
+        assert_eq!(claimed_blocking("o", 1)?.0, receipt("o", 1));
+        assert_eq!(mutated_blocking("o".to_owned(), 1)?, receipt("o!", 2));
+        assert_eq!(only_in_the_key_blocking(1)?, 1);
+        assert_eq!(names_blocking(1, 2, 3, 4, 5, 6)?, 21);
+        assert_eq!(generics::opaque_blocking("a", [1].into_iter())?, Some(1));
+        assert_eq!(outputs::framework_blocking(1), outputs::Consumed::Success);
+        assert_eq!(outputs::recorded_if_blocking(1).unwrap(), 1);
+        assert_eq!(outputs::decided_blocking(1).unwrap(), 1);
+        assert_eq!(attributes::traced_blocking("a", 1)?, 1);
+        assert_eq!(attributes::one_line_blocking().unwrap(), 1);
+        assert_eq!(attributes::r#loop("a")?, "a");
+        assert!(std::panic::catch_unwind(|| attributes::diverges_blocking(1)).is_err());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn methods_run() -> Result<(), Error> {
+    let handler = || methods::Handler { store: MemoryStore::new(), fee: 10 };
+    assert_eq!(assert_send(handler().by_value(1)).await?, 11);
+    assert_eq!(handler().by_mutable_value(1).await?, 11);
+    assert_eq!(handler().by_reference(1).await?, 11);
+    assert_eq!(handler().by_mutable_reference(1).await?, 11);
+    assert_eq!(Box::new(handler()).boxed(1).await?, 11);
+    assert_eq!(Rc::new(handler()).rc(1).await?, 11);
+    assert_eq!(Arc::new(handler()).arc(1).await?, 11);
+    assert_eq!(Pin::new(&mut handler()).pinned(1).await?, 11);
+    assert_eq!(Arc::new(handler()).arc_reference(1).await?, 11);
+    assert_eq!(handler().blocking(1)?, 11);
+    assert_eq!(handler().blocking_mutable(1)?, 11);
+    assert_eq!(handler().blocking_by_value(1)?, 11);
+    assert_eq!(with_memory(methods::Handler::without_self(1)).await?.fee, 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trait_methods_run() -> Result<(), Error> {
+    use traits::{Boxed, Handler, Native};
+
+    let mut handler = Handler(10, MemoryStore::new());
+    with_memory(async {
+        assert_eq!(Native::provided(&handler, 1).await?, 11);
+        assert_eq!(Native::implemented(&handler, 1).await?, 11);
+        assert_eq!(Native::blocking(&handler, 2)?, 12);
+        assert_eq!(assert_send(Boxed::provided(&handler, 1)).await?, 11);
+        assert_eq!(Boxed::implemented(&handler, order("ab", 3), (4, 5)).await?, 24);
+        assert_eq!(Boxed::generic(&handler, "a".to_owned()).await?, "a");
+        assert_eq!(Boxed::mutable(&mut handler, "a".to_owned()).await?, "a!");
+        assert_eq!(<Handler as Boxed>::without_self(3).await?, 3);
+        assert_eq!(Box::new(handler).by_value("abc").await?, 14);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn r21_an_async_trait_method_claims_when_it_is_polled() {
+    use traits::{Boxed, Handler};
+
+    let handler = Handler(10, MemoryStore::new());
+    let dropped = Boxed::implemented(&handler, order("a", 1), (1, 1));
+    drop(dropped);
+    // Had it claimed the key, this call would find it taken.
+    assert_eq!(Boxed::implemented(&handler, order("a", 1), (1, 1)).await.unwrap(), 14);
+}
+
+#[tokio::test]
+async fn generic_functions_run() -> Result<(), Error> {
+    with_memory(async {
+        assert_eq!(generics::bounded(1, 2).await?, 2);
+        assert_eq!(generics::bounded("one", "two".to_owned()).await?, "two");
+        assert_eq!(generics::array([1, 2, 3]).await?, 3);
+        assert_eq!(generics::lifetimes("a", &["bc", "d"]).await?, "bc");
+        assert_eq!(generics::opaque("a", [1].into_iter()).await?, Some(1));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_output_and_policy_runs() {
+    use outputs::*;
+    with_memory(async {
+        assert_eq!(outcome(1).await.unwrap(), Outcome::Executed(1));
+        assert_eq!(any_error(1).await.unwrap(), 1);
+        assert_eq!(any_error(0).await.unwrap_err().to_string(), "zero");
+        assert_eq!(framework(1).await, Consumed::Success);
+        assert_eq!(framework(0).await, Consumed::Later);
+        assert!(matches!(recorded(0).await, Err(Failure::Refused)));
+        assert!(matches!(recorded_if(0).await, Err(Failure::Refused)));
+        assert!(matches!(decided(None).await, Err(Failure::Ambiguous)));
+        assert_eq!(kept(1).await.unwrap(), 1);
+        assert_eq!(asked(1).await.unwrap(), 1);
+        assert_eq!(asked_by_name(1).await.unwrap().into_inner(), 2);
+        assert_eq!(asked_by_closure(1).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn functions_with_attributes_run() -> Result<(), Error> {
+    use attributes::*;
+    with_memory(async {
+        assert_eq!(documented(1).await?, 1);
+        assert_eq!(inner_attribute(1).await?, 1);
+        assert_eq!(assert_send(traced_below("a", 1)).await?, 1);
+        assert_eq!(assert_send(traced_above("a", 1)).await?, 1);
+        assert_eq!(of_parameters(1, 2).await?, 3);
+        assert_eq!(one_line(1).await?, 1);
+        assert_eq!(one_line_call(2).await?, 2);
+        assert_eq!(r#match("a").await?, "a");
+        assert_eq!(formatted("a".to_owned(), 1).await?, 2);
+        assert_eq!(fallible_key("12").await.unwrap(), 2);
+        assert!(fallible_key("a").await.is_err());
+        // SAFETY: it does nothing that is unsafe.
+        assert_eq!(unsafe { not_safe(1) }.await?, 1);
+        assert_eq!(renamed::handler(1).await?, 2);
+        assert_eq!(recursive(3).await?, 3);
+        assert_eq!(not_send(1).await?, 1);
+        unit(1).await
+    })
+    .await?;
+    let diverging = tokio::spawn(with_memory(diverges(1)));
+    assert!(diverging.await.unwrap_err().is_panic());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_from_macros_run() -> Result<(), Error> {
+    use macros::*;
+    with_memory(async {
+        assert_eq!(by_expression(1).await?, 1);
+        assert_eq!(by_string(1).await?, 1);
+        assert_eq!(by_literal(1)?, 1);
+        assert_eq!(whole(1, 2).await?, 4);
+        assert_eq!(mutable(1, 2).await?, 3);
+        Ok(())
+    })
+    .await
+}
+
+mod sizes {
+    //! What the attribute adds to a future: it must not keep the arguments a second time.
+
+    use super::*;
+
+    macro_rules! twice {
+        ($bare:ident, $annotated:ident($($parameter:ident: $type:ty),*), $key:literal => $body:block) => {
+            async fn $bare($($parameter: $type),*) -> Handled<u64> $body
+
+            #[idempotent(key = $key)]
+            async fn $annotated($($parameter: $type),*) -> Handled<u64> $body
+        };
+    }
+
+    type Large = [u8; 4096];
+
+    twice!(none, none_annotated(), "1" => {
+        pause().await;
+        Ok(1)
+    });
+    twice!(large, large_annotated(id: u64, large: Large), "id" => {
+        pause().await;
+        Ok(id + u64::from(large[7]))
+    });
+    twice!(large_key, large_key_annotated(large: Large), "large" => {
+        pause().await;
+        Ok(u64::from(large[7]))
+    });
+    twice!(unused, unused_annotated(id: u64, large: Large), "id" => {
+        let first = u64::from(large[7]);
+        pause().await;
+        Ok(id + first)
+    });
+    twice!(many, many_annotated(a: String, b: Vec<u8>, c: [u8; 512], d: [u64; 64], e: Option<String>), "a, b, c, e" => {
+        pause().await;
+        Ok(a.len() as u64 + b.len() as u64 + u64::from(c[0]) + d[0] + e.map_or(0, |e| e.len() as u64))
+    });
+
+    fn size<T>(future: T) -> usize {
+        let size = size_of_val(&future);
+        drop(future);
+        size
+    }
+
+    #[test]
+    fn arguments_are_not_kept_twice() {
+        let zeros = [0; 4096];
+        let arguments = || (String::new(), Vec::new(), [0; 512], [0; 64], None);
+        let (a, b, c, d, e) = arguments();
+        let (f, g, h, i, j) = arguments();
+        // What the engine needs, whatever the arguments are.
+        let engine = size(none_annotated()) - size(none());
+        println!("no argument: {engine} more");
+        let measured = [
+            ("4 KiB", size(large(1, zeros)), size(large_annotated(1, zeros)), 0),
+            ("4 KiB that the key reads", size(large_key(zeros)), size(large_key_annotated(zeros)), 0),
+            // A function that is done with an argument before its first `await` frees its place. An annotated one can't:
+            // the argument has to outlast the claim.
+            ("4 KiB, not used after an await", size(unused(1, zeros)), size(unused_annotated(1, zeros)), 4096),
+            ("many", size(many(a, b, c, d, e)), size(many_annotated(f, g, h, i, j)), 0),
+        ];
+        for (what, bare, annotated, kept) in measured {
+            let more = annotated - bare;
+            println!("{what}: {bare} -> {annotated}, {more} more");
+            assert!(more <= engine + kept + 64, "{what}: {bare} -> {annotated}");
+        }
+    }
 }

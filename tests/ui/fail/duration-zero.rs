@@ -1,0 +1,9 @@
+use idem_runtime::{Error, idempotent};
+
+#[idempotent(key = "order_id", ttl = "0d", lease = "0s")]
+async fn handle(order_id: &str, cents: u64) -> Result<u64, Error> {
+    let _ = order_id;
+    Ok(cents)
+}
+
+fn main() {}

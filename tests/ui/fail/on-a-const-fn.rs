@@ -1,0 +1,8 @@
+use idem_runtime::{Error, idempotent};
+
+#[idempotent(key = "id")]
+const fn handle(id: u64) -> Result<u64, Error> {
+    Ok(id)
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use idem_runtime::{Error, idempotent};
+
+struct Receipt(u64);
+
+#[idempotent(key = "id")]
+async fn handle(id: u64) -> Result<Receipt, Error> {
+    Ok(Receipt(id))
+}
+
+fn main() {
+    let _ = Receipt(1).0;
+}

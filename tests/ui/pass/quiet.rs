@@ -1,0 +1,50 @@
+//! Handlers of every kind, without a warning.
+
+#![deny(warnings, clippy::all)]
+
+use idem_runtime::{Error, MemoryStore, Outcome, idempotent};
+
+#[idempotent(key = "id")]
+async fn on_one_line(id: u64) -> Result<u64, Error> { Ok(id) }
+
+#[idempotent(key = "id", claim = c)]
+fn on_one_line_blocking(id: u64) -> Result<u64, Error> { Ok(id + c.fence()) }
+
+#[idempotent(key = "id", store = store)]
+async fn only_for_the_key(id: u64, store: &MemoryStore) -> Result<Outcome<()>, Error> {
+    Ok(().into())
+}
+
+#[idempotent(key = "id")]
+async fn early(id: &str) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+    if id.is_empty() {
+        return Err("empty".into());
+    }
+    Ok(id.parse()?)
+}
+
+struct Handler {
+    store: MemoryStore,
+}
+
+#[async_trait::async_trait]
+trait Handle {
+    async fn handle(&self, id: u64, pair: (u64, u64)) -> Result<u64, Error>;
+}
+
+#[async_trait::async_trait]
+impl Handle for Handler {
+    #[idempotent(key = "id, a", scope = "quiet/handle", store = self.store)]
+    async fn handle(&self, id: u64, (a, _): (u64, u64)) -> Result<u64, Error> {
+        Ok(id + a)
+    }
+}
+
+fn main() {
+    let store = MemoryStore::new();
+    drop(on_one_line(1));
+    drop(only_for_the_key(1, &store));
+    drop(early("1"));
+    drop(Handler { store: store.clone() }.handle(1, (2, 3)));
+    let _ = on_one_line_blocking;
+}
