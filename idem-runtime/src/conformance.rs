@@ -107,12 +107,12 @@ use crate::timer;
 /// # Panics
 ///
 /// With the list of the cases that failed, if any did: this is a test.
-pub async fn run<S: IdempotencyStore>(open: impl AsyncFnMut() -> S) {
+pub async fn run<S: IdempotencyStore, F: Future<Output = S>>(open: impl FnMut() -> F) {
     Suite::new().run(open).await;
 }
 
 /// Runs every case on the store that `open` opens, and says what came of it.
-pub async fn check<S: IdempotencyStore>(open: impl AsyncFnMut() -> S) -> Report {
+pub async fn check<S: IdempotencyStore, F: Future<Output = S>>(open: impl FnMut() -> F) -> Report {
     Suite::new().check(open).await
 }
 
@@ -186,13 +186,13 @@ impl Suite {
     /// # Panics
     ///
     /// With the list of the cases that failed, if any did: this is a test.
-    pub async fn run<S: IdempotencyStore>(self, open: impl AsyncFnMut() -> S) {
+    pub async fn run<S: IdempotencyStore, F: Future<Output = S>>(self, open: impl FnMut() -> F) {
         let report = self.check(open).await;
         assert!(report.is_ok(), "{} is not a conforming store: {report}", std::any::type_name::<S>());
     }
 
     /// Runs the cases, and says what came of it.
-    pub async fn check<S: IdempotencyStore>(self, mut open: impl AsyncFnMut() -> S) -> Report {
+    pub async fn check<S: IdempotencyStore, F: Future<Output = S>>(self, mut open: impl FnMut() -> F) -> Report {
         let mut makers: Vec<Box<dyn Fn() -> AnyStore + Send + Sync>> = Vec::new();
         for _ in 0..self.processes {
             let store = open().await;
