@@ -140,7 +140,7 @@ impl Suite {
     pub fn new() -> Self {
         let [a, b, c, d, e, f, g, h, ..] = Owner::random().0;
         let seed = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let differential = Settings { sequences: 200, at_most: Duration::from_secs(3), seed };
+        let differential = Settings { sequences: 400, at_most: Duration::from_secs(3), seed };
         Self { only: Vec::new(), lease: Duration::from_millis(300), processes: 1, differential }
     }
 
@@ -169,7 +169,7 @@ impl Suite {
     }
 
     /// At most how many random sequences are compared with the state machine, and for how long new ones are begun. By
-    /// default 200, and 3 s.
+    /// default 400, and 3 s.
     pub fn sequences(mut self, sequences: u64, at_most: Duration) -> Self {
         (self.differential.sequences, self.differential.at_most) = (sequences, at_most);
         self

@@ -59,6 +59,8 @@ pub enum Fault {
     EndedForgotten,
     /// Only the row's own owner is remembered.
     EndedHasNoSlots,
+    /// The row's own owner and three before it are remembered.
+    EndedHasThreeSlots,
     /// A duplicate of a running key is told that it is done.
     CompletedInFlight,
     /// A completion drops the fingerprint.
@@ -260,6 +262,9 @@ impl Reference {
                 let anew = row.is_none_or(|row| matches!(row.state, State::Done | State::Free));
                 let fence = if anew { 1 } else { row.map_or(0, |row| row.fence) + 1 };
                 (written.fence, grant.fence) = (fence, fence);
+            }
+            (Fault::EndedHasThreeSlots, Some(written), _) => {
+                written.ended = protocol::Ended::from_owners(written.ended.iter().take(3));
             }
             (Fault::RepeatedClaimGrowsFence, Some(written), Reply::Acquired(grant)) if repeated => {
                 (written.fence, grant.fence) = (written.fence + 1, grant.fence + 1);

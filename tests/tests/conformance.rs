@@ -1,5 +1,7 @@
 //! The conformance suite bites: it passes sound stores, and fails each broken one in the case that was made for it.
 
+use std::time::Duration;
+
 use idem_runtime::conformance::{self, Suite};
 use idem_runtime::{MemoryStore, SqliteStore};
 use idem_tests::reference::{Fault, Reference};
@@ -61,6 +63,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::StrictExpiry, "late_completion_is_held"),
     (Fault::EndedForgotten, "late_claim_after_a_failure_is_ended"),
     (Fault::EndedHasNoSlots, "last_four_owners_are_remembered"),
+    (Fault::EndedHasThreeSlots, "last_four_owners_are_remembered"),
     (Fault::CompletedInFlight, "running_key_is_not_completed"),
     (Fault::FingerprintDropped, "completed_key_refuses_another_fingerprint"),
     (Fault::FingerprintUncheckedOnOrphans, "orphan_refuses_another_fingerprint"),
@@ -124,7 +127,7 @@ async fn random_sequences_find_most_faults() {
     let checks: Vec<_> = faults
         .into_iter()
         .map(|fault| {
-            let suite = Suite::new().only(DIFFERENTIAL).seed(1);
+            let suite = Suite::new().only(DIFFERENTIAL).seed(1).sequences(400, Duration::from_secs(15));
             tokio::spawn(async move { (fault, suite.check(|| async { Reference::broken(fault) }).await) })
         })
         .collect();

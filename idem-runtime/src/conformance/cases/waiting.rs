@@ -21,7 +21,7 @@ pub(super) const CASES: &[Case] = cases! {
 
 /// Longer than the slowest poll, far shorter than [`FAR`].
 const SOON: Duration = Duration::from_secs(5);
-const FAR: Duration = Duration::from_secs(30);
+const FAR: Duration = Duration::from_secs(15);
 
 async fn waits(caller: &Caller, step: &str, at_most: Duration, round: u32) -> Verdict<Duration> {
     let mut request = WaitRequest::new(&caller.scope, &caller.key, at_most);
