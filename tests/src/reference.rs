@@ -71,13 +71,13 @@ pub enum Fault {
     SweepEatsOrphans,
     /// A sweep deletes what is over at once.
     SweepIgnoresLinger,
-    /// NotRun of a takeover leaves a free key.
+    /// `NotRun` of a takeover leaves a free key.
     NotRunForgetsDoubt,
-    /// NotRun before its claim leaves nothing behind.
+    /// `NotRun` before its claim leaves nothing behind.
     NotRunLeavesNoTombstone,
-    /// NotRun frees whatever it finds running.
+    /// `NotRun` frees whatever it finds running.
     NotRunFreesAnyone,
-    /// NotRun counts as an attempt.
+    /// `NotRun` counts as an attempt.
     AttemptKept,
     /// A failure deletes the row.
     FailureDeletes,

@@ -35,7 +35,7 @@ pub(super) struct Settings {
 }
 
 /// How many sequences run side by side, each on a key of its own: they mostly sleep.
-const SIDE_BY_SIDE: usize = 32;
+const SIDE_BY_SIDE: usize = 64;
 
 /// How long the search for a shorter sequence goes on.
 const SHRINKING: Duration = Duration::from_secs(5);

@@ -31,8 +31,12 @@ async fn waits(caller: &Caller, step: &str, at_most: Duration, round: u32) -> Ve
     Ok(started.elapsed())
 }
 
-/// Waits and claims, as a handler with `wait` does, until it is told something other than InProgress.
-async fn told_in_the_end(caller: Caller) -> Verdict<(ClaimAnswer, Duration)> {
+/// What a waiter was told, and after how long.
+type Told = (ClaimAnswer, Duration);
+
+/// Waits and claims, as a handler with `wait` does, until it is told something else than
+/// that the key is running.
+async fn told_in_the_end(caller: Caller) -> Verdict<Told> {
     let started = Instant::now();
     for round in 0.. {
         match caller.claim("a waiter's claim").await? {
@@ -66,7 +70,7 @@ where
     let holder = bench.caller();
     let grant = holder.granted("the first claim").await?;
     let (short, left) = (bench.short, leave(holder, grant.fence));
-    let mut jobs: Vec<Job<'_, Verdict<Option<(ClaimAnswer, Duration)>>>> = vec![Box::pin(async move {
+    let mut jobs: Vec<Job<'_, Verdict<Option<Told>>>> = vec![Box::pin(async move {
         timer::sleep(short).await;
         left.await.map(|()| None)
     })];

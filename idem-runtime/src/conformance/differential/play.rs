@@ -78,10 +78,11 @@ struct Stage {
 
 impl Stage {
     async fn play(&mut self, bench: &Bench, number: usize, mut step: Step) -> Verdict {
-        if let Step::Renew(who, _) | Step::Complete(who, ..) | Step::Release(who, ..) = &mut step {
-            if *who == HOLDER {
+        match &mut step {
+            Step::Renew(who, _) | Step::Complete(who, ..) | Step::Release(who, ..) if *who == HOLDER => {
                 *who = self.holder;
             }
+            _ => {}
         }
         let asking = match step {
             Step::Pause => {
