@@ -1,5 +1,5 @@
-//! A store of one's own: here, a `HashMap`. The state machine comes with the library, so a store finds the row, asks what
-//! becomes of it, and writes that, while nobody else can write the row. `cargo run --example custom_store`.
+//! A store of one's own: here, a `HashMap`. The state machine comes with the library, so a store finds the row, asks
+//! `step` what becomes of it, and writes that, while nobody else can write the row.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -14,10 +14,10 @@ use idem_runtime::{IdempotencyStore, Outcome, idempotent};
 
 /// A handle: its clones share the rows.
 #[derive(Clone, Default)]
-struct MapStore(Arc<Mutex<HashMap<(String, Vec<u8>), Stored>>>);
+struct MapStore(Arc<Mutex<Rows>>);
 
-/// A row, and the result of a completed key.
-type Stored = (Row, Option<Record>);
+/// By scope and key: the row, and the result of a completed key.
+type Rows = HashMap<(String, Vec<u8>), (Row, Option<Record>)>;
 
 impl MapStore {
     /// One atomic step on one key. A database does the same in a transaction.
@@ -72,7 +72,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Is it a store? In a crate of its own, this line is a test.
     idem_runtime::conformance::run(async || MapStore::default()).await;
     println!("MapStore conforms");
-
     let store = MapStore::default();
     println!("{:?}", welcome(&store, "order-17").await?);
     println!("{:?}", welcome(&store, "order-17").await?); // a duplicate

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use idem_runtime::{Error, Outcome};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -26,29 +26,26 @@ pub(crate) async fn consume(shop: &Arc<Shop>, mut input: Deliveries, concurrency
     let mut running: JoinSet<Result<Ended, Fatal>> = JoinSet::new();
     let mut report = Report::new(input.expected);
 
-    while let Some(line) = input.lines.recv().await {
-        let line = line?;
-        report.delivered();
-        match line.delivery {
-            Ok(delivery) => {
-                // Taken here, so that deliveries begin in the order in which they came.
-                let slot = Arc::clone(&slots).acquire_owned().await?;
-                let (shop, slots) = (Arc::clone(shop), Arc::clone(&slots));
-                running.spawn(async move {
-                    let mut deliver = Deliver { shop, slots, slot: Some(slot), in_flight: 0, failed: 0 };
-                    let ending = deliver.until_it_ends(&delivery).await?;
-                    let Deliver { in_flight, failed, .. } = deliver;
-                    Ok(Ended { line: line.number, order: delivery.order, ending, in_flight, failed })
-                });
-            }
-            Err(error) => report.unreadable(line.number, &error),
+    let mut more = true;
+    while more || !running.is_empty() {
+        tokio::select! {
+            line = input.lines.recv(), if more => match line.transpose()? {
+                Some(line) => {
+                    report.delivered();
+                    match line.delivery {
+                        Ok(delivery) => {
+                            // Taken here, so that deliveries begin in the order in which they came.
+                            let slot = Arc::clone(&slots).acquire_owned().await?;
+                            let deliver = Deliver::new(shop, &slots, slot);
+                            running.spawn(deliver.until_it_ends(line.number, delivery));
+                        }
+                        Err(error) => report.unreadable(line.number, &error),
+                    }
+                }
+                None => more = false,
+            },
+            Some(ended) = running.join_next() => report.ended(ended??),
         }
-        while let Some(ended) = running.try_join_next() {
-            report.ended(ended??);
-        }
-    }
-    while let Some(ended) = running.join_next().await {
-        report.ended(ended??);
     }
     Ok(report)
 }
@@ -58,13 +55,22 @@ struct Deliver {
     shop: Arc<Shop>,
     slots: Arc<Semaphore>,
     /// Its place among those that are handled at a time.
-    slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    slot: Option<OwnedSemaphorePermit>,
     in_flight: u32,
     failed: u32,
 }
 
 impl Deliver {
-    async fn until_it_ends(&mut self, delivery: &Delivery) -> Result<Ending, Fatal> {
+    fn new(shop: &Arc<Shop>, slots: &Arc<Semaphore>, slot: OwnedSemaphorePermit) -> Self {
+        Self { shop: Arc::clone(shop), slots: Arc::clone(slots), slot: Some(slot), in_flight: 0, failed: 0 }
+    }
+
+    async fn until_it_ends(mut self, line: u64, delivery: Delivery) -> Result<Ended, Fatal> {
+        let ending = self.deliver(&delivery).await?;
+        Ok(Ended { line, order: delivery.order, ending, in_flight: self.in_flight, failed: self.failed })
+    }
+
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<Ending, Fatal> {
         for _ in 0..MAX_DELIVERIES {
             let error = match charge(&self.shop, &delivery.order).await {
                 // Acknowledge either: the order is charged, and its receipt recorded.
@@ -115,8 +121,7 @@ fn answer(error: ChargeError) -> Answer {
         ChargeError::Idempotency(error) => match error {
             // Never acknowledge this one: whoever is charging the order may yet fail.
             Error::InProgress { retry_after, .. } => Answer::NotYet(retry_after),
-            Error::MissingKey { .. } => Answer::Refuse(Refusal::NoKey),
-            Error::KeyTooLong { .. } => Answer::Refuse(Refusal::NoKey),
+            Error::MissingKey { .. } | Error::KeyTooLong { .. } => Answer::Refuse(Refusal::NoKey),
             Error::KeyReused { .. } => Answer::Refuse(Refusal::AnotherAmount),
             error if error.is_retryable() => Answer::Again,
             error => Answer::Stop(error.into()),

@@ -90,11 +90,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             }
             Arg::Long("data") => options.data = parser.value()?.into(),
             Arg::Long("fresh") => options.fresh = true,
-            Arg::Long("concurrency") => options.concurrency = parser.value()?.parse_with(|text| at_least_one(text))?,
+            Arg::Long("concurrency") => options.concurrency = parser.value()?.parse_with(at_least_one)?,
             Arg::Long("provider-latency") => options.latency = Duration::from_millis(parser.value()?.parse()?),
-            Arg::Long("crash-after") => {
-                options.crash_after = Some(parser.value()?.parse_with(|text| at_least_one(text))?)
-            }
+            Arg::Long("crash-after") => options.crash_after = Some(parser.value()?.parse_with(at_least_one)?),
             Arg::Long("no-derived-key") => options.derives_keys = false,
             Arg::Long("generate") => return Ok(Command::Generate(parser.value()?.into())),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),

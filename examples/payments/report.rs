@@ -70,12 +70,11 @@ impl Report {
         // Draws on standard error, and only where that is a terminal.
         let bar = match lines {
             Some(lines) => {
-                let style =
-                    ProgressStyle::with_template("{bar:40} {pos}/{len} deliveries, {per_sec}, {msg} {eta} left");
+                let style = ProgressStyle::with_template("{bar:40} {pos}/{len} deliveries, {eta} left");
                 ProgressBar::new(lines).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             }
             None => {
-                let style = ProgressStyle::with_template("{spinner} {pos} deliveries, {per_sec} {msg}");
+                let style = ProgressStyle::with_template("{spinner} {pos} deliveries");
                 ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
             }
         };
