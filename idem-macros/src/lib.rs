@@ -32,7 +32,7 @@ fn rewrite(args: TokenStream, item: TokenStream) -> TokenStream {
     let hidden = hidden::Hidden::find(&function);
     check::check(&args, &function, hidden.as_ref(), &mut errors);
     match errors.into_tokens() {
-        None => expand::expand(&args, function, hidden),
+        None => expand::expand(&args, function, hidden.as_ref()),
         Some(errors) => {
             let item = expand::untouched(&args, &function);
             quote::quote!(#errors #item)
