@@ -132,6 +132,7 @@ impl Args {
 
     fn argument(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         if !input.peek(Ident::peek_any) {
+            self.given.push("key".to_owned());
             return Err(not_an_argument(input));
         }
         let ident = input.call(Ident::parse_any)?;
@@ -142,7 +143,10 @@ impl Args {
             return Ok(());
         }
         if !NAMES.contains(&written.as_str()) {
-            errors.at(&ident, unknown_argument(&ident, &written, input));
+            let similar = suggest::nearest(&written, NAMES);
+            errors.at(&ident, unknown_argument(&ident, similar, input));
+            // What was meant is not missed as well.
+            self.given.extend(similar.map(str::to_owned));
             skip_to_next(input);
             return Ok(());
         }
@@ -196,9 +200,9 @@ fn not_an_argument(input: ParseStream<'_>) -> syn::Error {
     }
 }
 
-fn unknown_argument(ident: &Ident, written: &str, input: ParseStream<'_>) -> String {
+fn unknown_argument(ident: &Ident, similar: Option<&str>, input: ParseStream<'_>) -> String {
     let valid = list(NAMES, "and");
-    match suggest::nearest(written, NAMES) {
+    match similar {
         Some(similar) => format!("unknown argument `{ident}`: did you mean `{similar}`? (the arguments are {valid})"),
         // `key = tenant, order.id`: the second expression looks like an argument.
         None if !input.peek(Token![=]) => format!(

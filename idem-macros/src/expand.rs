@@ -34,7 +34,8 @@ pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden
 /// The function as it was, after a mistake. The body may use the claim: without it a second error would follow.
 pub(crate) fn untouched(args: &Args, function: &Function) -> TokenStream {
     let stmts = &function.body.stmts;
-    let is_parameter = |claim: &Ident| function.parameters().any(|p| bindings(&p.pat).iter().any(|b| b.ident == *claim));
+    let is_parameter =
+        |claim: &Ident| function.parameters().any(|p| bindings(&p.pat).iter().any(|b| b.ident == *claim));
     let body = match &args.claim {
         Some(claim) if !is_parameter(claim) => {
             let krate = krate(args);
@@ -185,16 +186,17 @@ impl Rewrite<'_> {
         let bind_call = if names.is_empty() {
             quote!(let mut #call_name = #call;)
         } else {
+            // The user's own `mut` is on the variable that the body gets: there it is told if it isn't needed.
+            let allow_mut = borrowed.iter().any(|borrowed| borrowed.mutable).then(|| quote!(#[allow(unused_mut)]));
             quote! {
-                #[allow(clippy::used_underscore_binding)]
+                #[allow(clippy::shadow_same, clippy::used_underscore_binding)]
                 let (mut #call_name, #(#muts #names),*) = {
-                    #[allow(unused_mut, clippy::shadow_same, clippy::used_underscore_binding)]
+                    #allow_mut
                     let (#(#muts #names,)*) = (#(#names,)*);
                     (#call, #(#names),*)
                 };
                 // A parameter that only the key uses is used. This neither moves nor borrows it.
-                #(#[allow(let_underscore_lock, clippy::let_underscore_future, clippy::used_underscore_binding)]
-                let _ = #names;)*
+                #(match #names { _ => {} })*
             }
         };
         // The branch that is never taken tells the compiler what the body returns before it reads the body, as an async
@@ -323,13 +325,10 @@ impl Rewrite<'_> {
         let p = self.private();
         let site = local("site");
         let store = self.store();
-        let key =
-            self.args.key.as_ref().map(|key| self.call_at(key.span(), "key", &self.user(&key.reference())));
+        let key = self.args.key.as_ref().map(|key| self.call_at(key.span(), "key", &self.user(&key.reference())));
         let fingerprint = match &self.args.fingerprint {
             None => quote!(#p::FingerprintInput::None),
-            Some(fingerprint) => {
-                self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference()))
-            }
+            Some(fingerprint) => self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference())),
         };
         let slot = match &self.args.claim {
             None => quote!(::core::option::Option::None),

@@ -149,7 +149,7 @@ struct Names {
 }
 
 impl Names {
-    fn argument<'ast>(&mut self, argument: &'ast Expr) {
+    fn argument(&mut self, argument: &Expr) {
         match name(argument) {
             // `.map(normalize)`: it can be a function.
             Some(ident) => self.used.push(Name { ident: ident.clone(), may_be_a_function: true }),

@@ -105,11 +105,7 @@ impl<E: Serialize + DeserializeOwned, F: AcceptError<E>> RecordErrors<E, F> {
 
 impl<E, F> ErrorPolicy<E> for RecordErrors<E, F> {
     fn judge(&self, error: &E) -> Verdict {
-        if (self.accept)(&self.function, error) {
-            Verdict::Record((self.encode)(error))
-        } else {
-            Verdict::Release
-        }
+        if (self.accept)(&self.function, error) { Verdict::Record((self.encode)(error)) } else { Verdict::Release }
     }
 
     fn decode(&self, encoded: Encoded<'_>) -> Result<E, DecodeError> {
