@@ -58,7 +58,8 @@ pub(crate) enum OnError {
     #[default]
     Release,
     Keep,
-    Record,
+    /// Where it says so.
+    Record(Span),
     RecordIf(Path),
     Decide(Path),
 }
@@ -131,21 +132,28 @@ impl Args {
 
     fn argument(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         if !input.peek(Ident::peek_any) {
+            self.given.push("key".to_owned());
             return Err(not_an_argument(input));
         }
         let ident = input.call(Ident::parse_any)?;
         let written = ident.unraw().to_string();
         if written == NOT_YET {
             errors.at(&ident, "`tx` is not available in this version: leave it out, and the key is held by a lease");
-            return skip_value(input);
+            skip_to_next(input);
+            return Ok(());
         }
         if !NAMES.contains(&written.as_str()) {
-            errors.at(&ident, unknown_argument(&ident, &written, input));
-            return skip_value(input);
+            let similar = suggest::nearest(&written, NAMES);
+            errors.at(&ident, unknown_argument(&ident, similar, input));
+            // What was meant is not missed as well.
+            self.given.extend(similar.map(str::to_owned));
+            skip_to_next(input);
+            return Ok(());
         }
         if self.was_given(&written) {
             errors.at(&ident, format!("`{written}` is given twice: keep one of them"));
-            return skip_value(input);
+            skip_to_next(input);
+            return Ok(());
         }
         self.given.push(written.clone());
         if input.parse::<Option<Token![=]>>()?.is_none() {
@@ -192,9 +200,9 @@ fn not_an_argument(input: ParseStream<'_>) -> syn::Error {
     }
 }
 
-fn unknown_argument(ident: &Ident, written: &str, input: ParseStream<'_>) -> String {
+fn unknown_argument(ident: &Ident, similar: Option<&str>, input: ParseStream<'_>) -> String {
     let valid = list(NAMES, "and");
-    match suggest::nearest(written, NAMES) {
+    match similar {
         Some(similar) => format!("unknown argument `{ident}`: did you mean `{similar}`? (the arguments are {valid})"),
         // `key = tenant, order.id`: the second expression looks like an argument.
         None if !input.peek(Token![=]) => format!(
@@ -223,11 +231,6 @@ fn example(name: &str) -> &'static str {
 }
 
 /// Goes on to the comma behind this argument.
-fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
-    skip_to_next(input);
-    Ok(())
-}
-
 fn skip_to_next(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         if input.parse::<TokenTree>().is_err() {
@@ -388,7 +391,7 @@ fn setting(name: &str, value: &Value, keywords: &'static [&'static str], valid: 
 fn on_error(value: &Value) -> syn::Result<OnError> {
     match setting("on_error", value, &ON_ERROR, ON_ERROR_VALID)? {
         Setting::Keyword("keep") => Ok(OnError::Keep),
-        Setting::Keyword("record") => Ok(OnError::Record),
+        Setting::Keyword("record") => Ok(OnError::Record(value.span())),
         Setting::Keyword(_) => Ok(OnError::Release),
         Setting::Code(Expr::Path(path)) if name_of(&path.path, "record_if") => Err(syn::Error::new_spanned(
             value,

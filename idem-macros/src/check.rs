@@ -108,8 +108,8 @@ fn check_kind(function: &Function, errors: &mut Errors) {
     }
 }
 
-const WRITE_RESULT: &str = "a handler returns a `Result`, so that a refusal can be told: write `-> Result<(), E>`, where \
-                            `E` implements `From<idem_runtime::Error>`";
+const WRITE_RESULT: &str = "but the caller has to be told when a call is refused: write `-> Result<(), E>`, where `E` \
+                            implements `From<idem_runtime::Error>`";
 
 fn check_output(function: &Function, hidden: Option<&Hidden>, errors: &mut Errors) {
     let output = match hidden {
@@ -117,11 +117,11 @@ fn check_output(function: &Function, hidden: Option<&Hidden>, errors: &mut Error
         None => function.output(),
     };
     match output {
-        None => errors.at(&function.sig.ident, format!("this handler returns nothing: {WRITE_RESULT}")),
+        None => errors.at(&function.sig.ident, format!("this handler returns nothing, {WRITE_RESULT}")),
         Some(Type::Tuple(unit)) if unit.elems.is_empty() => {
-            errors.at(unit, format!("this handler returns nothing: {WRITE_RESULT}"));
+            errors.at(unit, format!("this handler returns nothing, {WRITE_RESULT}"));
         }
-        Some(never @ Type::Never(_)) => errors.at(never, format!("this handler never returns: {WRITE_RESULT}")),
+        Some(never @ Type::Never(_)) => errors.at(never, format!("this handler never returns, {WRITE_RESULT}")),
         Some(output) if hidden.is_none() && is_future(output) => errors.at(
             output,
             "this function returns a future and is not `async`: the key would be claimed before the future is polled; \

@@ -1,6 +1,6 @@
 //! The rewritten function.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -13,30 +13,31 @@ use crate::item::{Body, Function, braces};
 use crate::key::{bindings, mentions};
 
 /// The function with its body protected.
-pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<Hidden>) -> TokenStream {
-    let body = match (&hidden, &function.sig.output) {
+pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden>) -> TokenStream {
+    let body = match (hidden, &function.sig.output) {
         (Some(hidden), _) => boxed(args, &function, hidden),
         (None, syn::ReturnType::Type(_, output)) => {
             let output = (**output).clone();
+            let borrowed =
+                if function.sig.asyncness.is_some() { take_borrowed(args, &mut function) } else { Vec::new() };
             let rewrite = Rewrite { args, function: &function, output: &output, hidden: None };
-            if function.sig.asyncness.is_some() {
-                let shuffled = take_borrowed(args, &mut function);
-                let rewrite = Rewrite { args, function: &function, output: &output, hidden: None };
-                rewrite.asynchronous(&function.body, &shuffled)
-            } else {
-                rewrite.blocking(&function.body)
+            match function.sig.asyncness {
+                Some(_) => rewrite.asynchronous(&function.body, &borrowed),
+                None => rewrite.blocking(&function.body),
             }
         }
         (None, syn::ReturnType::Default) => function.body.stmts.clone(),
     };
-    emit(&function, body)
+    emit(&function, &body)
 }
 
 /// The function as it was, after a mistake. The body may use the claim: without it a second error would follow.
 pub(crate) fn untouched(args: &Args, function: &Function) -> TokenStream {
     let stmts = &function.body.stmts;
+    let is_parameter =
+        |claim: &Ident| function.parameters().any(|p| bindings(&p.pat).iter().any(|b| b.ident == *claim));
     let body = match &args.claim {
-        Some(claim) => {
+        Some(claim) if !is_parameter(claim) => {
             let krate = krate(args);
             quote! {
                 #[allow(unused_variables)]
@@ -44,12 +45,12 @@ pub(crate) fn untouched(args: &Args, function: &Function) -> TokenStream {
                 #stmts
             }
         }
-        None => stmts.clone(),
+        _ => stmts.clone(),
     };
-    emit(function, body)
+    emit(function, &body)
 }
 
-fn emit(function: &Function, body: TokenStream) -> TokenStream {
+fn emit(function: &Function, body: &TokenStream) -> TokenStream {
     let Function { attrs, vis, default, sig, body: original } = function;
     let inner_attrs = &original.inner_attrs;
     let block = braces(quote!(#(#inner_attrs)* #body), original.span);
@@ -159,7 +160,7 @@ impl Rewrite<'_> {
     // Output:
     //     async fn f(order_id: String, cents: u64) -> Ret {
     //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
-    //         let ops = output::<Ret, _>();
+    //         let ops = output::<Ret, ..>();
     //         let (mut call, order_id) = {
     //             let (order_id,) = (order_id,);
     //             (Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None), order_id)
@@ -185,16 +186,17 @@ impl Rewrite<'_> {
         let bind_call = if names.is_empty() {
             quote!(let mut #call_name = #call;)
         } else {
+            // The user's own `mut` is on the variable that the body gets: there it is told if it isn't needed.
+            let allow_mut = borrowed.iter().any(|borrowed| borrowed.mutable).then(|| quote!(#[allow(unused_mut)]));
             quote! {
-                #[allow(clippy::used_underscore_binding)]
+                #[allow(clippy::shadow_same, clippy::used_underscore_binding)]
                 let (mut #call_name, #(#muts #names),*) = {
-                    #[allow(unused_mut, clippy::shadow_same, clippy::used_underscore_binding)]
+                    #allow_mut
                     let (#(#muts #names,)*) = (#(#names,)*);
                     (#call, #(#names),*)
                 };
                 // A parameter that only the key uses is used. This neither moves nor borrows it.
-                #(#[allow(let_underscore_lock, clippy::let_underscore_future, clippy::used_underscore_binding)]
-                let _ = #names;)*
+                #(match #names { _ => {} })*
             }
         };
         // The branch that is never taken tells the compiler what the body returns before it reads the body, as an async
@@ -220,7 +222,7 @@ impl Rewrite<'_> {
     // Output:
     //     fn f(order_id: String, cents: u64) -> Ret {
     //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
-    //         let ops = output::<Ret, _>();
+    //         let ops = output::<Ret, ..>();
     //         let mut call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None);
     //         let body = move || -> Ret { BODY };
     //         run_blocking(&mut call, body, ops, ReleaseErrors)
@@ -250,6 +252,14 @@ impl Rewrite<'_> {
         quote!(#krate::private)
     }
 
+    /// A call of a function of `private`'s, all of it at the place of what the user wrote: so that a mistake is shown there,
+    /// and once, as the compiler leaves out what it has said of a place before.
+    fn call_at(&self, span: Span, function: &str, arguments: &TokenStream) -> TokenStream {
+        let p = self.private();
+        let function = Ident::new(function, Span::call_site());
+        located(quote!(#p::#function), span).into_iter().chain(quote_spanned!(span=> (#arguments))).collect()
+    }
+
     /// An expression of the attribute's.
     fn user(&self, expr: &impl ToTokens) -> TokenStream {
         let tokens = expr.to_token_stream();
@@ -265,7 +275,10 @@ impl Rewrite<'_> {
         let (site, ops, slot, claim) = (local("site"), local("ops"), local("slot"), local("claim"));
         let output = self.output;
         let new_site = self.site();
-        let output = quote_spanned!(output.span()=> #p::output::<#output, _>());
+        let output = {
+            let function = located(quote!(#p::output), output.span());
+            quote_spanned!(output.span()=> #function::<#output, _, _, _>())
+        };
         let new_slot = self.args.claim.as_ref().map(|_| {
             quote! {
                 let #slot = #p::ClaimSlot::new(#site);
@@ -312,17 +325,10 @@ impl Rewrite<'_> {
         let p = self.private();
         let site = local("site");
         let store = self.store();
-        let key = self.args.key.as_ref().map(|key| {
-            let reference = self.user(&key.reference());
-            // At the user's expression: there it is said that a type can't be a key.
-            quote_spanned!(key.span()=> #p::key(#reference))
-        });
+        let key = self.args.key.as_ref().map(|key| self.call_at(key.span(), "key", &self.user(&key.reference())));
         let fingerprint = match &self.args.fingerprint {
             None => quote!(#p::FingerprintInput::None),
-            Some(fingerprint) => {
-                let reference = self.user(&fingerprint.reference());
-                quote_spanned!(fingerprint.span()=> #p::fingerprint(#reference))
-            }
+            Some(fingerprint) => self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference())),
         };
         let slot = match &self.args.claim {
             None => quote!(::core::option::Option::None),
@@ -362,29 +368,37 @@ impl Rewrite<'_> {
 
     fn on_error(&self) -> TokenStream {
         let p = self.private();
-        let ops = local("ops");
         match &self.args.on_error {
             OnError::Release => quote!(#p::ReleaseErrors),
             OnError::Keep => quote!(#p::KeepErrors),
-            OnError::Record => {
-                let span = self.output.span();
-                quote_spanned!(span=> #p::record_errors(#ops))
-            }
-            OnError::RecordIf(function) => {
-                quote_spanned!(function.span()=> #p::record_errors_if(#ops, #function))
-            }
-            OnError::Decide(function) => quote_spanned!(function.span()=> #p::decide_errors(#ops, #function)),
+            OnError::Record(span) => self.policy(*span, "record_errors", None),
+            OnError::RecordIf(accept) => self.policy(accept.span(), "record_errors_if", Some(accept)),
+            OnError::Decide(decide) => self.policy(decide.span(), "decide_errors", Some(decide)),
         }
     }
 
     fn on_crash(&self) -> TokenStream {
         let p = self.private();
-        let ops = local("ops");
-        let (span, function) = match &self.args.on_crash {
-            OnCrash::Rerun | OnCrash::Park => return quote!(#p::NoReconcile),
-            OnCrash::Path(function) => (function.span(), self.user(function)),
-            OnCrash::Closure(function) => (function.span(), self.user(function)),
-        };
-        quote_spanned!(span=> #p::reconcile(#ops, #function))
+        match &self.args.on_crash {
+            OnCrash::Rerun | OnCrash::Park => quote!(#p::NoReconcile),
+            OnCrash::Path(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
+            OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
+        }
     }
+
+    fn policy(&self, span: Span, name: &str, function: Option<&dyn ToTokens>) -> TokenStream {
+        let mut ops = local("ops");
+        ops.set_span(ops.span().located_at(span));
+        let function = function.map(|function| self.user(&function));
+        self.call_at(span, name, &quote_spanned!(span=> #ops, #function))
+    }
+}
+
+/// These tokens at another place; what they name stays what it was.
+fn located(tokens: TokenStream, span: Span) -> TokenStream {
+    let place = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    tokens.into_iter().map(place).collect()
 }

@@ -18,8 +18,8 @@ use crate::suggest;
 pub(crate) struct Parts {
     /// As written.
     pub(crate) exprs: Vec<Expr>,
-    /// Several, or a tuple: even of one.
-    composite: bool,
+    /// Several, or a tuple, even of one: the place of the whole.
+    composite: Option<Span>,
 }
 
 impl Parts {
@@ -43,7 +43,7 @@ impl Parts {
             Some(only) if exprs.is_empty() => Self::from_expr(name, only),
             Some(last) => {
                 exprs.push(last);
-                Ok(Self { exprs, composite: true })
+                Ok(Self { exprs, composite: Some(text.span()) })
             }
             None => Err(empty(name, text)),
         }
@@ -53,24 +53,25 @@ impl Parts {
     pub(crate) fn from_expr(name: &str, expr: Expr) -> syn::Result<Self> {
         match ungroup(expr) {
             Expr::Tuple(tuple) if tuple.elems.is_empty() => Err(empty(name, tuple)),
-            Expr::Tuple(tuple) => Ok(Self { exprs: tuple.elems.into_iter().collect(), composite: true }),
-            expr => Ok(Self { exprs: vec![expr], composite: false }),
+            Expr::Tuple(tuple) => {
+                let span = tuple.paren_token.span.join();
+                Ok(Self { exprs: tuple.elems.into_iter().collect(), composite: Some(span) })
+            }
+            expr => Ok(Self { exprs: vec![expr], composite: None }),
         }
     }
 
-    /// The place of the first expression.
+    /// The place of the whole, or where it begins.
     pub(crate) fn span(&self) -> Span {
-        self.exprs.first().map_or_else(Span::call_site, syn::spanned::Spanned::span)
+        self.composite.or_else(|| self.exprs.first().map(Expr::span)).unwrap_or_else(Span::call_site)
     }
 
     /// A reference to the value. Each part is behind a reference of its own, so that nothing moves.
     pub(crate) fn reference(&self) -> TokenStream {
-        if self.composite {
-            let parts = self.exprs.iter().map(reference);
-            quote!(&(#(#parts,)*))
-        } else {
-            let parts = self.exprs.iter().map(reference);
-            quote!(#(#parts)*)
+        let parts = self.exprs.iter().map(reference);
+        match self.composite {
+            Some(span) => quote_spanned!(span=> &(#(#parts,)*)),
+            None => quote!(#(#parts)*),
         }
     }
 }
@@ -148,7 +149,7 @@ struct Names {
 }
 
 impl Names {
-    fn argument<'ast>(&mut self, argument: &'ast Expr) {
+    fn argument(&mut self, argument: &Expr) {
         match name(argument) {
             // `.map(normalize)`: it can be a function.
             Some(ident) => self.used.push(Name { ident: ident.clone(), may_be_a_function: true }),

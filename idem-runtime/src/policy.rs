@@ -1,7 +1,6 @@
 //! What an `Err` does to the key (`on_error`), and what a crash does (`on_crash`).
 
 use std::future::Future;
-use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,13 +65,23 @@ impl<E> ErrorPolicy<E> for KeepErrors {
     }
 }
 
-/// `on_error = function`.
+/// `on_error = function`. What it needs of the user's types is held as functions, and asked for where they are named: so a
+/// wrong function is one error, and not one more in the engine.
 #[derive(Clone, Copy, Debug)]
-pub struct DecideErrors<F>(pub F);
+pub struct DecideErrors<E, F> {
+    function: F,
+    decide: fn(&F, &E) -> OnError,
+}
 
-impl<E, F: DecideError<E>> ErrorPolicy<E> for DecideErrors<F> {
+impl<E, F: DecideError<E>> DecideErrors<E, F> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, decide: F::decide }
+    }
+}
+
+impl<E, F> ErrorPolicy<E> for DecideErrors<E, F> {
     fn judge(&self, error: &E) -> Verdict {
-        match self.0.decide(error) {
+        match (self.decide)(&self.function, error) {
             OnError::Release => Verdict::Release,
             OnError::Keep => Verdict::Keep,
         }
@@ -81,15 +90,26 @@ impl<E, F: DecideError<E>> ErrorPolicy<E> for DecideErrors<F> {
 
 /// `on_error = "record"`, or `record_if(function)`.
 #[derive(Clone, Copy, Debug)]
-pub struct RecordErrors<E, F>(pub F, pub PhantomData<fn(&E)>);
+pub struct RecordErrors<E, F> {
+    function: F,
+    accept: fn(&F, &E) -> bool,
+    encode: fn(&E) -> Option<Record>,
+    decode: for<'a> fn(Encoded<'a>) -> Result<E, DecodeError>,
+}
 
-impl<E: Serialize + DeserializeOwned, F: AcceptError<E>> ErrorPolicy<E> for RecordErrors<E, F> {
+impl<E: Serialize + DeserializeOwned, F: AcceptError<E>> RecordErrors<E, F> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, accept: F::accept, encode: record::encode_error, decode: |encoded| encoded.decode() }
+    }
+}
+
+impl<E, F> ErrorPolicy<E> for RecordErrors<E, F> {
     fn judge(&self, error: &E) -> Verdict {
-        if self.0.accept(error) { Verdict::Record(record::encode_error(error)) } else { Verdict::Release }
+        if (self.accept)(&self.function, error) { Verdict::Record((self.encode)(error)) } else { Verdict::Release }
     }
 
     fn decode(&self, encoded: Encoded<'_>) -> Result<E, DecodeError> {
-        encoded.decode()
+        (self.decode)(encoded)
     }
 }
 
@@ -131,13 +151,6 @@ impl<E, F: Fn(&E) -> bool> AcceptError<E> for F {
 }
 
 /// The attribute's `on_crash`, where it is a function.
-#[diagnostic::on_unimplemented(
-    message = "`on_crash` needs an async function from `&Claim` to `Result<Option<{V}>, {E}>`",
-    label = "not an `async fn(&Claim) -> Result<Option<{V}>, {E}>`",
-    note = "write `async fn find_out(claim: &idem_runtime::Claim) -> Result<Option<{V}>, {E}>`: `Some(result)` if the \
-            effect of the call that died took place, `None` if it did not",
-    note = "or use `on_crash = \"rerun\"` or `on_crash = \"park\"`"
-)]
 pub trait Reconcile<V, E> {
     /// Whether it is one at all: if not, an orphan is run again.
     const ASKS: bool = true;
@@ -162,5 +175,49 @@ impl<V, E> Reconcile<V, E> for NoReconcile {
 impl<V, E, F: AsyncFn(&Claim) -> Result<Option<V>, E>> Reconcile<V, E> for F {
     async fn reconcile(&self, claim: &Claim) -> Result<Option<V>, E> {
         self(claim).await
+    }
+}
+
+/// What can be given as `on_crash`.
+#[diagnostic::on_unimplemented(
+    message = "`on_crash` needs an async function from `&Claim` to `Result<Option<{V}>, {E}>`",
+    label = "not an `async fn(&Claim) -> Result<Option<{V}>, {E}>`",
+    note = "write `async fn find_out(claim: &idem_runtime::Claim) -> Result<Option<{V}>, {E}>`: `Some(result)` if the \
+            effect of the call that died took place, `None` if it did not",
+    note = "or use `on_crash = \"rerun\"` or `on_crash = \"park\"`"
+)]
+pub trait IntoReconcile<Kind, V, E> {
+    /// What the engine asks.
+    type Reconcile: Reconcile<V, E>;
+
+    /// What the engine asks.
+    fn into_reconcile(self) -> Self::Reconcile;
+}
+
+/// An async function.
+#[derive(Debug)]
+pub enum AsyncFunction {}
+
+impl<V, E, F: AsyncFn(&Claim) -> Result<Option<V>, E>> IntoReconcile<AsyncFunction, V, E> for F {
+    type Reconcile = F;
+
+    fn into_reconcile(self) -> F {
+        self
+    }
+}
+
+/// Nothing. As there is a second kind, the compiler doesn't take a wrong function for one of the first, to report it once
+/// more wherever the engine needs one; and it has no kind to describe but the trait's own words.
+#[derive(Debug)]
+pub enum Nothing {}
+
+/// Implemented by nothing.
+pub trait Unimplemented {}
+
+impl<V, E, F: Unimplemented> IntoReconcile<Nothing, V, E> for F {
+    type Reconcile = NoReconcile;
+
+    fn into_reconcile(self) -> NoReconcile {
+        NoReconcile
     }
 }

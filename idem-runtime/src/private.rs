@@ -1,7 +1,5 @@
 //! What the attribute's output calls. Changes without notice: the macro crate is pinned to this one's exact version.
 
-use std::marker::PhantomData;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,7 +12,7 @@ pub use crate::site::Site;
 
 use crate::error::Error;
 use crate::output::HandlerOutput;
-use crate::policy::{AcceptError, DecideError, Reconcile};
+use crate::policy::{AcceptError, DecideError, IntoReconcile};
 use crate::record::Encoded;
 use crate::store::{AnyStore, IdempotencyStore};
 use crate::{DecodeError, IdempotencyKey, record};
@@ -40,8 +38,16 @@ impl<O, V, E> Clone for Ops<O, V, E> {
 
 impl<O, V, E> Copy for Ops<O, V, E> {}
 
-/// The return type's functions.
-pub fn output<O: HandlerOutput<M>, M>() -> Ops<O, O::Value, O::Error> {
+/// The return type's functions. `V` and `E` are inferred, and not projections of `O`: where `O` can't be recorded, each
+/// use of a projection would be one more error.
+pub fn output<O, M, V, E>() -> Ops<O, V, E>
+where
+    O: HandlerOutput<M, Value = V, Error = E>,
+{
+    ops::<O, M>()
+}
+
+fn ops<O: HandlerOutput<M>, M>() -> Ops<O, O::Value, O::Error> {
     Ops {
         into_result: O::into_result,
         executed: O::executed,
@@ -84,7 +90,7 @@ impl<S: IdempotencyStore> ToHandle for S {
 
 /// `on_error = "record"`.
 pub fn record_errors<O, V, E: Serialize + DeserializeOwned>(_: Ops<O, V, E>) -> RecordErrors<E, fn(&E) -> bool> {
-    RecordErrors(|_| true, PhantomData)
+    RecordErrors::new(|_| true)
 }
 
 /// `on_error = record_if(function)`.
@@ -92,17 +98,20 @@ pub fn record_errors_if<O, V, E: Serialize + DeserializeOwned, F: AcceptError<E>
     _: Ops<O, V, E>,
     accept: F,
 ) -> RecordErrors<E, F> {
-    RecordErrors(accept, PhantomData)
+    RecordErrors::new(accept)
 }
 
 /// `on_error = function`.
-pub fn decide_errors<O, V, E, F: DecideError<E>>(_: Ops<O, V, E>, decide: F) -> DecideErrors<F> {
-    DecideErrors(decide)
+pub fn decide_errors<O, V, E, F: DecideError<E>>(_: Ops<O, V, E>, decide: F) -> DecideErrors<E, F> {
+    DecideErrors::new(decide)
 }
 
 /// `on_crash = function`.
-pub fn reconcile<O, V, E, F: Reconcile<V, E>>(_: Ops<O, V, E>, find_out: F) -> F {
-    find_out
+pub fn reconcile<O, V, E, F, K, R>(_: Ops<O, V, E>, find_out: F) -> R
+where
+    F: IntoReconcile<K, V, E, Reconcile = R>,
+{
+    find_out.into_reconcile()
 }
 
 /// A value of any type, in a branch that is never taken: tells the compiler the body's type before it reads the body, so

@@ -1,6 +1,7 @@
 //! Handlers of every kind, without a warning.
 
-#![deny(warnings, clippy::all)]
+#![forbid(unused, clippy::all)]
+#![deny(warnings)]
 
 use idem_runtime::{Error, MemoryStore, Outcome, idempotent};
 
@@ -13,6 +14,12 @@ fn on_one_line_blocking(id: u64) -> Result<u64, Error> { Ok(id + c.fence()) }
 #[idempotent(key = "id", store = store)]
 async fn only_for_the_key(id: u64, store: &MemoryStore) -> Result<Outcome<()>, Error> {
     Ok(().into())
+}
+
+#[idempotent(key = "id")]
+async fn changed(mut id: String) -> Result<String, Error> {
+    id.push('!');
+    Ok(id)
 }
 
 #[idempotent(key = "id")]
@@ -45,6 +52,7 @@ fn main() {
     drop(on_one_line(1));
     drop(only_for_the_key(1, &store));
     drop(early("1"));
+    drop(changed(String::new()));
     drop(Handler { store: store.clone() }.handle(1, (2, 3)));
     let _ = on_one_line_blocking;
 }

@@ -1,0 +1,22 @@
+//! A crate that re-exports the library.
+
+mod framework {
+    pub use idem_runtime as idempotency;
+}
+
+use framework::idempotency::{Error, idempotent};
+
+#[idempotent(key = "id", crate = crate::framework::idempotency, claim = c)]
+async fn handle(id: u64) -> Result<u64, Error> {
+    Ok(id + c.fence())
+}
+
+#[idempotent(key = "id", crate = "framework::idempotency")]
+fn handle_blocking(id: u64) -> Result<u64, Error> {
+    Ok(id)
+}
+
+fn main() {
+    drop(handle(1));
+    let _ = handle_blocking;
+}
