@@ -15,6 +15,7 @@ use idem_runtime::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Key, Leave, Owner, Previous, Record, ReleaseRequest, RenewRequest,
     Standing, StoreError, WaitRequest,
 };
+use tokio::sync::Notify;
 
 pub use self::fault::Fault;
 
@@ -25,6 +26,8 @@ type Rows = BTreeMap<Place, (Row, Option<Record>)>;
 pub struct Reference {
     rows: Arc<Mutex<Rows>>,
     fault: Option<Fault>,
+    /// Told of every write.
+    changed: Arc<Notify>,
     started: (Instant, SystemTime),
     handles: Arc<AtomicI64>,
     /// How far this handle's own clock is off.
@@ -36,7 +39,13 @@ impl Clone for Reference {
         const DAY: i64 = 24 * 60 * 60 * 1_000_000;
         let number = self.handles.fetch_add(1, Ordering::Relaxed);
         let skew = if self.fault == Some(Fault::ClientClock) { (number % 3 - 1) * DAY } else { 0 };
-        Self { rows: Arc::clone(&self.rows), handles: Arc::clone(&self.handles), skew, ..*self }
+        Self {
+            rows: Arc::clone(&self.rows),
+            changed: Arc::clone(&self.changed),
+            handles: Arc::clone(&self.handles),
+            skew,
+            ..*self
+        }
     }
 }
 
@@ -44,7 +53,7 @@ impl Reference {
     /// A sound store.
     pub fn new() -> Self {
         let started = (Instant::now(), SystemTime::now());
-        Self { rows: Arc::default(), fault: None, started, handles: Arc::default(), skew: 0 }
+        Self { rows: Arc::default(), fault: None, changed: Arc::default(), started, handles: Arc::default(), skew: 0 }
     }
 
     /// A broken store.
@@ -89,6 +98,7 @@ impl Reference {
         let (row, kept) = rows.get(&place).cloned().unzip();
         let next = self.step(row, operation);
         self.write(&mut rows, place, next.row, kept.flatten(), result);
+        self.changed.notify_waiters();
         next.reply
     }
 
@@ -257,6 +267,16 @@ impl IdempotencyStore for Reference {
     }
 
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        if self.has(Fault::LostWakeUp) {
+            let place = self.place(request.scope, request.key);
+            let running = self.lock().get(&place).is_some_and(|(row, _)| row.state == State::Running);
+            if running {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                // At the end of its patience it gives up, as it should.
+                let _ = tokio::time::timeout(request.at_most, self.changed.notified()).await;
+            }
+            return Ok(());
+        }
         let pause = if self.has(Fault::DeafWait) { Duration::MAX } else { Duration::from_millis(20) };
         tokio::time::sleep(pause.min(request.at_most)).await;
         Ok(())

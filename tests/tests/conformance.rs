@@ -83,6 +83,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::ResolutionKeepsFence, "resolved_as_executed_is_replayed"),
     (Fault::DeafWait, "waiter_hears_of_a_completion"),
     (Fault::DeafWait, "wait_for_what_has_happened_returns"),
+    (Fault::LostWakeUp, "wait_that_meets_a_completion_returns"),
     (Fault::NothingRemains, "running_key_is_in_progress"),
     (Fault::ReleaseOfDone, "release_of_a_completed_key_is_lost"),
 ];
@@ -101,6 +102,7 @@ const BEYOND_SEQUENCES: &[Fault] = &[
     Fault::JoinedScopeAndKey,
     Fault::CutRecords,
     Fault::DeafWait,
+    Fault::LostWakeUp,
 ];
 
 #[tokio::test(flavor = "multi_thread")]

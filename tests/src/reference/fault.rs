@@ -77,6 +77,8 @@ pub enum Fault {
     ResolutionKeepsFence,
     /// A wait sleeps as long as it may.
     DeafWait,
+    /// A wait looks at the row, and then asks to be told: what happens in between it doesn't hear of.
+    LostWakeUp,
     /// The remaining lease is always nothing.
     NothingRemains,
     /// A release of a completed key frees it.
