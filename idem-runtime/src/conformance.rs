@@ -169,8 +169,8 @@ impl Suite {
         self
     }
 
-    /// At most how many random sequences are compared with the state machine, and for how long new ones are begun. By
-    /// default 400, and 2 s.
+    /// At most how many random sequences are compared with the state machine, and for how long new ones are begun: by
+    /// default 400, and 2 s. The first 64 of them are always played.
     pub fn sequences(mut self, sequences: u64, at_most: Duration) -> Self {
         (self.differential.sequences, self.differential.at_most) = (sequences, at_most);
         self

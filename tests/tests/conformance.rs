@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use idem_runtime::conformance::{self, Suite};
-use idem_runtime::{MemoryStore, SqliteStore};
+use idem_runtime::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, ReleaseRequest, RenewRequest, Standing, StoreError,
+};
+use idem_runtime::{IdempotencyStore, MemoryStore, SqliteStore};
 use idem_tests::reference::{Fault, Reference};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +83,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::ResolutionKeepsFence, "resolved_as_executed_is_replayed"),
     (Fault::DeafWait, "waiter_hears_of_a_completion"),
     (Fault::DeafWait, "wait_for_what_has_happened_returns"),
+    (Fault::LostWakeUp, "wait_that_meets_a_completion_returns"),
     (Fault::NothingRemains, "running_key_is_in_progress"),
     (Fault::ReleaseOfDone, "release_of_a_completed_key_is_lost"),
 ];
@@ -98,6 +102,7 @@ const BEYOND_SEQUENCES: &[Fault] = &[
     Fault::JoinedScopeAndKey,
     Fault::CutRecords,
     Fault::DeafWait,
+    Fault::LostWakeUp,
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,4 +146,92 @@ async fn random_sequences_find_most_faults() {
     }
     println!("found {}: {found:?}\nmissed {}: {missed:?}", found.len(), missed.len());
     assert!(found.len() >= 20, "found {found:?}, missed {missed:?}");
+}
+
+/// A store without an operator's side, that panics on request.
+#[derive(Clone)]
+struct Bare {
+    inner: MemoryStore,
+    panics: bool,
+}
+
+impl IdempotencyStore for Bare {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        assert!(!self.panics, "out of order");
+        self.inner.claim(request).await
+    }
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        self.inner.renew(request).await
+    }
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        self.inner.complete(request).await
+    }
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        self.inner.release(request).await
+    }
+}
+
+fn bare(panics: bool) -> Bare {
+    Bare { inner: MemoryStore::new(), panics }
+}
+
+/// The provided `wait` serves; what an operator does is skipped, and nothing else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn store_of_four_methods_conforms() {
+    let report = conformance::check(|| async { bare(false) }).await;
+    assert!(report.is_ok(), "{report}");
+    let skipped = report.skipped();
+    assert!(skipped.contains(&"operator_sees_a_key") && skipped.len() == 20, "{skipped:?}");
+    assert_eq!(report.passed().len() + skipped.len(), Suite::cases().count());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panic_of_a_store_is_a_failed_case() {
+    let suite = Suite::new().only("free_key_is_granted").only("of_racers_for_a_free_key_one_wins").only(DIFFERENTIAL);
+    let report = suite.check(|| async { bare(true) }).await;
+    assert_eq!(report.failures().len(), 3, "{report}");
+    assert_eq!(report.failures()[0].answered(), "a panic: out of order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn report_names_the_case_the_rule_and_the_answer() {
+    let suite = Suite::new().only("repeated_takeover_is_granted_the_same");
+    let report = suite.check(|| async { Reference::broken(Fault::RepeatedClaimIsFirst) }).await.to_string();
+    for part in
+        ["1 of 1 cases failed", "repeated_takeover_is_granted_the_same", "R9", "its repeat", "AfterCrash", "First"]
+    {
+        assert!(report.contains(part), "{part} is not in: {report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[should_panic = "is not a conforming store: 1 of 1 cases failed"]
+async fn run_panics_with_the_report() {
+    Suite::new().only("keys_differ_by_case").run(|| async { Reference::broken(Fault::FoldedKeys) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistyped_case_fails() {
+    let report = Suite::new().only("free_key_is_grnated").check(|| async { MemoryStore::new() }).await;
+    assert!(!report.is_ok() && report.to_string().contains("free_key_is_grnated"), "{report}");
+}
+
+#[test]
+fn cases_have_names_of_their_own() {
+    let mut names: Vec<_> = Suite::cases().collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    assert!(count > 140, "{count} cases");
+}
+
+#[test]
+fn each_fault_has_its_case() {
+    for (fault, case) in FAULTS {
+        assert!(Suite::cases().any(|name| name == *case), "{fault:?} names no case: {case}");
+    }
 }

@@ -16,6 +16,7 @@ pub(super) const CASES: &[Case] = cases! {
     "R3: a waiter that meets a parked key is told at once" => waiter_hears_of_a_panic,
     "R3: every waiter hears of it" => all_waiters_hear_of_a_completion,
     "a lost wake-up: the key changes hands between the claim and the wait" => wait_for_what_has_happened_returns,
+    "a lost wake-up: the key changes hands while the wait begins" => wait_that_meets_a_completion_returns,
     "a wait for a key that nobody holds" => wait_for_an_absent_key_returns,
 };
 
@@ -132,4 +133,25 @@ async fn wait_for_what_has_happened_returns(bench: Bench) -> Verdict {
 async fn wait_for_an_absent_key_returns(bench: Bench) -> Verdict {
     let waited = waits(&bench.caller(), "the wait", FAR, 0).await?;
     ensure(waited < SOON, "a wait for a key that nobody has claimed", "an answer soon", waited)
+}
+
+async fn wait_that_meets_a_completion_returns(bench: Bench) -> Verdict {
+    for round in 0..30 {
+        let key = format!("key {round}");
+        let holder = bench.caller_of(&key);
+        let grant = holder.granted("the first claim").await?;
+        let waiter = bench.caller_of(&key);
+        let ending: Job<'static, Verdict<Duration>> = Box::pin(async move {
+            // Each round a little later.
+            timer::sleep(Duration::from_micros(200) * round).await;
+            holder.completes("the completion", grant.fence, &record("x"), Standing::Held).await?;
+            Ok(Duration::ZERO)
+        });
+        let waiting: Job<'static, Verdict<Duration>> = Box::pin(async move { Ok(told_in_the_end(waiter).await?.1) });
+        for waited in run::race(vec![ending, waiting]).await? {
+            let waited = waited?;
+            ensure(waited < SOON, "a wait that begins as the key is completed", "an answer soon", waited)?;
+        }
+    }
+    Ok(())
 }
