@@ -208,7 +208,8 @@ impl Reply {
 pub struct Next {
     /// The row to write; `None`: nothing changes, and a store writes nothing.
     ///
-    /// A row that leaves [`State::Done`] loses its record; one that enters it gets the request's.
+    /// A row that leaves [`State::Done`] loses its record; one that enters it gets the request's; one that stays keeps it,
+    /// even where it is written.
     pub row: Option<Row>,
     /// What to answer.
     pub reply: Reply,
@@ -292,6 +293,8 @@ impl Row {
         self
     }
 
+    /// The fence grows: without it, a late completion of the holder that was given up is told `Held` over the operator's
+    /// record.
     fn resolved_executed(mut self, ttl: Duration, now: Micros) -> Self {
         self.ended.push(self.owner);
         self.fence += 1;
