@@ -430,9 +430,24 @@ fn on_crash(value: &Value) -> syn::Result<OnCrash> {
         Setting::Keyword("park") => Ok(OnCrash::Park),
         Setting::Keyword(_) => Ok(OnCrash::Rerun),
         Setting::Code(Expr::Path(path)) if path.qself.is_none() => Ok(OnCrash::Path(path.path)),
-        Setting::Code(Expr::Closure(closure)) => Ok(OnCrash::Closure(closure)),
+        Setting::Code(Expr::Closure(closure)) if is_async(&closure) => Ok(OnCrash::Closure(closure)),
+        Setting::Code(Expr::Closure(closure)) => Err(syn::Error::new_spanned(
+            closure.inputs_begin,
+            "`on_crash` needs an async closure: write `async |claim| ...`, which returns a `Result<Option<T>, E>`",
+        )),
         Setting::Code(_) => Err(syn::Error::new_spanned(value, unknown_value("on_crash", None, ON_CRASH_VALID))),
     }
+}
+
+/// Whether a closure can be one that returns a future. Of a closure that isn't `async` itself the compiler doesn't find out
+/// that the future may borrow the claim, unless the parameter's type is written.
+fn is_async(closure: &ExprClosure) -> bool {
+    let typed = closure.inputs.iter().all(|input| matches!(input, syn::Pat::Type(_)));
+    let returns_result = match ungroup((*closure.body).clone()) {
+        Expr::Call(call) => name(&call.func).is_some_and(|function| function == "Ok" || function == "Err"),
+        _ => false,
+    };
+    closure.asyncness.is_some() || (typed && !returns_result)
 }
 
 fn claim(value: &Value) -> syn::Result<Ident> {

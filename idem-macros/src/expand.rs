@@ -163,7 +163,8 @@ impl Rewrite<'_> {
     //         let ops = output::<Ret, ..>();
     //         let (mut call, order_id) = {
     //             let (order_id,) = (order_id,);
-    //             (Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None), order_id)
+    //             let call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None);
+    //             (call, order_id)
     //         };
     //         let body = async move {
     //             if false { return never::<Ret>(); }
@@ -193,7 +194,9 @@ impl Rewrite<'_> {
                 let (mut #call_name, #(#muts #names),*) = {
                     #allow_mut
                     let (#(#muts #names,)*) = (#(#names,)*);
-                    (#call, #(#names),*)
+                    // A statement of its own, at whose end the last temporary lets go of the parameters.
+                    let #call_name = #call;
+                    (#call_name, #(#names),*)
                 };
                 // A parameter that only the key uses is used. This neither moves nor borrows it.
                 #(match #names { _ => {} })*
@@ -382,7 +385,7 @@ impl Rewrite<'_> {
         match &self.args.on_crash {
             OnCrash::Rerun | OnCrash::Park => quote!(#p::NoReconcile),
             OnCrash::Path(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
-            OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
+            OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile_closure", Some(find_out)),
         }
     }
 

@@ -9,6 +9,8 @@ mod hidden;
 mod item;
 mod key;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::TokenStream;
 
