@@ -4,13 +4,14 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::visit_mut::VisitMut;
-use syn::{FnArg, Ident, Type};
+use syn::{Ident, Type};
 
-use crate::args::{Args, OnCrash, OnError};
+use crate::args::Args;
+use crate::borrowed::{Borrowed, take_borrowed};
 use crate::hidden::Hidden;
 use crate::item::{Body, Function, braces};
-use crate::key::{bindings, mentions};
+use crate::key::bindings;
+use crate::policy::{OnCrash, OnError};
 
 /// The function with its body protected.
 pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden>) -> TokenStream {
@@ -91,58 +92,6 @@ fn boxed(args: &Args, function: &Function, hidden: &Hidden) -> TokenStream {
     quote! {
         #(#before)*
         #pin(async move { #(#prelude)* #rewritten })
-    }
-}
-
-/// A parameter that the key, the fingerprint or the store borrows.
-struct Borrowed {
-    ident: Ident,
-    mutable: bool,
-}
-
-/// Finds the parameters that the arguments mention, and takes `mut` from them: it belongs to the variable that the body
-/// gets.
-///
-/// A variable that was borrowed is kept in a future until its scope ends, even if it was moved from. So these parameters
-/// are moved to a scope of their own, borrowed there, and moved on: a large one isn't kept twice.
-fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowed> {
-    let mut read = TokenStream::new();
-    for parts in [&args.key, &args.fingerprint].into_iter().flatten() {
-        read.extend(parts.reference());
-    }
-    args.store.to_tokens(&mut read);
-    let mut borrowed = Vec::new();
-    for input in &mut function.sig.inputs {
-        let FnArg::Typed(parameter) = input else { continue };
-        // Whether a parameter behind a `#[cfg]` exists is known to the compiler alone.
-        if parameter.attrs.iter().any(|attr| attr.path().is_ident("cfg")) {
-            continue;
-        }
-        let mentioned: Vec<Borrowed> = bindings(&parameter.pat)
-            .into_iter()
-            .filter(|binding| mentions(read.clone(), &binding.ident))
-            .map(|binding| Borrowed {
-                ident: binding.ident.clone(),
-                mutable: binding.by_ref.is_none() && binding.mutability.is_some(),
-            })
-            .collect();
-        for binding in mentioned.iter().filter(|binding| binding.mutable) {
-            TakeMut(&binding.ident).visit_pat_mut(&mut parameter.pat);
-        }
-        borrowed.extend(mentioned);
-    }
-    borrowed
-}
-
-/// Takes `mut` from a binding.
-struct TakeMut<'i>(&'i Ident);
-
-impl VisitMut for TakeMut<'_> {
-    fn visit_pat_ident_mut(&mut self, pattern: &mut syn::PatIdent) {
-        if pattern.ident == *self.0 {
-            pattern.mutability = None;
-        }
-        syn::visit_mut::visit_pat_ident_mut(self, pattern);
     }
 }
 

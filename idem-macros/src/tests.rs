@@ -3,10 +3,11 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::args::{Args, OnCrash, OnError};
+use crate::args::Args;
 use crate::errors::Errors;
 use crate::hidden::Hidden;
 use crate::item::Function;
+use crate::policy::{OnCrash, OnError};
 use crate::{check, rewrite};
 
 fn args(tokens: TokenStream) -> Args {
