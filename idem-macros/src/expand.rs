@@ -139,7 +139,12 @@ impl Rewrite<'_> {
             // The user's own `mut` is on the variable that the body gets: there it is told if it isn't needed.
             let allow_mut = borrowed.iter().any(|borrowed| borrowed.mutable).then(|| quote!(#[allow(unused_mut)]));
             quote! {
-                #[allow(clippy::shadow_same, clippy::used_underscore_binding)]
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::used_underscore_binding
+                )]
                 let (mut #call_name, #(#muts #names),*) = {
                     #allow_mut
                     let (#(#muts #names,)*) = (#(#names,)*);

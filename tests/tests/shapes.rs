@@ -957,6 +957,27 @@ mod sizes {
         Ok(a.len() as u64 + b.len() as u64 + u64::from(c[0]) + d[0] + e.map_or(0, |e| e.len() as u64))
     });
 
+    struct Holder(Large);
+
+    impl Holder {
+        async fn bare(self, id: u64) -> Handled<u64> {
+            pause().await;
+            Ok(id + u64::from(self.0[7]))
+        }
+
+        #[idempotent(key = "id", scope = "sizes/by-value")]
+        async fn annotated(self, id: u64) -> Handled<u64> {
+            pause().await;
+            Ok(id + u64::from(self.0[7]))
+        }
+
+        #[idempotent(key = "self.0[0], id", scope = "sizes/by-value-that-the-key-reads")]
+        async fn read_by_the_key(self, id: u64) -> Handled<u64> {
+            pause().await;
+            Ok(id + u64::from(self.0[7]))
+        }
+    }
+
     fn size<T>(future: T) -> usize {
         let size = size_of_val(&future);
         drop(future);
@@ -978,6 +999,9 @@ mod sizes {
             // A function that is done with an argument before its first `await` frees its place. An annotated one can't:
             // the argument has to outlast the claim.
             ("4 KiB, not used after an await", size(unused(1, zeros)), size(unused_annotated(1, zeros)), 4096),
+            ("`self`", size(Holder(zeros).bare(1)), size(Holder(zeros).annotated(1)), 0),
+            // `self` can't be moved to another variable of that name.
+            ("`self` that the key reads", size(Holder(zeros).bare(1)), size(Holder(zeros).read_by_the_key(1)), 4096),
             ("many", size(many(a, b, c, d, e)), size(many_annotated(f, g, h, i, j)), 0),
         ];
         for (what, bare, annotated, kept) in measured {
