@@ -1,6 +1,8 @@
 //! A reference store, as small as a store can be, and the ways to break it: each fault is one that was found in a real
 //! system, or that a rule of the protocol is there to prevent.
 
+mod fault;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,87 +15,9 @@ use idem_runtime::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Key, Leave, Owner, Previous, Record, ReleaseRequest, RenewRequest,
     Standing, StoreError, WaitRequest,
 };
+use tokio::sync::Notify;
 
-/// What is wrong with a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A completion or a failure asks neither for owner nor for fence.
-    UnfencedEnding,
-    /// An ending goes by the owner of the row, not by that of the request: a loser frees the winner's key.
-    ReleaseByAnyone,
-    /// A claim looks, and then writes.
-    CheckThenAct,
-    /// The same, but only where it takes an orphan over.
-    NonAtomicTakeover,
-    /// Each handle decides by a clock of its own, a day off its neighbour's.
-    ClientClock,
-    /// The fence of a key that was expired or forgotten begins anew.
-    ForgottenFence,
-    /// Keys are compared without their case.
-    FoldedKeys,
-    /// Keys end at their first NUL byte.
-    NulEndsKeys,
-    /// Keys are cut after 255 bytes.
-    CutKeys,
-    /// Scopes are cut after 100 bytes.
-    CutScopes,
-    /// Scope and key are one text.
-    JoinedScopeAndKey,
-    /// Records are cut after 255 bytes.
-    CutRecords,
-    /// A ttl never ends.
-    NoExpiry,
-    /// A lease never ends.
-    EndlessLease,
-    /// Leases and ttls are rounded up to seconds.
-    WholeSeconds,
-    /// A renewal brings an unknown outcome back to life.
-    RenewalRevives,
-    /// A completion of a row that is not there, or is over, writes one.
-    UpsertingCompletion,
-    /// A repeat of a completion is refused once its ttl is over.
-    RepeatForgottenAfterTtl,
-    /// A late completion is refused though nobody has taken over.
-    StrictExpiry,
-    /// No owner that has left is remembered.
-    EndedForgotten,
-    /// Only the row's own owner is remembered.
-    EndedHasNoSlots,
-    /// A duplicate of a running key is told that it is done.
-    CompletedInFlight,
-    /// A completion drops the fingerprint.
-    FingerprintDropped,
-    /// A takeover doesn't look at the fingerprint.
-    FingerprintUncheckedOnOrphans,
-    /// A sweep deletes orphans, parked or not.
-    SweepEatsOrphans,
-    /// A sweep deletes what is over at once.
-    SweepIgnoresLinger,
-    /// NotRun of a takeover leaves a free key.
-    NotRunForgetsDoubt,
-    /// NotRun before its claim leaves nothing behind.
-    NotRunLeavesNoTombstone,
-    /// NotRun frees whatever it finds running.
-    NotRunFreesAnyone,
-    /// NotRun counts as an attempt.
-    AttemptKept,
-    /// A failure deletes the row.
-    FailureDeletes,
-    /// A repeated claim is granted a new fence.
-    RepeatedClaimGrowsFence,
-    /// A repeated claim of a takeover is granted as First.
-    RepeatedClaimIsFirst,
-    /// A forgotten row is deleted.
-    ForgetDeletes,
-    /// An operator's record is written under the fence of the holder.
-    ResolutionKeepsFence,
-    /// A wait sleeps as long as it may.
-    DeafWait,
-    /// The remaining lease is always nothing.
-    NothingRemains,
-    /// A release of a completed key frees it.
-    ReleaseOfDone,
-}
+pub use self::fault::Fault;
 
 type Place = (String, Vec<u8>);
 type Rows = BTreeMap<Place, (Row, Option<Record>)>;
@@ -102,6 +26,8 @@ type Rows = BTreeMap<Place, (Row, Option<Record>)>;
 pub struct Reference {
     rows: Arc<Mutex<Rows>>,
     fault: Option<Fault>,
+    /// Told of every write.
+    changed: Arc<Notify>,
     started: (Instant, SystemTime),
     handles: Arc<AtomicI64>,
     /// How far this handle's own clock is off.
@@ -113,7 +39,13 @@ impl Clone for Reference {
         const DAY: i64 = 24 * 60 * 60 * 1_000_000;
         let number = self.handles.fetch_add(1, Ordering::Relaxed);
         let skew = if self.fault == Some(Fault::ClientClock) { (number % 3 - 1) * DAY } else { 0 };
-        Self { rows: Arc::clone(&self.rows), handles: Arc::clone(&self.handles), skew, ..*self }
+        Self {
+            rows: Arc::clone(&self.rows),
+            changed: Arc::clone(&self.changed),
+            handles: Arc::clone(&self.handles),
+            skew,
+            ..*self
+        }
     }
 }
 
@@ -121,7 +53,7 @@ impl Reference {
     /// A sound store.
     pub fn new() -> Self {
         let started = (Instant::now(), SystemTime::now());
-        Self { rows: Arc::default(), fault: None, started, handles: Arc::default(), skew: 0 }
+        Self { rows: Arc::default(), fault: None, changed: Arc::default(), started, handles: Arc::default(), skew: 0 }
     }
 
     /// A broken store.
@@ -166,6 +98,7 @@ impl Reference {
         let (row, kept) = rows.get(&place).cloned().unzip();
         let next = self.step(row, operation);
         self.write(&mut rows, place, next.row, kept.flatten(), result);
+        self.changed.notify_waiters();
         next.reply
     }
 
@@ -261,6 +194,9 @@ impl Reference {
                 let fence = if anew { 1 } else { row.map_or(0, |row| row.fence) + 1 };
                 (written.fence, grant.fence) = (fence, fence);
             }
+            (Fault::EndedHasThreeSlots, Some(written), _) => {
+                written.ended = protocol::Ended::from_owners(written.ended.iter().take(3));
+            }
             (Fault::RepeatedClaimGrowsFence, Some(written), Reply::Acquired(grant)) if repeated => {
                 (written.fence, grant.fence) = (written.fence + 1, grant.fence + 1);
             }
@@ -331,6 +267,16 @@ impl IdempotencyStore for Reference {
     }
 
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        if self.has(Fault::LostWakeUp) {
+            let place = self.place(request.scope, request.key);
+            let running = self.lock().get(&place).is_some_and(|(row, _)| row.state == State::Running);
+            if running {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                // At the end of its patience it gives up, as it should.
+                let _ = tokio::time::timeout(request.at_most, self.changed.notified()).await;
+            }
+            return Ok(());
+        }
         let pause = if self.has(Fault::DeafWait) { Duration::MAX } else { Duration::from_millis(20) };
         tokio::time::sleep(pause.min(request.at_most)).await;
         Ok(())

@@ -38,6 +38,8 @@ pub enum Event {
     Delete {
         /// The file.
         file: Arc<str>,
+        /// Whether that is on the disk: or else the file can be back after a power loss.
+        synced: bool,
     },
     /// [`mark`] was called.
     Mark(u64),
@@ -296,7 +298,7 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, path: *const c_char, syn
         let mut log = log();
         let code = real_delete(real, path, sync_directory);
         if let (ffi::SQLITE_OK, Some(file)) = (code, watched) {
-            log.events.push(Event::Delete { file });
+            log.events.push(Event::Delete { file, synced: sync_directory != 0 });
         }
         code
     }

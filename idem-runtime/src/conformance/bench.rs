@@ -45,6 +45,7 @@ pub(super) fn failed(step: impl Display, expected: impl Display, answered: impl 
 }
 
 /// Fails where `answered` isn't `wanted`.
+#[allow(clippy::needless_pass_by_value, reason = "what is wanted is mostly written in place")]
 pub(super) fn equal<T: Debug + PartialEq>(step: impl Display, answered: T, wanted: T) -> Verdict {
     if answered == wanted { Ok(()) } else { Err(failed(step, format!("{wanted:?}"), answered)) }
 }

@@ -13,6 +13,7 @@ mod orphans;
 mod races;
 mod records;
 mod renewals;
+mod sweeps;
 mod waiting;
 
 use super::bench::{Bench, Verdict};
@@ -58,6 +59,7 @@ pub(super) fn together() -> impl Iterator<Item = &'static Case> {
         records::CASES,
         waiting::CASES,
         admin::CASES,
+        sweeps::CASES,
         differential::CASES,
     ]
     .into_iter()

@@ -35,17 +35,17 @@ pub(super) struct Settings {
 }
 
 /// How many sequences run side by side, each on a key of its own: they mostly sleep.
-const SIDE_BY_SIDE: usize = 32;
+const SIDE_BY_SIDE: usize = 64;
 
 /// How long the search for a shorter sequence goes on.
-const SHRINKING_MS: u32 = 5_000;
+const SHRINKING: Duration = Duration::from_secs(5);
 
 /// The runner that draws sequence `number`, the same each time.
 fn runner(settings: Settings, number: u64) -> TestRunner {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&settings.seed.to_be_bytes());
     seed[8..16].copy_from_slice(&number.to_be_bytes());
-    let config = Config { failure_persistence: None, max_shrink_time: SHRINKING_MS, ..Config::default() };
+    let config = Config { failure_persistence: None, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
@@ -101,12 +101,19 @@ async fn shrunk(bench: &Bench, timing: Timing, number: u64, admin: bool, first: 
         let last = Mutex::new(first);
         let mut runner = runner(settings, number);
         if let Some(tree) = draw(&mut runner, admin) {
-            let _ = runner.run_one(tree, |program| match runtime.block_on(play(&playing, timing, &program)) {
-                Err(Stop::Failed(mismatch)) => {
-                    *last.lock().unwrap_or_else(PoisonError::into_inner) = mismatch;
-                    Err(TestCaseError::fail("it fails"))
+            let started = Instant::now();
+            let _ = runner.run_one(tree, |program| {
+                // Nothing is tried any more: what failed last is what is shown.
+                if started.elapsed() > SHRINKING {
+                    return Ok(());
                 }
-                Ok(()) | Err(Stop::Skipped) => Ok(()),
+                match runtime.block_on(play(&playing, timing, &program)) {
+                    Err(Stop::Failed(mismatch)) => {
+                        *last.lock().unwrap_or_else(PoisonError::into_inner) = mismatch;
+                        Err(TestCaseError::fail("it fails"))
+                    }
+                    Ok(()) | Err(Stop::Skipped) => Ok(()),
+                }
             });
         }
         last.into_inner().unwrap_or_else(PoisonError::into_inner)

@@ -2,7 +2,7 @@
 
 use super::{Case, cases};
 use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
-use crate::conformance::bench::{Bench, Verdict, record};
+use crate::conformance::bench::{Bench, Verdict, ensure, record};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: a completion whose answer was lost" => repeated_completion_is_held,
@@ -119,7 +119,7 @@ async fn completion_of_an_ended_key_is_lost(bench: Bench) -> Verdict {
             Leave::Failed => matches!(next, ClaimAnswer::Acquired(_)),
             _ => matches!(next, ClaimAnswer::InProgress { .. }),
         };
-        crate::conformance::bench::ensure(unchanged, "a claim after it", "the key as it was", next)?;
+        ensure(unchanged, "a claim after it", "the key as it was", next)?;
     }
     Ok(())
 }

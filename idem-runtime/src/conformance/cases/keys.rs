@@ -98,12 +98,10 @@ async fn scopes_are_apart(bench: Bench) -> Verdict {
 
 async fn boundary_of_scope_and_key_is_kept(bench: Bench) -> Verdict {
     let mut keys = Vec::new();
-    for separator in ["", ":", "/", "::", "\u{1f}", "|", "#", "-", "{", "}", "\0"] {
-        // PostgreSQL's text holds no NUL, and no path of modules does.
-        if separator != "\0" {
-            keys.push((format!("{}a{separator}b", bench.scope), format!("{separator}c")));
-        }
-        keys.push((format!("{}a", bench.scope), format!("{separator}b{separator}{separator}c")));
+    // Joined by its separator, or by none, each pair is one text.
+    for separator in ["", ":", "/", "::", ".", "\u{1f}", "|", "#", "-", "_", " ", "\n", "}"] {
+        keys.push((format!("{}{separator}b", bench.scope), "c".to_owned()));
+        keys.push((bench.scope.clone(), format!("b{separator}c")));
     }
     differ(&bench, &keys).await
 }

@@ -96,7 +96,6 @@ async fn completed_takeover_settles_the_doubt(bench: Bench) -> Verdict {
     let (_, lost) = bench.orphan().await?;
     let (taker, grant) = takes_over(&bench, lost, 2).await?;
     taker.completes_for("the taker's completion", grant.fence, &record("done"), bench.short, Standing::Held).await?;
-    bench.caller().replayed("a duplicate", &record("done")).await?;
     bench.past_the_short().await;
     bench.caller().parking().granted_first("a claim once the ttl is over").await.map(drop)
 }

@@ -6,7 +6,7 @@ use super::{Case, cases};
 use crate::claim::{
     ClaimAnswer, CompleteRequest, Grant, Leave, Previous, Record, ReleaseRequest, RenewRequest, Standing,
 };
-use crate::conformance::bench::{Bench, Caller, Verdict, answer, ensure, equal, record};
+use crate::conformance::bench::{Bench, Caller, LONG, Stop, Verdict, answer, ensure, equal, record};
 use crate::conformance::run::{Job, race};
 use crate::store::IdempotencyStore as _;
 
@@ -179,7 +179,7 @@ async fn meet(
     match (told.next().transpose()?, told.next().transpose()?) {
         (Some((Some(standing), _)), Some((_, Some(answer)))) => Ok((standing, answer)),
         // `race` answers as many as it was given.
-        _ => Err(crate::conformance::bench::Stop::Skipped),
+        _ => Err(Stop::Skipped),
     }
 }
 
@@ -190,7 +190,7 @@ async fn completion_races_a_takeover(bench: Bench) -> Verdict {
         let (zombie, recorded) = (holder.clone(), result.clone());
         let complete = async move {
             let claim = zombie.request();
-            let request = CompleteRequest::new(&claim, grant.fence, &recorded, crate::conformance::bench::LONG);
+            let request = CompleteRequest::new(&claim, grant.fence, &recorded, LONG);
             answer("a late completion", zombie.store.complete(request).await)
         };
         match meet(complete, &taker).await? {
@@ -234,7 +234,7 @@ async fn failure_races_a_takeover(bench: Bench) -> Verdict {
 async fn renewal_races_a_takeover(bench: Bench) -> Verdict {
     for (round, (holder, grant)) in dead_keys(&bench, 4 * ROUNDS).await?.into_iter().enumerate() {
         let taker = bench.caller_of(format!("dead {round}"));
-        let zombie = holder.clone().lease(crate::conformance::bench::LONG);
+        let zombie = holder.clone().lease(LONG);
         let renew = async move {
             let claim = zombie.request();
             answer("a late renewal", zombie.store.renew(RenewRequest::new(&claim, grant.fence)).await)

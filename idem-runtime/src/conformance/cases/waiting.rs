@@ -16,12 +16,13 @@ pub(super) const CASES: &[Case] = cases! {
     "R3: a waiter that meets a parked key is told at once" => waiter_hears_of_a_panic,
     "R3: every waiter hears of it" => all_waiters_hear_of_a_completion,
     "a lost wake-up: the key changes hands between the claim and the wait" => wait_for_what_has_happened_returns,
+    "a lost wake-up: the key changes hands while the wait begins" => wait_that_meets_a_completion_returns,
     "a wait for a key that nobody holds" => wait_for_an_absent_key_returns,
 };
 
 /// Longer than the slowest poll, far shorter than [`FAR`].
 const SOON: Duration = Duration::from_secs(5);
-const FAR: Duration = Duration::from_secs(30);
+const FAR: Duration = Duration::from_secs(15);
 
 async fn waits(caller: &Caller, step: &str, at_most: Duration, round: u32) -> Verdict<Duration> {
     let mut request = WaitRequest::new(&caller.scope, &caller.key, at_most);
@@ -31,8 +32,12 @@ async fn waits(caller: &Caller, step: &str, at_most: Duration, round: u32) -> Ve
     Ok(started.elapsed())
 }
 
-/// Waits and claims, as a handler with `wait` does, until it is told something other than InProgress.
-async fn told_in_the_end(caller: Caller) -> Verdict<(ClaimAnswer, Duration)> {
+/// What a waiter was told, and after how long.
+type Told = (ClaimAnswer, Duration);
+
+/// Waits and claims, as a handler with `wait` does, until it is told something else than
+/// that the key is running.
+async fn told_in_the_end(caller: Caller) -> Verdict<Told> {
     let started = Instant::now();
     for round in 0.. {
         match caller.claim("a waiter's claim").await? {
@@ -66,7 +71,7 @@ where
     let holder = bench.caller();
     let grant = holder.granted("the first claim").await?;
     let (short, left) = (bench.short, leave(holder, grant.fence));
-    let mut jobs: Vec<Job<'_, Verdict<Option<(ClaimAnswer, Duration)>>>> = vec![Box::pin(async move {
+    let mut jobs: Vec<Job<'_, Verdict<Option<Told>>>> = vec![Box::pin(async move {
         timer::sleep(short).await;
         left.await.map(|()| None)
     })];
@@ -128,4 +133,25 @@ async fn wait_for_what_has_happened_returns(bench: Bench) -> Verdict {
 async fn wait_for_an_absent_key_returns(bench: Bench) -> Verdict {
     let waited = waits(&bench.caller(), "the wait", FAR, 0).await?;
     ensure(waited < SOON, "a wait for a key that nobody has claimed", "an answer soon", waited)
+}
+
+async fn wait_that_meets_a_completion_returns(bench: Bench) -> Verdict {
+    for round in 0..30 {
+        let key = format!("key {round}");
+        let holder = bench.caller_of(&key);
+        let grant = holder.granted("the first claim").await?;
+        let waiter = bench.caller_of(&key);
+        let ending: Job<'static, Verdict<Duration>> = Box::pin(async move {
+            // Each round a little later.
+            timer::sleep(Duration::from_micros(200) * round).await;
+            holder.completes("the completion", grant.fence, &record("x"), Standing::Held).await?;
+            Ok(Duration::ZERO)
+        });
+        let waiting: Job<'static, Verdict<Duration>> = Box::pin(async move { Ok(told_in_the_end(waiter).await?.1) });
+        for waited in run::race(vec![ending, waiting]).await? {
+            let waited = waited?;
+            ensure(waited < SOON, "a wait that begins as the key is completed", "an answer soon", waited)?;
+        }
+    }
+    Ok(())
 }

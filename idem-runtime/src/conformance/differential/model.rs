@@ -131,7 +131,7 @@ impl Worlds {
                 let (least, most) = (Duration::from_micros(least), Duration::from_micros(most));
                 let agrees = matches!(answer, Answer::Claim(ClaimAnswer::InProgress { remaining })
                     if *remaining >= least && *remaining <= most);
-                (agrees, format!("InProgress with {least:.0?} to {most:.0?} remaining"))
+                (agrees, format!("InProgress with {least:.2?} to {most:.2?} remaining"))
             }
             Reply::Completed => {
                 let kept = world.record.clone().unwrap_or_else(|| Record::from_bytes(&[]));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::model::{Answer, Span, Worlds};
-use super::program::{Fence, Program, Step, Ttl, name};
+use super::program::{Fence, HOLDER, Program, Step, Ttl, name};
 use crate::admin::Resolution;
 use crate::claim::{ClaimAnswer, CompleteRequest, Owner, Record, ReleaseRequest, RenewRequest};
 use crate::conformance::bench::{Bench, Caller, LONG, Mismatch, Plain, Stop, Verdict};
@@ -40,6 +40,7 @@ pub(super) async fn play(bench: &Bench, timing: Timing, program: &Program) -> Ve
     });
     let mut stage = Stage {
         callers: callers.collect(),
+        holder: 0,
         worlds: Worlds::new(micros(timing.slack)),
         started: Instant::now(),
         played: introduction(program),
@@ -66,6 +67,8 @@ fn introduction(program: &Program) -> String {
 struct Stage {
     /// Each with the fence that it was granted.
     callers: Vec<(Caller, Option<u64>)>,
+    /// Who was granted the key last.
+    holder: usize,
     worlds: Worlds,
     started: Instant,
     /// What was done so far, and what the store answered.
@@ -74,7 +77,13 @@ struct Stage {
 }
 
 impl Stage {
-    async fn play(&mut self, bench: &Bench, number: usize, step: Step) -> Verdict {
+    async fn play(&mut self, bench: &Bench, number: usize, mut step: Step) -> Verdict {
+        match &mut step {
+            Step::Renew(who, _) | Step::Complete(who, ..) | Step::Release(who, ..) if *who == HOLDER => {
+                *who = self.holder;
+            }
+            _ => {}
+        }
         let asking = match step {
             Step::Pause => {
                 timer::sleep(self.timing.pause).await;
@@ -121,6 +130,7 @@ impl Stage {
         followed.map_err(|expected| self.failed(number, step, &expected, &Plain(show(&answer))))?;
         if let Answer::Claim(ClaimAnswer::Acquired(grant)) = answer {
             self.callers[asking].1 = Some(grant.fence);
+            self.holder = asking;
         }
         self.note(number, step, &show(&answer));
         Ok(())

@@ -9,6 +9,9 @@ use crate::claim::Leave;
 /// How many callers a sequence has.
 pub(super) const CALLERS: usize = 5;
 
+/// In the place of a caller: whoever was granted the key last.
+pub(super) const HOLDER: usize = usize::MAX;
+
 /// A sequence.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
@@ -32,7 +35,7 @@ pub(super) struct Spec {
     pub(super) fingerprint: u8,
 }
 
-/// One operation. A caller is its index; each may come at any time and as often as it likes, so late copies, twins and
+/// One operation. A caller is its index, or [`HOLDER`]; each may come at any time and as often as it likes, so late copies, twins and
 /// strangers are all just sequences.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
@@ -74,33 +77,44 @@ fn ttl() -> impl Strategy<Value = Ttl> {
 fn how() -> impl Strategy<Value = Leave> {
     prop_oneof![
         3 => Just(Leave::Failed),
-        3 => Just(Leave::OutcomeUnknown),
+        4 => Just(Leave::OutcomeUnknown),
         1 => Just(Leave::Keep),
-        3 => Just(Leave::NotRun),
+        4 => Just(Leave::NotRun),
     ]
 }
 
 /// All sequences; those of an operator too where there is one.
 pub(super) fn programs(admin: bool) -> impl Strategy<Value = Program> {
-    let spec = (prop::bool::weighted(0.4), prop::bool::weighted(0.25), prop_oneof![3 => Just(0), 1 => 1..=2u8]);
+    let spec = (prop::bool::weighted(0.4), prop::bool::weighted(0.25), prop_oneof![2 => Just(0), 2 => 1..=2u8]);
     let spec = spec.prop_map(|(short_lease, parks, fingerprint)| Spec { short_lease, parks, fingerprint });
     let caller = || 0..CALLERS;
+    // Most endings are the holder's: those of strangers change little.
+    let ending = || prop_oneof![1 => 0..CALLERS, 2 => Just(HOLDER)];
     let operator = prop_oneof![
-        Just(Step::Forget),
-        ttl().prop_map(Step::ResolveExecuted),
-        Just(Step::ResolveNotExecuted),
-        Just(Step::Sweep),
+        2 => Just(Step::Forget),
+        3 => ttl().prop_map(Step::ResolveExecuted),
+        2 => Just(Step::ResolveNotExecuted),
+        1 => Just(Step::Sweep),
     ];
     let step = prop_oneof![
-        10 => caller().prop_map(Step::Claim),
-        2 => (caller(), fence()).prop_map(|(caller, fence)| Step::Renew(caller, fence)),
-        4 => (caller(), fence(), ttl()).prop_map(|(caller, fence, ttl)| Step::Complete(caller, fence, ttl)),
-        6 => (caller(), fence(), how()).prop_map(|(caller, fence, how)| Step::Release(caller, fence, how)),
+        8 => caller().prop_map(Step::Claim),
+        2 => (ending(), fence()).prop_map(|(caller, fence)| Step::Renew(caller, fence)),
+        4 => (ending(), fence(), ttl()).prop_map(|(caller, fence, ttl)| Step::Complete(caller, fence, ttl)),
+        6 => (ending(), fence(), how()).prop_map(|(caller, fence, how)| Step::Release(caller, fence, how)),
         2 => Just(Step::Pause),
-        if admin { 2 } else { 0 } => operator,
+        if admin { 3 } else { 0 } => operator,
     ];
+    // A late copy of a request is the same request once more: so many steps ago.
+    let step = (step, prop::option::weighted(0.2, 1..=4usize));
     let callers = prop::collection::vec(spec, CALLERS);
-    (callers, prop::collection::vec(step, 1..=16)).prop_map(|(callers, steps)| Program { callers, steps })
+    (callers, prop::collection::vec(step, 1..=24)).prop_map(|(callers, drawn)| {
+        let mut steps: Vec<Step> = Vec::new();
+        for (step, copied) in drawn {
+            let copied = copied.and_then(|ago| steps.len().checked_sub(ago)).map(|index| steps[index]);
+            steps.push(copied.unwrap_or(step));
+        }
+        Program { callers, steps }
+    })
 }
 
 /// A caller by its letter.

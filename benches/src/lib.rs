@@ -1,0 +1,9 @@
+//! What the benchmarks share: the handler that is measured, the peers, and how they are measured.
+
+pub mod alloc;
+pub mod handler;
+pub mod peers;
+pub mod rounds;
+
+#[global_allocator]
+static ALLOCATOR: alloc::Counting = alloc::Counting;

@@ -1,0 +1,114 @@
+//! The handler: one attribute makes it charge an order once.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use idem_runtime::{Outcome, SqliteStore, idempotent};
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::Order;
+use crate::provider::{Provider, ProviderError};
+
+/// What the handler works with.
+pub(crate) struct Shop {
+    pub(crate) store: SqliteStore,
+    pub(crate) provider: Provider,
+    pub(crate) derives_keys: bool,
+    pub(crate) crash: Crash,
+}
+
+/// What is recorded of a charge, and what a duplicate gets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Receipt {
+    /// The provider's name for the charge.
+    pub(crate) charge: String,
+    pub(crate) cents: u64,
+}
+
+/// Charges an order.
+///
+/// - `key`: the order's own id. A message id would not do: a producer that sends again after a time-out draws a new one.
+/// - `fingerprint`: one order has one amount. A message that says otherwise is refused, not replayed.
+/// - `scope`: says whose keys these are, in words that survive a renaming of this function.
+/// - `lease`: how long a rerun waits for the orders of a process that died. It is renewed while the handler runs, so it
+///   may be shorter than a slow charge.
+/// - `wait`: a duplicate of an order that is just being charged waits this long for its receipt before it goes back.
+/// - an `Err` frees the order at once, because this provider fails before it charges (`on_error = "release"`, the
+///   default).
+#[idempotent(
+    key = "order.id",
+    fingerprint = "order.cents",
+    scope = "payments/charge",
+    store = shop.store,
+    claim = claim,
+    lease = "2s",
+    wait = "100ms"
+)]
+pub(crate) async fn charge(shop: &Shop, order: &Order) -> Result<Outcome<Receipt>, ChargeError> {
+    // If the process dies after the charge and before the receipt is recorded, this body runs again. The provider then
+    // recognises the charge by this key, which is the same in every run for this order.
+    let idempotency_key = shop.derives_keys.then(|| claim.derive("charge"));
+    let charge = shop.provider.charge(idempotency_key, &order.id, order.cents).await?;
+    shop.crash.is_it_time();
+    Ok(Receipt { charge, cents: order.cents }.into())
+}
+
+/// Why an order was not charged by this call.
+#[derive(Debug)]
+pub(crate) enum ChargeError {
+    /// The provider failed.
+    Provider(ProviderError),
+    /// The handler was not run, or its outcome not recorded.
+    Idempotency(idem_runtime::Error),
+}
+
+impl fmt::Display for ChargeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Provider(error) => error.fmt(f),
+            Self::Idempotency(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ChargeError {}
+
+impl From<ProviderError> for ChargeError {
+    fn from(error: ProviderError) -> Self {
+        Self::Provider(error)
+    }
+}
+
+/// What the attribute asks of an error type: a way to say why the body was not run.
+impl From<idem_runtime::Error> for ChargeError {
+    fn from(error: idem_runtime::Error) -> Self {
+        Self::Idempotency(error)
+    }
+}
+
+/// Kills the process in the worst moment: charged, and not recorded.
+pub(crate) struct Crash {
+    after: Option<u64>,
+    handlers: AtomicU64,
+}
+
+impl Crash {
+    pub(crate) fn after(after: Option<u64>) -> Self {
+        Self { after, handlers: AtomicU64::new(0) }
+    }
+
+    fn is_it_time(&self) {
+        let handler = self.handlers.fetch_add(1, Ordering::Relaxed) + 1;
+        if Some(handler) == self.after {
+            eprintln!("\naborting in the middle of handler {handler}: its order is charged, its receipt not recorded");
+            // No destructor runs and no lease is given back, as with `kill -9`.
+            std::process::abort();
+        }
+    }
+
+    /// Where no crash came of it.
+    pub(crate) fn remark(&self) -> Option<String> {
+        let (after, ran) = (self.after?, self.handlers.load(Ordering::Relaxed));
+        Some(format!("no crash: --crash-after {after}, and {ran} handlers got that far"))
+    }
+}

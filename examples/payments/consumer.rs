@@ -1,0 +1,131 @@
+//! What a consumer does with the handler's answers: acknowledge, deliver again, or put aside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_runtime::{Error, Outcome};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::Fatal;
+use crate::charge::{ChargeError, Shop, charge};
+use crate::delivery::{Deliveries, Delivery};
+use crate::provider::ProviderError;
+use crate::report::{Ended, Ending, Refusal, Report};
+
+/// How often a message is delivered before it is put aside: RocketMQ's default.
+const MAX_DELIVERIES: u32 = 17;
+
+/// When a message that failed is delivered again.
+const REDELIVERY_DELAY: Duration = Duration::from_millis(20);
+
+/// Handles every delivery of the input, up to `concurrency` at a time.
+pub(crate) async fn consume(shop: &Arc<Shop>, mut input: Deliveries, concurrency: usize) -> Result<Report, Fatal> {
+    let slots = Arc::new(Semaphore::new(concurrency));
+    let mut running: JoinSet<Result<Ended, Fatal>> = JoinSet::new();
+    let mut report = Report::new(input.expected);
+
+    let mut more = true;
+    while more || !running.is_empty() {
+        tokio::select! {
+            line = input.lines.recv(), if more => match line.transpose()? {
+                Some(line) => {
+                    report.delivered();
+                    match line.delivery {
+                        Ok(delivery) => {
+                            // Taken here, so that deliveries begin in the order in which they came.
+                            let slot = Arc::clone(&slots).acquire_owned().await?;
+                            let deliver = Deliver::new(shop, &slots, slot);
+                            running.spawn(deliver.until_it_ends(line.number, delivery));
+                        }
+                        Err(error) => report.unreadable(line.number, &error),
+                    }
+                }
+                None => more = false,
+            },
+            Some(ended) = running.join_next() => report.ended(ended??),
+        }
+    }
+    Ok(report)
+}
+
+/// One delivery on its way to its ending.
+struct Deliver {
+    shop: Arc<Shop>,
+    slots: Arc<Semaphore>,
+    /// Its place among those that are handled at a time.
+    slot: Option<OwnedSemaphorePermit>,
+    in_flight: u32,
+    failed: u32,
+}
+
+impl Deliver {
+    fn new(shop: &Arc<Shop>, slots: &Arc<Semaphore>, slot: OwnedSemaphorePermit) -> Self {
+        Self { shop: Arc::clone(shop), slots: Arc::clone(slots), slot: Some(slot), in_flight: 0, failed: 0 }
+    }
+
+    async fn until_it_ends(mut self, line: u64, delivery: Delivery) -> Result<Ended, Fatal> {
+        let ending = self.deliver(&delivery).await?;
+        Ok(Ended { line, order: delivery.order, ending, in_flight: self.in_flight, failed: self.failed })
+    }
+
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<Ending, Fatal> {
+        for _ in 0..MAX_DELIVERIES {
+            let error = match charge(&self.shop, &delivery.order).await {
+                // Acknowledge either: the order is charged, and its receipt recorded.
+                Ok(Outcome::Executed(_)) => return Ok(Ending::Executed),
+                Ok(Outcome::Replayed(_)) => return Ok(Ending::Replayed),
+                Err(error) => error,
+            };
+            match answer(error) {
+                Answer::NotYet(after) => {
+                    self.in_flight += 1;
+                    self.put_back(after).await?;
+                }
+                Answer::Again => {
+                    self.failed += 1;
+                    self.put_back(REDELIVERY_DELAY).await?;
+                }
+                Answer::Refuse(refusal) => return Ok(Ending::Refused(refusal)),
+                Answer::Stop(error) => return Err(error),
+            }
+        }
+        Ok(Ending::Refused(Refusal::TooManyDeliveries))
+    }
+
+    /// Back to the broker, which delivers it again after `delay`. Meanwhile others have its place.
+    async fn put_back(&mut self, delay: Duration) -> Result<(), Fatal> {
+        self.slot = None;
+        sleep(delay).await;
+        self.slot = Some(Arc::clone(&self.slots).acquire_owned().await?);
+        Ok(())
+    }
+}
+
+/// What to do with a delivery that was not charged.
+enum Answer {
+    /// Deliver it again after this time: its order is being charged by someone else.
+    NotYet(Duration),
+    /// Deliver it again soon.
+    Again,
+    /// Put it aside for a human: delivering it again can't help.
+    Refuse(Refusal),
+    /// Stop consuming: the next delivery would fail alike.
+    Stop(Fatal),
+}
+
+fn answer(error: ChargeError) -> Answer {
+    match error {
+        ChargeError::Provider(ProviderError::TimedOut) => Answer::Again,
+        ChargeError::Idempotency(error) => match error {
+            // Never acknowledge this one: whoever is charging the order may yet fail.
+            Error::InProgress { retry_after, .. } => Answer::NotYet(retry_after),
+            Error::MissingKey { .. } | Error::KeyTooLong { .. } => Answer::Refuse(Refusal::NoKey),
+            Error::KeyReused { .. } => Answer::Refuse(Refusal::AnotherAmount),
+            error if error.is_retryable() => Answer::Again,
+            error => Answer::Stop(error.into()),
+        },
+        error @ ChargeError::Provider(_) => Answer::Stop(error.into()),
+    }
+}

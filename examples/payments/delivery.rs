@@ -1,0 +1,103 @@
+//! What arrives: one delivery a line, as JSON.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::options::Input;
+
+/// One delivery of a message.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Delivery {
+    /// The broker's id of the message. It says nothing about duplicates: an order that is sent again has a new one.
+    pub(crate) message: String,
+    pub(crate) order: Order,
+}
+
+/// What is to be charged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The business key. Producers forget it, so it may be missing.
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    pub(crate) cents: u64,
+}
+
+/// One line of the input.
+pub(crate) struct Line {
+    /// Counted from 1.
+    pub(crate) number: u64,
+    /// The delivery, or why the line is none.
+    pub(crate) delivery: Result<Delivery, serde_json::Error>,
+}
+
+/// The deliveries, as they come.
+pub(crate) struct Deliveries {
+    pub(crate) lines: mpsc::Receiver<io::Result<Line>>,
+    /// How many lines there are, where that can be known beforehand.
+    pub(crate) expected: Option<u64>,
+}
+
+/// Reads on a thread of its own, because standard input may wait, and the handlers should not.
+pub(crate) fn read(input: &Input) -> io::Result<Deliveries> {
+    let (mut expected, source): (_, Box<dyn Read + Send>) = match input {
+        Input::Stdin => (None, Box::new(io::stdin())),
+        Input::File(path) => {
+            let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            let file = File::open(path).map_err(named)?;
+            let meta = file.metadata().map_err(named)?;
+            if meta.is_dir() {
+                return Err(named(io::ErrorKind::IsADirectory.into()));
+            }
+            // A pipe can be read only once.
+            let expected = if meta.is_file() { Some(count_lines(path).map_err(named)?) } else { None };
+            (expected, Box::new(file))
+        }
+    };
+    if expected == Some(0) {
+        expected = None;
+    }
+    // Bounded: a fast producer is not to fill the memory.
+    let (sender, lines) = mpsc::channel(1024);
+    thread::Builder::new().name("input".to_owned()).spawn(move || {
+        for line in parse(BufReader::new(source)) {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(Deliveries { lines, expected })
+}
+
+/// Each line that isn't blank. Ends at the first error of the source.
+fn parse(mut source: impl BufRead) -> impl Iterator<Item = io::Result<Line>> {
+    let (mut bytes, mut number, mut broken) = (Vec::new(), 0, false);
+    std::iter::from_fn(move || {
+        while !broken {
+            bytes.clear();
+            number += 1;
+            match source.read_until(b'\n', &mut bytes) {
+                Ok(0) => return None,
+                Ok(_) if bytes.trim_ascii().is_empty() => {}
+                // From bytes: a line that isn't UTF-8 is a bad line, and not the end of the input.
+                Ok(_) => return Some(Ok(Line { number, delivery: serde_json::from_slice(&bytes) })),
+                Err(error) => {
+                    broken = true;
+                    return Some(Err(io::Error::new(error.kind(), format!("reading line {number}: {error}"))));
+                }
+            }
+        }
+        None
+    })
+}
+
+fn count_lines(path: &std::path::Path) -> io::Result<u64> {
+    let mut lines = 0;
+    for line in BufReader::new(File::open(path)?).split(b'\n') {
+        lines += u64::from(!line?.trim_ascii().is_empty());
+    }
+    Ok(lines)
+}
