@@ -842,6 +842,44 @@ async fn r21_an_async_trait_method_claims_when_it_is_polled() {
     drop(dropped);
     // Had it claimed the key, this call would find it taken.
     assert_eq!(Boxed::implemented(&handler, order("a", 1), (1, 1)).await.unwrap(), 14);
+    // And it does claim: the price is not in the key.
+    assert_eq!(Boxed::implemented(&handler, order("a", 100), (1, 1)).await.unwrap(), 14, "replayed");
+    assert_eq!(Boxed::implemented(&handler, order("b", 100), (1, 1)).await.unwrap(), 113);
+}
+
+/// What isn't in the key differs from call to call, and the first result comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_are_replayed_in_every_shape() -> Result<(), Error> {
+    let first = receipt("o", 1);
+    with_memory(async {
+        for cents in 1..=2 {
+            assert_eq!(functions::borrowed("o", cents).await?, first);
+            assert_eq!(functions::owned("o".to_owned(), cents).await?, first);
+            assert_eq!(functions::blocking("o", cents)?, first);
+            assert_eq!(functions::patterns(order("o", cents), (0, 0), [0], 0).await?, first);
+            assert_eq!(functions::mutated("o".to_owned(), cents).await?, receipt("o!", 2));
+            assert_eq!(generics::bounded("id", cents).await?, 1);
+            assert_eq!(attributes::traced_below("o", cents).await?, 1);
+            assert_eq!(attributes::traced_above("o", cents).await?, 1);
+            assert_eq!(attributes::traced_blocking("o", cents)?, 1);
+            assert_eq!(attributes::of_parameters(1, cents).await?, 2);
+            assert_eq!(macros::mutable(5, cents).await?, 6);
+        }
+        assert_eq!(outputs::outcome(1).await?, Outcome::Executed(1));
+        assert_eq!(outputs::outcome(1).await?, Outcome::Replayed(1));
+        Ok::<_, Error>(())
+    })
+    .await?;
+
+    let store = MemoryStore::new();
+    for fee in 1..=2 {
+        let handler = methods::Handler { store: store.clone(), fee };
+        assert_eq!(handler.clone().by_value(1).await?, 2);
+        assert_eq!(Arc::new(handler.clone()).arc(1).await?, 2);
+        assert_eq!(Pin::new(&mut handler.clone()).pinned(1).await?, 2);
+        assert_eq!(handler.blocking(1)?, 2);
+    }
+    Ok(())
 }
 
 #[tokio::test]
