@@ -101,6 +101,27 @@ mod functions {
         Ok(Receipt { order: id, cents: b })
     }
 
+    pub(super) struct Wrapped(pub(super) Order);
+
+    #[idempotent(key = "id, first, whole.id", fingerprint = "(cents, flag)")]
+    pub(super) async fn odd_patterns(
+        (ref id,): (String,),
+        &cents: &u64,
+        [mut first, ..]: [u64; 3],
+        Wrapped(whole @ Order { .. }): Wrapped,
+        (Ok(flag) | Err(flag)): Result<bool, bool>,
+        (): (),
+    ) -> Handled<u64> {
+        pause().await;
+        first += cents + whole.cents + id.len() as u64 + u64::from(flag);
+        Ok(first)
+    }
+
+    #[idempotent(key = "ids.next()")]
+    pub(super) async fn key_that_changes_its_source(mut ids: std::ops::Range<u64>) -> Handled<Option<u64>> {
+        Ok(ids.next())
+    }
+
     #[idempotent(key = id)]
     pub(super) async fn only_in_the_key(id: u32) -> Handled<u8> {
         Ok(1)
@@ -761,6 +782,9 @@ async fn functions_run() -> Result<(), Error> {
         assert_eq!(assert_send(claimed("o", 1)).await?.0, expected);
         assert_eq!(mutated("o".to_owned(), 1).await?, receipt("o!", 2));
         assert_eq!(patterns(order("o", 1), (2, 3), [4], 5).await?, receipt("o", 7));
+        let wrapped = Wrapped(order("o", 1));
+        assert_eq!(odd_patterns(("ab".to_owned(),), &3, [4, 5, 6], wrapped, Err(true), ()).await?, 11);
+        assert_eq!(key_that_changes_its_source(1..9).await?, Some(2));
         assert_eq!(only_in_the_key(1).await?, 1);
         assert_eq!(names(1, 2, 3, 4, 5, 6, 7).await?, 28);
         assert_eq!(early(1, None).await?, None);
