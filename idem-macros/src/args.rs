@@ -1,15 +1,16 @@
 //! The arguments of the attribute, with the places where they were written.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprClosure, Ident, Lit, LitStr, Path, Token};
+use syn::{Expr, Ident, Lit, LitStr, Path, Token};
 
 use crate::duration::{self, Length};
 use crate::errors::Errors;
-use crate::key::{Parts, name, ungroup};
+use crate::key::{Parts, ungroup};
+use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_error};
 use crate::suggest::{self, list};
 
 /// Every argument, in the order of the documentation.
@@ -52,41 +53,8 @@ pub(crate) struct Args {
     given: Vec<String>,
 }
 
-/// `on_error`.
-#[derive(Default)]
-pub(crate) enum OnError {
-    #[default]
-    Release,
-    Keep,
-    /// Where it says so.
-    Record(Span),
-    RecordIf(Path),
-    Decide(Path),
-}
-
-/// `on_crash`.
-#[derive(Default)]
-pub(crate) enum OnCrash {
-    #[default]
-    Rerun,
-    Park,
-    Path(Path),
-    Closure(ExprClosure),
-}
-
-impl OnCrash {
-    /// The place of the function that is to be asked.
-    pub(crate) fn function(&self) -> Option<Span> {
-        match self {
-            Self::Path(path) => Some(path.span()),
-            Self::Closure(closure) => Some(closure.span()),
-            Self::Rerun | Self::Park => None,
-        }
-    }
-}
-
 /// What stands behind the `=`.
-enum Value {
+pub(crate) enum Value {
     Text(LitStr),
     Code(Expr),
 }
@@ -312,126 +280,6 @@ fn length(name: &str, value: &Value) -> syn::Result<Length> {
             expr,
             format!("a duration is a string with a unit, such as `{name} = {}`", example(name)),
         )),
-    }
-}
-
-fn error_or_run(name: &str, value: &Value) -> syn::Result<bool> {
-    let word = match value {
-        Value::Text(text) => text.value(),
-        Value::Code(_) => String::new(),
-    };
-    match word.as_str() {
-        "error" => Ok(false),
-        "run" => Ok(true),
-        word => {
-            let similar = suggest::nearest(word, ["error", "run"]);
-            Err(syn::Error::new_spanned(value, unknown_value(name, similar, "`\"error\"` or `\"run\"`")))
-        }
-    }
-}
-
-fn unknown_value(name: &str, similar: Option<&str>, valid: &str) -> String {
-    match similar {
-        Some(similar) => format!("unknown value of `{name}`: did you mean \"{similar}\"? (write {valid})"),
-        None => format!("unknown value of `{name}`: write {valid}"),
-    }
-}
-
-const ON_ERROR: [&str; 3] = ["release", "keep", "record"];
-const ON_ERROR_VALID: &str = "`\"release\"`, `\"keep\"`, `\"record\"`, `record_if(function)`, or the path of a function `fn(&E) -> OnError`, without \
-     quotes";
-const ON_CRASH: [&str; 2] = ["rerun", "park"];
-const ON_CRASH_VALID: &str =
-    "`\"rerun\"`, `\"park\"`, or the path of an `async fn(&Claim) -> Result<Option<T>, E>`, without quotes";
-
-/// In quotes these are taken for a mistake, and not for a function's name: other tools have them as settings.
-const SETTINGS_ELSEWHERE: [&str; 22] = [
-    "abort", "cache", "continue", "delete", "drop", "error", "fail", "false", "forget", "free", "hold", "ignore",
-    "none", "refuse", "replay", "restart", "resume", "retry", "run", "skip", "store", "true",
-];
-
-/// A keyword, or code.
-enum Setting {
-    Keyword(&'static str),
-    Code(Expr),
-}
-
-fn setting(name: &str, value: &Value, keywords: &'static [&'static str], valid: &str) -> syn::Result<Setting> {
-    match value {
-        Value::Text(text) => {
-            let written = text.value();
-            if let Some(keyword) = keywords.iter().find(|keyword| **keyword == written) {
-                return Ok(Setting::Keyword(keyword));
-            }
-            let similar = suggest::nearest(&written, keywords.iter().copied());
-            let code = text.parse::<Expr>();
-            match code {
-                Ok(code) if similar.is_none() && !SETTINGS_ELSEWHERE.contains(&written.as_str()) => {
-                    Ok(Setting::Code(ungroup(code)))
-                }
-                _ => Err(syn::Error::new(text.span(), unknown_value(name, similar, valid))),
-            }
-        }
-        Value::Code(code) => {
-            let keyword = crate::key::name(code).and_then(|word| keywords.iter().find(|keyword| word == **keyword));
-            match keyword {
-                Some(keyword) => Err(syn::Error::new_spanned(
-                    code,
-                    format!(
-                        "`{name} = {keyword}` names a function: for the setting, write `{name} = \"{keyword}\"`; for a \
-                         function of that name, write `self::{keyword}`"
-                    ),
-                )),
-                None => Ok(Setting::Code(code.clone())),
-            }
-        }
-    }
-}
-
-fn on_error(value: &Value) -> syn::Result<OnError> {
-    match setting("on_error", value, &ON_ERROR, ON_ERROR_VALID)? {
-        Setting::Keyword("keep") => Ok(OnError::Keep),
-        Setting::Keyword("record") => Ok(OnError::Record(value.span())),
-        Setting::Keyword(_) => Ok(OnError::Release),
-        Setting::Code(Expr::Path(path)) if name_of(&path.path, "record_if") => Err(syn::Error::new_spanned(
-            value,
-            "`record_if` needs a function: write `record_if(is_final)`, where \
-                                                `fn is_final(error: &E) -> bool`",
-        )),
-        Setting::Code(Expr::Path(path)) if path.qself.is_none() => Ok(OnError::Decide(path.path)),
-        Setting::Code(Expr::Call(call)) => record_if(value, call),
-        Setting::Code(_) => Err(syn::Error::new_spanned(value, unknown_value("on_error", None, ON_ERROR_VALID))),
-    }
-}
-
-fn name_of(path: &Path, name: &str) -> bool {
-    path.is_ident(name)
-}
-
-/// `record_if(function)`.
-fn record_if(value: &Value, call: syn::ExprCall) -> syn::Result<OnError> {
-    let wrong = |similar| Err(syn::Error::new_spanned(value, unknown_value("on_error", similar, ON_ERROR_VALID)));
-    let Some(function) = name(&call.func) else { return wrong(None) };
-    if function != "record_if" {
-        return wrong(suggest::nearest(&function.to_string(), ["record_if"]));
-    }
-    let mut arguments = call.args.into_iter().map(ungroup);
-    match (arguments.next(), arguments.next()) {
-        (Some(Expr::Path(path)), None) if path.qself.is_none() => Ok(OnError::RecordIf(path.path)),
-        _ => Err(syn::Error::new_spanned(
-            value,
-            "`record_if` takes the path of one function: write `record_if(is_final)`, where `fn is_final(error: &E) -> bool`",
-        )),
-    }
-}
-
-fn on_crash(value: &Value) -> syn::Result<OnCrash> {
-    match setting("on_crash", value, &ON_CRASH, ON_CRASH_VALID)? {
-        Setting::Keyword("park") => Ok(OnCrash::Park),
-        Setting::Keyword(_) => Ok(OnCrash::Rerun),
-        Setting::Code(Expr::Path(path)) if path.qself.is_none() => Ok(OnCrash::Path(path.path)),
-        Setting::Code(Expr::Closure(closure)) => Ok(OnCrash::Closure(closure)),
-        Setting::Code(_) => Err(syn::Error::new_spanned(value, unknown_value("on_crash", None, ON_CRASH_VALID))),
     }
 }
 

@@ -34,6 +34,9 @@ pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Erro
     syn::Error::new_spanned(keyword, format!("`#[idempotent]` goes on a function or a method, and not on {what}"))
 }
 
+/// The longest tuple that `IdempotencyKey` is implemented for.
+const MAX_PARTS: usize = 8;
+
 /// Reports what is wrong with a handler.
 pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, errors: &mut Errors) {
     let known = parameters(function, hidden);
@@ -44,6 +47,12 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     match &args.key {
         Some(key) => {
             check_names("key", key, &known, errors);
+            if key.exprs.len() > MAX_PARTS {
+                errors.at_span(
+                    key.span(),
+                    format!("a key has at most {MAX_PARTS} parts: put some of them into a tuple, such as `key = (a, (b, c))`"),
+                );
+            }
             check_floats(&key.exprs, function, errors);
         }
         None if args.was_given("key") => {}

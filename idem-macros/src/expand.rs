@@ -4,13 +4,14 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::visit_mut::VisitMut;
-use syn::{FnArg, Ident, Type};
+use syn::{Ident, Type};
 
-use crate::args::{Args, OnCrash, OnError};
+use crate::args::Args;
+use crate::borrowed::{Borrowed, take_borrowed};
 use crate::hidden::Hidden;
 use crate::item::{Body, Function, braces};
-use crate::key::{bindings, mentions};
+use crate::key::bindings;
+use crate::policy::{OnCrash, OnError};
 
 /// The function with its body protected.
 pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden>) -> TokenStream {
@@ -94,58 +95,6 @@ fn boxed(args: &Args, function: &Function, hidden: &Hidden) -> TokenStream {
     }
 }
 
-/// A parameter that the key, the fingerprint or the store borrows.
-struct Borrowed {
-    ident: Ident,
-    mutable: bool,
-}
-
-/// Finds the parameters that the arguments mention, and takes `mut` from them: it belongs to the variable that the body
-/// gets.
-///
-/// A variable that was borrowed is kept in a future until its scope ends, even if it was moved from. So these parameters
-/// are moved to a scope of their own, borrowed there, and moved on: a large one isn't kept twice.
-fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowed> {
-    let mut read = TokenStream::new();
-    for parts in [&args.key, &args.fingerprint].into_iter().flatten() {
-        read.extend(parts.reference());
-    }
-    args.store.to_tokens(&mut read);
-    let mut borrowed = Vec::new();
-    for input in &mut function.sig.inputs {
-        let FnArg::Typed(parameter) = input else { continue };
-        // Whether a parameter behind a `#[cfg]` exists is known to the compiler alone.
-        if parameter.attrs.iter().any(|attr| attr.path().is_ident("cfg")) {
-            continue;
-        }
-        let mentioned: Vec<Borrowed> = bindings(&parameter.pat)
-            .into_iter()
-            .filter(|binding| mentions(read.clone(), &binding.ident))
-            .map(|binding| Borrowed {
-                ident: binding.ident.clone(),
-                mutable: binding.by_ref.is_none() && binding.mutability.is_some(),
-            })
-            .collect();
-        for binding in mentioned.iter().filter(|binding| binding.mutable) {
-            TakeMut(&binding.ident).visit_pat_mut(&mut parameter.pat);
-        }
-        borrowed.extend(mentioned);
-    }
-    borrowed
-}
-
-/// Takes `mut` from a binding.
-struct TakeMut<'i>(&'i Ident);
-
-impl VisitMut for TakeMut<'_> {
-    fn visit_pat_ident_mut(&mut self, pattern: &mut syn::PatIdent) {
-        if pattern.ident == *self.0 {
-            pattern.mutability = None;
-        }
-        syn::visit_mut::visit_pat_ident_mut(self, pattern);
-    }
-}
-
 struct Rewrite<'r> {
     args: &'r Args,
     function: &'r Function,
@@ -163,7 +112,8 @@ impl Rewrite<'_> {
     //         let ops = output::<Ret, ..>();
     //         let (mut call, order_id) = {
     //             let (order_id,) = (order_id,);
-    //             (Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None), order_id)
+    //             let call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None);
+    //             (call, order_id)
     //         };
     //         let body = async move {
     //             if false { return never::<Ret>(); }
@@ -189,11 +139,18 @@ impl Rewrite<'_> {
             // The user's own `mut` is on the variable that the body gets: there it is told if it isn't needed.
             let allow_mut = borrowed.iter().any(|borrowed| borrowed.mutable).then(|| quote!(#[allow(unused_mut)]));
             quote! {
-                #[allow(clippy::shadow_same, clippy::used_underscore_binding)]
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::used_underscore_binding
+                )]
                 let (mut #call_name, #(#muts #names),*) = {
                     #allow_mut
                     let (#(#muts #names,)*) = (#(#names,)*);
-                    (#call, #(#names),*)
+                    // A statement of its own, at whose end the last temporary lets go of the parameters.
+                    let #call_name = #call;
+                    (#call_name, #(#names),*)
                 };
                 // A parameter that only the key uses is used. This neither moves nor borrows it.
                 #(match #names { _ => {} })*
@@ -382,7 +339,7 @@ impl Rewrite<'_> {
         match &self.args.on_crash {
             OnCrash::Rerun | OnCrash::Park => quote!(#p::NoReconcile),
             OnCrash::Path(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
-            OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
+            OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile_closure", Some(find_out)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The `#[idempotent]` attribute of `idem-runtime`, which re-exports it: depend on that crate, not on this one.
 
 mod args;
+mod borrowed;
 mod check;
 mod duration;
 mod errors;
@@ -8,11 +9,74 @@ mod expand;
 mod hidden;
 mod item;
 mod key;
+mod policy;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::TokenStream;
 
-/// Makes a handler idempotent.
+/// Makes a handler idempotent: the messages that have one key run it once, and the others get the recorded result.
+///
+/// ```ignore
+/// use idem_runtime::{Error, MemoryStore, idempotent};
+///
+/// #[idempotent(key = "order_id")]
+/// async fn charge(order_id: &str, cents: u64) -> Result<Receipt, Error> {
+///     // as before
+/// }
+///
+/// idem_runtime::install(MemoryStore::new())?;
+/// charge("order-1", 500).await?;
+/// charge("order-1", 500).await?; // a duplicate: replayed, not run
+/// ```
+///
+/// The key, the fingerprint and the store are computed before the body runs, once. With an installed or given store, a
+/// first execution costs two round trips (claim, complete), a duplicate one.
+///
+/// # Arguments
+///
+/// A value is a string literal or, where it is an expression or a path, that expression: `key = "order.id"` and
+/// `key = order.id` are the same.
+///
+/// | argument | value | default | meaning |
+/// |---|---|---|---|
+/// | `key` | expressions over the parameters: `"order_id"`, `"order.id"`, `"tenant, order.id"`, `(tenant, order.id)` | required | what identifies the message; several, or a tuple, make a composite key |
+/// | `store` | expression | the installed store | anything that is, or derefs to, a store: a `static`, `self.store`, an `Arc<S>`, an `AnyStore` |
+/// | `scope` | string | `module_path!()`, `::` and the function's name | the namespace of the keys. An explicit one survives renames and moves. Required where the default would be shared by different handlers: with `self`, with type or const parameters, with `impl Trait` parameters |
+/// | `ttl` | duration | `"7d"` | how long a completed key is remembered, from its completion |
+/// | `lease` | duration | `"60s"` | how long a holder may be silent; it is renewed while the handler runs. At most the `ttl` |
+/// | `wait` | duration | `"0s"` | how long a duplicate of a running key waits for its result, before it gets `Error::InProgress` |
+/// | `fingerprint` | expressions that are `Serialize` | none | the same key with another fingerprint is `Error::KeyReused` |
+/// | `on_error` | `"release"`, `"keep"`, `"record"`, `record_if(path)`, or a path to a `fn(&E) -> OnError` | `"release"` | what an `Err` does to the key: frees it; holds it until the lease ends; is recorded and replayed (then `E` is `Serialize` and `Deserialize`); is recorded where a `fn(&E) -> bool` says so |
+/// | `on_crash` | `"rerun"`, `"park"`, or a path or closure `async Fn(&Claim) -> Result<Option<T>, E>` | `"rerun"` | what becomes of a key whose holder died, panicked or was cancelled: runs again; is refused with `Error::OutcomeUnknown` until someone resolves it; the function finds out: `Some(t)` is recorded as the result, `None` runs the handler. The function needs an `async` handler |
+/// | `missing_key` | `"error"`, `"run"` | `"error"` | a key that is `None` or empty: `Error::MissingKey`, or run unprotected |
+/// | `on_store_error` | `"error"`, `"run"` | `"error"` | the store fails at the claim: refuse, or run unprotected |
+/// | `claim` | a name that no parameter has | none | the body finds its `&Claim` under it: `fence()`, `attempt()`, `previous()`, `derive("charge-card")` |
+/// | `crate` | path | `::idem_runtime` | for a renamed or re-exported dependency |
+///
+/// A duration is one or more numbers with a unit, `d`, `h`, `m`, `s`, `ms` or `us`: `"7d"`, `"1h30m"`, `"500ms"`.
+///
+/// # What it goes on
+///
+/// `async fn` and `fn`; free functions, methods with any receiver, methods of traits with a default body and of
+/// implementations, under `#[async_trait]` too; with generics, lifetimes, patterns and `impl Trait` parameters; above and
+/// below `#[tracing::instrument]` and `#[tokio::test]`. The return type is one that implements
+/// `idem_runtime::HandlerOutput`, such as a `Result<T, E>` of an owned `T: Serialize + DeserializeOwned` and an
+/// `E: From<idem_runtime::Error>`, under whatever name.
+///
+/// # What it refuses
+///
+/// Anything that isn't a function with a body; `const fn`, foreign ABIs and `main`; a handler that returns nothing, a
+/// reference, `impl Trait`, or, without being `async`, a future: such a body would be claimed before it is polled. A key
+/// that names no parameter, a float as a key, a method or generic function without a `scope`. All mistakes are reported at
+/// once, where they were made, and the function is emitted all the same.
+///
+/// # Costs
+///
+/// The arguments move into the body's future, and are not kept a second time. An argument that the body is done with
+/// before its first `await` still takes its place in the future, as it has to outlast the claim; by-value `self` that the
+/// key or the store reads is kept twice.
 #[proc_macro_attribute]
 pub fn idempotent(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rewrite(args.into(), &item.into()).into()

@@ -51,7 +51,8 @@ use crate::error::Error;
     label = "this can't be recorded and replayed",
     note = "return `Result<T, E>`, where `T` is an owned type that implements `serde::Serialize` and \
             `serde::Deserialize`, and `E` implements `From<idem_runtime::Error>`",
-    note = "for a framework's own type, implement `idem_runtime::HandlerOutput<YourMarker>` for it"
+    note = "for a framework's own type, implement `idem_runtime::HandlerOutput<YourMarker>` for it",
+    note = "a handler that awaits has to be an `async fn`, and not a function that returns a future"
 )]
 pub trait HandlerOutput<M>: Sized {
     /// What is recorded.

@@ -11,6 +11,7 @@ pub use crate::policy::{DecideErrors, KeepErrors, NoReconcile, RecordErrors, Rel
 pub use crate::site::Site;
 
 use crate::error::Error;
+use crate::handle::Claim;
 use crate::output::HandlerOutput;
 use crate::policy::{AcceptError, DecideError, IntoReconcile};
 use crate::record::Encoded;
@@ -112,6 +113,14 @@ where
     F: IntoReconcile<K, V, E, Reconcile = R>,
 {
     find_out.into_reconcile()
+}
+
+/// `on_crash = closure`. The compiler infers the closure's types from the bound, which it has to find spelled out.
+pub fn reconcile_closure<O, V, E, F>(_: Ops<O, V, E>, find_out: F) -> F
+where
+    F: AsyncFn(&Claim) -> Result<Option<V>, E>,
+{
+    find_out
 }
 
 /// A value of any type, in a branch that is never taken: tells the compiler the body's type before it reads the body, so

@@ -101,6 +101,27 @@ mod functions {
         Ok(Receipt { order: id, cents: b })
     }
 
+    pub(super) struct Wrapped(pub(super) Order);
+
+    #[idempotent(key = "id, first, whole.id", fingerprint = "(cents, flag)")]
+    pub(super) async fn odd_patterns(
+        (ref id,): (String,),
+        &cents: &u64,
+        [mut first, ..]: [u64; 3],
+        Wrapped(whole @ Order { .. }): Wrapped,
+        (Ok(flag) | Err(flag)): Result<bool, bool>,
+        (): (),
+    ) -> Handled<u64> {
+        pause().await;
+        first += cents + whole.cents + id.len() as u64 + u64::from(flag);
+        Ok(first)
+    }
+
+    #[idempotent(key = "ids.next()")]
+    pub(super) async fn key_that_changes_its_source(mut ids: std::ops::Range<u64>) -> Handled<Option<u64>> {
+        Ok(ids.next())
+    }
+
     #[idempotent(key = id)]
     pub(super) async fn only_in_the_key(id: u32) -> Handled<u8> {
         Ok(1)
@@ -761,6 +782,9 @@ async fn functions_run() -> Result<(), Error> {
         assert_eq!(assert_send(claimed("o", 1)).await?.0, expected);
         assert_eq!(mutated("o".to_owned(), 1).await?, receipt("o!", 2));
         assert_eq!(patterns(order("o", 1), (2, 3), [4], 5).await?, receipt("o", 7));
+        let wrapped = Wrapped(order("o", 1));
+        assert_eq!(odd_patterns(("ab".to_owned(),), &3, [4, 5, 6], wrapped, Err(true), ()).await?, 11);
+        assert_eq!(key_that_changes_its_source(1..9).await?, Some(2));
         assert_eq!(only_in_the_key(1).await?, 1);
         assert_eq!(names(1, 2, 3, 4, 5, 6, 7).await?, 28);
         assert_eq!(early(1, None).await?, None);
@@ -842,6 +866,44 @@ async fn r21_an_async_trait_method_claims_when_it_is_polled() {
     drop(dropped);
     // Had it claimed the key, this call would find it taken.
     assert_eq!(Boxed::implemented(&handler, order("a", 1), (1, 1)).await.unwrap(), 14);
+    // And it does claim: the price is not in the key.
+    assert_eq!(Boxed::implemented(&handler, order("a", 100), (1, 1)).await.unwrap(), 14, "replayed");
+    assert_eq!(Boxed::implemented(&handler, order("b", 100), (1, 1)).await.unwrap(), 113);
+}
+
+/// What isn't in the key differs from call to call, and the first result comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_are_replayed_in_every_shape() -> Result<(), Error> {
+    let first = receipt("o", 1);
+    with_memory(async {
+        for cents in 1..=2 {
+            assert_eq!(functions::borrowed("o", cents).await?, first);
+            assert_eq!(functions::owned("o".to_owned(), cents).await?, first);
+            assert_eq!(functions::blocking("o", cents)?, first);
+            assert_eq!(functions::patterns(order("o", cents), (0, 0), [0], 0).await?, first);
+            assert_eq!(functions::mutated("o".to_owned(), cents).await?, receipt("o!", 2));
+            assert_eq!(generics::bounded("id", cents).await?, 1);
+            assert_eq!(attributes::traced_below("o", cents).await?, 1);
+            assert_eq!(attributes::traced_above("o", cents).await?, 1);
+            assert_eq!(attributes::traced_blocking("o", cents)?, 1);
+            assert_eq!(attributes::of_parameters(1, cents).await?, 2);
+            assert_eq!(macros::mutable(5, cents).await?, 6);
+        }
+        assert_eq!(outputs::outcome(1).await?, Outcome::Executed(1));
+        assert_eq!(outputs::outcome(1).await?, Outcome::Replayed(1));
+        Ok::<_, Error>(())
+    })
+    .await?;
+
+    let store = MemoryStore::new();
+    for fee in 1..=2 {
+        let handler = methods::Handler { store: store.clone(), fee };
+        assert_eq!(handler.clone().by_value(1).await?, 2);
+        assert_eq!(Arc::new(handler.clone()).arc(1).await?, 2);
+        assert_eq!(Pin::new(&mut handler.clone()).pinned(1).await?, 2);
+        assert_eq!(handler.blocking(1)?, 2);
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -957,6 +1019,27 @@ mod sizes {
         Ok(a.len() as u64 + b.len() as u64 + u64::from(c[0]) + d[0] + e.map_or(0, |e| e.len() as u64))
     });
 
+    struct Holder(Large);
+
+    impl Holder {
+        async fn bare(self, id: u64) -> Handled<u64> {
+            pause().await;
+            Ok(id + u64::from(self.0[7]))
+        }
+
+        #[idempotent(key = "id", scope = "sizes/by-value")]
+        async fn annotated(self, id: u64) -> Handled<u64> {
+            pause().await;
+            Ok(id + u64::from(self.0[7]))
+        }
+
+        #[idempotent(key = "self.0[0], id", scope = "sizes/by-value-that-the-key-reads")]
+        async fn read_by_the_key(self, id: u64) -> Handled<u64> {
+            pause().await;
+            Ok(id + u64::from(self.0[7]))
+        }
+    }
+
     fn size<T>(future: T) -> usize {
         let size = size_of_val(&future);
         drop(future);
@@ -978,6 +1061,9 @@ mod sizes {
             // A function that is done with an argument before its first `await` frees its place. An annotated one can't:
             // the argument has to outlast the claim.
             ("4 KiB, not used after an await", size(unused(1, zeros)), size(unused_annotated(1, zeros)), 4096),
+            ("`self`", size(Holder(zeros).bare(1)), size(Holder(zeros).annotated(1)), 0),
+            // `self` can't be moved to another variable of that name.
+            ("`self` that the key reads", size(Holder(zeros).bare(1)), size(Holder(zeros).read_by_the_key(1)), 4096),
             ("many", size(many(a, b, c, d, e)), size(many_annotated(f, g, h, i, j)), 0),
         ];
         for (what, bare, annotated, kept) in measured {

@@ -1,7 +1,6 @@
 //! Handlers of every kind, without a warning.
 
-#![forbid(unused, clippy::all)]
-#![deny(warnings)]
+#![deny(warnings, clippy::all)]
 
 use idem_runtime::{Error, MemoryStore, Outcome, idempotent};
 

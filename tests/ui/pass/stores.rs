@@ -26,7 +26,6 @@ async fn of_a_static(id: u64) -> Result<u64, Error> {
 
 #[idempotent(key = "id", store = "context.memory")]
 async fn of_an_arc(context: &Context, id: u64) -> Result<u64, Error> {
-    drop(context.store());
     Ok(id)
 }
 
@@ -40,6 +39,12 @@ fn of_a_method(context: Context, id: u64) -> Result<u64, Error> {
 fn of_a_guard(context: &Context, id: u64) -> Result<u64, Error> {
     let _ = context.any;
     Ok(id)
+}
+
+#[idempotent(key = "*ids.lock().unwrap()", store = context.locked.lock().unwrap())]
+async fn of_guards(context: Context, ids: Mutex<u64>) -> Result<u64, Error> {
+    drop(context);
+    Ok(ids.into_inner().unwrap_or_default())
 }
 
 #[idempotent(key = "id", store = MemoryStore::new())]
@@ -62,5 +67,5 @@ fn main() {
     drop(of_a_call(1));
     drop(of_a_choice(1));
     drop(of_references(&&Rc::new(Box::new(MemoryStore::new())), 1));
-    let _ = (of_an_arc, of_a_method, of_a_guard);
+    let _ = (of_an_arc, of_a_method, of_a_guard, of_guards);
 }

@@ -1,0 +1,62 @@
+//! The parameters that the attribute's own expressions borrow.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens as _;
+use syn::visit_mut::VisitMut;
+use syn::{FnArg, Ident};
+
+use crate::args::Args;
+use crate::item::Function;
+use crate::key::{bindings, mentions};
+
+/// A parameter that the key, the fingerprint or the store borrows.
+pub(crate) struct Borrowed {
+    pub(crate) ident: Ident,
+    pub(crate) mutable: bool,
+}
+
+/// Finds the parameters that the arguments mention, and takes `mut` from them: it belongs to the variable that the body
+/// gets.
+///
+/// A variable that was borrowed is kept in a future until its scope ends, even if it was moved from. So these parameters
+/// are moved to a scope of their own, borrowed there, and moved on: a large one isn't kept twice.
+pub(crate) fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowed> {
+    let mut read = TokenStream::new();
+    for parts in [&args.key, &args.fingerprint].into_iter().flatten() {
+        read.extend(parts.reference());
+    }
+    args.store.to_tokens(&mut read);
+    let mut borrowed = Vec::new();
+    for input in &mut function.sig.inputs {
+        let FnArg::Typed(parameter) = input else { continue };
+        // Whether a parameter behind a `#[cfg]` exists is known to the compiler alone.
+        if parameter.attrs.iter().any(|attr| attr.path().is_ident("cfg")) {
+            continue;
+        }
+        let mentioned: Vec<Borrowed> = bindings(&parameter.pat)
+            .into_iter()
+            .filter(|binding| mentions(read.clone(), &binding.ident))
+            .map(|binding| Borrowed {
+                ident: binding.ident.clone(),
+                mutable: binding.by_ref.is_none() && binding.mutability.is_some(),
+            })
+            .collect();
+        for binding in mentioned.iter().filter(|binding| binding.mutable) {
+            TakeMut(&binding.ident).visit_pat_mut(&mut parameter.pat);
+        }
+        borrowed.extend(mentioned);
+    }
+    borrowed
+}
+
+/// Takes `mut` from a binding.
+struct TakeMut<'i>(&'i Ident);
+
+impl VisitMut for TakeMut<'_> {
+    fn visit_pat_ident_mut(&mut self, pattern: &mut syn::PatIdent) {
+        if pattern.ident == *self.0 {
+            pattern.mutability = None;
+        }
+        syn::visit_mut::visit_pat_ident_mut(self, pattern);
+    }
+}
