@@ -121,7 +121,8 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         let tenure = Tenure::new(self.deadline);
         let output = {
             // The heartbeat must not starve where the work uses up Tokio's budget at each poll.
-            let beat = heartbeat::beat(store, RenewRequest::new(&claim, self.fence), &tenure, site.lease / 3);
+            let first = heartbeat::first_due(self.deadline, site.lease);
+            let beat = heartbeat::beat(store, RenewRequest::new(&claim, self.fence), &tenure, first);
             let mut beat = pin!(tokio::task::coop::unconstrained(beat));
             poll_fn(|cx| match work.as_mut().poll(cx) {
                 Poll::Ready(output) => Poll::Ready(Some(output)),
