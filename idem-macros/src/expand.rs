@@ -60,6 +60,13 @@ fn krate(args: &Args) -> TokenStream {
     args.krate.as_ref().map_or_else(|| quote!(::idem_runtime), ToTokens::to_token_stream)
 }
 
+/// A value in a statement of its own, where its temporaries end: a lock that the key takes is free again when the
+/// fingerprint takes it.
+fn alone(name: &str, value: &TokenStream) -> TokenStream {
+    let name = local(name);
+    quote!({ let #name = #value; #name })
+}
+
 /// A name that no user can write, and that hides none of theirs.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
@@ -315,13 +322,15 @@ impl Rewrite<'_> {
         let key = self.args.key.as_ref().map(|key| {
             let reference = self.user(&key.reference());
             // At the user's expression: there it is said that a type can't be a key.
-            quote_spanned!(key.span()=> #p::key(#reference))
+            let call = quote_spanned!(key.span()=> #p::key(#reference));
+            alone("key", &call)
         });
         let fingerprint = match &self.args.fingerprint {
             None => quote!(#p::FingerprintInput::None),
             Some(fingerprint) => {
                 let reference = self.user(&fingerprint.reference());
-                quote_spanned!(fingerprint.span()=> #p::fingerprint(#reference))
+                let call = quote_spanned!(fingerprint.span()=> #p::fingerprint(#reference));
+                alone("fingerprint", &call)
             }
         };
         let slot = match &self.args.claim {
@@ -342,14 +351,15 @@ impl Rewrite<'_> {
         // `match`, so that what the expression borrows lives long enough, and outside of the trait's sight. The method is
         // looked up by the compiler, which derefs as it would for the user.
         let lookup = quote_spanned!(store.span()=> (*#name).idempotency_store());
-        quote! {
+        let found = quote! {
             match &(#user) {
                 #name => {
                     use #p::ToHandle as _;
                     #lookup
                 }
             }
-        }
+        };
+        alone("store", &found)
     }
 
     /// `let claim: &Claim = ..;`, in the body.
