@@ -465,7 +465,8 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
         Some(row) => {
             let mut ended = row.ended;
             ended.push(request.owner);
-            Row { ended, ..*row }
+            // A row that is swept forgets who left.
+            Row { ended, purge_at: row.purge_at.max(row.purge_at.and(linger)), ..*row }
         }
     };
     Next::write(row, Reply::Held)
