@@ -27,14 +27,19 @@ pub enum Verdict {
     Release,
     /// Hold it until its lease ends.
     Keep,
-    /// Complete it with this failure; `None` if it can't be encoded.
-    Record(Option<Record>),
+    /// Complete it with this failure.
+    Record,
 }
 
 /// The attribute's `on_error`.
 pub trait ErrorPolicy<E> {
     /// What this error does to the key.
     fn judge(&self, error: &E) -> Verdict;
+
+    /// A failure that is to be recorded; `None` if it can't be encoded.
+    fn encode(&self, _: &E) -> Option<Record> {
+        None
+    }
 
     /// A recorded error. A handler that no longer records its errors can't read those that it did.
     ///
@@ -85,7 +90,11 @@ pub struct RecordErrors<E, F>(pub F, pub PhantomData<fn(&E)>);
 
 impl<E: Serialize + DeserializeOwned, F: AcceptError<E>> ErrorPolicy<E> for RecordErrors<E, F> {
     fn judge(&self, error: &E) -> Verdict {
-        if self.0.accept(error) { Verdict::Record(record::encode_error(error)) } else { Verdict::Release }
+        if self.0.accept(error) { Verdict::Record } else { Verdict::Release }
+    }
+
+    fn encode(&self, error: &E) -> Option<Record> {
+        record::encode_error(error)
     }
 
     fn decode(&self, encoded: Encoded<'_>) -> Result<E, DecodeError> {
