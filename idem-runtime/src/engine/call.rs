@@ -31,6 +31,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause before a request is repeated.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// The longest that a caller waits for the release of its key.
+const LONGEST_LEAVE: Duration = Duration::from_secs(5);
+
 /// Where a call is, and so what is left to do if it goes no further.
 pub(super) enum Phase {
     /// Nothing was asked of the store, or nothing is left to do.
@@ -187,7 +190,9 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         let site = self.site;
         let Some((store, key)) = self.held() else { return };
         let request = release_request(site, key, self.owner, self.fence, how);
-        if let Some(Ok(_)) = timer::until(answer_by(self.deadline, site), store.release(request)).await {
+        // The caller has its own error to see to: what takes longer is done in the background.
+        let answer_by = Instant::now() + (site.lease / 3).min(LONGEST_LEAVE);
+        if let Some(Ok(_)) = timer::until(answer_by, store.release(request)).await {
             self.phase = Phase::Idle;
         }
     }
