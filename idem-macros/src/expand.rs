@@ -62,6 +62,13 @@ fn krate(args: &Args) -> TokenStream {
     args.krate.as_ref().map_or_else(|| quote!(::idem_runtime), ToTokens::to_token_stream)
 }
 
+/// A value in a statement of its own, where its temporaries end: a lock that the key takes is free again when the
+/// fingerprint takes it.
+fn alone(name: &str, value: &TokenStream) -> TokenStream {
+    let name = local(name);
+    quote!({ let #name = #value; #name })
+}
+
 /// A name that no user can write, and that hides none of theirs.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
@@ -282,10 +289,16 @@ impl Rewrite<'_> {
         let p = self.private();
         let site = local("site");
         let store = self.store();
-        let key = self.args.key.as_ref().map(|key| self.call_at(key.span(), "key", &self.user(&key.reference())));
+        let key = self.args.key.as_ref().map(|key| {
+            let call = self.call_at(key.span(), "key", &self.user(&key.reference()));
+            alone("key", &call)
+        });
         let fingerprint = match &self.args.fingerprint {
             None => quote!(#p::FingerprintInput::None),
-            Some(fingerprint) => self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference())),
+            Some(fingerprint) => {
+                let call = self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference()));
+                alone("fingerprint", &call)
+            }
         };
         let slot = match &self.args.claim {
             None => quote!(::core::option::Option::None),
@@ -305,14 +318,15 @@ impl Rewrite<'_> {
         // `match`, so that what the expression borrows lives long enough, and outside of the trait's sight. The method is
         // looked up by the compiler, which derefs as it would for the user.
         let lookup = quote_spanned!(store.span()=> (*#name).idempotency_store());
-        quote! {
+        let found = quote! {
             match &(#user) {
                 #name => {
                     use #p::ToHandle as _;
                     #lookup
                 }
             }
-        }
+        };
+        alone("store", &found)
     }
 
     /// `let claim: &Claim = ..;`, in the body.

@@ -1,8 +1,9 @@
 //! The one background thread: timers, and what has to be finished after a caller has gone.
 
 use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle};
@@ -31,13 +32,53 @@ fn start() -> std::io::Result<Handle> {
 /// Finishes a future whose caller has gone: in place if it needn't wait, else on the runtime the caller was on, else on
 /// the background one.
 pub(crate) fn finish(in_place: bool, home: Option<&Handle>, future: impl Future<Output = ()> + Send + 'static) {
-    let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
-    if in_place && future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-        return;
+    let mut future: Ending = Box::pin(future);
+    if in_place {
+        // This is called by a destructor, perhaps while the store's own panic unwinds: a second one would abort.
+        let poll = AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        match catch_unwind(poll) {
+            Ok(Poll::Ready(())) => return,
+            Ok(Poll::Pending) => {}
+            Err(_) => return tracing::error!("the store panicked: a key stays claimed until its lease ends"),
+        }
     }
-    let background = if home.is_some() { None } else { handle() };
-    match home.or(background) {
+    match home {
+        Some(home) => drop(home.spawn(Relay(Some(future)))),
+        None => in_background(future),
+    }
+}
+
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn in_background(future: Ending) {
+    match handle() {
         Some(runtime) => drop(runtime.spawn(future)),
         None => tracing::error!("no background thread: a key stays claimed until its lease ends"),
+    }
+}
+
+/// Goes on in the background where the caller's runtime ends first: a runtime that shuts down drops its tasks, and those
+/// that are spawned on it from then on.
+struct Relay(Option<Ending>);
+
+impl Future for Relay {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Taken while it is polled: one that panics is not handed on.
+        let Some(mut future) = self.0.take() else { return Poll::Ready(()) };
+        let poll = future.as_mut().poll(cx);
+        if poll.is_pending() {
+            self.0 = Some(future);
+        }
+        poll
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(future) = self.0.take() {
+            in_background(future);
+        }
     }
 }

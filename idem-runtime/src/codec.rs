@@ -145,8 +145,8 @@ impl serde_ser::Error for EncodeError {
 /// Gives `work` an empty buffer that this thread keeps for the next call, so that encoding allocates only what the
 /// record itself needs.
 ///
-/// It is out of the cell while in use, so `work` can come back here; and it is emptied afterwards, as results can be
-/// secret.
+/// It is out of the cell while in use, so `work` can come back here; and it is overwritten afterwards, as results
+/// can be secret.
 pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     /// One large result must not occupy its size in every thread for ever.
     const KEPT: usize = 64 * 1024;
@@ -159,6 +159,7 @@ pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     let done = work(&mut scratch);
     if scratch.capacity() <= KEPT {
+        scratch.fill(0);
         scratch.clear();
         let _ = SCRATCH.try_with(|cell| cell.set(scratch));
     }

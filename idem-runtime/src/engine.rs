@@ -124,7 +124,9 @@ where
             match on_error.judge(&error) {
                 Verdict::Release => call.leave(Leave::Failed).await,
                 Verdict::Keep => call.leave(Leave::Keep).await,
-                Verdict::Record(record) => {
+                Verdict::Record => {
+                    call.phase = Phase::Completing(record::unavailable());
+                    let record = on_error.encode(&error);
                     if let Err(error) = call.complete(record).await {
                         return refuse(call, error, ops);
                     }

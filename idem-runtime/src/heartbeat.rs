@@ -33,11 +33,17 @@ impl Tenure {
     }
 }
 
-/// Renews a lease for as long as it is polled, after a `first` pause, and returns once the store says that it is lost. Want of an answer is no
-/// such word: the renewal is tried again.
-pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'_>, tenure: &Tenure, first: Duration) {
+/// When a lease that ends then is to be renewed: a third of its length after the request that granted it was sent. The
+/// answer may have taken most of the lease.
+pub(crate) fn first_due(deadline: Instant, lease: Duration) -> Instant {
+    deadline.checked_sub(lease - lease / 3).unwrap_or(deadline)
+}
+
+/// Renews a lease for as long as it is polled, from `first` on, and returns once the store says that it is lost. Want of
+/// an answer is no such word: the renewal is tried again.
+pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'_>, tenure: &Tenure, first: Instant) {
     let interval = request.lease / 3;
-    let mut pause = first;
+    let mut pause = first.saturating_duration_since(Instant::now());
     loop {
         timer::sleep(pause).await;
         let sent = Instant::now();
@@ -85,12 +91,12 @@ impl<S: IdempotencyStore> Start for Pulse<S> {
         Box::pin(async move {
             let mut claim = ClaimRequest::new(self.site.scope, &self.key, self.owner, self.site.lease);
             claim.retain = self.site.retain();
-            beat(&self.store, RenewRequest::new(&claim, self.fence), &self.tenure, Duration::ZERO).await;
+            beat(&self.store, RenewRequest::new(&claim, self.fence), &self.tenure, Instant::now()).await;
         })
     }
 }
 
-/// Starts a sync handler's heartbeat, due a third of the lease from now.
+/// Starts a sync handler's heartbeat.
 pub(crate) fn register<S: IdempotencyStore>(
     store: &S,
     site: &'static Site,
@@ -101,7 +107,7 @@ pub(crate) fn register<S: IdempotencyStore>(
 ) -> Beat<S> {
     let tenure = Tenure::new(deadline);
     let pulse = Arc::new(Pulse { store: store.clone(), site, key: key.clone(), owner, fence, tenure });
-    let due = Instant::now() + site.lease / 3;
+    let due = first_due(deadline, site.lease);
     let id = BEATS.insert(due, Arc::clone(&pulse) as Arc<dyn Start>);
     Beat { pulse, id }
 }

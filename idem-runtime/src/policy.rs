@@ -26,14 +26,19 @@ pub enum Verdict {
     Release,
     /// Hold it until its lease ends.
     Keep,
-    /// Complete it with this failure; `None` if it can't be encoded.
-    Record(Option<Record>),
+    /// Complete it with this failure.
+    Record,
 }
 
 /// The attribute's `on_error`.
 pub trait ErrorPolicy<E> {
     /// What this error does to the key.
     fn judge(&self, error: &E) -> Verdict;
+
+    /// A failure that is to be recorded; `None` if it can't be encoded.
+    fn encode(&self, _: &E) -> Option<Record> {
+        None
+    }
 
     /// A recorded error. A handler that no longer records its errors can't read those that it did.
     ///
@@ -105,7 +110,11 @@ impl<E: Serialize + DeserializeOwned, F: AcceptError<E>> RecordErrors<E, F> {
 
 impl<E, F> ErrorPolicy<E> for RecordErrors<E, F> {
     fn judge(&self, error: &E) -> Verdict {
-        if (self.accept)(&self.function, error) { Verdict::Record((self.encode)(error)) } else { Verdict::Release }
+        if (self.accept)(&self.function, error) { Verdict::Record } else { Verdict::Release }
+    }
+
+    fn encode(&self, error: &E) -> Option<Record> {
+        (self.encode)(error)
     }
 
     fn decode(&self, encoded: Encoded<'_>) -> Result<E, DecodeError> {

@@ -121,7 +121,8 @@ pub struct Row {
     pub fence: u64,
     /// When the lease ends (`Running`, `Kept`) or the ttl (`Done`). Of no meaning in `Unknown` and `Free`.
     pub until: Micros,
-    /// The fence of an earlier holder whose outcome is unknown, if the current one took over from it.
+    /// The fence of the last holder whose outcome is unknown: in `Unknown` the one to ask about, and else the one that the
+    /// current holder took over from, if it did.
     pub doubt: Option<u64>,
     /// What the claim was told of its predecessor; what the next one is told, where the state is `Free`.
     pub previous: Previous,
@@ -357,7 +358,9 @@ fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
                 State::Done => (fence, 1, Previous::First, None),
                 State::Free => (fence, row.attempt.saturating_add(1), row.previous, None),
                 State::Running | State::Unknown | State::Kept => {
-                    (fence, row.attempt.saturating_add(1), Previous::AfterCrash { fence: row.fence }, Some(row.fence))
+                    // A holder that left before its body ran did nothing: the one before it is still in doubt.
+                    let died = if row.state == State::Unknown { row.doubt.unwrap_or(row.fence) } else { row.fence };
+                    (fence, row.attempt.saturating_add(1), Previous::AfterCrash { fence: died }, Some(died))
                 }
             }
         }
@@ -422,6 +425,7 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
             let previous = Previous::AfterFailure;
             Next::write(Row { state, previous, doubt: None, purge_at, ..*row }, Reply::Held)
         }
+        (State::Running, State::Unknown) => Next::write(Row { state, doubt: Some(row.fence), ..*row }, Reply::Held),
         // A state of its own and not a lease of zero: a renewal under way would bring that back to life.
         (State::Running, _) => Next::write(Row { state, ..*row }, Reply::Held),
         (State::Free | State::Unknown | State::Kept, _) => Next::same(Reply::Held),
@@ -464,7 +468,8 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
         Some(row) => {
             let mut ended = row.ended;
             ended.push(request.owner);
-            Row { ended, ..*row }
+            // A row that is swept forgets who left.
+            Row { ended, purge_at: row.purge_at.max(row.purge_at.and(linger)), ..*row }
         }
     };
     Next::write(row, Reply::Held)

@@ -358,10 +358,12 @@ async fn r09_an_ending_is_repeated_until_it_is_answered() {
     assert_eq!(gated(&store, Gate::default(), 1).await.unwrap(), 1, "replayed");
 }
 
+type Rows = HashMap<Vec<u8>, (Row, Option<Record>)>;
+
 /// A store whose clock is far from this process's.
 #[derive(Clone)]
 struct FarClock {
-    rows: Arc<Mutex<HashMap<Vec<u8>, (Row, Option<Record>)>>>,
+    rows: Arc<Mutex<Rows>>,
     now: fn() -> u64,
 }
 

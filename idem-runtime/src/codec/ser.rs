@@ -20,11 +20,13 @@ pub(super) struct Encoder<'o, const CANONICAL: bool> {
     out: &'o mut Vec<u8>,
     /// How many levels more there can be.
     levels: u16,
+    /// A part failed, and is written by half: even if the type that it is a part of ignores that.
+    failed: bool,
 }
 
 impl<'o, const CANONICAL: bool> Encoder<'o, CANONICAL> {
     pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, levels: LEVELS }
+        Self { out, levels: LEVELS, failed: false }
     }
 
     /// An item's first byte and its argument.

@@ -76,7 +76,8 @@ impl<S: IdempotencyStore> Call<'_, S> {
                     if patience.is_zero() {
                         break Error::InProgress { key: self.scoped(key), retry_after: remaining };
                     }
-                    // Nothing is under way while it waits.
+                    // The store answers again, and nothing is under way while it waits.
+                    claiming.failures = 0;
                     claiming.leave(&mut self.phase);
                     claiming.wait(store, scope, key, remaining.min(patience)).await;
                     self.phase = Phase::Claiming;

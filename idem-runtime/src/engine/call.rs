@@ -31,6 +31,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause before a request is repeated.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// The longest that a caller waits for the release of its key.
+const LONGEST_LEAVE: Duration = Duration::from_secs(5);
+
 /// Where a call is, and so what is left to do if it goes no further.
 pub(super) enum Phase {
     /// Nothing was asked of the store, or nothing is left to do.
@@ -121,7 +124,8 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         let tenure = Tenure::new(self.deadline);
         let output = {
             // The heartbeat must not starve where the work uses up Tokio's budget at each poll.
-            let beat = heartbeat::beat(store, RenewRequest::new(&claim, self.fence), &tenure, site.lease / 3);
+            let first = heartbeat::first_due(self.deadline, site.lease);
+            let beat = heartbeat::beat(store, RenewRequest::new(&claim, self.fence), &tenure, first);
             let mut beat = pin!(tokio::task::coop::unconstrained(beat));
             poll_fn(|cx| match work.as_mut().poll(cx) {
                 Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -186,7 +190,9 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         let site = self.site;
         let Some((store, key)) = self.held() else { return };
         let request = release_request(site, key, self.owner, self.fence, how);
-        if let Some(Ok(_)) = timer::until(answer_by(self.deadline, site), store.release(request)).await {
+        // The caller has its own error to see to: what takes longer is done in the background.
+        let answer_by = Instant::now() + (site.lease / 3).min(LONGEST_LEAVE);
+        if let Some(Ok(_)) = timer::until(answer_by, store.release(request)).await {
             self.phase = Phase::Idle;
         }
     }

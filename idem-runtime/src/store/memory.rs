@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hashbrown::DefaultHashBuilder;
 use tokio::sync::Notify;
@@ -156,7 +156,9 @@ impl IdempotencyStore for MemoryStore {
         // What ended before this line is seen by the next look at the row, and what ends after it by `changed`.
         let is_held = lane.lock().is_held(hash, request.scope, request.key.as_bytes(), self.0.clock.now());
         if is_held {
-            timer::until(Instant::now() + request.at_most, changed).await;
+            // A century is for ever, and can be added.
+            let at_most = request.at_most.min(Duration::from_secs(100 * 365 * 24 * 60 * 60));
+            timer::until(Instant::now() + at_most, changed).await;
         }
         Ok(())
     }

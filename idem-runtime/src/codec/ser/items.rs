@@ -42,18 +42,28 @@ impl<'e, 'o, const CANONICAL: bool> Items<'e, 'o, CANONICAL> {
     #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
         self.written += 1;
-        value.serialize(&mut *self.encoder)
+        self.part(value)
+    }
+
+    #[inline]
+    fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        let part = value.serialize(&mut *self.encoder);
+        self.encoder.failed |= part.is_err();
+        part
     }
 
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result {
         self.written += 2;
         self.encoder.text(name);
-        value.serialize(&mut *self.encoder)
+        self.part(value)
     }
 
     #[inline]
     fn finish(self) -> Result {
+        if self.encoder.failed {
+            return Err(EncodeError);
+        }
         let len = if self.major == MAP {
             // A key without a value.
             if !self.written.is_multiple_of(2) {

@@ -69,10 +69,11 @@ async fn not_run_keeps_the_failure(bench: Bench) -> Verdict {
 async fn not_run_of_a_takeover_restores_the_orphan(bench: Bench) -> Verdict {
     let (_, lost) = bench.orphan().await?;
     let taker = bench.caller();
-    let grant = taker.granted_as("the takeover", 2, Previous::AfterCrash { fence: lost.fence }).await?;
+    taker.granted_as("the takeover", 2, Previous::AfterCrash { fence: lost.fence }).await?;
     taker.gives_up("the taker gives up before it has asked what happened").await?;
     bench.caller().parking().told("a claim under park", ClaimAnswer::Orphaned).await?;
-    let previous = Previous::AfterCrash { fence: grant.fence };
+    // Not the fence of the taker, which did nothing.
+    let previous = Previous::AfterCrash { fence: lost.fence };
     bench.caller().granted_as("a claim under rerun", 2, previous).await.map(drop)
 }
 

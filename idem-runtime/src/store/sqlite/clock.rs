@@ -7,9 +7,38 @@ use crate::protocol::Micros;
 
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
-/// Microseconds since the Unix epoch. Never runs backwards within a process, whatever is done to the machine's clock.
+/// The longest that time stands still for the machine's clock to catch up: a lease that is over ends this much later.
+const LONGEST_STILL: Micros = 10_000_000;
+
+/// Microseconds since the Unix epoch. Does not run backwards within a process where the machine's clock is set back by a
+/// little. Where it is set back by more, the earlier time was wrong: standing still would keep every lease from ending,
+/// for as long as the clock had been ahead.
 pub(super) fn now() -> Micros {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    LATEST.fetch_max(now, Ordering::Relaxed).max(now)
+    after(&LATEST, u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn after(latest: &AtomicU64, now: Micros) -> Micros {
+    let previous = latest.fetch_max(now, Ordering::Relaxed);
+    if previous <= now.saturating_add(LONGEST_STILL) {
+        return previous.max(now);
+    }
+    latest.store(now, Ordering::Relaxed);
+    now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_stands_still_for_a_little_and_not_for_a_day() {
+        const DAY: Micros = 24 * 60 * 60 * 1_000_000;
+        let latest = AtomicU64::new(0);
+        assert_eq!(after(&latest, 10 * DAY), 10 * DAY);
+        assert_eq!(after(&latest, 10 * DAY - 1), 10 * DAY, "a little");
+        assert_eq!(after(&latest, 11 * DAY), 11 * DAY, "a mistake");
+        assert_eq!(after(&latest, 10 * DAY + 2), 10 * DAY + 2, "mended");
+        assert_eq!(after(&latest, 10 * DAY + 3), 10 * DAY + 3);
+    }
 }

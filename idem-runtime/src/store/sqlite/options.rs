@@ -54,6 +54,8 @@ impl Default for SqliteOptions {
 }
 
 impl SqliteOptions {
+    const SHORTEST_SWEEP_INTERVAL: Duration = Duration::from_millis(10);
+
     /// What an acknowledged completion survives. [`Durability::PowerLoss`] unless set.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
@@ -63,7 +65,8 @@ impl SqliteOptions {
     /// How long to wait for another process's write lock before the store says that it got no answer. 5 seconds unless
     /// set.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.busy_timeout = timeout;
+        // SQLite counts it in milliseconds, in 31 bits.
+        self.busy_timeout = timeout.min(Duration::from_millis(i32::MAX as u64));
         self
     }
 
@@ -74,11 +77,11 @@ impl SqliteOptions {
     }
 
     /// How often to look for rows that nobody needs any more; `None`: never, because something else calls
-    /// [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep). Once a minute unless set.
+    /// [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep). Once a minute unless set, and at most every 10 ms.
     ///
     /// An expired row counts as absent whether or not it was swept.
     pub fn sweep_interval(mut self, interval: Option<Duration>) -> Self {
-        self.sweep_interval = interval;
+        self.sweep_interval = interval.map(|interval| interval.max(Self::SHORTEST_SWEEP_INTERVAL));
         self
     }
 

@@ -14,7 +14,7 @@ use crate::store::Key;
 const DUE: &str = concat!(
     "SELECT scope, key, ",
     columns!(),
-    " FROM idempotency WHERE purge_at <= ?1 AND (state IN (2, 4) OR until <= ?1) ORDER BY purge_at LIMIT ?2"
+    " FROM idempotency WHERE purge_at <= ?1 AND (state IN (2, 4) OR until <= ?1) ORDER BY purge_at"
 );
 
 /// Deletes at most `at_most` rows in one transaction. Takes no lock where there is nothing to delete, and never syncs:
@@ -37,10 +37,12 @@ pub(super) fn sweep(writer: &mut Writer, at_most: usize) -> Result<usize, Failur
 fn due(connection: &Connection, now: Micros, at_most: usize) -> Result<Vec<(String, Key)>, Failure> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(DUE)?;
-    let mut found = statement.query(params![number(now), number(at_most as u64)])?;
+    let mut found = statement.query(params![number(now)])?;
     let mut keys = Vec::new();
-    while let Some(columns) = found.next()? {
-        // A row that can't be read is left for someone to look at.
+    while keys.len() < at_most
+        && let Some(columns) = found.next()?
+    {
+        // A row that can't be read is left for someone to look at, and keeps nobody from those behind it.
         if let (scope, Some(key)) = rows::read_key(columns)?
             && rows::read(columns, 2).is_ok_and(|row| row.is_sweepable(now))
         {
