@@ -229,7 +229,7 @@ impl Suite {
         let handles = Arc::clone(handles);
         let bench = Bench { handles, scope, short: self.lease, differential: self.differential };
         let deadline = Instant::now() + CASE_DEADLINE + self.lease * 20 + self.differential.at_most;
-        match timer::until(deadline, run::caught((case.run)(bench))).await {
+        match timer::until(deadline, std::pin::pin!(run::caught((case.run)(bench)))).await {
             Some(Ok(verdict)) => verdict,
             Some(Err(panic)) => Err(failed("the case", "an answer", Plain(panic))),
             None => Err(failed("the case", "its end within a minute", Plain("nothing"))),

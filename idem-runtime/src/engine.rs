@@ -14,27 +14,27 @@ use crate::blocking::{self, Spawned};
 use crate::claim::{Grant, Leave, Previous, Record};
 use crate::error::Error;
 use crate::key::KeyInput;
-use crate::observe::{Event, Timed};
-use crate::policy::{ErrorPolicy, Reconcile, Verdict};
+use crate::observe::Event;
+use crate::policy::{ErrorPolicy, NoReconcile, Reconcile, Verdict};
 use crate::private::Ops;
 use crate::record::{self, Recorded};
 use crate::store::IdempotencyStore;
 
 /// Runs an async handler.
-pub async fn run<S, B, O, V, E, P, C>(
+pub fn run<S, B, O, V, E, P, C>(
     call: &mut Call<'_, S>,
     body: Pin<&mut B>,
     ops: Ops<O, V, E>,
     on_error: P,
     on_crash: C,
-) -> O
+) -> impl Future<Output = O>
 where
     S: IdempotencyStore,
     B: Future<Output = O>,
     P: ErrorPolicy<E>,
     C: Reconcile<V, E>,
 {
-    run_in::<false, _, _, _, _, _, _, _>(call, body, ops, on_error, on_crash).await
+    run_in::<false, _, _, _, _, _, _, _>(call, body, ops, on_error, on_crash)
 }
 
 /// Runs a sync handler, on the calling thread.
@@ -44,121 +44,120 @@ where
     B: FnOnce() -> O,
     P: ErrorPolicy<E>,
 {
-    let scope = call.site.scope;
-    let mut call = call.over(Spawned);
-    let entered = blocking::enter(scope, || {
+    let mut spawned = call.over(Spawned);
+    let entered = blocking::enter(call.site.scope, || {
         let body = pin!(async move { body() });
-        let on_crash = crate::policy::NoReconcile;
-        blocking::block_on(run_in::<true, _, _, _, _, _, _, _>(&mut call, body, ops, on_error, on_crash))
+        blocking::block_on(run_in::<true, _, _, _, _, _, _, _>(&mut spawned, body, ops, on_error, NoReconcile))
     });
-    entered.unwrap_or_else(ops.refused)
+    entered.unwrap_or_else(|error| refuse(call, error, ops))
 }
 
-async fn run_in<const BLOCKING: bool, S, B, O, V, E, P, C>(
+/// The order of things.
+///
+/// What is held over an await is a part of every handler's future. So there are few awaits, and what is decided in between
+/// is decided in functions. And this is an async block: the parameters of an `async fn` are stored twice.
+#[expect(clippy::manual_async_fn, reason = "the future would be larger")]
+fn run_in<const BLOCKING: bool, S, B, O, V, E, P, C>(
     call: &mut Call<'_, S>,
     mut body: Pin<&mut B>,
     ops: Ops<O, V, E>,
     on_error: P,
     on_crash: C,
-) -> O
+) -> impl Future<Output = O>
 where
     S: IdempotencyStore,
     B: Future<Output = O>,
     P: ErrorPolicy<E>,
     C: Reconcile<V, E>,
 {
-    let grant = match call.admit().await {
-        Ok(Admission::Granted(grant)) => grant,
+    async move {
+        let admission = call.admit().await;
+        let grant = match enter(call, admission, ops, &on_error) {
+            Entry::Run(grant) => grant,
+            Entry::RunUnprotected => return body.await,
+            Entry::Return(output) => return output,
+        };
+        if C::ASKS && matches!(grant.previous, Previous::AfterCrash { .. }) {
+            // On the heap: few calls ask, and each would carry it.
+            if let Some(output) = Box::pin(ask(call, grant, ops, &on_crash)).await {
+                return output;
+            }
+        }
+        call.starts(grant);
+        let returned = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
+        let Some(outcome) = judge(call, returned, ops, &on_error) else {
+            return refuse(call, call.lease_lost(true), ops);
+        };
+        let settled = call.settle().await;
+        match (settled, outcome) {
+            (Ok(()), Ok(value)) => (ops.executed)(value),
+            (Ok(()), Err(error)) => (ops.failed)(error),
+            (Err(error), _) => refuse(call, error, ops),
+        }
+    }
+}
+
+/// What an admitted call does.
+enum Entry<O> {
+    Run(Grant),
+    RunUnprotected,
+    Return(O),
+}
+
+fn enter<S: IdempotencyStore, O, V, E>(
+    call: &Call<'_, S>,
+    admission: Result<Admission, Error>,
+    ops: Ops<O, V, E>,
+    on_error: &impl ErrorPolicy<E>,
+) -> Entry<O> {
+    match admission {
+        Ok(Admission::Granted(grant)) => {
+            call.site.observe(Event::of(grant.previous));
+            Entry::Run(grant)
+        }
         Ok(Admission::Unprotected) => {
             call.site.observe(Event::Unprotected);
-            return body.await;
+            Entry::RunUnprotected
         }
         Ok(Admission::Recorded(record)) => {
             call.site.observe(Event::Replayed);
-            return replay(call, &record, ops, &on_error);
+            Entry::Return(replay(call, &record, ops, on_error))
         }
-        Err(error) => return refuse(call, error, ops),
-    };
-    call.site.observe(Event::of(grant.previous));
-
-    if C::ASKS && matches!(grant.previous, Previous::AfterCrash { .. }) {
-        match ask(call, grant, &on_crash).await {
-            Ok(Found::Nothing) => {}
-            Ok(Found::Result(value)) => {
-                let record = (ops.encode)(&value);
-                return match call.complete(record).await {
-                    Ok(()) => (ops.replayed)(value),
-                    Err(error) => refuse(call, error.without_execution(), ops),
-                };
-            }
-            Ok(Found::Failure(error)) => return (ops.failed)(error),
-            Err(error) => return refuse(call, error, ops),
-        }
+        Err(error) => Entry::Return(refuse(call, error, ops)),
     }
+}
 
-    if let Some(slot) = call.slot
-        && let Some(claim) = call.claim(grant)
-    {
-        slot.set(claim);
-    }
-    call.phase = Phase::Running;
-    let timed = Timed::handler(call.site);
-    let output = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
-    timed.record();
-    let Some(output) = output else {
+/// Decides how the call leaves its key, now that its body has returned; `None` if the lease was lost before that.
+fn judge<S: IdempotencyStore, O, V, E>(
+    call: &mut Call<'_, S>,
+    returned: Option<O>,
+    ops: Ops<O, V, E>,
+    on_error: &impl ErrorPolicy<E>,
+) -> Option<Result<V, E>> {
+    let Some(output) = returned else {
         // The store said that the key is another's: there is nothing to leave.
         call.phase = Phase::Idle;
-        return refuse(call, call.lease_lost(true), ops);
+        return None;
     };
-    match (ops.into_result)(output) {
-        Ok(value) => {
-            // Whatever the encoding does, and be it a panic: the body has returned, and the key is completed.
-            call.phase = Phase::Completing(record::unavailable());
-            let record = (ops.encode)(&value);
-            match call.complete(record).await {
-                Ok(()) => (ops.executed)(value),
-                Err(error) => refuse(call, error, ops),
-            }
-        }
-        Err(error) => {
-            match on_error.judge(&error) {
-                Verdict::Release => call.leave(Leave::Failed).await,
-                Verdict::Keep => call.leave(Leave::Keep).await,
-                Verdict::Record => {
-                    call.phase = Phase::Completing(record::unavailable());
-                    let record = on_error.encode(&error);
-                    if let Err(error) = call.complete(record).await {
-                        return refuse(call, error, ops);
-                    }
-                }
-            }
-            (ops.failed)(error)
-        }
+    let outcome = (ops.into_result)(output);
+    match &outcome {
+        Ok(value) => call.records(|| (ops.encode)(value)),
+        Err(error) => match on_error.judge(error) {
+            Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
+            Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
+            Verdict::Record => call.records(|| on_error.encode(error)),
+        },
     }
+    Some(outcome)
 }
 
-fn refuse<S: IdempotencyStore, O, V, E>(call: &Call<'_, S>, error: Error, ops: Ops<O, V, E>) -> O {
-    call.site.observe_refusal(&error);
-    (ops.refused)(error)
-}
-
-/// What the user's function says of the call that died.
-enum Found<V, E> {
-    /// Its effect took place, with this result.
-    Result(V),
-    /// Its effect did not take place.
-    Nothing,
-    /// It can't say.
-    Failure(E),
-}
-
-/// Asks what became of the call that died, before the body may run.
-async fn ask<S, V, E, C>(call: &mut Call<'_, S>, grant: Grant, on_crash: &C) -> Result<Found<V, E>, Error>
+/// Asks the user's function what became of the call that died, before the body may run; `None`: it may.
+async fn ask<S, O, V, E, C>(call: &mut Call<'_, S>, grant: Grant, ops: Ops<O, V, E>, on_crash: &C) -> Option<O>
 where
     S: IdempotencyStore,
     C: Reconcile<V, E>,
 {
-    let Some(claim) = call.claim(grant) else { return Err(call.lease_lost(false)) };
+    let claim = call.claim(grant)?;
     let found = {
         let find_out = pin!(on_crash.reconcile(&claim));
         call.hold(find_out).await
@@ -166,17 +165,26 @@ where
     match found {
         None => {
             call.phase = Phase::Idle;
-            Err(call.lease_lost(false))
+            Some(refuse(call, call.lease_lost(false), ops))
         }
-        Some(Ok(Some(value))) => Ok(Found::Result(value)),
-        Some(Ok(None)) if Instant::now() < call.deadline => Ok(Found::Nothing),
+        Some(Ok(Some(value))) => {
+            call.records(|| (ops.encode)(&value));
+            Some(match call.settle().await {
+                Ok(()) => (ops.replayed)(value),
+                Err(error) => refuse(call, error.without_execution(), ops),
+            })
+        }
+        Some(Ok(None)) if Instant::now() < call.deadline => None,
         Some(Ok(None)) => {
-            call.leave(Leave::NotRun).await;
-            Err(call.lease_lost(false))
+            call.phase = Phase::Leaving(Leave::NotRun);
+            // Whatever comes of it: the guard goes on.
+            let _ = call.settle().await;
+            Some(refuse(call, call.lease_lost(false), ops))
         }
         Some(Err(error)) => {
-            call.leave(Leave::NotRun).await;
-            Ok(Found::Failure(error))
+            call.phase = Phase::Leaving(Leave::NotRun);
+            let _ = call.settle().await;
+            Some((ops.failed)(error))
         }
     }
 }
@@ -202,4 +210,9 @@ fn replay<S: IdempotencyStore, O, V, E>(
         _ => Error::MissingKey { scope: call.site.scope },
     };
     refuse(call, refusal, ops)
+}
+
+fn refuse<S: IdempotencyStore, O, V, E>(call: &Call<'_, S>, error: Error, ops: Ops<O, V, E>) -> O {
+    call.site.observe_refusal(&error);
+    (ops.refused)(error)
 }

@@ -1,7 +1,7 @@
 //! Holding a lease while a body runs: renewals at a third of its length.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,8 @@ pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'
     loop {
         timer::sleep(pause).await;
         let sent = Instant::now();
-        pause = match timer::until(sent + interval, store.renew(request)).await {
+        let renewal = pin!(store.renew(request));
+        pause = match timer::until(sent + interval, renewal).await {
             Some(Ok(Standing::Lost)) => return,
             Some(Ok(Standing::Held)) => {
                 tenure.extend(sent + request.lease);
@@ -186,7 +187,7 @@ impl Beats {
         loop {
             let next = self.start_due(Instant::now());
             match next {
-                Some(next) => drop(timer::until(next, self.earlier.notified()).await),
+                Some(next) => drop(timer::until(next, pin!(self.earlier.notified())).await),
                 None => self.earlier.notified().await,
             }
         }

@@ -3,6 +3,8 @@
 //! No event and no label holds a result or a fingerprinted value; events of single keys are for the caller, who has the
 //! error.
 
+use std::time::Instant;
+
 use crate::claim::Previous;
 use crate::error::Error;
 use crate::site::Site;
@@ -79,6 +81,33 @@ impl Site {
         metrics::counter!("idempotency_calls_total", "scope" => scope, "event" => event.name()).increment(1);
     }
 
+    /// The time since `sent` in the store, in seconds: `idempotency_store_seconds`.
+    #[inline]
+    pub(crate) fn observe_store(&self, sent: Instant) {
+        self.observe_since(sent, "idempotency_store_seconds");
+    }
+
+    /// The time since `started` in the handler's body, in seconds: `idempotency_handler_seconds`.
+    #[inline]
+    pub(crate) fn observe_handler(&self, started: Option<Instant>) {
+        if let Some(started) = started {
+            self.observe_since(started, "idempotency_handler_seconds");
+        }
+    }
+
+    /// The time, where somebody wants to know.
+    #[inline]
+    pub(crate) fn starts(&self) -> Option<Instant> {
+        cfg!(feature = "metrics").then(Instant::now)
+    }
+
+    #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nobody wants to know"))]
+    #[inline]
+    fn observe_since(&self, since: Instant, name: &'static str) {
+        #[cfg(feature = "metrics")]
+        metrics::histogram!(name, "scope" => self.scope).record(since.elapsed());
+    }
+
     #[cold]
     pub(crate) fn observe_refusal(&self, error: &Error) {
         self.observe(match error {
@@ -89,46 +118,5 @@ impl Site {
             Error::Store { .. } | Error::NotRecorded { .. } => Event::StoreFailed,
             _ => Event::Refused,
         });
-    }
-}
-
-/// Measures how long something takes, where somebody wants to know.
-pub(crate) struct Timed {
-    #[cfg(feature = "metrics")]
-    started: (std::time::Instant, &'static str, &'static str),
-}
-
-impl Timed {
-    /// The time in the handler's body, in seconds: `idempotency_handler_seconds`.
-    #[inline]
-    pub(crate) fn handler(site: &Site) -> Self {
-        Self::start(site, "idempotency_handler_seconds")
-    }
-
-    /// The time in a store's operation, in seconds: `idempotency_store_seconds`.
-    #[inline]
-    pub(crate) fn store(site: &Site) -> Self {
-        Self::start(site, "idempotency_store_seconds")
-    }
-
-    #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nobody wants to know"))]
-    #[inline]
-    fn start(site: &Site, name: &'static str) -> Self {
-        Self {
-            #[cfg(feature = "metrics")]
-            started: (std::time::Instant::now(), name, site.scope),
-        }
-    }
-}
-
-impl Timed {
-    /// Ends the measurement.
-    #[inline]
-    pub(crate) fn record(self) {
-        #[cfg(feature = "metrics")]
-        {
-            let (started, name, scope) = self.started;
-            metrics::histogram!(name, "scope" => scope).record(started.elapsed());
-        }
     }
 }

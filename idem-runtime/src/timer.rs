@@ -1,39 +1,61 @@
 //! Sleeping, under any executor and under none.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::Sleep;
 
 use crate::background;
 
-/// Sleeps on the background runtime's timer, so that it works under any executor: a third-party one, a Tokio one without
+/// A timer of the background runtime, so that it works under any executor: a third-party one, a Tokio one without
 /// timers, and a parked thread. Its clock is the real one: a paused Tokio clock would end leases that the store holds.
-pub(crate) async fn sleep(duration: Duration) {
-    match background::handle() {
-        Some(handle) => {
-            let sleep = {
-                let _context = handle.enter();
-                // Boxed, because it is rarely needed, and would be a part of every handler's future.
-                Box::pin(tokio::time::sleep(duration))
-            };
-            sleep.await;
+///
+/// `None` where no thread could be started. Never waking up is safe: the lease ends by time.
+pub(crate) struct Timer(Option<Pin<Box<Unconstrained<Sleep>>>>);
+
+/// Starts a timer. On the heap, because it is rarely needed, and would be a part of every handler's future.
+pub(crate) fn sleep(duration: Duration) -> Timer {
+    Timer(background::handle().map(|handle| {
+        let _context = handle.enter();
+        Box::pin(unconstrained(tokio::time::sleep(duration)))
+    }))
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
         }
-        // No thread could be started. Never waking up is safe: the lease ends by time.
-        None => std::future::pending().await,
     }
 }
 
-/// The output of `future`, or `None` once the deadline has passed. Arms a timer only if the future has to wait.
-pub(crate) async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut timer: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+/// The output of `future`, or `None` once the deadline has passed. Starts a timer only if the future has to wait.
+pub(crate) fn until<F: Future>(deadline: Instant, future: Pin<&mut F>) -> Until<'_, F> {
+    Until { deadline, future, timer: None }
+}
+
+/// See [`until`]. It borrows the future: a future that is passed on by value is stored twice.
+pub(crate) struct Until<'f, F> {
+    deadline: Instant,
+    future: Pin<&'f mut F>,
+    timer: Option<Timer>,
+}
+
+impl<F: Future> Future for Until<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep(deadline.saturating_duration_since(Instant::now()))));
-        timer.as_mut().poll(cx).map(|()| None)
-    })
-    .await
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| sleep(deadline.saturating_duration_since(Instant::now())));
+        Pin::new(timer).poll(cx).map(|()| None)
+    }
 }

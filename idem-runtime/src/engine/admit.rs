@@ -1,19 +1,22 @@
 //! How a call comes to run, to replay, or to be refused.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::call::{Call, LONGEST_PAUSE, Phase, claim_request, pause};
-use crate::claim::{ClaimAnswer, Grant, Key, Owner, Record, WaitRequest};
-use crate::error::{Error, StoreError};
+use crate::claim::{ClaimAnswer, Fingerprint, Grant, Key, Owner, Record, WaitRequest};
+use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::handle::Claim;
 use crate::key::KeyInput;
-use crate::observe::Timed;
 use crate::store::IdempotencyStore;
 use crate::timer;
 
 /// How often a claim is sent before its failure is the caller's.
 const CLAIM_ATTEMPTS: u32 = 3;
+
+/// The longest that one copy of a claim waits for its answer, where the lease is longer.
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
 /// What a call may do.
 pub(super) enum Admission {
@@ -31,12 +34,12 @@ impl<S: IdempotencyStore> Call<'_, S> {
         let site = self.site;
         let scope = site.scope;
         site.register()?;
-        let key = match &self.key {
-            KeyInput::Key(key) => key,
+        match &self.key {
+            KeyInput::Key(_) => {}
             KeyInput::Missing if site.runs_without_key => return Ok(self.unprotected(None)),
             KeyInput::Missing => return Err(Error::MissingKey { scope }),
             KeyInput::TooLong(length) => return Err(Error::KeyTooLong { scope, length: *length }),
-        };
+        }
         let fingerprint = match self.fingerprint {
             FingerprintInput::None => None,
             FingerprintInput::Of(fingerprint) => Some(fingerprint),
@@ -46,79 +49,111 @@ impl<S: IdempotencyStore> Call<'_, S> {
                 )));
             }
         };
-        let Some(store) = &self.store else { return Err(Error::NoStore { scope }) };
-
-        let mut claiming =
-            Claiming { wait_until: self.deadline + site.wait, failures: 0, rounds: 0, unanswered: false };
+        if self.store.is_none() {
+            return Err(Error::NoStore { scope });
+        }
         self.owner = Owner::random();
         self.phase = Phase::Claiming;
-        let refusal = loop {
-            let request = claim_request(site, key, self.owner, fingerprint);
-            let sent = Instant::now();
-            let deadline = sent + site.lease;
-            let timed = Timed::store(site);
-            let answer = timer::until(deadline, store.claim(request)).await;
-            timed.record();
-            let failure = match answer {
-                // A body starts only within its lease: an answer that comes too late is not believed.
-                Some(Ok(ClaimAnswer::Acquired(grant))) if Instant::now() < deadline => {
-                    self.fence = grant.fence;
-                    self.deadline = deadline;
-                    return Ok(Admission::Granted(grant));
-                }
-                Some(Ok(ClaimAnswer::Acquired(_))) => None,
-                Some(Ok(ClaimAnswer::Completed(record))) => {
-                    claiming.leave(&mut self.phase);
-                    return Ok(Admission::Recorded(record));
-                }
-                Some(Ok(ClaimAnswer::InProgress { remaining })) => {
-                    let patience = claiming.wait_until.saturating_duration_since(sent);
-                    if patience.is_zero() {
-                        break Error::InProgress { key: self.scoped(key), retry_after: remaining };
-                    }
-                    // The store answers again, and nothing is under way while it waits.
-                    claiming.failures = 0;
-                    claiming.leave(&mut self.phase);
-                    claiming.wait(store, scope, key, remaining.min(patience)).await;
-                    self.phase = Phase::Claiming;
-                    continue;
-                }
-                Some(Ok(ClaimAnswer::Orphaned)) => break Error::OutcomeUnknown { key: self.scoped(key) },
-                Some(Ok(ClaimAnswer::KeyReused)) => break Error::KeyReused { key: self.scoped(key) },
-                Some(Ok(ClaimAnswer::Ended)) => {
-                    self.owner = Owner::random();
-                    claiming.unanswered = false;
-                    None
-                }
-                Some(Err(error)) => Some(error),
-                None => Some(StoreError::unanswered("claim", format!("no answer within {:?}", site.lease))),
-            };
-            claiming.failures += 1;
-            claiming.unanswered |= failure.is_some();
-            let hopeless = failure.as_ref().is_some_and(|error| !error.is_unanswered());
-            if hopeless || claiming.failures >= CLAIM_ATTEMPTS {
-                let key_of_error = self.scoped(key);
-                break match failure {
-                    Some(source) => Error::Store { key: key_of_error, source },
-                    None => {
-                        claiming.unanswered = true;
-                        Error::LeaseLost { key: key_of_error, executed: false }
-                    }
-                };
+        let mut claiming =
+            Claiming { fingerprint, wait_until: self.deadline + site.wait, failures: 0, rounds: 0, unanswered: false };
+        loop {
+            let (sent, answer) = self.claims(&claiming).await;
+            match self.hears(&mut claiming, sent, answer) {
+                Next::Done(admission) => return admission,
+                Next::Again(None) => {}
+                Next::Again(Some(pause)) => timer::sleep(pause).await,
+                // On the heap: few calls wait, and each would carry it.
+                Next::Wait(at_most) => Box::pin(self.waits(&mut claiming, at_most)).await,
             }
-            if failure.is_some() {
-                timer::sleep(pause(claiming.failures)).await;
-            }
-        };
-        claiming.leave(&mut self.phase);
-        if let Error::Store { source, .. } = &refusal
-            && site.runs_without_store
-        {
-            let key = key.clone();
-            tracing::warn!(scope, %source, "the store failed: the handler runs without protection");
-            return Ok(self.unprotected(Some(key)));
         }
-        Err(refusal)
+    }
+
+    /// Sends a claim, and says when.
+    async fn claims(&self, claiming: &Claiming) -> (Instant, Option<Result<ClaimAnswer, StoreError>>) {
+        let sent = Instant::now();
+        let Some((store, key)) = self.held() else { return (sent, None) };
+        let claim = pin!(store.claim(claim_request(self.site, key, self.owner, claiming.fingerprint)));
+        (sent, timer::until(sent + self.site.lease.min(LONGEST_ANSWER), claim).await)
+    }
+
+    /// Decides what follows from an answer, or from the lack of one.
+    fn hears(
+        &mut self,
+        claiming: &mut Claiming,
+        sent: Instant,
+        answer: Option<Result<ClaimAnswer, StoreError>>,
+    ) -> Next {
+        let site = self.site;
+        site.observe_store(sent);
+        let failure = match answer {
+            // A body starts only within its lease: an answer that comes too late is not believed.
+            Some(Ok(ClaimAnswer::Acquired(grant))) if sent.elapsed() < site.lease => {
+                self.fence = grant.fence;
+                self.deadline = sent + site.lease;
+                return Next::Done(Ok(Admission::Granted(grant)));
+            }
+            Some(Ok(ClaimAnswer::Acquired(_))) => None,
+            Some(Ok(ClaimAnswer::Completed(record))) => {
+                claiming.leave(&mut self.phase);
+                return Next::Done(Ok(Admission::Recorded(record)));
+            }
+            Some(Ok(ClaimAnswer::InProgress { remaining })) => {
+                let patience = claiming.wait_until.saturating_duration_since(sent);
+                if patience.is_zero() {
+                    return self.refuses(claiming, |key| Error::InProgress { key, retry_after: remaining });
+                }
+                // The store answers again, and nothing is under way while it waits.
+                claiming.failures = 0;
+                claiming.leave(&mut self.phase);
+                return Next::Wait(remaining.min(patience));
+            }
+            Some(Ok(ClaimAnswer::Orphaned)) => return self.refuses(claiming, |key| Error::OutcomeUnknown { key }),
+            Some(Ok(ClaimAnswer::KeyReused)) => return self.refuses(claiming, |key| Error::KeyReused { key }),
+            Some(Ok(ClaimAnswer::Ended)) => {
+                self.owner = Owner::random();
+                claiming.unanswered = false;
+                None
+            }
+            Some(Err(error)) => Some(error),
+            None => Some(StoreError::unanswered("claim", format!("no answer within {:?}", sent.elapsed()))),
+        };
+        claiming.failures += 1;
+        claiming.unanswered |= failure.is_some();
+        let hopeless = failure.as_ref().is_some_and(|error| !error.is_unanswered());
+        if !hopeless && claiming.failures < CLAIM_ATTEMPTS {
+            return Next::Again(failure.map(|_| pause(claiming.failures)));
+        }
+        // What an answer that came too late has granted is undone.
+        claiming.unanswered = true;
+        match failure {
+            None => self.refuses(claiming, |key| Error::LeaseLost { key, executed: false }),
+            Some(source) if site.runs_without_store => {
+                tracing::warn!(scope = site.scope, %source, "the store failed: the handler runs without protection");
+                Next::Done(Ok(self.unprotected(self.held().map(|(_, key)| key.clone()))))
+            }
+            Some(source) => self.refuses(claiming, |key| Error::Store { key, source }),
+        }
+    }
+
+    fn refuses(&mut self, claiming: &Claiming, error: impl FnOnce(ScopedKey) -> Error) -> Next {
+        claiming.leave(&mut self.phase);
+        match self.held() {
+            Some((_, key)) => Next::Done(Err(error(self.scoped(key)))),
+            None => Next::Done(Err(Error::NoStore { scope: self.site.scope })),
+        }
+    }
+
+    async fn waits(&mut self, claiming: &mut Claiming, at_most: Duration) {
+        if let Some((store, key)) = self.held() {
+            let mut request = WaitRequest::new(self.site.scope, key, at_most);
+            request.round = claiming.rounds;
+            claiming.rounds += 1;
+            let waited = timer::until(Instant::now() + at_most, pin!(store.wait(request))).await;
+            if let Some(Err(_)) = waited {
+                timer::sleep(LONGEST_PAUSE.min(at_most)).await;
+            }
+        }
+        self.phase = Phase::Claiming;
     }
 
     fn unprotected(&self, key: Option<Key>) -> Admission {
@@ -131,6 +166,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
 
 /// How a claim is going.
 struct Claiming {
+    fingerprint: Option<Fingerprint>,
     wait_until: Instant,
     failures: u32,
     rounds: u32,
@@ -145,14 +181,13 @@ impl Claiming {
             *phase = Phase::Idle;
         }
     }
+}
 
-    async fn wait<S: IdempotencyStore>(&mut self, store: &S, scope: &str, key: &Key, at_most: Duration) {
-        let mut request = WaitRequest::new(scope, key, at_most);
-        request.round = self.rounds;
-        self.rounds += 1;
-        let waited = timer::until(Instant::now() + at_most, store.wait(request)).await;
-        if let Some(Err(_)) = waited {
-            timer::sleep(LONGEST_PAUSE.min(at_most)).await;
-        }
-    }
+/// What follows from an answer to a claim.
+enum Next {
+    Done(Result<Admission, Error>),
+    /// Claim again, after a pause if the store failed.
+    Again(Option<Duration>),
+    /// Wait for the holder for so long, and claim again.
+    Wait(Duration),
 }

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::task::coop::unconstrained;
 
 use crate::claim::{
     ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Owner, Record, ReleaseRequest, RenewRequest,
@@ -19,7 +20,6 @@ use crate::fingerprint::FingerprintInput;
 use crate::handle::{Claim, ClaimSlot};
 use crate::heartbeat::{self, Tenure};
 use crate::key::KeyInput;
-use crate::observe::Timed;
 use crate::record;
 use crate::site::Site;
 use crate::store::IdempotencyStore;
@@ -119,22 +119,32 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     /// Runs a future while the lease is renewed in this task; `None` once the lease is lost.
     pub(super) async fn hold<F: Future>(&mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
         let (store, key) = self.held()?;
-        let site = self.site;
-        let claim = claim_request(site, key, self.owner, None);
         let tenure = Tenure::new(self.deadline);
+        let started = self.site.starts();
         let output = {
-            // The heartbeat must not starve where the work uses up Tokio's budget at each poll.
-            let first = heartbeat::first_due(self.deadline, site.lease);
-            let beat = heartbeat::beat(store, RenewRequest::new(&claim, self.fence), &tenure, first);
-            let mut beat = pin!(tokio::task::coop::unconstrained(beat));
-            poll_fn(|cx| match work.as_mut().poll(cx) {
-                Poll::Ready(output) => Poll::Ready(Some(output)),
-                Poll::Pending => beat.as_mut().poll(cx).map(|()| None),
+            let mut beat = None;
+            poll_fn(|cx| {
+                if let Poll::Ready(output) = work.as_mut().poll(cx) {
+                    return Poll::Ready(Some(output));
+                }
+                // On the heap, and only once the work waits: most don't, and each would carry it. Without a budget, as
+                // the work may use up Tokio's at each poll.
+                let beat = beat.get_or_insert_with(|| {
+                    let request = self.renewal(key);
+                    let first = heartbeat::first_due(self.deadline, self.site.lease);
+                    Box::pin(unconstrained(heartbeat::beat(store, request, &tenure, first)))
+                });
+                beat.as_mut().poll(cx).map(|()| None)
             })
             .await
         };
+        self.site.observe_handler(started);
         self.deadline = tenure.deadline();
         output
+    }
+
+    fn renewal<'k>(&self, key: &'k Key) -> RenewRequest<'k> {
+        RenewRequest::new(&claim_request(self.site, key, self.owner, None), self.fence)
     }
 
     /// Runs a future that blocks its thread while the lease is renewed by the background runtime. A lease that is lost
@@ -142,59 +152,75 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     pub(super) async fn hold_blocking<F: Future>(&mut self, work: Pin<&mut F>) -> Option<F::Output> {
         let (store, key) = self.held()?;
         let beat = heartbeat::register(store, self.site, key, self.owner, self.fence, self.deadline);
+        let started = self.site.starts();
         let output = work.await;
+        self.site.observe_handler(started);
         self.deadline = beat.finish();
         Some(output)
     }
 
-    /// Records an outcome, again and again while the lease holds.
-    pub(super) async fn complete(&mut self, record: Option<Record>) -> Result<(), Error> {
-        let site = self.site;
-        let Self { store: Some(store), key: KeyInput::Key(key), phase, .. } = self else { return Ok(()) };
-        let record = record.filter(|record| record.as_bytes().len() <= store.max_record_len());
-        if record.is_none() {
-            tracing::warn!(scope = site.scope, "the result can't be kept: a duplicate will get `ResultUnavailable`");
+    /// Lets the body see its claim, and starts it.
+    pub(super) fn starts(&mut self, grant: Grant) {
+        if let (Some(slot), Some(claim)) = (self.slot, self.slot.and_then(|_| self.claim(grant))) {
+            slot.set(claim);
         }
-        *phase = Phase::Completing(record.unwrap_or_else(record::unavailable));
-        let Phase::Completing(record) = phase else { return Ok(()) };
-        let claim = claim_request(site, key, self.owner, None);
-        let request = CompleteRequest::new(&claim, self.fence, record, site.ttl);
+        self.phase = Phase::Running;
+    }
+
+    /// The body has returned, and this is what is recorded of it, whatever happens to the call.
+    pub(super) fn records(&mut self, encode: impl FnOnce() -> Option<Record>) {
+        // Even if the encoding panics: the key is completed.
+        self.phase = Phase::Completing(record::unavailable());
+        let most = self.store.as_ref().map_or(0, IdempotencyStore::max_record_len);
+        match encode().filter(|record| record.as_bytes().len() <= most) {
+            Some(record) => self.phase = Phase::Completing(record),
+            None => {
+                tracing::warn!(scope = self.site.scope, "a result can't be kept: a duplicate gets `ResultUnavailable`");
+            }
+        }
+    }
+
+    /// Leaves the key as the phase says: records an outcome, again and again while the lease holds, or releases the key,
+    /// once. Where the store doesn't answer a release, the guard goes on trying in the background: the caller has its own
+    /// error to see to.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        let site = self.site;
+        let Some((store, key)) = self.held() else { return Ok(()) };
         let mut failures = 0;
         let outcome = loop {
-            let timed = Timed::store(site);
-            let answer = timer::until(answer_by(self.deadline, site), store.complete(request)).await;
-            timed.record();
+            let sent = Instant::now();
+            let answer = match &self.phase {
+                Phase::Completing(record) => {
+                    let complete = pin!(store.complete(completion(site, key, self.owner, self.fence, record)));
+                    timer::until(answer_by(self.deadline, site), complete).await
+                }
+                Phase::Leaving(how) => {
+                    let release = pin!(store.release(release(site, key, self.owner, self.fence, *how)));
+                    match timer::until(sent + (site.lease / 3).min(LONGEST_LEAVE), release).await {
+                        Some(Ok(_)) => break Ok(()),
+                        _ => return Ok(()),
+                    }
+                }
+                Phase::Idle | Phase::Claiming | Phase::Running => return Ok(()),
+            };
+            site.observe_store(sent);
             let source = match answer {
                 Some(Ok(Standing::Held)) => break Ok(()),
-                Some(Ok(Standing::Lost)) => {
-                    break Err(Error::LeaseLost { key: ScopedKey::new(site.scope, key), executed: true });
-                }
+                Some(Ok(Standing::Lost)) => break Err(self.lease_lost(true)),
                 Some(Err(error)) => error,
                 None => StoreError::unanswered("completion", "no answer while the lease held"),
             };
             failures += 1;
             let pause = pause(failures);
             if Instant::now() + pause >= self.deadline {
-                break Err(Error::NotRecorded { key: ScopedKey::new(site.scope, key), source });
+                break Err(Error::NotRecorded { key: self.scoped(key), source });
             }
             tracing::warn!(scope = site.scope, %source, "a completion failed, and is tried again");
+            drop(source);
             timer::sleep(pause).await;
         };
         self.phase = Phase::Idle;
         outcome
-    }
-
-    /// Leaves the key without a record. Where the store doesn't answer, the guard goes on trying in the background.
-    pub(super) async fn leave(&mut self, how: Leave) {
-        self.phase = Phase::Leaving(how);
-        let site = self.site;
-        let Some((store, key)) = self.held() else { return };
-        let request = release_request(site, key, self.owner, self.fence, how);
-        // The caller has its own error to see to: what takes longer is done in the background.
-        let answer_by = Instant::now() + (site.lease / 3).min(LONGEST_LEAVE);
-        if let Some(Ok(_)) = timer::until(answer_by, store.release(request)).await {
-            self.phase = Phase::Idle;
-        }
     }
 
     /// The claim, as the handler or its reconcile function sees it.
@@ -251,18 +277,17 @@ async fn finish<S: IdempotencyStore>(
     ending: Ending,
     until: Instant,
 ) {
-    let claim = claim_request(site, &key, owner, None);
     let mut failures = 0;
     loop {
-        let answer_by = until.max(Instant::now() + site.lease / 3);
+        let answer_by = answer_by(until, site);
         let answer = match &ending {
             Ending::Complete(record) => {
-                let request = CompleteRequest::new(&claim, fence, record, site.ttl);
-                timer::until(answer_by, store.complete(request)).await
+                let complete = pin!(store.complete(completion(site, &key, owner, fence, record)));
+                timer::until(answer_by, complete).await
             }
             Ending::Leave(how) => {
-                let request = release_request(site, &key, owner, fence, *how);
-                timer::until(answer_by, store.release(request)).await
+                let release = pin!(store.release(release(site, &key, owner, fence, *how)));
+                timer::until(answer_by, release).await
             }
         };
         if let Some(Ok(_)) = answer {
@@ -291,9 +316,18 @@ pub(super) fn claim_request<'a>(
     request
 }
 
-fn release_request<'a>(site: &'static Site, key: &'a Key, owner: Owner, fence: u64, how: Leave) -> ReleaseRequest<'a> {
-    let claim = claim_request(site, key, owner, None);
-    let mut request = ReleaseRequest::new(&claim, fence, how);
+fn completion<'a>(
+    site: &'static Site,
+    key: &'a Key,
+    owner: Owner,
+    fence: u64,
+    record: &'a Record,
+) -> CompleteRequest<'a> {
+    CompleteRequest::new(&claim_request(site, key, owner, None), fence, record, site.ttl)
+}
+
+fn release<'a>(site: &'static Site, key: &'a Key, owner: Owner, fence: u64, how: Leave) -> ReleaseRequest<'a> {
+    let mut request = ReleaseRequest::new(&claim_request(site, key, owner, None), fence, how);
     request.retain = site.ttl;
     request
 }

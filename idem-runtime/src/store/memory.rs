@@ -6,6 +6,7 @@ mod slot;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -158,7 +159,7 @@ impl IdempotencyStore for MemoryStore {
         if is_held {
             // A century is for ever, and can be added.
             let at_most = request.at_most.min(Duration::from_secs(100 * 365 * 24 * 60 * 60));
-            timer::until(Instant::now() + at_most, changed).await;
+            timer::until(Instant::now() + at_most, pin!(changed)).await;
         }
         Ok(())
     }
