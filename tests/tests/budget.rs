@@ -1,0 +1,197 @@
+//! What an annotated handler costs beside the bare one, in counts: bytes of its future, allocations, bytes a key.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use idem_runtime::{Error, MemoryStore, idempotent};
+
+/// Counts what this thread asks of the system's allocator.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
+
+fn count(allocations: u64, bytes: i64) {
+    let _ = ALLOCATIONS.try_with(|all| all.set(all.get() + allocations));
+    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
+}
+
+fn signed(size: usize) -> i64 {
+    i64::try_from(size).unwrap()
+}
+
+// SAFETY: passes everything on to `System`.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, signed(layout.size()));
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        count(0, -signed(layout.size()));
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(1, signed(size) - signed(layout.size()));
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+mod bare {
+    use super::{Error, MemoryStore};
+
+    pub(super) async fn key(_: &MemoryStore, id: u64) -> Result<u64, Error> {
+        tokio::task::yield_now().await;
+        Ok(id)
+    }
+
+    pub(super) async fn large(_: &MemoryStore, id: u64, payload: [u8; 4096]) -> Result<u8, Error> {
+        tokio::task::yield_now().await;
+        Ok(payload[usize::try_from(id).unwrap()])
+    }
+
+    pub(super) async fn many(_: &MemoryStore, id: String, a: String, b: Vec<u8>, c: [u64; 16]) -> Result<u64, Error> {
+        tokio::task::yield_now().await;
+        Ok((id.len() + a.len() + b.len()) as u64 + c[0])
+    }
+}
+
+mod annotated {
+    use super::{Error, MemoryStore, idempotent};
+
+    #[idempotent(key = "id", store = store)]
+    pub(super) async fn key(store: &MemoryStore, id: u64) -> Result<u64, Error> {
+        tokio::task::yield_now().await;
+        Ok(id)
+    }
+
+    #[idempotent(key = "id", store = store)]
+    pub(super) async fn large(store: &MemoryStore, id: u64, payload: [u8; 4096]) -> Result<u8, Error> {
+        tokio::task::yield_now().await;
+        Ok(payload[usize::try_from(id).unwrap()])
+    }
+
+    #[idempotent(key = "id", store = store)]
+    pub(super) async fn many(
+        store: &MemoryStore,
+        id: String,
+        a: String,
+        b: Vec<u8>,
+        c: [u64; 16],
+    ) -> Result<u64, Error> {
+        tokio::task::yield_now().await;
+        Ok((id.len() + a.len() + b.len()) as u64 + c[0])
+    }
+}
+
+/// The contract's bound.
+const FUTURE: usize = 768;
+
+#[test]
+fn an_annotated_handlers_future_is_little_larger_than_the_bare_one() {
+    let store = &MemoryStore::new();
+    let text = String::new;
+    let cases = [
+        ("a key", size_of_val(&bare::key(store, 1)), size_of_val(&annotated::key(store, 1))),
+        (
+            "4 KiB across an await",
+            size_of_val(&bare::large(store, 1, [0; 4096])),
+            size_of_val(&annotated::large(store, 1, [0; 4096])),
+        ),
+        (
+            "many arguments",
+            size_of_val(&bare::many(store, text(), text(), vec![], [0; 16])),
+            size_of_val(&annotated::many(store, text(), text(), vec![], [0; 16])),
+        ),
+    ];
+    for (case, bare, annotated) in cases {
+        println!("{case}: {bare} bytes bare, {annotated} annotated, {} more", annotated - bare);
+    }
+    for (case, bare, annotated) in cases {
+        assert!(annotated - bare <= FUTURE, "{case}: {} bytes more", annotated - bare);
+    }
+}
+
+/// A key of 24 bytes.
+fn key(n: u64) -> String {
+    format!("order-{n:018}")
+}
+
+/// A result of 64 bytes.
+fn result() -> String {
+    "r".repeat(64)
+}
+
+/// What the handlers below allocate themselves: the result, in the body or when it is replayed.
+const OWN: u64 = 1;
+
+#[idempotent(key = "id", store = store)]
+async fn asynchronous(store: &MemoryStore, id: &str) -> Result<String, Error> {
+    Ok(result())
+}
+
+#[idempotent(key = "id", store = store)]
+fn blocking(store: &MemoryStore, id: &str) -> Result<String, Error> {
+    Ok(result())
+}
+
+fn poll_once<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("a memory store never waits"),
+    }
+}
+
+#[test]
+fn a_replay_allocates_nothing_and_a_first_execution_at_most_twice() {
+    let handlers: [(&str, fn(&MemoryStore, &str)); 2] = [
+        ("async", |store, id| drop(poll_once(asynchronous(store, id)).unwrap())),
+        ("sync", |store, id| drop(blocking(store, id).unwrap())),
+    ];
+    for (kind, handle) in handlers {
+        let store = MemoryStore::new();
+        let keys: Vec<String> = (0..10_000).map(key).collect();
+        // The registry of scopes, the pool of owners, the heartbeat's list.
+        handle(&store, "warm");
+        for (what, at_most) in [("first executions", 2), ("replays", 0)] {
+            let mut counts: Vec<u64> = keys
+                .iter()
+                .map(|id| {
+                    let before = ALLOCATIONS.get();
+                    handle(&store, id);
+                    ALLOCATIONS.get() - before - OWN
+                })
+                .collect();
+            counts.sort_unstable();
+            let (median, most) = (counts[counts.len() / 2], counts[counts.len() - 1]);
+            println!("{kind}: {what}: {median} allocations, {most} where a table grows");
+            assert!(median <= at_most, "{kind}: {what}: {median} allocations");
+            if at_most == 0 {
+                assert_eq!(most, 0, "{kind}: {what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_takes_at_most_170_bytes() {
+    const KEYS: u64 = 200_000;
+    let store = MemoryStore::new();
+    let before = LIVE.get();
+    for n in 0..KEYS {
+        drop(poll_once(asynchronous(&store, &key(n))).unwrap());
+    }
+    let bytes = u64::try_from(LIVE.get() - before).unwrap() / KEYS;
+    println!("{bytes} bytes a key");
+    assert!(bytes <= 170, "{bytes} bytes");
+}
