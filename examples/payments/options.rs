@@ -17,7 +17,7 @@ Usage: cargo run --example payments -- [OPTIONS]
                               [default: the sample of 10,000 deliveries of 6,000 orders]
       --data DIR              where the keys and the ledger are kept [default: payments-data]
       --fresh                 forget the keys and the ledger first
-      --concurrency N         how many deliveries are handled at a time [default: 64]
+      --concurrency N         how many deliveries are handled at a time, up to 1000 [default: 64]
       --provider-latency MS   how long the payment provider takes, in milliseconds [default: 4]
       --crash-after N         abort the process in the middle of the N-th handler: after its charge, before its record
       --no-derived-key        charge without an idempotency key: a crash can then repeat a charge
@@ -90,7 +90,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             }
             Arg::Long("data") => options.data = parser.value()?.into(),
             Arg::Long("fresh") => options.fresh = true,
-            Arg::Long("concurrency") => options.concurrency = parser.value()?.parse_with(at_least_one)?,
+            Arg::Long("concurrency") => options.concurrency = parser.value()?.parse_with(concurrency)?,
             Arg::Long("provider-latency") => options.latency = Duration::from_millis(parser.value()?.parse()?),
             Arg::Long("crash-after") => options.crash_after = Some(parser.value()?.parse_with(at_least_one)?),
             Arg::Long("no-derived-key") => options.derives_keys = false,
@@ -102,12 +102,14 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     Ok(Command::Run(options))
 }
 
-fn at_least_one<N: TryFrom<u32>>(text: &str) -> Result<N, String> {
-    let number = text.parse().map_err(|_| "not a whole number".to_owned())?;
-    match N::try_from(number) {
-        Ok(value) if number >= 1 => Ok(value),
-        _ => Err("less than one".to_owned()),
-    }
+fn at_least_one(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|&number| number >= 1).ok_or("not a whole number from 1 on")
+}
+
+/// Bounded, as a consumer's has to be: an order and a delivery with another amount that are handled at the same time
+/// have no order among them, and the first to claim the key is right.
+fn concurrency(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|number| (1..=1000).contains(number)).ok_or("not a whole number from 1 to 1000")
 }
 
 impl Options {

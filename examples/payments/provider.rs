@@ -51,11 +51,9 @@ impl Provider {
     pub(crate) async fn charge(
         &self,
         idempotency_key: Option<String>,
-        order: &Option<String>,
+        order: &str,
         cents: u64,
     ) -> Result<String, ProviderError> {
-        // The handler never runs without a key.
-        let order = order.as_deref().unwrap_or_default();
         let nature = fnv1a(order);
         let latency = if nature % SLOW_ONE_IN == 1 { self.latency * SLOWNESS } else { self.latency };
 

@@ -103,7 +103,10 @@ impl Report {
         self.unreadable += 1;
         self.bar.inc(1);
         if self.unreadable <= NAMED {
-            self.bar.suspend(|| eprintln!("line {line} is no delivery, refused: {error}"));
+            // serde_json counts lines, too: within this one.
+            let (column, error) = (error.column(), error.to_string());
+            let reason = error.rsplit_once(" at line ").map_or(error.as_str(), |(reason, _)| reason);
+            self.bar.suspend(|| eprintln!("line {line} is no delivery, refused: {reason} at column {column}"));
         }
     }
 
@@ -202,7 +205,10 @@ impl Report {
         );
         let recognised = books.recognised;
         remark(recognised, format!("the provider recognised {recognised} repeated charges by their idempotency key"));
-        remark(repeated as u64, format!("WRONG: {repeated} orders were charged more than once"));
+        remark(
+            repeated as u64,
+            format!("WRONG: {repeated} orders were charged more than once (--fresh starts with an empty ledger)"),
+        );
         remark(missing as u64, format!("WRONG: {missing} orders were not charged, or not as their first line says"));
         remarks
     }

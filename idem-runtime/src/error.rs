@@ -251,13 +251,17 @@ impl Error {
     /// Whether delivering the message again can help.
     ///
     /// False where a human has to act first: a key that is missing, reused or parked, a record that can't be read, a
-    /// setting that is wrong.
+    /// setting that is wrong. Put such a message aside, and don't acknowledge it away: except for a completed key
+    /// ([`Error::ResultUnavailable`], [`Error::Decode`]), it was not handled.
     pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::InProgress { .. } | Self::LeaseLost { .. } | Self::NotRecorded { .. } | Self::Conflict { .. } => true,
-            Self::Store { source, .. } => source.is_unanswered(),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::InProgress { .. }
+                | Self::Store { .. }
+                | Self::LeaseLost { .. }
+                | Self::NotRecorded { .. }
+                | Self::Conflict { .. }
+        )
     }
 
     /// When to deliver again, where that is known: the remaining lease of the call that is running.

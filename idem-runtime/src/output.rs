@@ -41,8 +41,9 @@ use crate::error::Error;
 ///     fn failed((): ()) -> Self {
 ///         Self::ReconsumeLater
 ///     }
-///     fn refused(error: Error) -> Self {
-///         if error.is_retryable() { Self::ReconsumeLater } else { Self::Success }
+///     fn refused(_: Error) -> Self {
+///         // Never acknowledged: what can't be handled ends in the dead-letter queue, for someone to look at.
+///         Self::ReconsumeLater
 ///     }
 /// }
 /// ```

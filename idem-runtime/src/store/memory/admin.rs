@@ -43,7 +43,7 @@ impl IdempotencyAdmin for MemoryStore {
                 Resolution::NotExecuted => (Operation::ResolveNotExecuted, None),
             };
             let now = self.0.clock.now();
-            let (reply, _) = shard.apply(&self.0.hasher, hash, scope, key.as_bytes(), operation, now);
+            let (reply, _) = shard.apply(&self.0.hasher, hash, scope, key.as_bytes(), operation, now)?;
             let standing = reply.into_standing();
             if let (Standing::Held, Some(record)) = (standing, record) {
                 shard.set_record(hash, scope, key.as_bytes(), &record);
@@ -55,7 +55,7 @@ impl IdempotencyAdmin for MemoryStore {
     }
 
     fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing> {
-        Box::pin(async move { Ok(self.apply(scope, key, Operation::Forget).into_standing()) })
+        Box::pin(async move { Ok(self.apply(scope, key, Operation::Forget)?.into_standing()) })
     }
 
     fn stats(&self) -> AdminFuture<'_, Stats> {

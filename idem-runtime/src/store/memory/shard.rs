@@ -7,7 +7,11 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::hash;
 use super::slot::Slot;
 use crate::claim::{ClaimAnswer, ClaimRequest};
+use crate::error::StoreError;
 use crate::protocol::{self, Micros, Operation, Reply, Row, State};
+
+/// The name of the store in its errors.
+const STORE: &str = "memory";
 
 /// Slots are allocated this many at a time: a vector that doubles would leave half of itself unused.
 const CHUNK: usize = 32;
@@ -64,14 +68,14 @@ impl Shard {
         hash: u64,
         request: &ClaimRequest<'_>,
         now: Micros,
-    ) -> ClaimAnswer {
+    ) -> Result<ClaimAnswer, StoreError> {
         let (scope, key) = (request.scope, request.key.as_bytes());
         let Some(index) = self.find(hash, scope, key) else {
             let next = protocol::step(None, Operation::Claim(request), now);
             if let Some(row) = &next.row {
-                self.insert(hasher, hash, scope, key, row, now);
+                self.insert(hasher, hash, scope, key, row, now)?;
             }
-            return next.reply.into_claim(|| None);
+            return Ok(next.reply.into_claim(|| None));
         };
         let slot = self.slot_mut(index);
         let next = protocol::step(slot.row().as_ref(), Operation::Claim(request), now);
@@ -79,7 +83,7 @@ impl Shard {
             slot.set_row(row);
             slot.set_record(None);
         }
-        next.reply.into_claim(|| slot.record())
+        Ok(next.reply.into_claim(|| slot.record()))
     }
 
     /// What any other operation does, and whether it may concern those who wait for the key.
@@ -91,13 +95,13 @@ impl Shard {
         key: &[u8],
         operation: Operation<'_>,
         now: Micros,
-    ) -> (Reply, bool) {
+    ) -> Result<(Reply, bool), StoreError> {
         let found = self.find(hash, scope, key);
         let row = found.and_then(|index| self.slot(index).row());
         let next = protocol::step(row.as_ref(), operation, now);
-        let Some(row) = &next.row else { return (next.reply, false) };
+        let Some(row) = &next.row else { return Ok((next.reply, false)) };
         match found {
-            None => self.insert(hasher, hash, scope, key, row, now),
+            None => self.insert(hasher, hash, scope, key, row, now)?,
             Some(index) => {
                 let slot = self.slot_mut(index);
                 slot.set_row(row);
@@ -108,7 +112,7 @@ impl Shard {
                 }
             }
         }
-        (next.reply, row.state != State::Running)
+        Ok((next.reply, row.state != State::Running))
     }
 
     pub(super) fn set_record(&mut self, hash: u64, scope: &str, key: &[u8], record: &crate::claim::Record) {
@@ -117,9 +121,17 @@ impl Shard {
         }
     }
 
-    fn insert(&mut self, hasher: &DefaultHashBuilder, hash: u64, scope: &str, key: &[u8], row: &Row, now: Micros) {
+    fn insert(
+        &mut self,
+        hasher: &DefaultHashBuilder,
+        hash: u64,
+        scope: &str,
+        key: &[u8],
+        row: &Row,
+        now: Micros,
+    ) -> Result<(), StoreError> {
         self.sweep(hasher, LOOKS, usize::MAX, now);
-        let scope = self.scope(scope);
+        let scope = self.scope(scope)?;
         let slot = Slot::new(scope, key, row);
         let index = match self.vacant.pop() {
             Some(index) => {
@@ -133,6 +145,7 @@ impl Shard {
             let slot = &chunks[index as usize / CHUNK][index as usize % CHUNK];
             super::hash(hasher, &scopes[usize::from(slot.scope)], slot.key())
         });
+        Ok(())
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "four billion keys in one of 64 shards don't fit in memory")]
@@ -145,13 +158,15 @@ impl Shard {
         (last * CHUNK + self.chunks[last].len() - 1) as u32
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "one scope for each handler of a program")]
-    fn scope(&mut self, scope: &str) -> u16 {
-        let known = self.scopes.iter().position(|known| &**known == scope);
-        known.unwrap_or_else(|| {
-            self.scopes.push(scope.into());
-            self.scopes.len() - 1
-        }) as u16
+    fn scope(&mut self, scope: &str) -> Result<u16, StoreError> {
+        if let Some(known) = self.scopes.iter().position(|known| &**known == scope) {
+            return u16::try_from(known).map_err(|error| StoreError::refused(STORE, error));
+        }
+        let new = u16::try_from(self.scopes.len()).map_err(|_| {
+            StoreError::refused(STORE, "there are more than 65,536 scopes: put what varies into the key, not the scope")
+        })?;
+        self.scopes.push(scope.into());
+        Ok(new)
     }
 
     /// Looks at the next rows, and deletes those that nobody needs; says how many were deleted.

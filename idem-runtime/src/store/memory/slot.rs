@@ -143,6 +143,8 @@ impl Slot {
             Data::InPlace { key, record, bytes: place } => {
                 let new = bytes.unwrap_or_default();
                 let at = usize::from(*key);
+                // A record that is forgotten leaves nothing behind.
+                place[at..].fill(0);
                 if at + new.len() <= IN_PLACE {
                     place[at..at + new.len()].copy_from_slice(new);
                     *record = byte(new.len());
