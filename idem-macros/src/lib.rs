@@ -47,7 +47,7 @@ use proc_macro2::TokenStream;
 /// | `ttl` | duration | `"7d"` | how long a completed key is remembered, from its completion |
 /// | `lease` | duration | `"60s"` | how long a holder may be silent; it is renewed while the handler runs. At most the `ttl` |
 /// | `wait` | duration | `"0s"` | how long a duplicate of a running key waits for its result, before it gets `Error::InProgress` |
-/// | `fingerprint` | expressions that are `Serialize` | none | the same key with another fingerprint is `Error::KeyReused` |
+/// | `fingerprint` | expressions that are `Serialize` | none | the same key with another fingerprint is `Error::KeyReused`. Equal `HashMap`s have one; equal `HashSet`s need not, so give it something ordered |
 /// | `on_error` | `"release"`, `"keep"`, `"record"`, `record_if(path)`, or a path to a `fn(&E) -> OnError` | `"release"` | what an `Err` does to the key: frees it; holds it until the lease ends; is recorded and replayed (then `E` is `Serialize` and `Deserialize`); is recorded where a `fn(&E) -> bool` says so |
 /// | `on_crash` | `"rerun"`, `"park"`, or a path or closure `async Fn(&Claim) -> Result<Option<T>, E>` | `"rerun"` | what becomes of a key whose holder died, panicked or was cancelled: runs again; is refused with `Error::OutcomeUnknown` until someone resolves it; the function finds out: `Some(t)` is recorded as the result, `None` runs the handler. The function needs an `async` handler |
 /// | `missing_key` | `"error"`, `"run"` | `"error"` | a key that is `None` or empty: `Error::MissingKey`, or run unprotected |

@@ -91,7 +91,7 @@ mod run;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use self::report::{Failure, Report};
 
@@ -228,8 +228,8 @@ impl Suite {
         }
         let handles = Arc::clone(handles);
         let bench = Bench { handles, scope, short: self.lease, differential: self.differential };
-        let deadline = Instant::now() + CASE_DEADLINE + self.lease * 20 + self.differential.at_most;
-        match timer::until(deadline, std::pin::pin!(run::caught((case.run)(bench)))).await {
+        let time = CASE_DEADLINE + self.lease * 20 + self.differential.at_most;
+        match timer::within(|| time, std::pin::pin!(run::caught((case.run)(bench)))).await {
             Some(Ok(verdict)) => verdict,
             Some(Err(panic)) => Err(failed("the case", "an answer", Plain(panic))),
             None => Err(failed("the case", "its end within a minute", Plain("nothing"))),

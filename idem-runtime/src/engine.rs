@@ -174,7 +174,7 @@ where
                 Err(error) => refuse(call, error.without_execution(), ops),
             })
         }
-        Some(Ok(None)) if Instant::now() < call.deadline => None,
+        Some(Ok(None)) if Instant::now() < call.deadline() => None,
         Some(Ok(None)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
             // Whatever comes of it: the guard goes on.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'
         timer::sleep(pause).await;
         let sent = Instant::now();
         let renewal = pin!(store.renew(request));
-        pause = match timer::until(sent + interval, renewal).await {
+        pause = match timer::within(|| interval, renewal).await {
             Some(Ok(Standing::Lost)) => return,
             Some(Ok(Standing::Held)) => {
                 tenure.extend(sent + request.lease);
@@ -71,6 +72,7 @@ pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'
 /// Most bodies end before their first renewal is due, and cost an entry in a list.
 pub(crate) struct Beat<S: IdempotencyStore> {
     pulse: Arc<Pulse<S>>,
+    list: &'static Beats,
     id: usize,
 }
 
@@ -109,8 +111,9 @@ pub(crate) fn register<S: IdempotencyStore>(
     let tenure = Tenure::new(deadline);
     let pulse = Arc::new(Pulse { store: store.clone(), site, key: key.clone(), owner, fence, tenure });
     let due = first_due(deadline, site.lease);
-    let id = BEATS.insert(due, Arc::clone(&pulse) as Arc<dyn Start>);
-    Beat { pulse, id }
+    let list = &BEATS[LIST.with(|list| *list)];
+    let id = list.insert(due, Arc::clone(&pulse) as Arc<dyn Start>);
+    Beat { pulse, list, id }
 }
 
 impl<S: IdempotencyStore> Beat<S> {
@@ -122,13 +125,26 @@ impl<S: IdempotencyStore> Beat<S> {
 
 impl<S: IdempotencyStore> Drop for Beat<S> {
     fn drop(&mut self) {
-        BEATS.remove(self.id);
+        self.list.remove(self.id);
     }
 }
 
-static BEATS: Lazy<Beats> = Lazy::new(Beats::default);
+/// Enough that threads rarely meet at one.
+const LISTS: usize = 16;
 
+static BEATS: Lazy<[Beats; LISTS]> = Lazy::new(Default::default);
+
+thread_local! {
+    /// Which list this thread uses.
+    static LIST: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % LISTS
+    };
+}
+
+/// The sync bodies that run, and when their first renewals are due. On cache lines of its own.
 #[derive(Default)]
+#[repr(align(128))]
 struct Beats {
     list: Mutex<List>,
     earlier: Notify,
@@ -187,7 +203,10 @@ impl Beats {
         loop {
             let next = self.start_due(Instant::now());
             match next {
-                Some(next) => drop(timer::until(next, pin!(self.earlier.notified())).await),
+                Some(next) => drop(
+                    timer::within(|| next.saturating_duration_since(Instant::now()), pin!(self.earlier.notified()))
+                        .await,
+                ),
                 None => self.earlier.notified().await,
             }
         }

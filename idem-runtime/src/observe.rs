@@ -83,16 +83,14 @@ impl Site {
 
     /// The time since `sent` in the store, in seconds: `idempotency_store_seconds`.
     #[inline]
-    pub(crate) fn observe_store(&self, sent: Instant) {
+    pub(crate) fn observe_store(&self, sent: Option<Instant>) {
         self.observe_since(sent, "idempotency_store_seconds");
     }
 
     /// The time since `started` in the handler's body, in seconds: `idempotency_handler_seconds`.
     #[inline]
     pub(crate) fn observe_handler(&self, started: Option<Instant>) {
-        if let Some(started) = started {
-            self.observe_since(started, "idempotency_handler_seconds");
-        }
+        self.observe_since(started, "idempotency_handler_seconds");
     }
 
     /// The time, where somebody wants to know.
@@ -103,9 +101,11 @@ impl Site {
 
     #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nobody wants to know"))]
     #[inline]
-    fn observe_since(&self, since: Instant, name: &'static str) {
+    fn observe_since(&self, since: Option<Instant>, name: &'static str) {
         #[cfg(feature = "metrics")]
-        metrics::histogram!(name, "scope" => self.scope).record(since.elapsed());
+        if let Some(since) = since {
+            metrics::histogram!(name, "scope" => self.scope).record(since.elapsed());
+        }
     }
 
     #[cold]

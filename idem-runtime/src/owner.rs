@@ -1,34 +1,51 @@
 //! Drawing owners.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::claim::Owner;
 
 /// How many owners one system call pays for.
 const POOL: usize = 32;
 
+/// Counts the stores that were opened. A pool is good until then: a process that was forked off has a copy of its
+/// parent's pools, and would draw the same owners. But the threads of a store don't survive a fork, so it has to open one
+/// of its own before it can draw for others to see.
+static OPENED: AtomicU64 = AtomicU64::new(1);
+
 struct Pool {
     bytes: [u8; 16 * POOL],
     used: usize,
-    /// Whose pool it is: a process that is forked off must not draw the owners that its parent draws.
-    process: u32,
+    opened: u64,
 }
 
 thread_local! {
-    static OWNERS: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; 16 * POOL], used: POOL, process: 0 }) };
+    static POOLED: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; 16 * POOL], used: POOL, opened: 0 }) };
+}
+
+/// A store was opened that other processes may share: no owner is drawn from an older pool.
+#[cfg(feature = "sqlite")]
+pub(crate) fn store_opened() {
+    OPENED.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Owner {
-    /// 128 bits from the operating system's generator.
+    /// 128 bits from the operating system's generator. One system call.
     pub fn random() -> Self {
-        OWNERS.with_borrow_mut(|pool| {
-            let process = std::process::id();
-            if pool.used == POOL || pool.process != process {
+        let mut owner = [0; 16];
+        if getrandom::fill(&mut owner).is_ok() { Self(owner) } else { Self::improvised() }
+    }
+
+    /// The same, many for one system call: for a store that has to be opened again after a fork.
+    pub(crate) fn pooled() -> Self {
+        let opened = OPENED.load(Ordering::Relaxed);
+        POOLED.with_borrow_mut(|pool| {
+            if pool.used == POOL || pool.opened != opened {
                 if getrandom::fill(&mut pool.bytes).is_err() {
                     return Self::improvised();
                 }
                 pool.used = 0;
-                pool.process = process;
+                pool.opened = opened;
             }
             let mut owner = [0; 16];
             owner.copy_from_slice(&pool.bytes[16 * pool.used..16 * (pool.used + 1)]);

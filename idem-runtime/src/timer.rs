@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::Sleep;
@@ -35,27 +35,28 @@ impl Future for Timer {
     }
 }
 
-/// The output of `future`, or `None` once the deadline has passed. Starts a timer only if the future has to wait.
-pub(crate) fn until<F: Future>(deadline: Instant, future: Pin<&mut F>) -> Until<'_, F> {
-    Until { deadline, future, timer: None }
+/// The output of `future`, or `None` once the time is over. Starts a timer, and asks how long it is, only if the future
+/// has to wait.
+pub(crate) fn within<F: Future, D: Fn() -> Duration + Unpin>(time: D, future: Pin<&mut F>) -> Within<'_, F, D> {
+    Within { time, future, timer: None }
 }
 
-/// See [`until`]. It borrows the future: a future that is passed on by value is stored twice.
-pub(crate) struct Until<'f, F> {
-    deadline: Instant,
+/// See [`within`]. It borrows the future: a future that is passed on by value is stored twice.
+pub(crate) struct Within<'f, F, D> {
+    time: D,
     future: Pin<&'f mut F>,
     timer: Option<Timer>,
 }
 
-impl<F: Future> Future for Until<'_, F> {
+impl<F: Future, D: Fn() -> Duration + Unpin> Future for Within<'_, F, D> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+        let Self { time, future, timer } = &mut *self;
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        let deadline = self.deadline;
-        let timer = self.timer.get_or_insert_with(|| sleep(deadline.saturating_duration_since(Instant::now())));
+        let timer = timer.get_or_insert_with(|| sleep(time()));
         Pin::new(timer).poll(cx).map(|()| None)
     }
 }

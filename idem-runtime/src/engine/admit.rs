@@ -52,12 +52,13 @@ impl<S: IdempotencyStore> Call<'_, S> {
         if self.store.is_none() {
             return Err(Error::NoStore { scope });
         }
-        self.owner = Owner::random();
+        self.draw_owner();
         self.phase = Phase::Claiming;
+        let mut sent = Instant::now();
         let mut claiming =
-            Claiming { fingerprint, wait_until: self.deadline + site.wait, failures: 0, rounds: 0, unanswered: false };
+            Claiming { fingerprint, wait_until: sent + site.wait, failures: 0, rounds: 0, unanswered: false };
         loop {
-            let (sent, answer) = self.claims(&claiming).await;
+            let answer = self.claims(&claiming).await;
             match self.hears(&mut claiming, sent, answer) {
                 Next::Done(admission) => return admission,
                 Next::Again(None) => {}
@@ -65,15 +66,15 @@ impl<S: IdempotencyStore> Call<'_, S> {
                 // On the heap: few calls wait, and each would carry it.
                 Next::Wait(at_most) => Box::pin(self.waits(&mut claiming, at_most)).await,
             }
+            sent = Instant::now();
         }
     }
 
-    /// Sends a claim, and says when.
-    async fn claims(&self, claiming: &Claiming) -> (Instant, Option<Result<ClaimAnswer, StoreError>>) {
-        let sent = Instant::now();
-        let Some((store, key)) = self.held() else { return (sent, None) };
+    /// Sends a claim.
+    async fn claims(&self, claiming: &Claiming) -> Option<Result<ClaimAnswer, StoreError>> {
+        let (store, key) = self.held()?;
         let claim = pin!(store.claim(claim_request(self.site, key, self.owner, claiming.fingerprint)));
-        (sent, timer::until(sent + self.site.lease.min(LONGEST_ANSWER), claim).await)
+        timer::within(|| self.site.lease.min(LONGEST_ANSWER), claim).await
     }
 
     /// Decides what follows from an answer, or from the lack of one.
@@ -84,12 +85,12 @@ impl<S: IdempotencyStore> Call<'_, S> {
         answer: Option<Result<ClaimAnswer, StoreError>>,
     ) -> Next {
         let site = self.site;
-        site.observe_store(sent);
+        site.observe_store(Some(sent));
         let failure = match answer {
             // A body starts only within its lease: an answer that comes too late is not believed.
             Some(Ok(ClaimAnswer::Acquired(grant))) if sent.elapsed() < site.lease => {
                 self.fence = grant.fence;
-                self.deadline = sent + site.lease;
+                self.deadline = Some(sent + site.lease);
                 return Next::Done(Ok(Admission::Granted(grant)));
             }
             Some(Ok(ClaimAnswer::Acquired(_))) => None,
@@ -110,7 +111,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
             Some(Ok(ClaimAnswer::Orphaned)) => return self.refuses(claiming, |key| Error::OutcomeUnknown { key }),
             Some(Ok(ClaimAnswer::KeyReused)) => return self.refuses(claiming, |key| Error::KeyReused { key }),
             Some(Ok(ClaimAnswer::Ended)) => {
-                self.owner = Owner::random();
+                self.draw_owner();
                 claiming.unanswered = false;
                 None
             }
@@ -135,6 +136,11 @@ impl<S: IdempotencyStore> Call<'_, S> {
         }
     }
 
+    fn draw_owner(&mut self) {
+        let in_process = self.store.as_ref().is_some_and(|store| !store.needs_runtime());
+        self.owner = if in_process { Owner::pooled() } else { Owner::random() };
+    }
+
     fn refuses(&mut self, claiming: &Claiming, error: impl FnOnce(ScopedKey) -> Error) -> Next {
         claiming.leave(&mut self.phase);
         match self.held() {
@@ -148,7 +154,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
             let mut request = WaitRequest::new(self.site.scope, key, at_most);
             request.round = claiming.rounds;
             claiming.rounds += 1;
-            let waited = timer::until(Instant::now() + at_most, pin!(store.wait(request))).await;
+            let waited = timer::within(|| at_most, pin!(store.wait(request))).await;
             if let Some(Err(_)) = waited {
                 timer::sleep(LONGEST_PAUSE.min(at_most)).await;
             }

@@ -58,7 +58,7 @@ pub struct Call<'c, S: IdempotencyStore> {
     pub(super) owner: Owner,
     pub(super) fence: u64,
     /// When the last granted lease ends, counted from the sending of its request.
-    pub(super) deadline: Instant,
+    pub(super) deadline: Option<Instant>,
     pub(super) phase: Phase,
     /// The runtime that the caller is on, where the store needs one.
     home: Option<Handle>,
@@ -82,7 +82,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             slot,
             owner: Owner([0; 16]),
             fence: 0,
-            deadline: Instant::now(),
+            deadline: None,
             phase: Phase::Idle,
             home,
         }
@@ -104,6 +104,11 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         }
     }
 
+    /// When the last granted lease ends; where none was granted, it has ended.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline.unwrap_or_else(Instant::now)
+    }
+
     pub(super) fn scoped(&self, key: &Key) -> ScopedKey {
         ScopedKey::new(self.site.scope, key)
     }
@@ -119,7 +124,8 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     /// Runs a future while the lease is renewed in this task; `None` once the lease is lost.
     pub(super) async fn hold<F: Future>(&mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
         let (store, key) = self.held()?;
-        let tenure = Tenure::new(self.deadline);
+        let deadline = self.deadline();
+        let tenure = Tenure::new(deadline);
         let started = self.site.starts();
         let output = {
             let mut beat = None;
@@ -131,7 +137,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 // the work may use up Tokio's at each poll.
                 let beat = beat.get_or_insert_with(|| {
                     let request = self.renewal(key);
-                    let first = heartbeat::first_due(self.deadline, self.site.lease);
+                    let first = heartbeat::first_due(deadline, self.site.lease);
                     Box::pin(unconstrained(heartbeat::beat(store, request, &tenure, first)))
                 });
                 beat.as_mut().poll(cx).map(|()| None)
@@ -139,7 +145,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             .await
         };
         self.site.observe_handler(started);
-        self.deadline = tenure.deadline();
+        self.deadline = Some(tenure.deadline());
         output
     }
 
@@ -151,11 +157,11 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     /// shows at the completion.
     pub(super) async fn hold_blocking<F: Future>(&mut self, work: Pin<&mut F>) -> Option<F::Output> {
         let (store, key) = self.held()?;
-        let beat = heartbeat::register(store, self.site, key, self.owner, self.fence, self.deadline);
+        let beat = heartbeat::register(store, self.site, key, self.owner, self.fence, self.deadline());
         let started = self.site.starts();
         let output = work.await;
         self.site.observe_handler(started);
-        self.deadline = beat.finish();
+        self.deadline = Some(beat.finish());
         Some(output)
     }
 
@@ -188,15 +194,15 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         let Some((store, key)) = self.held() else { return Ok(()) };
         let mut failures = 0;
         let outcome = loop {
-            let sent = Instant::now();
+            let sent = site.starts();
             let answer = match &self.phase {
                 Phase::Completing(record) => {
                     let complete = pin!(store.complete(completion(site, key, self.owner, self.fence, record)));
-                    timer::until(answer_by(self.deadline, site), complete).await
+                    timer::within(|| time_to_answer(self.deadline(), site), complete).await
                 }
                 Phase::Leaving(how) => {
                     let release = pin!(store.release(release(site, key, self.owner, self.fence, *how)));
-                    match timer::until(sent + (site.lease / 3).min(LONGEST_LEAVE), release).await {
+                    match timer::within(|| (site.lease / 3).min(LONGEST_LEAVE), release).await {
                         Some(Ok(_)) => break Ok(()),
                         _ => return Ok(()),
                     }
@@ -212,7 +218,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             };
             failures += 1;
             let pause = pause(failures);
-            if Instant::now() + pause >= self.deadline {
+            if Instant::now() + pause >= self.deadline() {
                 break Err(Error::NotRecorded { key: self.scoped(key), source });
             }
             tracing::warn!(scope = site.scope, %source, "a completion failed, and is tried again");
@@ -256,7 +262,7 @@ impl<S: IdempotencyStore> Drop for Call<'_, S> {
         };
         let in_place = !store.needs_runtime();
         // A call that was never granted a lease has one lease's time to say that it left.
-        let until = self.deadline.max(Instant::now() + self.site.lease);
+        let until = self.deadline().max(Instant::now() + self.site.lease);
         let finish = finish(store, self.site, key, self.owner, self.fence, ending, until);
         background::finish(in_place, self.home.as_ref(), finish);
     }
@@ -279,15 +285,15 @@ async fn finish<S: IdempotencyStore>(
 ) {
     let mut failures = 0;
     loop {
-        let answer_by = answer_by(until, site);
+        let time = || time_to_answer(until, site);
         let answer = match &ending {
             Ending::Complete(record) => {
                 let complete = pin!(store.complete(completion(site, &key, owner, fence, record)));
-                timer::until(answer_by, complete).await
+                timer::within(time, complete).await
             }
             Ending::Leave(how) => {
                 let release = pin!(store.release(release(site, &key, owner, fence, *how)));
-                timer::until(answer_by, release).await
+                timer::within(time, release).await
             }
         };
         if let Some(Ok(_)) = answer {
@@ -332,10 +338,10 @@ fn release<'a>(site: &'static Site, key: &'a Key, owner: Owner, fence: u64, how:
     request
 }
 
-/// Until when an ending waits for its answer. A late one counts as long as nobody took over, so each is sent at least
+/// How long an ending waits for its answer. A late one counts as long as nobody took over, so each is sent at least
 /// once.
-fn answer_by(deadline: Instant, site: &Site) -> Instant {
-    deadline.max(Instant::now() + site.lease / 3)
+fn time_to_answer(deadline: Instant, site: &Site) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(site.lease / 3)
 }
 
 pub(super) fn pause(failures: u32) -> Duration {

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use hashbrown::DefaultHashBuilder;
 use tokio::sync::Notify;
@@ -157,9 +157,7 @@ impl IdempotencyStore for MemoryStore {
         // What ended before this line is seen by the next look at the row, and what ends after it by `changed`.
         let is_held = lane.lock().is_held(hash, request.scope, request.key.as_bytes(), self.0.clock.now());
         if is_held {
-            // A century is for ever, and can be added.
-            let at_most = request.at_most.min(Duration::from_secs(100 * 365 * 24 * 60 * 60));
-            timer::until(Instant::now() + at_most, pin!(changed)).await;
+            timer::within(|| request.at_most, pin!(changed)).await;
         }
         Ok(())
     }

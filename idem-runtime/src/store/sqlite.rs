@@ -118,6 +118,7 @@ impl SqliteStore {
 
     async fn start(path: PathBuf, options: SqliteOptions) -> Result<Self, Error> {
         open::check_path(&path)?;
+        crate::owner::store_opened();
         let shared = Arc::new(Shared { questions: Queue::new(), orders: Queue::new(), bells: Bells::new() });
         // Made first: dropping it, where anything below fails, ends the threads that were started.
         let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone() }));
@@ -172,7 +173,8 @@ impl IdempotencyStore for SqliteStore {
         let mut rung = pin!(self.0.shared.bells.of(request.scope, request.key).notified());
         rung.as_mut().enable();
         if let Some(left) = self.held_for(request.scope, request.key).await? {
-            timer::until(deadline.min(Instant::now() + left), rung).await;
+            let time = || left.min(deadline.saturating_duration_since(Instant::now()));
+            timer::within(time, rung).await;
         }
         Ok(())
     }

@@ -183,7 +183,7 @@ impl Shard {
             self.hand = (self.hand + 1) % slots;
             #[expect(clippy::cast_possible_truncation, reason = "an index of a slot")]
             let index = self.hand as u32;
-            if self.slot(index).row().is_some_and(|row| row.is_sweepable(now)) {
+            if self.slot(index).is_sweepable(now) {
                 self.delete(hasher, index);
                 deleted += 1;
             }

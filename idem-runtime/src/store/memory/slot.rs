@@ -28,7 +28,6 @@ pub(super) struct Slot {
     data: Data,
 }
 
-#[derive(PartialEq, Eq)]
 struct More {
     doubt: Option<u64>,
     crashed_before: Option<u64>,
@@ -96,6 +95,11 @@ impl Slot {
         })
     }
 
+    /// Whether a sweep may delete what is here: [`Row::is_sweepable`], asked of few rows.
+    pub(super) fn is_sweepable(&self, now: Micros) -> bool {
+        self.purge_at <= now && self.row().is_some_and(|row| row.is_sweepable(now))
+    }
+
     pub(super) fn set_row(&mut self, row: &Row) {
         let Row { state, owner, fence, until, doubt, previous, attempt, fingerprint, ended, purge_at } = *row;
         self.state = Some(state);
@@ -109,14 +113,14 @@ impl Slot {
             Previous::AfterCrash { fence } => Some(fence),
             Previous::First | Previous::AfterFailure => None,
         };
-        let more = More { doubt, crashed_before, fingerprint, ended };
-        if more == NOTHING_MORE {
+        if doubt.is_none() && crashed_before.is_none() && fingerprint.is_none() && ended.is_empty() {
             self.more = None;
-        } else {
-            match &mut self.more {
-                Some(place) => **place = more,
-                place => *place = Some(Box::new(more)),
-            }
+            return;
+        }
+        let more = More { doubt, crashed_before, fingerprint, ended };
+        match &mut self.more {
+            Some(place) => **place = more,
+            place => *place = Some(Box::new(more)),
         }
     }
 
