@@ -9,6 +9,7 @@ mod open;
 mod options;
 mod queue;
 mod reader;
+mod route;
 mod rows;
 mod sweep;
 mod writer;
@@ -28,6 +29,7 @@ use self::job::{Ask, Job};
 pub use self::options::{Durability, SqliteOptions};
 use self::queue::Queue;
 use self::reader::Question;
+use self::route::Route;
 use self::writer::{Order, Writer};
 use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
@@ -86,6 +88,7 @@ struct Shared {
     questions: Queue<Question>,
     orders: Queue<Order>,
     bells: Arc<Bells>,
+    route: Arc<Route>,
 }
 
 impl Drop for Handle {
@@ -119,7 +122,12 @@ impl SqliteStore {
     async fn start(path: PathBuf, options: SqliteOptions) -> Result<Self, Error> {
         open::check_path(&path)?;
         crate::owner::store_opened();
-        let shared = Arc::new(Shared { questions: Queue::new(), orders: Queue::new(), bells: Bells::new() });
+        let shared = Arc::new(Shared {
+            questions: Queue::new(),
+            orders: Queue::new(),
+            bells: Bells::new(),
+            route: Arc::default(),
+        });
         // Made first: dropping it, where anything below fails, ends the threads that were started.
         let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone() }));
         let readers = Arc::new(ReadersLeft(Arc::clone(&shared)));
@@ -145,7 +153,15 @@ impl SqliteStore {
 impl IdempotencyStore for SqliteStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         let (job, answer) = Job::new(request.scope, request.key, request.into());
-        self.0.shared.questions.push(Question::Claim(job)).map_err(|_| Failure::Closed)?;
+        let shared = &self.0.shared;
+        let pushed = if shared.route.by_reader() {
+            shared.questions.push(Question::Claim(job)).is_ok()
+        } else {
+            shared.orders.push(Order::Job(job)).is_ok()
+        };
+        if !pushed {
+            return Err(Failure::Closed.into());
+        }
         let (reply, record) = answer.await.unwrap_or(Err(Failure::Closed))?;
         Ok(reply.into_claim(|| record))
     }
@@ -230,7 +246,7 @@ fn spawn_writer(
     let open = move || open::writer(&path, &options).map(|connection| (connection, options));
     spawn("idem-sqlite-writer", open, move |(connection, options)| {
         let _abandon = Abandon(&shared.orders);
-        Writer::new(connection, options, Arc::clone(&shared.bells)).run(&shared.orders);
+        Writer::new(connection, options, Arc::clone(&shared.bells), Arc::clone(&shared.route)).run(&shared.orders);
     })
 }
 
@@ -244,7 +260,7 @@ fn spawn_reader(
         move || open::reader(&path, &options),
         move |connection| {
             let shared = &left.0;
-            reader::run(&connection, &shared.questions, &shared.orders);
+            reader::run(&connection, &shared.questions, &shared.orders, &shared.route);
         },
     )
 }

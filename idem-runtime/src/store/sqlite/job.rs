@@ -137,6 +137,11 @@ impl Job {
         }
     }
 
+    /// Whether this asks for the key.
+    pub(super) fn is_claim(&self) -> bool {
+        matches!(self.ask, Ask::Claim { .. })
+    }
+
     /// Whether carrying this out ends a holder's time with the key, so that a waiter wants to know.
     pub(super) fn is_ending(&self) -> bool {
         !matches!(self.ask, Ask::Claim { .. } | Ask::Renew { .. })

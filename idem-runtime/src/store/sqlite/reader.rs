@@ -6,6 +6,7 @@ use super::clock;
 use super::failure::Failure;
 use super::job::Job;
 use super::queue::{Queue, Work};
+use super::route::Route;
 use super::rows;
 use super::writer::Order;
 use crate::protocol::{self, Micros, Reply};
@@ -27,7 +28,7 @@ pub(super) enum Question {
 }
 
 /// Works until the queue is closed and empty.
-pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: &Queue<Order>) {
+pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: &Queue<Order>, route: &Route) {
     let mut batch = Vec::new();
     loop {
         if let Work::Closed = questions.drain(&mut batch, BATCH, None) {
@@ -40,7 +41,7 @@ pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: 
         let snapshot = batch.len() > 1 && execute(connection, "BEGIN").is_ok();
         for question in batch.drain(..) {
             match question {
-                Question::Claim(job) => claim(connection, job, now, writer),
+                Question::Claim(job) => claim(connection, job, now, writer, route),
                 Question::Read(read) => read(connection, now),
             }
         }
@@ -54,11 +55,15 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<usize> {
     connection.prepare_cached(sql)?.execute([])
 }
 
-fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Order>) {
+fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Order>, route: &Route) {
     match look(connection, &job, now) {
+        Ok(Some(answer)) => {
+            route.duplicate();
+            job.finish(Ok(answer));
+        }
         // A failed look is the writer's to report, or to do better.
-        Ok(Some(answer)) => job.finish(Ok(answer)),
         Ok(None) | Err(_) => {
+            route.passed_on();
             if let Err(Order::Job(job)) = writer.push(Order::Job(job)) {
                 job.finish(Err(Failure::Closed));
             }
@@ -67,7 +72,11 @@ fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Ord
 }
 
 /// The answer to a claim, if giving it writes nothing.
-fn look(connection: &Connection, job: &Job, now: Micros) -> Result<Option<(Reply, Option<Record>)>, Failure> {
+pub(super) fn look(
+    connection: &Connection,
+    job: &Job,
+    now: Micros,
+) -> Result<Option<(Reply, Option<Record>)>, Failure> {
     let (reply, record) = rows::find(connection, &job.scope, &job.key, |row| {
         let Some(row) = row else { return (None, false) };
         let next = job.with_operation(|operation| protocol::step(Some(row), operation, now));

@@ -10,8 +10,9 @@ use super::failure::Failure;
 use super::job::{Answer, Job};
 use super::options::{Durability, SqliteOptions};
 use super::queue::{Queue, Work};
+use super::route::Route;
 use super::rows::{self, RecordWrite};
-use super::{clock, open, sweep};
+use super::{clock, open, reader, sweep};
 use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
 
 /// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
@@ -32,14 +33,15 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) options: SqliteOptions,
     pub(super) bells: Arc<Bells>,
+    route: Arc<Route>,
     /// Whether commits sync the log, as SQLite was told last.
     syncs: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, options: SqliteOptions, bells: Arc<Bells>) -> Self {
+    pub(super) fn new(connection: Connection, options: SqliteOptions, bells: Arc<Bells>, route: Arc<Route>) -> Self {
         let syncs = options.durability == Durability::PowerLoss;
-        Self { connection, options, bells, syncs }
+        Self { connection, options, bells, route, syncs }
     }
 
     /// Works until the queue is closed and empty.
@@ -57,12 +59,24 @@ impl Writer {
                     Order::Sweep { at_most, answer } => drop(answer.send(self.sweep(at_most))),
                 }
             }
+            self.answer_alone(&mut jobs);
             if !jobs.is_empty() {
                 self.carry_out(&mut jobs);
             }
             if next_sweep.is_some_and(|due| due <= Instant::now()) {
                 next_sweep = self.background_sweep();
             }
+        }
+    }
+
+    /// Answers a lone claim that needs no write without a transaction, and so without the lock.
+    #[expect(clippy::vec_box, reason = "as in `carry_out`")]
+    fn answer_alone(&self, jobs: &mut Vec<Box<Job>>) {
+        let [job] = &jobs[..] else { return };
+        if job.is_claim()
+            && let Ok(Some(answer)) = reader::look(&self.connection, job, clock::now())
+        {
+            self.finish(jobs.drain(..).map(|job| (job, Ok(answer.clone()))));
         }
     }
 
@@ -95,6 +109,9 @@ impl Writer {
         for (job, answer) in answers {
             if job.is_ending() {
                 self.bells.ring(&job.scope, &job.key);
+            }
+            if job.is_claim() && matches!(&answer, Ok((reply, _)) if !matches!(reply, Reply::Acquired(_))) {
+                self.route.duplicate();
             }
             job.finish(answer);
         }

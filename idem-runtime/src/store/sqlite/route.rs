@@ -1,0 +1,34 @@
+//! Which thread a claim goes to. Decides nothing about the claim: both threads give the same answers.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How common duplicates have been of late.
+///
+/// A duplicate is best answered by a reader, which waits for nobody's sync. A new key is the writer's, and a look on the
+/// way there is one thread and one statement too many.
+#[derive(Debug, Default)]
+pub(super) struct Route(AtomicU32);
+
+impl Route {
+    /// After as many new keys in a row, none is expected to be a duplicate.
+    const MEMORY: u32 = 64;
+    /// So that readers are asked where one claim in nine or more is a duplicate.
+    const WEIGHT: u32 = 8;
+
+    /// Whether a claim is to be shown to a reader first.
+    pub(super) fn by_reader(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    /// A claim was one of a duplicate.
+    pub(super) fn duplicate(&self) {
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seen| {
+            (seen < Self::MEMORY).then(|| (seen + Self::WEIGHT).min(Self::MEMORY))
+        });
+    }
+
+    /// A reader was shown a claim that it had to pass on.
+    pub(super) fn passed_on(&self) {
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seen| seen.checked_sub(1));
+    }
+}
