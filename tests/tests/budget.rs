@@ -152,13 +152,13 @@ fn poll_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+type Handle = fn(&MemoryStore, &str);
+
 #[test]
 fn a_replay_allocates_nothing_and_a_first_execution_at_most_twice() {
-    let handlers: [(&str, fn(&MemoryStore, &str)); 2] = [
-        ("async", |store, id| drop(poll_once(asynchronous(store, id)).unwrap())),
-        ("sync", |store, id| drop(blocking(store, id).unwrap())),
-    ];
-    for (kind, handle) in handlers {
+    let call_async: Handle = |store, id| drop(poll_once(asynchronous(store, id)).unwrap());
+    let call_blocking: Handle = |store, id| drop(blocking(store, id).unwrap());
+    for (kind, handle) in [("async", call_async), ("sync", call_blocking)] {
         let store = MemoryStore::new();
         let keys: Vec<String> = (0..10_000).map(key).collect();
         // The registry of scopes, the pool of owners, the heartbeat's list.
