@@ -3,7 +3,12 @@
 //! No event and no label holds a result or a fingerprinted value; events of single keys are for the caller, who has the
 //! error.
 
+#[cfg(feature = "metrics")]
+use std::sync::OnceLock;
 use std::time::Instant;
+
+#[cfg(feature = "metrics")]
+use metrics::{Key, Label, Level, Metadata};
 
 use crate::claim::Previous;
 use crate::error::Error;
@@ -68,9 +73,27 @@ impl Event {
     }
 }
 
+/// A site's labels, made once: the facade's macros allocate them at each call.
+#[cfg(feature = "metrics")]
+#[derive(Debug)]
+pub(crate) struct Labels {
+    of_event: [OnceLock<[Label; 2]>; Event::Refused as usize + 1],
+    of_scope: OnceLock<[Label; 1]>,
+}
+
+#[cfg(feature = "metrics")]
+impl Labels {
+    pub(crate) const fn new() -> Self {
+        Self { of_event: [const { OnceLock::new() }; Event::Refused as usize + 1], of_scope: OnceLock::new() }
+    }
+}
+
+#[cfg(feature = "metrics")]
+const METADATA: Metadata<'static> = Metadata::new("idempotency", Level::INFO, Some("idem_runtime"));
+
 impl Site {
     #[inline]
-    pub(crate) fn observe(&self, event: Event) {
+    pub(crate) fn observe(&'static self, event: Event) {
         let scope = self.scope;
         if event.is_alarming() {
             tracing::warn!(scope, event = event.name(), "idempotency");
@@ -78,18 +101,24 @@ impl Site {
             tracing::debug!(scope, event = event.name(), "idempotency");
         }
         #[cfg(feature = "metrics")]
-        metrics::counter!("idempotency_calls_total", "scope" => scope, "event" => event.name()).increment(1);
+        {
+            let labels = self.labels.of_event[event as usize].get_or_init(|| {
+                [Label::from_static_parts("scope", scope), Label::from_static_parts("event", event.name())]
+            });
+            let key = Key::from_static_parts("idempotency_calls_total", labels);
+            metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(1);
+        }
     }
 
     /// The time since `sent` in the store, in seconds: `idempotency_store_seconds`.
     #[inline]
-    pub(crate) fn observe_store(&self, sent: Option<Instant>) {
+    pub(crate) fn observe_store(&'static self, sent: Option<Instant>) {
         self.observe_since(sent, "idempotency_store_seconds");
     }
 
     /// The time since `started` in the handler's body, in seconds: `idempotency_handler_seconds`.
     #[inline]
-    pub(crate) fn observe_handler(&self, started: Option<Instant>) {
+    pub(crate) fn observe_handler(&'static self, started: Option<Instant>) {
         self.observe_since(started, "idempotency_handler_seconds");
     }
 
@@ -101,15 +130,17 @@ impl Site {
 
     #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nobody wants to know"))]
     #[inline]
-    fn observe_since(&self, since: Option<Instant>, name: &'static str) {
+    fn observe_since(&'static self, since: Option<Instant>, name: &'static str) {
         #[cfg(feature = "metrics")]
         if let Some(since) = since {
-            metrics::histogram!(name, "scope" => self.scope).record(since.elapsed());
+            let labels = self.labels.of_scope.get_or_init(|| [Label::from_static_parts("scope", self.scope)]);
+            let key = Key::from_static_parts(name, labels);
+            metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(since.elapsed());
         }
     }
 
     #[cold]
-    pub(crate) fn observe_refusal(&self, error: &Error) {
+    pub(crate) fn observe_refusal(&'static self, error: &Error) {
         self.observe(match error {
             Error::InProgress { .. } => Event::InProgress,
             Error::OutcomeUnknown { .. } => Event::Parked,

@@ -25,6 +25,8 @@ pub struct Site {
     file: &'static str,
     line: u32,
     registered: AtomicBool,
+    #[cfg(feature = "metrics")]
+    pub(crate) labels: crate::observe::Labels,
 }
 
 impl Site {
@@ -42,6 +44,8 @@ impl Site {
             file,
             line,
             registered: AtomicBool::new(false),
+            #[cfg(feature = "metrics")]
+            labels: crate::observe::Labels::new(),
         }
     }
 

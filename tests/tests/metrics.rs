@@ -1,0 +1,45 @@
+//! What an operator can count.
+
+use std::collections::BTreeMap;
+
+use idem_runtime::{Error, idempotent};
+use idem_tests::Failure;
+use idem_tests::probe::{Asked, Fault, Probe};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+#[idempotent(key = "id", scope = "metrics", fingerprint = "cents", store = store)]
+fn handle(store: &Probe, id: u32, cents: u32, fail: bool) -> Result<u32, Failure> {
+    if fail { Err(Failure::Declined) } else { Ok(cents) }
+}
+
+#[test]
+fn calls_are_counted_by_scope_and_by_what_happened() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let store = Probe::new();
+        handle(&store, 1, 5, true).unwrap_err();
+        handle(&store, 1, 5, false).unwrap();
+        handle(&store, 1, 5, false).unwrap();
+        handle(&store, 1, 5, false).unwrap();
+        assert!(matches!(handle(&store, 1, 6, false), Err(Failure::Refused(Error::KeyReused { .. }))));
+        store.fail(Asked::Claim, Fault::Refused);
+        handle(&store, 2, 5, false).unwrap_err();
+    });
+
+    let mut counts = BTreeMap::new();
+    let mut timed = BTreeMap::new();
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let labels: BTreeMap<_, _> = key.key().labels().map(|label| (label.key(), label.value())).collect();
+        assert_eq!(labels["scope"], "metrics");
+        match value {
+            DebugValue::Counter(count) => drop(counts.insert(labels["event"].to_owned(), count)),
+            DebugValue::Histogram(values) => drop(timed.insert(key.key().name().to_owned(), values.len())),
+            DebugValue::Gauge(_) => panic!("no gauges"),
+        }
+    }
+    let expected = [("executed", 1), ("redelivered", 1), ("replayed", 2), ("key_reused", 1), ("store_failed", 1)];
+    assert_eq!(counts, expected.map(|(event, count)| (event.to_owned(), count)).into());
+    assert_eq!(timed["idempotency_handler_seconds"], 2);
+    assert!(timed["idempotency_store_seconds"] >= 6);
+}
