@@ -69,7 +69,7 @@ use proc_macro2::TokenStream;
 ///
 /// Anything that isn't a function with a body; `const fn`, foreign ABIs and `main`; a handler that returns nothing, a
 /// reference, `impl Trait`, or, without being `async`, a future: such a body would be claimed before it is polled. A key
-/// that names no parameter, a float as a key, a method or generic function without a `scope`. All mistakes are reported at
+/// with a name that no parameter has, a float as a key, a method or generic function without a `scope`. All mistakes are reported at
 /// once, where they were made, and the function is emitted all the same.
 ///
 /// # Costs

@@ -47,6 +47,8 @@ pub struct Filter {
     pub scope: Option<String>,
     /// Only keys in this state.
     pub state: Option<State>,
+    /// Only keys whose last holder left its outcome unknown: those that [`IdempotencyAdmin::resolve`] settles.
+    pub orphans: bool,
     /// Only keys after this one, in the order of scope and key bytes: the last of the page before.
     pub after: Option<(String, Key)>,
     /// At most this many.
@@ -73,6 +75,13 @@ impl Filter {
         self
     }
 
+    /// Only keys whose last holder left its outcome unknown.
+    #[must_use]
+    pub fn orphans(mut self) -> Self {
+        self.orphans = true;
+        self
+    }
+
     /// Only keys after this one.
     #[must_use]
     pub fn after(mut self, entry: &Entry) -> Self {
@@ -85,6 +94,7 @@ impl Filter {
         let after = self.after.as_ref().map(|(scope, key)| (scope.as_str(), key.as_bytes()));
         self.scope.as_ref().is_none_or(|scope| *scope == entry.scope)
             && self.state.is_none_or(|state| state == entry.row.state)
+            && (!self.orphans || entry.is_orphan())
             && after.is_none_or(|after| (entry.scope.as_str(), entry.key.as_bytes()) > after)
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::key::{self, IdempotencyKey, KeyInput};
+
 /// Bytes that are stored in place while they are at most `N`, and shared on the heap beyond.
 ///
 /// Cloning never copies more than `N` bytes, and allocates nothing.
@@ -37,7 +39,7 @@ impl<const N: usize> Blob<N> {
 /// An encoded idempotency key: what distinguishes one business fact from another within a scope.
 ///
 /// At most [`Key::MAX_LEN`] bytes, binary-safe, compared byte by byte. Made from a value by
-/// [`IdempotencyKey`](crate::IdempotencyKey).
+/// [`Key::of`].
 #[derive(Clone)]
 pub struct Key(pub(crate) Blob<46>);
 
@@ -49,6 +51,21 @@ impl Key {
     /// The key with these encoded bytes; `None` if there are none of them, or more than [`Key::MAX_LEN`].
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         (!bytes.is_empty() && bytes.len() <= Self::MAX_LEN).then(|| Self(Blob::new(bytes)))
+    }
+
+    /// The key of a value, as a handler's attribute makes it; `None` if it is missing or too long.
+    ///
+    /// ```
+    /// use idem_runtime::store::Key;
+    ///
+    /// assert_eq!(Key::of(&("tenant", 42)).unwrap().to_string(), "tenant/42");
+    /// assert!(Key::of(&None::<u32>).is_none());
+    /// ```
+    pub fn of(value: &(impl IdempotencyKey + ?Sized)) -> Option<Self> {
+        match key::encode(value) {
+            KeyInput::Key(key) => Some(key),
+            KeyInput::Missing | KeyInput::TooLong(_) => None,
+        }
     }
 
     /// The encoded bytes.

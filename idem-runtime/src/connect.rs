@@ -43,6 +43,9 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
         (scheme @ ("memory" | "sqlite"), _) => Err(Error::config(format!(
             "`{scheme}:` URLs need idem-runtime's feature `{scheme}`: turn it on in Cargo.toml"
         ))),
+        (path, "") => {
+            Err(Error::config(format!("`{path}` is no URL of a store: use `memory:`, or `sqlite:PATH` for a file")))
+        }
         (scheme, _) => {
             Err(Error::config(format!("no store has the URL scheme `{scheme}:`: use `memory:` or `sqlite:PATH`")))
         }

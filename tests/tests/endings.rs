@@ -270,8 +270,8 @@ async fn r13_a_parked_key_is_resolved_by_an_operator() {
         let error = handle(&store, id, false).await.unwrap_err();
         assert!(matches!(error, Error::OutcomeUnknown { .. }) && !error.is_retryable(), "{error}");
     }
-    let parked = store.list(Filter::all().scope("endings-parked")).await.unwrap();
-    assert_eq!(parked.iter().filter(|entry| entry.is_orphan()).count(), 2);
+    let parked = store.list(Filter::all().scope("endings-parked").orphans()).await.unwrap();
+    assert_eq!(parked.len(), 2);
     let found = Resolution::executed(&"found out".to_owned(), Duration::from_secs(60)).unwrap();
     store.resolve("endings-parked", &parked[0].key, found).await.unwrap();
     store.resolve("endings-parked", &parked[1].key, Resolution::NotExecuted).await.unwrap();

@@ -13,7 +13,8 @@ use idem_runtime::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Durability, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous,
     Record, ReleaseRequest, RenewRequest, SqliteOptions, Standing, WaitRequest,
 };
-use idem_runtime::{Error, IdempotencyAdmin, IdempotencyStore, SqliteStore};
+use idem_runtime::{Error, IdempotencyAdmin, IdempotencyStore, SqliteStore, idempotent};
+use idem_tests::Gate;
 use idem_tests::rng::Rng;
 use idem_tests::vfs;
 use rusqlite::Connection;
@@ -741,4 +742,32 @@ async fn the_last_handle_ends_the_threads_once_they_are_done() {
         std::thread::yield_now();
     }
     assert_eq!(replay(&open(&file(&directory)).await, "s", &key).await, result);
+}
+
+#[idempotent(key = "id", scope = "sqlite-parked", store = store, on_crash = "park")]
+async fn parking(store: &SqliteStore, gate: Gate, id: u32) -> Result<u32, Error> {
+    gate.pass().await;
+    Ok(id)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r13_a_duplicate_right_after_a_cancelled_call_is_told_of_it() {
+    let directory = directory();
+    let store = open(&file(&directory)).await;
+    for id in 0..40 {
+        // So that readers are asked.
+        parking(&store, Gate::opened(), 1000).await.unwrap();
+        let gate = Gate::default();
+        let call = tokio::spawn({
+            let (store, gate) = (store.clone(), gate.clone());
+            async move { parking(&store, gate, id).await }
+        });
+        gate.started().await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        let error = parking(&store, Gate::opened(), id).await.unwrap_err();
+        assert!(matches!(error, Error::OutcomeUnknown { .. }), "{id}: {error}");
+    }
+    let orphans = store.admin().unwrap().list(Filter::all().orphans()).await.unwrap();
+    assert_eq!(orphans.len(), 40);
 }

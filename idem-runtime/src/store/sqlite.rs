@@ -175,6 +175,7 @@ impl IdempotencyStore for SqliteStore {
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        self.0.shared.route.release_sent();
         self.standing(request.scope, request.key, request.into()).await
     }
 

@@ -104,6 +104,11 @@ fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Ent
         sql.push_str(" AND state = ?");
         values.push(Value::Integer((state as u8).into()));
     }
+    if filter.orphans {
+        // `Row::is_orphan`.
+        sql.push_str(" AND (state = 2 OR (state IN (1, 3) AND until <= ?))");
+        values.push(Value::Integer(i64::try_from(now).unwrap_or(i64::MAX)));
+    }
     if let Some((scope, key)) = &filter.after {
         sql.push_str(" AND (scope, key) > (?, ?)");
         values.push(Value::Text(scope.clone()));

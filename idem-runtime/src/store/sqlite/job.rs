@@ -142,6 +142,11 @@ impl Job {
         matches!(self.ask, Ask::Claim { .. })
     }
 
+    /// Whether this leaves the key without a record.
+    pub(super) fn is_release(&self) -> bool {
+        matches!(self.ask, Ask::Release { .. })
+    }
+
     /// Whether carrying this out ends a holder's time with the key, so that a waiter wants to know.
     pub(super) fn is_ending(&self) -> bool {
         !matches!(self.ask, Ask::Claim { .. } | Ask::Renew { .. })

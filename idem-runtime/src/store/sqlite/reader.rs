@@ -34,6 +34,8 @@ pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: 
         if let Work::Closed = questions.drain(&mut batch, BATCH, None) {
             return;
         }
+        // Before the snapshot: a release that was sent before one of these questions is awaited, or in the snapshot.
+        let leaving = route.awaits_release();
         // Before the snapshot: a row of it can then not have been renewed by this time without showing it.
         let now = clock::now();
         // One snapshot for all of them saves SQLite the locks of one for each. Where it can't be had, each statement
@@ -41,7 +43,7 @@ pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: 
         let snapshot = batch.len() > 1 && execute(connection, "BEGIN").is_ok();
         for question in batch.drain(..) {
             match question {
-                Question::Claim(job) => claim(connection, job, now, writer, route),
+                Question::Claim(job) => claim(connection, job, now, writer, route, leaving),
                 Question::Read(read) => read(connection, now),
             }
         }
@@ -55,8 +57,11 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<usize> {
     connection.prepare_cached(sql)?.execute([])
 }
 
-fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Order>, route: &Route) {
+fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Order>, route: &Route, leaving: bool) {
     match look(connection, &job, now) {
+        Ok(Some((reply, _))) if leaving && matches!(reply, Reply::InProgress { .. }) => {
+            pass_on(job, writer);
+        }
         Ok(Some(answer)) => {
             route.duplicate();
             job.finish(Ok(answer));
@@ -64,10 +69,14 @@ fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Ord
         // A failed look is the writer's to report, or to do better.
         Ok(None) | Err(_) => {
             route.passed_on();
-            if let Err(Order::Job(job)) = writer.push(Order::Job(job)) {
-                job.finish(Err(Failure::Closed));
-            }
+            pass_on(job, writer);
         }
+    }
+}
+
+fn pass_on(job: Box<Job>, writer: &Queue<Order>) {
+    if let Err(Order::Job(job)) = writer.push(Order::Job(job)) {
+        job.finish(Err(Failure::Closed));
     }
 }
 

@@ -110,6 +110,9 @@ impl Writer {
             if job.is_ending() {
                 self.bells.ring(&job.scope, &job.key);
             }
+            if job.is_release() {
+                self.route.release_done();
+            }
             if job.is_claim() && matches!(&answer, Ok((reply, _)) if !matches!(reply, Reply::Acquired(_))) {
                 self.route.duplicate();
             }
