@@ -53,6 +53,16 @@ impl Key {
         (!bytes.is_empty() && bytes.len() <= Self::MAX_LEN).then(|| Self(Blob::new(bytes)))
     }
 
+    /// Of a call that has no key. No store is ever given it.
+    pub(crate) fn empty() -> Self {
+        Self(Blob::new(&[]))
+    }
+
+    /// Whether there is no key: so in a handler that runs without one.
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
     /// The key of a value, as a handler's attribute makes it; `None` if it is missing or too long.
     ///
     /// ```
@@ -81,6 +91,13 @@ impl PartialEq for Key {
 }
 
 impl Eq for Key {}
+
+/// A key that was made of one text is that text.
+impl PartialEq<str> for Key {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
 
 /// Readable, for a message or a log: the parts of a composite are divided by `/`, and control characters and invalid
 /// UTF-8 are escaped.

@@ -21,21 +21,21 @@ use crate::claim::{Grant, Key, Owner, Previous};
 #[derive(Clone)]
 pub struct Claim {
     scope: &'static str,
-    /// `None` where the attribute allows a call without a key.
-    key: Option<Key>,
+    /// Empty where the attribute allows a call without a key.
+    key: Key,
     owner: Owner,
     grant: Grant,
 }
 
 impl Claim {
     pub(crate) fn granted(scope: &'static str, key: Key, owner: Owner, grant: Grant) -> Self {
-        Self { scope, key: Some(key), owner, grant }
+        Self { scope, key, owner, grant }
     }
 
     /// Of a call that runs without protection.
     pub(crate) fn unprotected(scope: &'static str, key: Option<Key>) -> Self {
         let grant = Grant { fence: 0, attempt: 1, previous: Previous::First };
-        Self { scope, key, owner: Owner::random(), grant }
+        Self { scope, key: key.unwrap_or_else(Key::empty), owner: Owner::random(), grant }
     }
 
     /// The fencing token: of one key, later claims have higher ones. A downstream that keeps the highest it has seen
@@ -54,9 +54,9 @@ impl Claim {
         self.grant.previous
     }
 
-    /// The key; `None` where the call runs without one (`missing_key = "run"`).
-    pub fn key(&self) -> Option<&Key> {
-        self.key.as_ref()
+    /// The key; empty where the call runs without one (`missing_key = "run"`).
+    pub fn key(&self) -> &Key {
+        &self.key
     }
 
     /// The namespace of the key.
@@ -71,7 +71,7 @@ impl Claim {
     /// of SHA-256 over the scope, the key and the label. A call without a key gets another one each time.
     pub fn derive(&self, label: &str) -> String {
         let mut hash = Sha256::new();
-        let key = self.key.as_ref().map_or(&self.owner.0[..], Key::as_bytes);
+        let key = if self.key.is_empty() { &self.owner.0[..] } else { self.key.as_bytes() };
         for part in [self.scope.as_bytes(), key, label.as_bytes()] {
             // The length goes first, so that no two triples run together.
             hash.update(part.len().to_be_bytes());

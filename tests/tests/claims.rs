@@ -470,7 +470,7 @@ async fn the_body_sees_its_claim() {
     async fn handle(store: &MemoryStore, tenant: &str, id: u32, fail: bool) -> Result<String, Failure> {
         let claim: &Claim = claim;
         assert_eq!(claim.scope(), "claims-seen");
-        let key = claim.key().unwrap().to_string();
+        let key = claim.key().to_string();
         if fail {
             assert_eq!((claim.attempt(), claim.previous()), (1, Previous::First));
             return Err(Failure::Declined);

@@ -282,7 +282,7 @@ async fn r13_a_parked_key_is_resolved_by_an_operator() {
 #[tokio::test]
 async fn r13_a_function_is_asked_what_became_of_the_effect() {
     async fn find_out(claim: &Claim) -> Result<Option<String>, Failure> {
-        match claim.key().unwrap().to_string().as_str() {
+        match claim.key().to_string().as_str() {
             "1" => Ok(Some("it took place".to_owned())),
             "2" => Ok(None),
             _ => Err(Failure::Declined),
