@@ -72,3 +72,8 @@ pub use self::store::memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use self::store::sqlite::SqliteStore;
 pub use self::store::{AnyStore, IdempotencyStore};
+
+/// The README's examples compile.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
