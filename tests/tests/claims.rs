@@ -400,7 +400,7 @@ impl IdempotencyStore for FarClock {
 
 #[tokio::test]
 async fn r10_only_the_stores_clock_decides() {
-    #[idempotent(key = "id", scope = "claims-r10", store = store, lease = "300ms", ttl = "500ms", claim = claim)]
+    #[idempotent(key = "id", scope = "claims-r10", store = store, lease = "900ms", ttl = "1500ms", claim = claim)]
     async fn handle(store: &FarClock, gate: Gate, id: u32) -> Result<u32, Error> {
         gate.pass().await;
         Ok(claim.attempt())
@@ -420,13 +420,13 @@ async fn r10_only_the_stores_clock_decides() {
         });
         gate.started().await;
         // Past the first lease: it is renewed by the store's clock.
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::time::sleep(Duration::from_millis(1200)).await;
         let error = handle(&store, Gate::default(), 1).await.unwrap_err();
-        assert!(error.retry_after().is_some_and(|left| left <= Duration::from_millis(300)), "{error}");
+        assert!(error.retry_after().is_some_and(|left| left <= Duration::from_millis(900)), "{error}");
         gate.open();
         assert_eq!(running.await.unwrap().unwrap(), 1);
         assert_eq!(handle(&store, Gate::default(), 1).await.unwrap(), 1, "replayed");
-        tokio::time::sleep(Duration::from_millis(510)).await;
+        tokio::time::sleep(Duration::from_millis(1510)).await;
         assert_eq!(handle(&store, Gate::opened(), 1).await.unwrap(), 1, "forgotten, and run again");
     }
 }

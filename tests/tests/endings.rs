@@ -89,7 +89,7 @@ async fn r12_the_caller_sees_its_own_error_though_the_release_fails() {
 
 #[tokio::test]
 async fn on_error_keep_holds_the_key_until_its_lease_ends() {
-    #[idempotent(key = "id", store = store, on_error = "keep", lease = "200ms", claim = claim, scope = "endings-on_error_keep-1")]
+    #[idempotent(key = "id", store = store, on_error = "keep", lease = "800ms", claim = claim, scope = "endings-on_error_keep-1")]
     async fn handle(store: &MemoryStore, id: u32, fail: bool) -> Result<Before, Failure> {
         if fail { Err(Failure::Declined) } else { Ok(before(claim)) }
     }
@@ -419,16 +419,16 @@ async fn r16_a_field_can_be_added_and_a_changed_type_is_an_error() {
 
 #[tokio::test]
 async fn r17_ttl_counts_from_the_completion() {
-    #[idempotent(key = "id", store = store, ttl = "300ms", lease = "300ms", scope = "endings-r17-1")]
+    #[idempotent(key = "id", store = store, ttl = "900ms", lease = "900ms", scope = "endings-r17-1")]
     async fn handle(store: &MemoryStore, ran: &Count, id: u32) -> Result<u32, Error> {
         let turn = ran.up();
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::time::sleep(Duration::from_millis(1000)).await;
         Ok(turn)
     }
 
     let (store, ran) = (MemoryStore::new(), Count::default());
     assert_eq!(handle(&store, &ran, 1).await.unwrap(), 1);
     assert_eq!(handle(&store, &ran, 1).await.unwrap(), 1, "remembered, though it was claimed longer ago than its ttl");
-    tokio::time::sleep(Duration::from_millis(310)).await;
+    tokio::time::sleep(Duration::from_millis(910)).await;
     assert_eq!(handle(&store, &ran, 1).await.unwrap(), 2, "forgotten, though nobody swept");
 }
