@@ -43,7 +43,9 @@ use crate::timer;
 /// A durable store in one SQLite file, which any number of processes of one machine can share.
 ///
 /// A completion is on the disk before it is acknowledged ([`Durability`]). A first execution costs one sync, which
-/// those that complete at the same time share; a replay costs none, and takes no lock that a writer could hold.
+/// those that complete at the same time share; a replay causes none. Where
+/// duplicates are about, they are answered by threads that wait for no writer; the first ones after many new keys can wait
+/// for the writer's commit.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
