@@ -251,6 +251,11 @@ impl<'a> ClaimRequest<'a> {
         let retain = Some(Duration::from_secs(7 * 24 * 60 * 60));
         Self { scope, key, owner, lease, fingerprint: None, orphans: Orphans::Take, retain }
     }
+
+    /// How long from now the row stays if this claim is never ended: a row's `purge_at`. `None`: for ever.
+    pub fn stays(&self) -> Option<Duration> {
+        stays(self.lease, self.retain)
+    }
 }
 
 /// The answer to a [`ClaimRequest`].
@@ -297,6 +302,11 @@ impl<'a> RenewRequest<'a> {
         let ClaimRequest { scope, key, owner, lease, retain, .. } = *claim;
         Self { scope, key, owner, fence, lease, retain }
     }
+
+    /// How long from now the row stays if nothing follows: a row's `purge_at`. `None`: for ever.
+    pub fn stays(&self) -> Option<Duration> {
+        stays(self.lease, self.retain)
+    }
 }
 
 /// Records the outcome of a key.
@@ -324,6 +334,11 @@ impl<'a> CompleteRequest<'a> {
     pub fn new(claim: &ClaimRequest<'a>, fence: u64, record: &'a Record, ttl: Duration) -> Self {
         let ClaimRequest { scope, key, owner, .. } = *claim;
         Self { scope, key, owner, fence, record, ttl, linger: linger(claim.lease) }
+    }
+
+    /// How long from now the row stays: a row's `purge_at`.
+    pub fn stays(&self) -> Duration {
+        self.ttl.saturating_add(self.linger)
     }
 }
 
@@ -398,6 +413,10 @@ pub enum Standing {
     Held,
     /// Refused: another owner has acquired the key since, or it was resolved, forgotten or has expired.
     Lost,
+}
+
+fn stays(lease: Duration, retain: Option<Duration>) -> Option<Duration> {
+    retain.map(|retain| lease.saturating_add(retain.max(linger(lease))))
 }
 
 /// How long an ended row stays at least: longer than any copy of a request is under way.

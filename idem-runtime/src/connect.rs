@@ -9,6 +9,9 @@ use crate::store::AnyStore;
 /// |---|---|---|
 /// | `memory:` | a new [`MemoryStore`](crate::MemoryStore) | `memory` |
 /// | `sqlite:PATH` or `sqlite://PATH` | `SqliteStore`, in that file | `sqlite` |
+/// | `postgres://USER@HOST/DATABASE` | `PostgresStore` | `postgres` |
+/// | `mysql://USER@HOST/DATABASE` | `MySqlStore`, also for MariaDB | `mysql` |
+/// | `redis://HOST` | `RedisStore`, also for Valkey | `redis` |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -39,15 +42,28 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
             }
             crate::SqliteStore::open(path).await.map(AnyStore::new)
         }
+        #[cfg(feature = "postgres")]
+        ("postgres" | "postgresql", _) => crate::PostgresStore::open(url).await.map(AnyStore::new),
+        #[cfg(feature = "mysql")]
+        ("mysql" | "mariadb", _) => crate::MySqlStore::open(url).await.map(AnyStore::new),
+        #[cfg(feature = "redis")]
+        ("redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys", _) => {
+            crate::RedisStore::open(url).await.map(AnyStore::new)
+        }
         // A URL can hold a password: the messages show the scheme alone.
-        (scheme @ ("memory" | "sqlite"), _) => Err(Error::config(format!(
-            "`{scheme}:` URLs need idem-runtime's feature `{scheme}`: turn it on in Cargo.toml"
-        ))),
+        (scheme @ ("memory" | "sqlite" | "postgres" | "mysql" | "redis"), _) => Err(feature_off(scheme, scheme)),
+        (scheme @ "postgresql", _) => Err(feature_off(scheme, "postgres")),
+        (scheme @ "mariadb", _) => Err(feature_off(scheme, "mysql")),
+        (scheme @ ("rediss" | "redis+unix" | "unix" | "valkey" | "valkeys"), _) => Err(feature_off(scheme, "redis")),
         (path, "") => {
             Err(Error::config(format!("`{path}` is no URL of a store: use `memory:`, or `sqlite:PATH` for a file")))
         }
-        (scheme, _) => {
-            Err(Error::config(format!("no store has the URL scheme `{scheme}:`: use `memory:` or `sqlite:PATH`")))
-        }
+        (scheme, _) => Err(Error::config(format!(
+            "no store has the URL scheme `{scheme}:`: use one of `memory:`, `sqlite:`, `postgres:`, `mysql:` and `redis:`"
+        ))),
     }
+}
+
+fn feature_off(scheme: &str, feature: &str) -> Error {
+    Error::config(format!("`{scheme}:` URLs need idem-runtime's feature `{feature}`: turn it on in Cargo.toml"))
 }

@@ -69,6 +69,12 @@ pub use self::output::{HandlerOutput, Outcome};
 pub use self::policy::OnError;
 #[cfg(feature = "memory")]
 pub use self::store::memory::MemoryStore;
+#[cfg(feature = "mysql")]
+pub use self::store::mysql::MySqlStore;
+#[cfg(feature = "postgres")]
+pub use self::store::postgres::PostgresStore;
+#[cfg(feature = "redis")]
+pub use self::store::redis::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use self::store::sqlite::SqliteStore;
 pub use self::store::{AnyStore, IdempotencyStore};

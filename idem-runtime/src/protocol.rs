@@ -480,8 +480,8 @@ fn leased(lease: Duration, retain: Option<Duration>, now: Micros) -> (Micros, Op
     (until, retain.map(|retain| until + micros(retain.max(crate::claim::linger(lease)))))
 }
 
-/// Longer than a century is for ever, and adding a few of them doesn't overflow.
-fn micros(duration: Duration) -> Micros {
+/// A duration as the protocol counts it. Longer than a century is for ever, and adding a few of them doesn't overflow.
+pub fn micros(duration: Duration) -> Micros {
     const FOR_EVER: u64 = 1 << 52;
     u64::try_from(duration.as_micros()).map_or(FOR_EVER, |micros| micros.min(FOR_EVER))
 }

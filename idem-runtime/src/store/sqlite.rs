@@ -1,7 +1,6 @@
 //! The embedded, durable store: one SQLite file.
 
 mod admin;
-mod bell;
 mod clock;
 mod failure;
 mod job;
@@ -23,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::bell::Bells;
 use self::failure::Failure;
 use self::job::{Ask, Job};
 pub use self::options::{Durability, SqliteOptions};
@@ -34,6 +32,7 @@ use self::writer::{Order, Writer};
 use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
 use crate::protocol::{Reply, State};
+use crate::store::bell::Bells;
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Record, ReleaseRequest, RenewRequest, Standing,
     StoreError, WaitRequest,

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::bell::Bells;
 use super::failure::Failure;
 use super::job::{Answer, Job};
 use super::options::{Durability, SqliteOptions};
@@ -14,6 +13,7 @@ use super::route::Route;
 use super::rows::{self, RecordWrite};
 use super::{clock, open, reader, sweep};
 use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
+use crate::store::bell::Bells;
 
 /// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
 const BATCH: usize = 512;

@@ -10,25 +10,27 @@ use crate::store::Key;
 /// How many bells there are. Keys share them: who is woken for another's key looks, and waits again.
 const BELLS: usize = 64;
 
+/// A bell for each key, shared by those whose hash is alike.
 #[derive(Debug)]
-pub(super) struct Bells {
+pub(crate) struct Bells {
     bells: [Notify; BELLS],
     hasher: RandomState,
 }
 
 impl Bells {
-    pub(super) fn new() -> Arc<Self> {
+    /// Bells that nobody listens to yet.
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { bells: std::array::from_fn(|_| Notify::new()), hasher: RandomState::new() })
     }
 
     /// The bell of a key.
-    pub(super) fn of(&self, scope: &str, key: &Key) -> &Notify {
+    pub(crate) fn of(&self, scope: &str, key: &Key) -> &Notify {
         let hash = self.hasher.hash_one((scope, key.as_bytes()));
         &self.bells[hash as usize % BELLS]
     }
 
     /// Wakes whoever waits for this key.
-    pub(super) fn ring(&self, scope: &str, key: &Key) {
+    pub(crate) fn ring(&self, scope: &str, key: &Key) {
         self.of(scope, key).notify_waiters();
     }
 }
