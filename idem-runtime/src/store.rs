@@ -9,6 +9,8 @@
 mod any;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod bell;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod coalesce;
 #[cfg(feature = "memory")]
 pub(crate) mod memory;
 #[cfg(feature = "mysql")]
@@ -17,6 +19,8 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
