@@ -9,8 +9,6 @@
 mod any;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod bell;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod coalesce;
 #[cfg(feature = "memory")]
 pub(crate) mod memory;
 #[cfg(feature = "mysql")]
@@ -30,6 +28,8 @@ use std::time::Duration;
 use crate::timer;
 
 pub use self::any::AnyStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresOptions;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteOptions};
 pub use crate::admin::IdempotencyAdmin;

@@ -1,14 +1,15 @@
 //! What the stores in SQL databases share: owned requests, connections, and how a row is read.
 
+mod coalesce;
 mod connections;
 mod failure;
 
 use std::time::Duration;
 
-pub(super) use self::connections::{Connected, Connections};
+pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
+pub(super) use self::connections::Connections;
 pub(super) use self::failure::{Dialect, Failure};
 use crate::protocol::{Ended, Row, State, micros};
-use crate::store::coalesce::Placed;
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
 
 /// The longest scope, in bytes: with the longest key it fits into a primary key of every database.

@@ -86,6 +86,11 @@ impl<DB: Database> Connections<DB> {
 }
 
 impl<DB: Database> Own<DB> {
+    /// How they are opened.
+    pub(in crate::store) fn options(&self) -> &Options<DB> {
+        &self.options
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Idle<DB>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

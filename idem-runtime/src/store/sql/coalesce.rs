@@ -4,13 +4,15 @@
 //! requests wait, and the first lane to be free takes all of them. So a lone caller never waits for company.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::background;
+use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::{Key, StoreError};
+use crate::{background, timer};
 
 /// How many lanes there are: how many statements of one kind are under way at a time. With one, a statement that waits
 /// for another process's row would hold up every key; each further one makes the batches smaller.
@@ -20,30 +22,76 @@ const LANES: usize = 2;
 const MOST: usize = 500;
 
 /// A request for one key.
-pub(crate) trait Placed {
+pub(in crate::store) trait Placed {
     /// Which key.
     fn place(&self) -> (&str, &Key);
 }
 
 /// One kind of request to one store.
-pub(crate) trait Work: Clone + Send + Sync + 'static {
+pub(in crate::store) trait Work: Clone + Send + Sync + 'static {
     /// What is asked.
     type Request: Placed + Send + Sync + 'static;
     /// What is answered.
     type Answer: Send + 'static;
+    /// Whose errors they are.
+    type Dialect: Dialect;
 
     /// Those who wait.
     fn lanes(&self) -> &Lanes<Self::Request, Self::Answer>;
 
-    /// Carries out requests for different keys, in the order of scope and key, and answers each in its place.
-    fn carry_out(
+    /// Sends requests for different keys, in the order of scope and key, in one statement or transaction; answers each in
+    /// its place, or with `None` where it has to be sent again, because it met another request.
+    fn send(
         &self,
-        requests: &[Self::Request],
-    ) -> impl Future<Output = Vec<Result<Self::Answer, StoreError>>> + Send;
+        requests: &[&Self::Request],
+    ) -> impl Future<Output = Result<Vec<Option<Self::Answer>>, Failure>> + Send;
+}
+
+/// How often a request is sent that meets others.
+const ROUNDS: usize = 16;
+
+/// Carries out requests for different keys, and answers each in its place.
+async fn carry_out<W: Work>(work: &W, requests: &[W::Request]) -> Vec<Result<W::Answer, StoreError>> {
+    let mut answers: Vec<Option<Result<W::Answer, Failure>>> = requests.iter().map(|_| None).collect();
+    let mut together = requests.len();
+    for _ in 0..ROUNDS {
+        let open: Vec<usize> = (0..requests.len()).filter(|nth| answers[*nth].is_none()).collect();
+        if open.is_empty() {
+            break;
+        }
+        for places in open.chunks(together) {
+            let asked: Vec<&W::Request> = places.iter().map(|nth| &requests[*nth]).collect();
+            match bounded(requests.len(), work.send(&asked)).await {
+                Ok(told) => {
+                    for (place, answer) in places.iter().zip(told) {
+                        answers[*place] = answer.map(Ok);
+                    }
+                }
+                // All were refused for the sake of one: from here on each is sent alone.
+                Err(failure) if failure.is_definite() && together > 1 => together = 1,
+                Err(failure) => {
+                    for place in places {
+                        answers[*place] = Some(Err(failure.clone()));
+                    }
+                }
+            }
+        }
+    }
+    let finish = |answer: Option<Result<_, _>>| answer.unwrap_or(Err(Failure::Outrun));
+    answers.into_iter().map(|answer| finish(answer).map_err(Failure::into_error::<W::Dialect>)).collect()
+}
+
+/// A batch has no caller whose patience bounds it.
+async fn bounded<T>(requests: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    if requests == 1 {
+        return work.await;
+    }
+    let answer = timer::within(|| LONGEST_STATEMENT, pin!(work)).await;
+    answer.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT)))
 }
 
 /// Who is being served, and who waits.
-pub(crate) struct Lanes<R, A>(Mutex<Queue<R, A>>);
+pub(in crate::store) struct Lanes<R, A>(Mutex<Queue<R, A>>);
 
 struct Queue<R, A> {
     busy: usize,
@@ -103,11 +151,11 @@ impl<R: Placed, A> Lanes<R, A> {
 }
 
 /// Carries out a request: at once, or together with those that wait too.
-pub(crate) async fn submit<W: Work>(work: &W, request: W::Request) -> Result<W::Answer, StoreError> {
+pub(in crate::store) async fn submit<W: Work>(work: &W, request: W::Request) -> Result<W::Answer, StoreError> {
     let answer = match work.lanes().enter(request) {
         Ok(request) => {
             let _lane = Lane(work.clone());
-            work.carry_out(&[request]).await.pop()
+            carry_out(work, &[request]).await.pop()
         }
         Err(answered) => answered.await.ok(),
     };
@@ -127,7 +175,7 @@ impl<W: Work> Drop for Lane<W> {
         let served = async move {
             let (requests, answers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
-            for (answer, caller) in lane.0.carry_out(&requests).await.into_iter().zip(answers) {
+            for (answer, caller) in carry_out(&lane.0, &requests).await.into_iter().zip(answers) {
                 // The caller may have gone.
                 let _ = caller.send(answer);
             }
@@ -190,16 +238,36 @@ mod tests {
     impl Work for Notes {
         type Request = Request;
         type Answer = usize;
+        type Dialect = Nobodys;
 
         fn lanes(&self) -> &Lanes<Request, usize> {
             &self.0.lanes
         }
 
-        async fn carry_out(&self, requests: &[Request]) -> Vec<Result<usize, StoreError>> {
-            let keys = requests.iter().map(|request| request.0.to_string()).collect();
+        async fn send(&self, requests: &[&Request]) -> Result<Vec<Option<usize>>, Failure> {
+            let keys: Vec<_> = requests.iter().map(|request| request.0.to_string()).collect();
+            let has_bad = keys.iter().any(|key| key == "bad");
             self.0.batches.lock().expect("no test has panicked").push(keys);
             self.0.go.acquire().await.expect("it is never closed").forget();
-            (0..requests.len()).map(Ok).collect()
+            if has_bad { Err(Failure::ScopeTooLong(0)) } else { Ok((0..requests.len()).map(Some).collect()) }
+        }
+    }
+
+    enum Nobodys {}
+
+    impl Dialect for Nobodys {
+        const STORE: &'static str = "test";
+
+        fn is_passing(_: &dyn sqlx::error::DatabaseError) -> bool {
+            false
+        }
+
+        fn is_conflict(_: &dyn sqlx::error::DatabaseError) -> bool {
+            false
+        }
+
+        fn advice(_: &dyn sqlx::error::DatabaseError) -> Option<&'static str> {
+            None
         }
     }
 
@@ -227,6 +295,22 @@ mod tests {
         settle().await;
         assert_eq!(notes.batches()[3..], [["b"]], "the same key once more goes by itself");
         assert!(calls.join_all().await.into_iter().all(|answered| answered));
+    }
+
+    #[tokio::test]
+    async fn one_bad_request_fails_alone() {
+        let notes = Notes::new();
+        let mut calls = tokio::task::JoinSet::new();
+        for key in ["1", "2", "a", "bad", "c"] {
+            let notes = notes.clone();
+            calls.spawn(async move { (key, submit(&notes, request(key)).await.is_ok()) });
+            settle().await;
+        }
+        notes.0.go.add_permits(10);
+        let mut answers = calls.join_all().await;
+        answers.sort_unstable();
+        assert_eq!(answers, [("1", true), ("2", true), ("a", true), ("bad", false), ("c", true)]);
+        assert_eq!(notes.batches()[2..], [vec!["a", "bad", "c"], vec!["a"], vec!["bad"], vec!["c"]]);
     }
 
     #[tokio::test]
