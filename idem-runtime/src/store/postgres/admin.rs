@@ -89,8 +89,8 @@ impl PostgresStore {
         let limit = place(Param::Integer(Some(integer(filter.limit as u64))));
         let found = self.0.session.fetch(&statements::list(&filters, &limit).into(), &params).await?;
         let read = |columns| {
-            let (scope, key): (String, &[u8]) = rows::place(columns)?;
-            let key = Key::from_bytes(key).ok_or(Failure::Unexpected("the table has a row whose key can't be one"))?;
+            let (scope, key) = rows::place(columns)?;
+            let key = Key::from_bytes(&key).ok_or(Failure::Unexpected("the table has a row whose key can't be one"))?;
             let (row, now) = rows::read(columns, 0, &scope, &key)?;
             Ok(Entry::new(scope, key, row, now))
         };

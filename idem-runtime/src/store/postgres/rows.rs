@@ -31,11 +31,11 @@ pub(super) fn read(columns: &PgRow, first: usize, scope: &str, key: &Key) -> Res
 
 /// The record that follows a row.
 pub(super) fn record(columns: &PgRow, first: usize) -> Result<Option<Record>, Failure> {
-    let record: Option<&[u8]> = columns.try_get(first + 1 + ROW_LEN)?;
-    Ok(record.map(Record::from_bytes))
+    let record: Option<Vec<u8>> = columns.try_get(first + 1 + ROW_LEN)?;
+    Ok(record.map(|record| Record::from_bytes(&record)))
 }
 
 /// The scope and the key that follow a row.
-pub(super) fn place(columns: &PgRow) -> Result<(String, &[u8]), Failure> {
+pub(super) fn place(columns: &PgRow) -> Result<(String, Vec<u8>), Failure> {
     Ok((columns.try_get(1 + ROW_LEN)?, columns.try_get(2 + ROW_LEN)?))
 }
