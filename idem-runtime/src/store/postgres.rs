@@ -302,17 +302,16 @@ impl Work for Completions {
 impl Inner {
     /// Claims keys in one statement. `None`: another claim got in the way, and it has to be asked again.
     async fn claim(&self, requests: &[&Claiming], take: bool) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
-        let stays = |request: &&Claiming| request.request().stays().map(|stays| purge_window(stays).1);
         let params = [
-            Param::Texts(requests.iter().map(|request| &*request.scope).collect()),
-            Param::ByteStrings(requests.iter().map(|request| Some(request.key.as_bytes())).collect()),
-            Param::ByteStrings(requests.iter().map(|request| Some(&request.owner.0[..])).collect()),
-            Param::Integers(requests.iter().map(|request| Some(interval(request.lease))).collect()),
-            Param::ByteStrings(requests.iter().map(|request| Some(&request.fingerprint.as_ref()?.0[..])).collect()),
-            Param::Integers(requests.iter().map(stays).collect()),
+            params::texts(requests, |request| &request.scope),
+            params::byte_strings(requests, |request| Some(request.key.as_bytes())),
+            params::byte_strings(requests, |request| Some(&request.owner.0)),
+            params::integers(requests, |request| Some(interval(request.lease))),
+            params::byte_strings(requests, |request| Some(&request.fingerprint.as_ref()?.0)),
+            params::integers(requests, |request| Some(purge_window(request.request().stays()?).1)),
             Param::Flag(take),
         ];
-        let rows = self.session.fetch(&statements::CLAIM, &params).await?;
+        let rows = self.session.fetch(statements::CLAIM.of(requests.len()), &params).await?;
         let mut answers = vec![None; requests.len()];
         for columns in &rows {
             let nth = nth(columns)?;
@@ -324,19 +323,17 @@ impl Inner {
 
     /// Completes keys in one statement.
     async fn complete(&self, requests: &[&Completing]) -> Result<Vec<Option<Standing>>, Failure> {
-        let (least, most) =
-            requests.iter().map(|request| purge_window(request.stays)).map(|(l, m)| (Some(l), Some(m))).unzip();
         let params = [
-            Param::Texts(requests.iter().map(|request| &*request.scope).collect()),
-            Param::ByteStrings(requests.iter().map(|request| Some(request.key.as_bytes())).collect()),
-            Param::ByteStrings(requests.iter().map(|request| Some(&request.owner.0[..])).collect()),
-            Param::Integers(requests.iter().map(|request| Some(integer(request.fence))).collect()),
-            Param::ByteStrings(requests.iter().map(|request| Some(request.record.as_bytes())).collect()),
-            Param::Integers(requests.iter().map(|request| Some(interval(request.ttl))).collect()),
-            Param::Integers(least),
-            Param::Integers(most),
+            params::texts(requests, |request| &request.scope),
+            params::byte_strings(requests, |request| Some(request.key.as_bytes())),
+            params::byte_strings(requests, |request| Some(&request.owner.0)),
+            params::integers(requests, |request| Some(integer(request.fence))),
+            params::byte_strings(requests, |request| Some(request.record.as_bytes())),
+            params::integers(requests, |request| Some(interval(request.ttl))),
+            params::integers(requests, |request| Some(purge_window(request.stays).0)),
+            params::integers(requests, |request| Some(purge_window(request.stays).1)),
         ];
-        let rows = self.session.fetch(&statements::COMPLETE, &params).await?;
+        let rows = self.session.fetch(statements::COMPLETE.of(requests.len()), &params).await?;
         let mut answers = vec![Some(Standing::Lost); requests.len()];
         for columns in &rows {
             if let Some(answer) = answers.get_mut(nth(columns)?) {

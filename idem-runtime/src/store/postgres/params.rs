@@ -17,6 +17,30 @@ pub(super) enum Param<'a> {
     ByteStrings(Vec<Option<&'a [u8]>>),
 }
 
+/// A text of each request: a plain value where there is one request, as its statement has it, and else an array.
+pub(super) fn texts<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> &'a str) -> Param<'a> {
+    match requests {
+        [request] => Param::Text(of(request)),
+        _ => Param::Texts(requests.iter().map(|request| of(request)).collect()),
+    }
+}
+
+/// Bytes of each request.
+pub(super) fn byte_strings<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> Option<&'a [u8]>) -> Param<'a> {
+    match requests {
+        [request] => Param::Bytes(of(request)),
+        _ => Param::ByteStrings(requests.iter().map(|request| of(request)).collect()),
+    }
+}
+
+/// A number of each request.
+pub(super) fn integers<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> Option<i64>) -> Param<'a> {
+    match requests {
+        [request] => Param::Integer(of(request)),
+        _ => Param::Integers(requests.iter().map(|request| of(request)).collect()),
+    }
+}
+
 /// The parameters of a prepared statement.
 pub(super) fn bound(params: &[Param<'_>]) -> Result<PgArguments, sqlx::Error> {
     let mut arguments = PgArguments::default();

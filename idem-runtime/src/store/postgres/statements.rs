@@ -18,10 +18,9 @@ const ROW: &str = "state::bigint, owner, fence, until, doubt, previous::bigint, 
 /// The number of columns in [`ROW`].
 pub(super) const ROW_LEN: usize = 11;
 
-/// Whether an owner is among those that left.
+/// Whether an owner is among those that left. One that lay across two others would be 128 random bits met by chance.
 fn has_ended(owner: &str, row: &str) -> String {
-    let slots = [1, 17, 33, 49].map(|from| format!("substr({row}.ended, {from}, 16)"));
-    format!("{owner} IN ({})", slots.join(", "))
+    format!("position({owner} IN {row}.ended) > 0")
 }
 
 /// Those that left, now that this one has too.
@@ -30,18 +29,18 @@ fn ended_with(owner: &str) -> String {
     format!("CASE WHEN {again} THEN t.ended ELSE substr({owner} || t.ended, 1, 64) END")
 }
 
-/// Whether a claim is a repeat of the one that was granted.
-fn is_own(row: &str, asked: &str) -> String {
-    format!("({row}.state = 1 AND {row}.owner = {asked}.owner)")
+/// Whether a claim by this owner is a repeat of the one that was granted.
+fn is_own(row: &str, owner: &str) -> String {
+    format!("({row}.state = 1 AND {row}.owner = {owner})")
 }
 
-/// Whether a claim may have the key; `$7` says whether it takes orphans.
-fn is_takeable(row: &str, asked: &str) -> String {
-    let gone = has_ended(&format!("{asked}.owner"), row);
+/// Whether a claim by this owner, with this fingerprint, may have the key; `$7` says whether it takes orphans.
+fn is_takeable(row: &str, owner: &str, fingerprint: &str) -> String {
+    let gone = has_ended(owner, row);
     format!(
-        "({row}.owner <> {asked}.owner AND NOT {gone} AND (
+        "({row}.owner <> {owner} AND NOT {gone} AND (
             {row}.state = 4 OR ({row}.state = 5 AND {row}.until <= {NOW})
-            OR ($7 AND coalesce({row}.fingerprint = {asked}.fingerprint, true)
+            OR ($7 AND coalesce({row}.fingerprint = {fingerprint}, true)
                 AND ({row}.state = 2 OR ({row}.state IN (1, 3) AND {row}.until <= {NOW})))))"
     )
 }
@@ -51,30 +50,89 @@ fn is_orphan() -> String {
     format!("(state = 2 OR (state IN (1, 3) AND until <= {NOW}))")
 }
 
+/// Whether a statement is for one request, whose parameters are plain values, or for many, whose parameters are arrays. A
+/// lone one is planned for one row, and cheaper.
+#[derive(Clone, Copy)]
+enum For {
+    One,
+    Many,
+}
+
+/// A statement in both ways.
+pub(super) struct Statement {
+    one: Arc<str>,
+    many: Arc<str>,
+}
+
+impl Statement {
+    fn new(text: impl Fn(For) -> String) -> Self {
+        Self { one: text(For::One).into(), many: text(For::Many).into() }
+    }
+
+    /// The one for so many requests.
+    pub(super) fn of(&self, requests: usize) -> &Arc<str> {
+        if requests == 1 { &self.one } else { &self.many }
+    }
+}
+
 /// Claims keys. Answers for each what became of it, unless another claim was faster: then nothing, or the row as it was
 /// before.
 ///
 /// `$1` scopes, `$2` keys, `$3` owners, `$4` leases, `$5` fingerprints, `$6` how long the rows stay, `$7` takes orphans.
-pub(super) static CLAIM: Lazy<Arc<str>> = Lazy::new(|| {
+pub(super) static CLAIM: Lazy<Statement> = Lazy::new(|| Statement::new(claim));
+
+fn claim(requests: For) -> String {
     // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even where its WHERE is false. So rows that can't be
     // had are left out before. A proposed row carries what its request asks for: EXCLUDED is all that the update sees.
-    let (own, takeable) = (is_own("t", "EXCLUDED"), is_takeable("t", "EXCLUDED"));
-    let left_out = format!("NOT ({} OR {})", is_own("x", "a"), is_takeable("x", "a"));
+    let own = is_own("t", "EXCLUDED.owner");
+    let takeable = is_takeable("t", "EXCLUDED.owner", "EXCLUDED.fingerprint");
     let ended = ended_with("t.owner");
+    let left_out =
+        |owner, fingerprint| format!("NOT ({} OR {})", is_own("x", owner), is_takeable("x", owner, fingerprint));
+    let (asked, proposed, order, taken, found) = match requests {
+        For::One => (
+            String::new(),
+            format!(
+                "SELECT $1, $2, 1, $3, c.now, c.now + $4, 1, 1, $5, ''::bytea, c.now + $6 FROM (SELECT {NOW} AS now) c
+                WHERE NOT EXISTS (SELECT FROM idempotency x WHERE x.scope = $1 AND x.key = $2 AND {})",
+                left_out("$3", "$5")
+            ),
+            "",
+            "SELECT 1::bigint, true, ",
+            "FROM taken u UNION ALL SELECT 1::bigint, false, ",
+        ),
+        For::Many => (
+            "asked AS MATERIALIZED (
+                SELECT scope COLLATE \"C\" AS scope, key, owner, lease, fingerprint, stays, nth
+                FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[])
+                    WITH ORDINALITY AS a (scope, key, owner, lease, fingerprint, stays, nth)
+            ), "
+            .to_owned(),
+            format!(
+                "SELECT a.scope, a.key, 1, a.owner, c.now, c.now + a.lease, 1, 1, a.fingerprint, ''::bytea,
+                    c.now + a.stays
+                FROM asked a CROSS JOIN (SELECT {NOW} AS now) c
+                WHERE NOT EXISTS (SELECT FROM idempotency x WHERE x.scope = a.scope AND x.key = a.key AND {})",
+                left_out("a.owner", "a.fingerprint")
+            ),
+            "ORDER BY a.nth",
+            "SELECT nth, true, ",
+            "FROM taken u JOIN asked a USING (scope, key) UNION ALL SELECT nth, false, ",
+        ),
+    };
+    let losers = match requests {
+        For::One => "FROM idempotency u WHERE scope = $1 AND key = $2 AND NOT EXISTS (SELECT FROM taken)",
+        For::Many => {
+            "FROM asked a JOIN idempotency u USING (scope, key)
+            WHERE NOT EXISTS (SELECT FROM taken w WHERE w.scope = a.scope AND w.key = a.key)"
+        }
+    };
     format!(
-        "WITH asked AS MATERIALIZED (
-            SELECT scope COLLATE \"C\" AS scope, key, owner, lease, fingerprint, stays, nth
-            FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[])
-                WITH ORDINALITY AS a (scope, key, owner, lease, fingerprint, stays, nth)
-        ), taken AS (
+        "WITH {asked}taken AS (
             INSERT INTO idempotency AS t
                 (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at)
-            SELECT a.scope, a.key, 1, a.owner, c.now, c.now + a.lease, 1, 1, a.fingerprint, ''::bytea, c.now + a.stays
-            FROM asked a CROSS JOIN (SELECT {NOW} AS now) c
-            WHERE NOT EXISTS (
-                SELECT FROM idempotency x WHERE x.scope = a.scope AND x.key = a.key AND {left_out}
-            )
-            ORDER BY a.nth
+            {proposed}
+            {order}
             ON CONFLICT (scope, key) DO UPDATE SET
                 fence = CASE WHEN {own} THEN t.fence ELSE greatest(t.fence + 1, {NOW}) END,
                 attempt = CASE WHEN {own} THEN t.attempt WHEN t.state = 5 THEN 1
@@ -92,15 +150,10 @@ pub(super) static CLAIM: Lazy<Arc<str>> = Lazy::new(|| {
             WHERE {own} OR {takeable}
             RETURNING *
         )
-        SELECT nth, true, {NOW}, {ROW_OF_U}, NULL::bytea FROM taken u JOIN asked a USING (scope, key)
-        UNION ALL
-        SELECT nth, false, {NOW}, {ROW_OF_U}, CASE WHEN u.state = 5 THEN u.record END
-        FROM asked a JOIN idempotency u USING (scope, key)
-        WHERE NOT EXISTS (SELECT FROM taken w WHERE w.scope = a.scope AND w.key = a.key)",
-        ROW_OF_U = ROW_OF_U,
+        {taken}{NOW}, {ROW_OF_U}, NULL::bytea {found}{NOW}, {ROW_OF_U}, CASE WHEN u.state = 5 THEN u.record END
+        {losers}"
     )
-    .into()
-});
+}
 
 /// [`ROW`], where other tables have columns of these names too.
 const ROW_OF_U: &str = "u.state::bigint, u.owner, u.fence, u.until, u.doubt, u.previous::bigint, u.previous_fence, \
@@ -123,13 +176,26 @@ pub(super) const CHANNEL: &str = "idempotency";
 ///
 /// `$1` scopes, `$2` keys, `$3` owners, `$4` fences, `$5` records, `$6` ttls, `$7` and `$8` how long the rows stay at
 /// least and at most.
-pub(super) static COMPLETE: Lazy<Arc<str>> = Lazy::new(|| {
+pub(super) static COMPLETE: Lazy<Statement> = Lazy::new(|| Statement::new(complete));
+
+fn complete(requests: For) -> String {
+    let (asked, from) = match requests {
+        For::One => (
+            "",
+            "FROM (SELECT $1 AS scope, $2 AS key, $3 AS owner, $4 AS fence, $5 AS record, $6 AS ttl, $7 AS least,
+                $8 AS most, 1::bigint AS nth) a",
+        ),
+        For::Many => (
+            "asked AS MATERIALIZED (
+                SELECT scope COLLATE \"C\" AS scope, key, owner, fence, record, ttl, least, most, nth
+                FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[],
+                    $8::bigint[]) WITH ORDINALITY AS a (scope, key, owner, fence, record, ttl, least, most, nth)
+            ), ",
+            "FROM asked a",
+        ),
+    };
     format!(
-        "WITH asked AS MATERIALIZED (
-            SELECT scope COLLATE \"C\" AS scope, key, owner, fence, record, ttl, least, most, nth
-            FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[],
-                $8::bigint[]) WITH ORDINALITY AS a (scope, key, owner, fence, record, ttl, least, most, nth)
-        ), done AS (
+        "WITH {asked}done AS (
             UPDATE idempotency t SET
                 until = CASE WHEN t.state = 5 THEN t.until ELSE {NOW} + a.ttl END,
                 doubt = CASE WHEN t.state = 5 THEN t.doubt END,
@@ -137,7 +203,7 @@ pub(super) static COMPLETE: Lazy<Arc<str>> = Lazy::new(|| {
                     THEN t.purge_at ELSE {NOW} + a.most END,
                 record = CASE WHEN t.state = 5 THEN t.record ELSE a.record END,
                 state = 5
-            FROM asked a
+            {from}
             WHERE t.scope = a.scope AND t.key = a.key AND t.owner = a.owner AND t.fence = a.fence
                 AND t.state IN (1, 2, 5)
             RETURNING nth, t.scope, t.key, t.awaited
@@ -145,8 +211,7 @@ pub(super) static COMPLETE: Lazy<Arc<str>> = Lazy::new(|| {
         {}",
         tell("nth")
     )
-    .into()
-});
+}
 
 /// Renews a lease; answers a row where it was held.
 ///
