@@ -1,7 +1,9 @@
 //! The MySQL and MariaDB store.
 
 use crate::error::{Error, StoreError};
-use crate::store::{ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing};
+use crate::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing,
+};
 
 /// A store in MySQL and MariaDB.
 #[derive(Clone, Debug)]

@@ -1,7 +1,9 @@
 //! The PostgreSQL store.
 
 use crate::error::{Error, StoreError};
-use crate::store::{ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing};
+use crate::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing,
+};
 
 /// A store in PostgreSQL.
 #[derive(Clone, Debug)]

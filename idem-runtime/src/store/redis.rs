@@ -1,7 +1,9 @@
 //! The Redis store.
 
 use crate::error::{Error, StoreError};
-use crate::store::{ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing};
+use crate::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing,
+};
 
 /// A store in Redis.
 #[derive(Clone, Debug)]
