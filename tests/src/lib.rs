@@ -3,6 +3,7 @@
 pub mod probe;
 pub mod reference;
 pub mod rng;
+pub mod server;
 pub mod vfs;
 
 use std::sync::Arc;

@@ -1,0 +1,135 @@
+//! Private servers: each on a port and a folder of its own, killed with the test's process at the latest.
+
+mod mariadb;
+mod postgres;
+mod process;
+mod redis;
+mod template;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use self::process::Process;
+pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis};
+
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a server may give up at its start: one that was killed may have left memory and locks behind for a moment.
+const TRIES: u32 = 50;
+
+/// A server, of whatever kind.
+#[derive(Debug)]
+pub struct Server {
+    directory: TempDir,
+    port: u16,
+    program: Program,
+    process: Mutex<Option<Process>>,
+}
+
+/// What is started, and how it is asked whether it answers.
+#[derive(Debug)]
+struct Program {
+    path: PathBuf,
+    arguments: Vec<String>,
+    /// User and group, where it refuses the test's own.
+    user: Option<(u32, u32)>,
+    /// What is sent to it, and what its answer has to contain.
+    hello: (Vec<u8>, &'static [u8]),
+}
+
+impl Server {
+    async fn start(directory: TempDir, port: u16, program: Program) -> Self {
+        let server = Self { directory, port, program, process: Mutex::default() };
+        server.restart().await;
+        server
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its folder, with its data and its log.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        drop(self.process.lock().unwrap().take());
+    }
+
+    /// Starts it on the same port and data, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// Where it doesn't, with its log.
+    pub async fn restart(&self) {
+        self.kill();
+        let deadline = Instant::now() + PATIENCE;
+        let log = self.directory().join("log");
+        for _ in 0..TRIES {
+            let mut process = Process::start(&self.program, &log);
+            while process.is_running() && Instant::now() < deadline {
+                if self.answers().await {
+                    *self.process.lock().unwrap() = Some(process);
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        panic!("{} doesn't start: {log}", self.program.path.display());
+    }
+
+    async fn answers(&self) -> bool {
+        let (hello, expected) = &self.program.hello;
+        let asked = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            stream.write_all(hello).await?;
+            let mut answer = [0; 128];
+            let length = stream.read(&mut answer).await?;
+            std::io::Result::Ok(answer[..length].windows(expected.len()).any(|part| part == *expected))
+        };
+        matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(true)))
+    }
+}
+
+/// A port that nobody listens on. Below those that outgoing connections are given: a client that knocks at a server that is
+/// down could be given the server's own port, and talk to itself.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 20_000;
+    const PORTS: u32 = 12_000;
+    let first = std::process::id().wrapping_mul(37) % PORTS;
+    loop {
+        let nth = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + ((first + nth) % PORTS) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A folder for a server, which its user can enter.
+fn folder(user: Option<(u32, u32)>) -> TempDir {
+    let folder = tempfile::Builder::new().prefix("idem-server-").tempdir().unwrap();
+    if let Some((user, group)) = user {
+        std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).unwrap();
+    }
+    folder
+}
+
+/// The first of these that is installed.
+fn program(package: &str, candidates: impl IntoIterator<Item = PathBuf>) -> PathBuf {
+    let found = candidates.into_iter().find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("this test starts a server: apt-get install {package}, or run tests/run"))
+}

@@ -1,0 +1,85 @@
+//! A process that does not outlive the test's.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, mpsc};
+
+use super::Program;
+
+/// Killed when it is dropped, with its children.
+#[derive(Debug)]
+pub(super) struct Process(Child);
+
+impl Process {
+    /// Starts it; what it says is appended to `log`.
+    pub(super) fn start(program: &Program, log: &Path) -> Self {
+        let log = OpenOptions::new().append(true).create(true).open(log).unwrap();
+        Self(spawn(command(program, log)))
+    }
+
+    pub(super) fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Looked up before: once their parent is dead, they are somebody else's.
+        let children = children(self.0.id());
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+        for child in children {
+            unsafe { libc::kill(child, libc::SIGKILL) };
+        }
+    }
+}
+
+fn command(program: &Program, log: File) -> Command {
+    let mut command = Command::new(&program.path);
+    command.args(&program.arguments).current_dir("/").stdin(Stdio::null());
+    command.stdout(log.try_clone().unwrap()).stderr(log);
+    if let Some((user, group)) = program.user {
+        command.uid(user).gid(group);
+    }
+    // Runs after the change of user, which would undo it.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    command
+}
+
+/// Starts it from a thread that lives as long as this process: the death of the thread that starts a process, such as a
+/// test's, counts as its parent's.
+fn spawn(command: Command) -> Child {
+    type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+    static ORDERS: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (orders, incoming) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, started) in incoming {
+                drop(started.send(command.spawn()));
+            }
+        });
+        orders
+    });
+    let (started, child) = mpsc::channel();
+    ORDERS.send((command, started)).unwrap();
+    child.recv().unwrap().unwrap()
+}
+
+/// The processes whose parent this is.
+fn children(parent: u32) -> Vec<i32> {
+    let parent = parent.to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |process: &i32| {
+        // `number (name) state parent`, and a name can hold anything.
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(2)) == Some(&parent)
+    };
+    numbers.filter(is_child).collect()
+}

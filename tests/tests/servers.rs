@@ -1,0 +1,53 @@
+//! The servers that other tests stand on: they start, die, and come back with what they acknowledged.
+
+use std::process::Command;
+use std::time::Instant;
+
+use idem_tests::server::{MariaDb, Postgres, Redis, Server};
+
+/// Asks through a client's program, and gives what it printed.
+fn ask(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+async fn survives(server: &Server, ask: impl Fn(&str) -> String, write: &str, read: &str) {
+    ask(write);
+    server.kill();
+    assert!(std::net::TcpStream::connect(("127.0.0.1", server.port())).is_err(), "it is dead");
+    let killed = Instant::now();
+    server.restart().await;
+    println!("restarted in {:?}", killed.elapsed());
+    assert_eq!(ask(read), "v");
+}
+
+#[tokio::test]
+#[ignore = "starts a Redis server: run by tests/run"]
+async fn redis_comes_back_with_its_data() {
+    let server = Redis::start().await;
+    let url = server.url();
+    let ask = |text: &str| ask("redis-cli", &[&["-u", &url], &*text.split(' ').collect::<Vec<_>>()].concat());
+    survives(&server, ask, "SET k v", "GET k").await;
+    assert!(server.socket().exists());
+}
+
+#[tokio::test]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn postgres_comes_back_with_its_data() {
+    let server = Postgres::start().await;
+    let url = server.url();
+    let ask = |text: &str| ask("psql", &["-XAtc", text, &url]);
+    survives(&server, ask, "CREATE TABLE t AS SELECT 'v' AS c", "SELECT c FROM t").await;
+    assert!(server.socket().join(format!(".s.PGSQL.{}", server.port())).exists());
+}
+
+#[tokio::test]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+async fn mariadb_comes_back_with_its_data() {
+    let server = MariaDb::start().await;
+    let port = format!("--port={}", server.port());
+    let ask = |text: &str| ask("mariadb", &["--no-defaults", "-h127.0.0.1", "-uroot", &port, "-Nse", text, "idem"]);
+    survives(&server, ask, "CREATE TABLE t AS SELECT 'v' AS c", "SELECT c FROM t").await;
+    assert!(server.socket().exists());
+}
