@@ -10,7 +10,7 @@ use idem_runtime::store::{
     Standing, WaitRequest,
 };
 use idem_runtime::{Error, IdempotencyStore, Outcome, PostgresStore, idempotent};
-use idem_tests::server::Postgres;
+use idem_tests::server::{PgBouncer, Postgres};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, Row as _};
 use tokio::task::JoinSet;
 
@@ -64,13 +64,32 @@ async fn postgres_store_conforms() {
     Suite::new().processes(2).run(|| open(&server)).await;
 }
 
-/// No statement leaves anything in the session that the next one needs.
+/// Behind a pooler that gives each transaction another connection: no statement leaves anything in the session that the
+/// next one needs.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "starts PostgreSQL: run by tests/run"]
-async fn conforms_with_simple_queries() {
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn conforms_behind_a_pooler_with_simple_queries() {
     let server = Postgres::start().await;
+    let pooler = PgBouncer::start(&server).await;
+    let url = server.url().replace(&server.port().to_string(), &pooler.port().to_string());
     let options = || PostgresStore::options().simple_queries(true);
-    Suite::new().processes(2).run(async || options().open(&server.url()).await.unwrap()).await;
+    Suite::new().processes(2).run(async || options().open(&url).await.unwrap()).await;
+
+    // Prepared statements get lost there, and the error says what to do.
+    let store = PostgresStore::options().open(&url).await;
+    let mut told = store.as_ref().err().map_or_else(String::new, ToString::to_string);
+    if let Ok(store) = store {
+        for _ in 0..50 {
+            let calls = (0..8).map(|nth| {
+                let store = store.clone();
+                tokio::spawn(async move { charge(&store, &format!("order-{nth}")).await })
+            });
+            for call in calls.collect::<Vec<_>>() {
+                told += &call.await.unwrap().err().map_or_else(String::new, |error| error.to_string());
+            }
+        }
+    }
+    assert!(told.contains("open the store with `simple_queries(true)`"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
