@@ -26,6 +26,8 @@ use std::time::Duration;
 use crate::timer;
 
 pub use self::any::AnyStore;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisOptions;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteOptions};
 pub use crate::admin::IdempotencyAdmin;
