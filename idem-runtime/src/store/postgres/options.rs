@@ -98,7 +98,7 @@ impl PostgresOptions {
                     .to_owned(),
             source: matches!(error, sqlx::Error::Tls(_)).then(|| StoreError::refused(super::Postgres::STORE, error)),
         })?;
-        let connections = Connections::own(options, self.max_connections);
+        let connections = Connections::own(options, self.max_connections, None);
         PostgresStore::start(connections, self).await
     }
 
