@@ -107,7 +107,7 @@ impl PostgresOptions {
         })?;
         // A pooler may refuse settings of its clients.
         let options = if self.simple_queries { options } else { options.options(PLANS) };
-        let connections = Connections::own(options, self.max_connections);
+        let connections = Connections::own(options, self.max_connections, None);
         PostgresStore::start(connections, self).await
     }
 
