@@ -2,6 +2,7 @@
 
 pub mod alloc;
 pub mod handler;
+pub mod load;
 pub mod peers;
 pub mod rounds;
 

@@ -17,6 +17,8 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
@@ -26,6 +28,8 @@ use std::time::Duration;
 use crate::timer;
 
 pub use self::any::AnyStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresOptions;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteOptions};
 pub use crate::admin::IdempotencyAdmin;

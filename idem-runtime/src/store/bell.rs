@@ -33,4 +33,10 @@ impl Bells {
     pub(crate) fn ring(&self, scope: &str, key: &Key) {
         self.of(scope, key).notify_waiters();
     }
+
+    /// Wakes everybody, where endings may have gone unheard.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    pub(crate) fn ring_all(&self) {
+        self.bells.iter().for_each(Notify::notify_waiters);
+    }
 }

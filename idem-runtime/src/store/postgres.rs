@@ -1,32 +1,397 @@
-//! The PostgreSQL store.
+//! The PostgreSQL store: one table, in the user's database.
 
-use crate::error::{Error, StoreError};
-use crate::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing,
+mod admin;
+mod dialect;
+mod listener;
+mod migrate;
+mod options;
+mod params;
+mod rows;
+mod session;
+mod statements;
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgPoolOptions, PgRow};
+use sqlx::{PgPool, Row as _};
+
+use self::dialect::Postgres;
+use self::listener::Listener;
+pub use self::options::PostgresOptions;
+use self::params::Param;
+use self::session::Session;
+use crate::admin::IdempotencyAdmin;
+use crate::error::Error;
+use crate::protocol::{self, Operation, State};
+use crate::store::bell::Bells;
+use crate::store::sql::{
+    Claiming, Completing, Connections, Failure, Lanes, Work, integer, interval, purge_window, submit,
 };
+use crate::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Grant, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest,
+    RenewRequest, Standing, StoreError, WaitRequest,
+};
+use crate::{background, timer};
 
-/// A store in PostgreSQL.
-#[derive(Clone, Debug)]
-pub struct PostgresStore(());
+/// A store in a PostgreSQL database, for any number of processes and machines.
+///
+/// ```no_run
+/// # async fn open() -> Result<(), idem_runtime::Error> {
+/// use idem_runtime::PostgresStore;
+///
+/// idem_runtime::install(PostgresStore::open("postgres://app:secret@db.example/app").await?)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it promises
+///
+/// What PostgreSQL promises of a commit: with `synchronous_commit = on`, the default, a completion is on the server's disk
+/// before it is acknowledged, and neither `kill -9` nor a power loss takes it back. A failover to an asynchronous standby
+/// can lose the last commits: a completion that is lost lets its handler run again. A synchronous standby
+/// (`synchronous_standby_names`) closes that gap.
+///
+/// # What it costs
+///
+/// A claim, a completion, a renewal and a release are one statement each, in one round trip and one commit. A duplicate
+/// writes nothing, and so waits for no disk. Requests that have to wait for others, 64 concurrent handlers say, share one
+/// statement and one commit; a lone request never waits for company. A completion leaves the indexes alone wherever it
+/// can (a heap-only update).
+///
+/// # What it does
+///
+/// Its tables, `idempotency` and `idempotency_schema`, are in the first schema of the connection's `search_path` that has
+/// them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. Time is the
+/// server's. It works at every isolation level, and leaves nothing in the session but prepared statements; behind a pooler
+/// that hands on connections between transactions, use [`PostgresOptions::simple_queries`].
+///
+/// A waiter is told of an ending by `NOTIFY`, for which the store opens one more connection when someone first waits.
+/// Expired rows are swept in the background, in bounded statements that skip what others hold; several processes may.
+///
+/// Keys are binary-safe and case-sensitive. A scope is a text of the database's encoding, at most 1,024 bytes long and
+/// without NUL.
+#[derive(Clone)]
+pub struct PostgresStore(Arc<Inner>);
+
+/// What the handles of a store share.
+struct Inner {
+    session: Session,
+    /// Claims that take orphans, and those that leave them: one statement has one way.
+    taking: Lanes<Claiming, ClaimAnswer>,
+    refusing: Lanes<Claiming, ClaimAnswer>,
+    completing: Lanes<Completing, Standing>,
+    bells: Arc<Bells>,
+    /// `None` where a pooler stands between the store and its session.
+    listener: Option<Listener>,
+    sweep_batch: usize,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A URL can hold a password.
+        f.write_str("PostgresStore")
+    }
+}
 
 impl PostgresStore {
-    /// Opens the store.
-    pub async fn open(_url: &str) -> Result<Self, Error> {
-        todo!()
+    /// Opens the store in this database, as `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, with
+    /// connections of its own. sqlx's `PgConnectOptions` says what else a URL can hold.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PostgresOptions::open`].
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::options().open(url).await
+    }
+
+    /// Opens the store with a pool of the user's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PostgresOptions::open`].
+    pub async fn from_pool(pool: PgPool) -> Result<Self, Error> {
+        Self::options().open_with(pool).await
+    }
+
+    /// To open a store with other settings than the default ones.
+    pub fn options() -> PostgresOptions {
+        PostgresOptions::default()
+    }
+
+    /// Creates the tables where they are missing: for a deployment in which the application itself may not. Safe from
+    /// any number of processes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] where the server refuses.
+    pub async fn migrate(pool: PgPool) -> Result<(), Error> {
+        let session = Session { connections: Connections::Pool(pool), simple: true };
+        migrate::create(&session).await
+    }
+
+    async fn start(connections: Connections<sqlx::Postgres>, options: PostgresOptions) -> Result<Self, Error> {
+        let session = Session { connections, simple: options.simple_queries };
+        if options.migrate {
+            migrate::create(&session).await?;
+        }
+        migrate::check(&session).await?;
+        let pool = match &session.connections {
+            Connections::Pool(pool) => pool.clone(),
+            Connections::Own(own) => PgPoolOptions::new().max_connections(1).connect_lazy_with(own.options().clone()),
+        };
+        let inner = Arc::new(Inner {
+            listener: (!options.simple_queries).then(|| Listener::new(pool)),
+            session,
+            taking: Lanes::default(),
+            refusing: Lanes::default(),
+            completing: Lanes::default(),
+            bells: Bells::new(),
+            sweep_batch: options.sweep_batch,
+        });
+        if let (Some(interval), Some(runtime)) = (options.sweep_interval, background::handle()) {
+            drop(runtime.spawn(sweep_on(Arc::downgrade(&inner), interval)));
+        }
+        Ok(Self(inner))
+    }
+
+    /// Sends a statement that ends a holder's time with the key, and answers a row where it was held.
+    async fn standing(
+        &self,
+        scope: &str,
+        key: &Key,
+        sql: &Arc<str>,
+        params: &[Param<'_>],
+    ) -> Result<Standing, StoreError> {
+        let rows = self.0.session.fetch(sql, params).await.map_err(Failure::into_error::<Postgres>)?;
+        self.0.bells.ring(scope, key);
+        Ok(if rows.is_empty() { Standing::Lost } else { Standing::Held })
     }
 }
 
 impl IdempotencyStore for PostgresStore {
-    async fn claim(&self, _request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        todo!()
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        Failure::check_scope(request.scope).map_err(Failure::into_error::<Postgres>)?;
+        match request.orphans {
+            Orphans::Take => submit(&Claims::<true>(self.0.clone()), request.into()).await,
+            Orphans::Refuse => submit(&Claims::<false>(self.0.clone()), request.into()).await,
+        }
     }
-    async fn renew(&self, _request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        todo!()
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        let (least, most) = request.stays().map(purge_window).unzip();
+        let params = [
+            Param::Text(request.scope),
+            Param::Bytes(Some(request.key.as_bytes())),
+            Param::Bytes(Some(&request.owner.0)),
+            Param::Integer(Some(integer(request.fence))),
+            Param::Integer(Some(interval(request.lease))),
+            Param::Integer(least),
+            Param::Integer(most),
+        ];
+        let rows = self.0.session.fetch(&statements::RENEW, &params).await.map_err(Failure::into_error::<Postgres>)?;
+        Ok(if rows.is_empty() { Standing::Lost } else { Standing::Held })
     }
-    async fn complete(&self, _request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
-        todo!()
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        let standing = submit(&Completions(self.0.clone()), request.into()).await?;
+        self.0.bells.ring(request.scope, request.key);
+        Ok(standing)
     }
-    async fn release(&self, _request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        todo!()
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        let state = match request.how {
+            Leave::Failed => State::Free,
+            Leave::OutcomeUnknown => State::Unknown,
+            Leave::Keep => State::Kept,
+            Leave::NotRun => return self.leaves_unrun(request).await,
+        };
+        let params = [
+            Param::Text(request.scope),
+            Param::Bytes(Some(request.key.as_bytes())),
+            Param::Bytes(Some(&request.owner.0)),
+            Param::Integer(Some(integer(request.fence))),
+            Param::Integer(Some((state as u8).into())),
+            Param::Integer(Some(interval(request.retain.max(request.linger)))),
+        ];
+        self.standing(request.scope, request.key, &statements::LEAVE, &params).await
+    }
+
+    /// Returns where the key's ending is heard of, from this process or from another by `NOTIFY`; after 50 to 250 ms,
+    /// longer with each round, where another process can't be heard, and after a second in any case. One round trip, and
+    /// one commit for the first who waits for a key.
+    async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        const POLL: [u64; 4] = [50, 100, 200, 250];
+        const HEARING: Duration = Duration::from_secs(1);
+        let hears = self.0.listener.as_ref().is_some_and(|listener| listener.hears(&self.0.bells));
+        let round = usize::try_from(request.round).unwrap_or(usize::MAX);
+        let poll = if hears { HEARING } else { Duration::from_millis(POLL[round.min(POLL.len() - 1)]) };
+        let deadline = Instant::now() + poll.min(request.at_most);
+        // Listening before looking: or an ending in between is heard by nobody.
+        let mut rung = pin!(self.0.bells.of(request.scope, request.key).notified());
+        rung.as_mut().enable();
+        let params = [Param::Text(request.scope), Param::Bytes(Some(request.key.as_bytes()))];
+        let rows = self.0.session.fetch(&statements::AWAIT, &params).await.map_err(Failure::into_error::<Postgres>)?;
+        if let Some(row) = rows.first() {
+            let left: i64 = row.try_get(0).map_err(|error| Failure::from(error).into_error::<Postgres>())?;
+            let left = Duration::from_micros(left.try_into().unwrap_or(0));
+            timer::within(|| left.min(deadline.saturating_duration_since(Instant::now())), rung).await;
+        }
+        Ok(())
+    }
+
+    fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+impl PostgresStore {
+    async fn leaves_unrun(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        let params = [
+            Param::Text(request.scope),
+            Param::Bytes(Some(request.key.as_bytes())),
+            Param::Bytes(Some(&request.owner.0)),
+            Param::Integer(Some(interval(request.retain))),
+            Param::Integer(Some(interval(request.linger))),
+        ];
+        Failure::check_scope(request.scope).map_err(Failure::into_error::<Postgres>)?;
+        self.standing(request.scope, request.key, &statements::LEAVE_UNRUN, &params).await?;
+        // No row: it has left before.
+        Ok(Standing::Held)
+    }
+}
+
+/// Claims that take orphans, or leave them.
+#[derive(Clone)]
+struct Claims<const TAKE: bool>(Arc<Inner>);
+
+impl<const TAKE: bool> Work for Claims<TAKE> {
+    type Request = Claiming;
+    type Answer = ClaimAnswer;
+    type Dialect = Postgres;
+
+    fn lanes(&self) -> &Lanes<Claiming, ClaimAnswer> {
+        if TAKE { &self.0.taking } else { &self.0.refusing }
+    }
+
+    async fn send(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
+        self.0.claim(requests, TAKE).await
+    }
+}
+
+/// Completions.
+#[derive(Clone)]
+struct Completions(Arc<Inner>);
+
+impl Work for Completions {
+    type Request = Completing;
+    type Answer = Standing;
+    type Dialect = Postgres;
+
+    fn lanes(&self) -> &Lanes<Completing, Standing> {
+        &self.0.completing
+    }
+
+    async fn send(&self, requests: &[&Completing]) -> Result<Vec<Option<Standing>>, Failure> {
+        self.0.complete(requests).await
+    }
+}
+
+impl Inner {
+    /// Claims keys in one statement. `None`: another claim got in the way, and it has to be asked again.
+    async fn claim(&self, requests: &[&Claiming], take: bool) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
+        let params = [
+            params::texts(requests, |request| &request.scope),
+            params::byte_strings(requests, |request| Some(request.key.as_bytes())),
+            params::byte_strings(requests, |request| Some(&request.owner.0)),
+            params::integers(requests, |request| Some(interval(request.lease))),
+            params::byte_strings(requests, |request| Some(&request.fingerprint.as_ref()?.0)),
+            params::integers(requests, |request| Some(purge_window(request.request().stays()?).1)),
+            Param::Flag(take),
+        ];
+        let rows = self.session.fetch(statements::CLAIM.of(requests.len()), &params).await?;
+        let mut answers = vec![None; requests.len()];
+        for columns in &rows {
+            let nth = nth(columns)?;
+            let (Some(answer), Some(request)) = (answers.get_mut(nth), requests.get(nth)) else { continue };
+            *answer = told(columns, request)?;
+        }
+        Ok(answers)
+    }
+
+    /// Completes keys in one statement.
+    async fn complete(&self, requests: &[&Completing]) -> Result<Vec<Option<Standing>>, Failure> {
+        let params = [
+            params::texts(requests, |request| &request.scope),
+            params::byte_strings(requests, |request| Some(request.key.as_bytes())),
+            params::byte_strings(requests, |request| Some(&request.owner.0)),
+            params::integers(requests, |request| Some(integer(request.fence))),
+            params::byte_strings(requests, |request| Some(request.record.as_bytes())),
+            params::integers(requests, |request| Some(interval(request.ttl))),
+            params::integers(requests, |request| Some(purge_window(request.stays).0)),
+            params::integers(requests, |request| Some(purge_window(request.stays).1)),
+        ];
+        let rows = self.session.fetch(statements::COMPLETE.of(requests.len()), &params).await?;
+        let mut answers = vec![Some(Standing::Lost); requests.len()];
+        for columns in &rows {
+            if let Some(answer) = answers.get_mut(nth(columns)?) {
+                *answer = Some(Standing::Held);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Deletes at most so many rows in one statement.
+    async fn sweep(&self, at_most: usize) -> Result<usize, Failure> {
+        let at_most = Param::Integer(Some(integer(at_most as u64)));
+        let rows = self.session.fetch(&statements::SWEEP, &[at_most]).await?;
+        let swept: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+        Ok(usize::try_from(swept).unwrap_or(0))
+    }
+}
+
+/// Which of the requests an answer is for.
+fn nth(columns: &PgRow) -> Result<usize, Failure> {
+    let ordinal: i64 = columns.try_get(0)?;
+    usize::try_from(ordinal - 1).map_err(|_| Failure::Unexpected("an answer to no request"))
+}
+
+/// What the row of a key says to a claim.
+fn told(columns: &PgRow, request: &Claiming) -> Result<Option<ClaimAnswer>, Failure> {
+    const ROW: usize = 2;
+    let (row, now) = rows::read(columns, ROW, &request.scope, &request.key)?;
+    if columns.try_get(1)? {
+        let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
+        return Ok(Some(ClaimAnswer::Acquired(grant)));
+    }
+    let next = protocol::step(Some(&row), Operation::Claim(&request.request()), now);
+    if next.row.is_some() {
+        // It was free when it was read: another claim got it in between, or its lease has just ended.
+        return Ok(None);
+    }
+    let record = rows::record(columns, ROW)?;
+    Ok(Some(next.reply.into_claim(|| record)))
+}
+
+/// Sweeps for as long as the store is open.
+async fn sweep_on(store: Weak<Inner>, interval: Duration) {
+    const SOON: Duration = Duration::from_millis(10);
+    let mut pause = interval;
+    loop {
+        // Not in step with other processes.
+        let [random, ..] = crate::store::Owner::random().0;
+        timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
+        let Some(store) = store.upgrade() else { return };
+        pause = match store.sweep(store.sweep_batch).await {
+            Ok(swept) if swept == store.sweep_batch => interval.min(SOON),
+            Ok(_) => interval,
+            Err(failure) => {
+                let error = failure.into_error::<Postgres>();
+                tracing::warn!(%error, "the sweep of a PostgreSQL store failed");
+                interval
+            }
+        };
     }
 }

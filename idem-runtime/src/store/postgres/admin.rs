@@ -1,0 +1,131 @@
+//! What an operator can do with the table.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use super::params::Param;
+use super::{Postgres, PostgresStore, rows, statements};
+use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+use crate::store::sql::{Failure, integer, interval};
+use crate::store::{Key, Record, Standing};
+
+/// How long a row stays at least that an operator has settled, so that a late copy of a request still finds it.
+const LINGER: Duration = Duration::from_secs(60);
+
+impl IdempotencyAdmin for PostgresStore {
+    fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
+        Box::pin(async move { self.entry(scope, key).await.map_err(Failure::into_error::<Postgres>) })
+    }
+
+    fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
+        Box::pin(async move { self.entries(&filter).await.map_err(Failure::into_error::<Postgres>) })
+    }
+
+    fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing> {
+        Box::pin(async move {
+            let (record, ttl) = match &resolution {
+                Resolution::Executed { record, ttl } => (Some(record.as_bytes()), *ttl),
+                Resolution::NotExecuted => (None, Duration::ZERO),
+            };
+            self.settle(scope, key, record, ttl, false).await
+        })
+    }
+
+    fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing> {
+        Box::pin(self.settle(scope, key, None, Duration::ZERO, true))
+    }
+
+    fn stats(&self) -> AdminFuture<'_, Stats> {
+        Box::pin(async move { self.counts().await.map_err(Failure::into_error::<Postgres>) })
+    }
+
+    /// In statements of at most [`PostgresOptions::sweep_batch`](super::PostgresOptions::sweep_batch) rows.
+    fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
+        Box::pin(async move {
+            let mut swept = 0;
+            while swept < at_most {
+                let batch = self.0.sweep_batch.min(at_most - swept);
+                let deleted = self.0.sweep(batch).await.map_err(Failure::into_error::<Postgres>)?;
+                swept += deleted;
+                if deleted < batch {
+                    break;
+                }
+            }
+            Ok(swept)
+        })
+    }
+}
+
+impl PostgresStore {
+    async fn entry(&self, scope: &str, key: &Key) -> Result<Option<(Entry, Option<Record>)>, Failure> {
+        let params = [Param::Text(scope), Param::Bytes(Some(key.as_bytes()))];
+        let found = self.0.session.fetch(&statements::GET, &params).await?;
+        let Some(columns) = found.first() else { return Ok(None) };
+        let (row, now) = rows::read(columns, 0, scope, key)?;
+        Ok(Some((Entry::new(scope.to_owned(), key.clone(), row, now), rows::record(columns, 0)?)))
+    }
+
+    async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, Failure> {
+        let mut filters = String::new();
+        let mut params = Vec::new();
+        let mut place = |param| {
+            params.push(param);
+            format!("${}", params.len())
+        };
+        if let Some(scope) = &filter.scope {
+            filters += &format!(" AND scope = {}", place(Param::Text(scope)));
+        }
+        if let Some(state) = filter.state {
+            filters += &format!(" AND state = {}", place(Param::Integer(Some((state as u8).into()))));
+        }
+        if filter.orphans {
+            filters += &statements::only_orphans();
+        }
+        if let Some((scope, key)) = &filter.after {
+            let (scope, key) = (place(Param::Text(scope)), place(Param::Bytes(Some(key.as_bytes()))));
+            filters += &format!(" AND (scope, key) > ({scope} COLLATE \"C\", {key})");
+        }
+        let limit = place(Param::Integer(Some(integer(filter.limit as u64))));
+        let found = self.0.session.fetch(&statements::list(&filters, &limit).into(), &params).await?;
+        let read = |columns| {
+            let (scope, key) = rows::place(columns)?;
+            let key = Key::from_bytes(&key).ok_or(Failure::Unexpected("the table has a row whose key can't be one"))?;
+            let (row, now) = rows::read(columns, 0, &scope, &key)?;
+            Ok(Entry::new(scope, key, row, now))
+        };
+        found.iter().map(read).collect()
+    }
+
+    async fn settle(
+        &self,
+        scope: &str,
+        key: &Key,
+        record: Option<&[u8]>,
+        ttl: Duration,
+        whatever_the_state: bool,
+    ) -> Result<Standing, crate::store::StoreError> {
+        let params = [
+            Param::Text(scope),
+            Param::Bytes(Some(key.as_bytes())),
+            Param::Bytes(record),
+            Param::Integer(Some(interval(ttl))),
+            Param::Flag(whatever_the_state),
+            Param::Integer(Some(interval(LINGER))),
+        ];
+        self.standing(scope, key, &statements::RESOLVE, &params).await
+    }
+
+    async fn counts(&self) -> Result<Stats, Failure> {
+        let found = self.0.session.fetch(&statements::STATS, &[]).await?;
+        let Some(counts) = found.first() else { return Err(Failure::Unexpected("the statistics have no row")) };
+        let count = |nth: usize| counts.try_get::<i64, _>(nth).map(i64::unsigned_abs);
+        Ok(Stats {
+            running: count(0)?,
+            orphaned: count(1)?,
+            free: count(2)?,
+            completed: count(3)?,
+            sweepable: count(4)?,
+        })
+    }
+}

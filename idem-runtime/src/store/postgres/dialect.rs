@@ -1,0 +1,44 @@
+//! What PostgreSQL says when it can't.
+
+use sqlx::error::DatabaseError;
+
+use crate::store::sql::Dialect;
+
+/// The error codes of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+pub(super) enum Postgres {}
+
+fn code(error: &dyn DatabaseError) -> String {
+    error.code().map_or_else(String::new, std::borrow::Cow::into_owned)
+}
+
+impl Dialect for Postgres {
+    const STORE: &'static str = "PostgreSQL";
+
+    /// Connections that are refused or ended, resources that are used up, locks and cancelled statements.
+    fn is_passing(error: &dyn DatabaseError) -> bool {
+        let code = code(error);
+        // A pooler has no code of its own for a server that is away.
+        matches!(&code[..code.len().min(2)], "08" | "40" | "53" | "57") || matches!(&*code, "55P03" | "58000" | "58030")
+    }
+
+    /// A serialization failure, and a deadlock.
+    fn is_conflict(error: &dyn DatabaseError) -> bool {
+        matches!(&*code(error), "40001" | "40P01")
+    }
+
+    fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
+        match &*code(error) {
+            "42P01" => Some(
+                "create the tables with `PostgresStore::migrate`, or with schema.sql, in a schema of the connection's \
+                 `search_path`",
+            ),
+            "42703" => Some("its table `idempotency` is not the one in schema.sql"),
+            "42501" => Some("the store needs SELECT, INSERT, UPDATE and DELETE on its tables"),
+            "25006" => Some("connect to the primary: a standby can't be written"),
+            "26000" | "42P05" => Some(
+                "a pooler hands each transaction to another connection: open the store with `simple_queries(true)`",
+            ),
+            _ => None,
+        }
+    }
+}

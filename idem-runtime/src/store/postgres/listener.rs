@@ -1,0 +1,97 @@
+//! Hearing of endings in other processes: one connection for each store, opened when someone first waits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::task::AbortHandle;
+
+use super::statements::CHANNEL;
+use crate::store::Key;
+use crate::store::bell::Bells;
+use crate::{background, timer};
+
+/// The pause before a connection that broke is opened again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The listening of a store; ends with it.
+pub(super) struct Listener {
+    pool: PgPool,
+    /// Whether endings in other processes are heard of at present.
+    hears: Arc<AtomicBool>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+impl Listener {
+    /// One that listens on a connection of this pool.
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { pool, hears: Arc::default(), task: Mutex::default() }
+    }
+
+    /// Starts listening, if nobody has; says whether endings are heard of already.
+    pub(super) fn hears(&self, bells: &Arc<Bells>) -> bool {
+        if self.hears.load(Ordering::Acquire) {
+            return true;
+        }
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (None, Some(runtime)) = (&*task, background::handle()) {
+            let listening = listen(self.pool.clone(), Arc::clone(&self.hears), Arc::clone(bells));
+            *task = Some(runtime.spawn(listening).abort_handle());
+        }
+        false
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}
+
+async fn listen(pool: PgPool, hears: Arc<AtomicBool>, bells: Arc<Bells>) {
+    loop {
+        if let Err(error) = hear(&pool, &hears, &bells).await {
+            tracing::debug!(%error, "endings in other processes are not heard of for a while");
+        }
+        hears.store(false, Ordering::Release);
+        timer::sleep(PAUSE).await;
+    }
+}
+
+async fn hear(pool: &PgPool, hears: &AtomicBool, bells: &Bells) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    hears.store(true, Ordering::Release);
+    // What ended before this was told to nobody.
+    bells.ring_all();
+    while let Some(notification) = listener.try_recv().await? {
+        if let Some((scope, key)) = place(notification.payload()) {
+            bells.ring(scope, &key);
+        }
+    }
+    Ok(())
+}
+
+/// The scope and the key of a notification: the key in hexadecimal, a space, the scope.
+fn place(payload: &str) -> Option<(&str, Key)> {
+    let (key, scope) = payload.split_once(' ')?;
+    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = key.as_bytes().chunks(2).map(byte).collect();
+    Some((scope, Key::from_bytes(&bytes?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_names_its_key() {
+        let (scope, key) = place("00ff41 a scope").expect("it is one");
+        assert_eq!((scope, key.as_bytes()), ("a scope", &b"\0\xffA"[..]));
+        assert!(place("00ff").is_none() && place("zz scope").is_none() && place(" scope").is_none());
+    }
+}

@@ -1,0 +1,33 @@
+-- The tables of idem-runtime's PostgresStore. The store creates them when it is opened; to create them yourself, run
+-- this in the same schema. Running it again changes nothing. Needs PostgreSQL 9.6 or later.
+--
+-- Times are microseconds since the Unix epoch, by the clock of the server.
+
+CREATE TABLE IF NOT EXISTS idempotency (
+    scope          text COLLATE "C" NOT NULL,  -- the namespace of the key: one handler
+    key            bytea    NOT NULL,  -- the encoded idempotency key, compared byte by byte
+    fence          bigint   NOT NULL,  -- the fencing token that was granted last; only ever grows
+    until          bigint   NOT NULL,  -- when the lease ends (states 1 and 3), or the ttl (state 5)
+    doubt          bigint,             -- the fence of the last holder whose outcome is unknown
+    previous_fence bigint,             -- where a crash came before this claim: the fence of who crashed
+    purge_at       bigint,             -- from when on a sweep may delete the row; null: never
+    attempt        integer  NOT NULL,  -- how many times the handler has been started
+    state          smallint NOT NULL,  -- 1 running, 2 outcome unknown, 3 kept after an error, 4 free, 5 completed
+    previous       smallint NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
+    awaited        boolean  NOT NULL DEFAULT false,  -- whether someone wants to be notified of the ending
+    owner          bytea    NOT NULL,  -- 16 bytes: who claimed it last
+    ended          bytea    NOT NULL,  -- the last owners that left, newest first: up to four times 16 bytes
+    fingerprint    bytea,              -- 16 bytes: a digest of what the key stands for
+    record         bytea,              -- the encoded result of a completed key
+    PRIMARY KEY (scope, key)
+) WITH (fillfactor = 70);              -- room for the completion beside its claim (a heap-only update)
+
+-- What a sweep looks through.
+CREATE INDEX IF NOT EXISTS idempotency_purge_at ON idempotency (purge_at) WHERE purge_at IS NOT NULL;
+
+-- The version of these tables, so that an older program says so instead of misreading a newer table.
+CREATE TABLE IF NOT EXISTS idempotency_schema (
+    id      integer PRIMARY KEY CHECK (id = 1),
+    version integer NOT NULL
+);
+INSERT INTO idempotency_schema (id, version) VALUES (1, 1) ON CONFLICT DO NOTHING;

@@ -1,0 +1,76 @@
+//! Sending a statement, and again where others got in its way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use super::Postgres;
+use super::params::{self, Param};
+use crate::store::sql::{Connections, Failure};
+use crate::timer;
+
+/// How often a statement is sent that the server undid because of others.
+const ATTEMPTS: u32 = 20;
+
+/// Where statements are sent to.
+#[derive(Clone)]
+pub(super) struct Session {
+    pub(super) connections: Connections<sqlx::Postgres>,
+    pub(super) simple: bool,
+}
+
+impl Session {
+    /// Sends a statement: one round trip, and another one on a connection that has not prepared it yet.
+    pub(super) async fn fetch(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.fetch_once(sql, params).await {
+                // Nothing of it happened, so sending it again is not repeating it.
+                Err(failure) if failure.is_conflict::<Postgres>() && attempt < ATTEMPTS => {
+                    tracing::debug!(attempt, "a statement met others and is sent again");
+                    timer::sleep(pause(attempt)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn fetch_once(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
+        let mut connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
+        let answer = if self.simple {
+            (*connected).fetch_all(sqlx::raw_sql(AssertSqlSafe(params::inlined(sql, params)))).await
+        } else {
+            let arguments = params::bound(params)?;
+            (*connected).fetch_all(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)).await
+        };
+        match answer {
+            Ok(rows) => {
+                self.connections.put_back(connected);
+                Ok(rows)
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                if failure.is_conflict::<Postgres>() {
+                    self.connections.put_back(connected);
+                }
+                self.note(&failure);
+                Err(failure)
+            }
+        }
+    }
+
+    fn note(&self, failure: &Failure) {
+        if failure.is_broken_connection() {
+            self.connections.broke();
+        }
+    }
+}
+
+/// Longer each time, and never alike for two.
+fn pause(attempt: u32) -> Duration {
+    let [random, ..] = crate::store::Owner::random().0;
+    Duration::from_micros(u64::from(random) * 4) * attempt.min(16)
+}

@@ -1,0 +1,357 @@
+//! The statements: each a whole operation of the protocol, in one round trip, with nothing left in the session.
+//!
+//! They are safe at READ COMMITTED, where a statement that has waited for a row looks at it again, and at the stricter
+//! levels, where it fails whole and is sent again. Those for many keys take an array for each parameter.
+
+use std::sync::Arc;
+
+use once_cell::sync::Lazy;
+
+/// The server's clock, in microseconds since the Unix epoch. It moves within a statement: `now()` would be as old as the
+/// lock that was waited for.
+const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// The columns of a row, in the order in which they are read: [`super::rows`].
+const ROW: &str = "state::bigint, owner, fence, until, doubt, previous::bigint, previous_fence, attempt::bigint, \
+                   fingerprint, ended, purge_at";
+
+/// The number of columns in [`ROW`].
+pub(super) const ROW_LEN: usize = 11;
+
+/// Whether an owner is among those that left. One that lay across two others would be 128 random bits met by chance.
+fn has_ended(owner: &str, row: &str) -> String {
+    format!("position({owner} IN {row}.ended) > 0")
+}
+
+/// Those that left, now that this one has too.
+fn ended_with(owner: &str) -> String {
+    let again = has_ended(owner, "t");
+    format!("CASE WHEN {again} THEN t.ended ELSE substr({owner} || t.ended, 1, 64) END")
+}
+
+/// Whether a claim by this owner is a repeat of the one that was granted.
+fn is_own(row: &str, owner: &str) -> String {
+    format!("({row}.state = 1 AND {row}.owner = {owner})")
+}
+
+/// Whether a claim by this owner, with this fingerprint, may have the key; `$7` says whether it takes orphans.
+fn is_takeable(row: &str, owner: &str, fingerprint: &str) -> String {
+    let gone = has_ended(owner, row);
+    format!(
+        "({row}.owner <> {owner} AND NOT {gone} AND (
+            {row}.state = 4 OR ({row}.state = 5 AND {row}.until <= {NOW})
+            OR ($7 AND coalesce({row}.fingerprint = {fingerprint}, true)
+                AND ({row}.state = 2 OR ({row}.state IN (1, 3) AND {row}.until <= {NOW})))))"
+    )
+}
+
+/// A row that is an orphan.
+fn is_orphan() -> String {
+    format!("(state = 2 OR (state IN (1, 3) AND until <= {NOW}))")
+}
+
+/// Whether a statement is for one request, whose parameters are plain values, or for many, whose parameters are arrays. A
+/// lone one is planned for one row, and cheaper.
+#[derive(Clone, Copy)]
+enum For {
+    One,
+    Many,
+}
+
+/// A statement in both ways.
+pub(super) struct Statement {
+    one: Arc<str>,
+    many: Arc<str>,
+}
+
+impl Statement {
+    fn new(text: impl Fn(For) -> String) -> Self {
+        Self { one: text(For::One).into(), many: text(For::Many).into() }
+    }
+
+    /// The one for so many requests.
+    pub(super) fn of(&self, requests: usize) -> &Arc<str> {
+        if requests == 1 { &self.one } else { &self.many }
+    }
+}
+
+/// Claims keys. Answers for each what became of it, unless another claim was faster: then nothing, or the row as it was
+/// before.
+///
+/// `$1` scopes, `$2` keys, `$3` owners, `$4` leases, `$5` fingerprints, `$6` how long the rows stay, `$7` takes orphans.
+pub(super) static CLAIM: Lazy<Statement> = Lazy::new(|| Statement::new(claim));
+
+fn claim(requests: For) -> String {
+    // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even where its WHERE is false. So rows that can't be
+    // had are left out before. A proposed row carries what its request asks for: EXCLUDED is all that the update sees.
+    let own = is_own("t", "EXCLUDED.owner");
+    let takeable = is_takeable("t", "EXCLUDED.owner", "EXCLUDED.fingerprint");
+    let ended = ended_with("t.owner");
+    let left_out =
+        |owner, fingerprint| format!("NOT ({} OR {})", is_own("x", owner), is_takeable("x", owner, fingerprint));
+    let (asked, proposed, order, taken, found) = match requests {
+        For::One => (
+            String::new(),
+            format!(
+                "SELECT $1, $2, 1, $3, c.now, c.now + $4, 1, 1, $5, ''::bytea, c.now + $6 FROM (SELECT {NOW} AS now) c
+                WHERE NOT EXISTS (SELECT FROM idempotency x WHERE x.scope = $1 AND x.key = $2 AND {})",
+                left_out("$3", "$5")
+            ),
+            "",
+            "SELECT 1::bigint, true, ",
+            "FROM taken u UNION ALL SELECT 1::bigint, false, ",
+        ),
+        For::Many => (
+            "asked AS MATERIALIZED (
+                SELECT scope COLLATE \"C\" AS scope, key, owner, lease, fingerprint, stays, nth
+                FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[])
+                    WITH ORDINALITY AS a (scope, key, owner, lease, fingerprint, stays, nth)
+            ), "
+            .to_owned(),
+            format!(
+                "SELECT a.scope, a.key, 1, a.owner, c.now, c.now + a.lease, 1, 1, a.fingerprint, ''::bytea,
+                    c.now + a.stays
+                FROM asked a CROSS JOIN (SELECT {NOW} AS now) c
+                WHERE NOT EXISTS (SELECT FROM idempotency x WHERE x.scope = a.scope AND x.key = a.key AND {})",
+                left_out("a.owner", "a.fingerprint")
+            ),
+            "ORDER BY a.nth",
+            "SELECT nth, true, ",
+            "FROM taken u JOIN asked a USING (scope, key) UNION ALL SELECT nth, false, ",
+        ),
+    };
+    let losers = match requests {
+        For::One => "FROM idempotency u WHERE scope = $1 AND key = $2 AND NOT EXISTS (SELECT FROM taken)",
+        For::Many => {
+            "FROM asked a JOIN idempotency u USING (scope, key)
+            WHERE NOT EXISTS (SELECT FROM taken w WHERE w.scope = a.scope AND w.key = a.key)"
+        }
+    };
+    format!(
+        "WITH {asked}taken AS (
+            INSERT INTO idempotency AS t
+                (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at)
+            {proposed}
+            {order}
+            ON CONFLICT (scope, key) DO UPDATE SET
+                fence = CASE WHEN {own} THEN t.fence ELSE greatest(t.fence + 1, {NOW}) END,
+                attempt = CASE WHEN {own} THEN t.attempt WHEN t.state = 5 THEN 1
+                    ELSE least(t.attempt, 2147483646) + 1 END,
+                doubt = CASE WHEN {own} THEN t.doubt WHEN t.state = 2 THEN coalesce(t.doubt, t.fence)
+                    WHEN t.state IN (1, 3) THEN t.fence END,
+                previous = CASE WHEN {own} OR t.state = 4 THEN t.previous WHEN t.state = 5 THEN 1 ELSE 3 END,
+                previous_fence = CASE WHEN {own} OR t.state = 4 THEN t.previous_fence
+                    WHEN t.state = 2 THEN coalesce(t.doubt, t.fence) WHEN t.state IN (1, 3) THEN t.fence END,
+                fingerprint = CASE WHEN {own} THEN t.fingerprint ELSE EXCLUDED.fingerprint END,
+                ended = CASE WHEN {own} THEN t.ended ELSE {ended} END,
+                until = {NOW} + (EXCLUDED.until - EXCLUDED.fence),
+                purge_at = {NOW} + (EXCLUDED.purge_at - EXCLUDED.fence),
+                owner = EXCLUDED.owner, state = 1, awaited = false, record = NULL
+            WHERE {own} OR {takeable}
+            RETURNING *
+        )
+        {taken}{NOW}, {ROW_OF_U}, NULL::bytea {found}{NOW}, {ROW_OF_U}, CASE WHEN u.state = 5 THEN u.record END
+        {losers}"
+    )
+}
+
+/// [`ROW`], where other tables have columns of these names too.
+const ROW_OF_U: &str = "u.state::bigint, u.owner, u.fence, u.until, u.doubt, u.previous::bigint, u.previous_fence, \
+                        u.attempt::bigint, u.fingerprint, u.ended, u.purge_at";
+
+/// The end of a statement whose `done` ended what others may wait for: tells them, and answers which ones were done.
+fn tell(nth: &str) -> String {
+    // Notifying costs every committer a lock of the whole database, so only where someone waits.
+    format!(
+        "SELECT {nth}, CASE WHEN awaited THEN pg_notify('{CHANNEL}', encode(key, 'hex') || ' ' || scope) IS NULL END \
+         FROM done"
+    )
+}
+
+/// The channel on which waiters are told of endings.
+pub(super) const CHANNEL: &str = "idempotency";
+
+/// Completes keys, and answers which ones were held. One update that also finds what an earlier copy of the request did:
+/// a look beside it would not see what a concurrent copy does.
+///
+/// `$1` scopes, `$2` keys, `$3` owners, `$4` fences, `$5` records, `$6` ttls, `$7` and `$8` how long the rows stay at
+/// least and at most.
+pub(super) static COMPLETE: Lazy<Statement> = Lazy::new(|| Statement::new(complete));
+
+fn complete(requests: For) -> String {
+    let (asked, from) = match requests {
+        For::One => (
+            "",
+            "FROM (SELECT $1 AS scope, $2 AS key, $3 AS owner, $4 AS fence, $5 AS record, $6 AS ttl, $7 AS least,
+                $8 AS most, 1::bigint AS nth) a",
+        ),
+        For::Many => (
+            "asked AS MATERIALIZED (
+                SELECT scope COLLATE \"C\" AS scope, key, owner, fence, record, ttl, least, most, nth
+                FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[],
+                    $8::bigint[]) WITH ORDINALITY AS a (scope, key, owner, fence, record, ttl, least, most, nth)
+            ), ",
+            "FROM asked a",
+        ),
+    };
+    format!(
+        "WITH {asked}done AS (
+            UPDATE idempotency t SET
+                until = CASE WHEN t.state = 5 THEN t.until ELSE {NOW} + a.ttl END,
+                doubt = CASE WHEN t.state = 5 THEN t.doubt END,
+                purge_at = CASE WHEN t.state = 5 OR t.purge_at BETWEEN {NOW} + a.least AND {NOW} + a.most
+                    THEN t.purge_at ELSE {NOW} + a.most END,
+                record = CASE WHEN t.state = 5 THEN t.record ELSE a.record END,
+                state = 5
+            {from}
+            WHERE t.scope = a.scope AND t.key = a.key AND t.owner = a.owner AND t.fence = a.fence
+                AND t.state IN (1, 2, 5)
+            RETURNING nth, t.scope, t.key, t.awaited
+        )
+        {}",
+        tell("nth")
+    )
+}
+
+/// Renews a lease; answers a row where it was held.
+///
+/// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` lease, `$6` and `$7` how long the row stays at least and at most.
+pub(super) static RENEW: Lazy<Arc<str>> = Lazy::new(|| {
+    format!(
+        "UPDATE idempotency SET until = {NOW} + $5,
+            purge_at = CASE WHEN purge_at BETWEEN {NOW} + $6 AND {NOW} + $7 THEN purge_at ELSE {NOW} + $7 END
+        WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $4 AND state = 1
+        RETURNING 1::bigint"
+    )
+    .into()
+});
+
+/// Leaves a key without completing it, once its body was started; answers a row where it was held.
+///
+/// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` the state that is left, `$6` how long a failed attempt stays.
+pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
+    format!(
+        "WITH done AS (
+            UPDATE idempotency t SET
+                doubt = CASE WHEN $5 = 4 AND state IN (1, 2) THEN NULL WHEN $5 = 2 AND state = 1 THEN fence
+                    ELSE doubt END,
+                previous = CASE WHEN $5 = 4 AND state IN (1, 2) THEN 2 ELSE previous END,
+                previous_fence = CASE WHEN $5 = 4 AND state IN (1, 2) THEN NULL ELSE previous_fence END,
+                purge_at = CASE WHEN $5 = 4 AND state IN (1, 2) THEN {NOW} + $6 ELSE purge_at END,
+                state = CASE WHEN state = 1 OR ($5 = 4 AND state = 2) THEN $5 ELSE state END
+            WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $4 AND state <> 5
+            RETURNING t.scope, t.key, t.awaited
+        )
+        {}",
+        tell("1::bigint")
+    )
+    .into()
+});
+
+/// Leaves a key before the body was started.
+///
+/// `$1` scope, `$2` key, `$3` owner, `$4` how long a failed attempt stays, `$5` how long a row stays that nobody needs.
+pub(super) static LEAVE_UNRUN: Lazy<Arc<str>> = Lazy::new(|| {
+    let own = "t.state = 1 AND t.owner = $3";
+    let (gone, ended) = (has_ended("$3", "t"), ended_with("$3"));
+    format!(
+        "WITH done AS (
+            INSERT INTO idempotency AS t (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
+            VALUES ($1, $2, 4, $3, 0, {NOW}, 1, 0, ''::bytea, {NOW} + $5)
+            ON CONFLICT (scope, key) DO UPDATE SET
+                ended = CASE WHEN {own} THEN t.ended ELSE {ended} END,
+                attempt = CASE WHEN {own} THEN greatest(t.attempt - 1, 0) ELSE t.attempt END,
+                purge_at = CASE
+                    WHEN {own} AND t.doubt IS NOT NULL THEN t.purge_at
+                    WHEN {own} AND t.previous = 2 THEN {NOW} + greatest($4, $5)
+                    WHEN {own} THEN {NOW} + $5
+                    WHEN t.purge_at IS NOT NULL THEN greatest(t.purge_at, {NOW} + $5)
+                    END,
+                state = CASE WHEN {own} AND t.doubt IS NOT NULL THEN 2 WHEN {own} THEN 4 ELSE t.state END
+            WHERE ({own}) OR NOT (t.owner = $3 OR {gone})
+            RETURNING t.scope, t.key, t.awaited
+        )
+        {}",
+        tell("1::bigint")
+    )
+    .into()
+});
+
+/// Asks to be notified of a key's ending; answers how long its lease still lasts, if there is one.
+///
+/// `$1` scope, `$2` key.
+pub(super) static AWAIT: Lazy<Arc<str>> = Lazy::new(|| {
+    let held = format!("scope = $1 AND key = $2 AND state IN (1, 3) AND until > {NOW}");
+    format!(
+        "WITH marked AS (UPDATE idempotency SET awaited = true WHERE {held} AND NOT awaited RETURNING until)
+        SELECT until - {NOW} FROM marked
+        UNION ALL
+        SELECT until - {NOW} FROM idempotency WHERE {held} AND awaited"
+    )
+    .into()
+});
+
+/// One key: `$1` scope, `$2` key.
+pub(super) static GET: Lazy<Arc<str>> =
+    Lazy::new(|| format!("SELECT {NOW}, {ROW}, record FROM idempotency WHERE scope = $1 AND key = $2").into());
+
+/// The beginning of a listing.
+pub(super) fn list(filters: &str, limit: &str) -> String {
+    format!("SELECT {NOW}, {ROW}, scope, key FROM idempotency WHERE true{filters} ORDER BY scope, key LIMIT {limit}")
+}
+
+/// The filter of a listing that leaves only orphans.
+pub(super) fn only_orphans() -> String {
+    format!(" AND {}", is_orphan())
+}
+
+/// An operator's word on an orphan, or with `$5` on any key: `$1` scope, `$2` key, `$3` the record of a body that was
+/// executed, or null, `$4` for how long it is remembered, `$5` whatever the state, `$6` how long the row stays beyond.
+pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
+    format!(
+        "WITH done AS (
+            UPDATE idempotency t SET
+                ended = {}, fence = fence + 1, doubt = NULL, record = $3,
+                previous = CASE WHEN $3 IS NULL THEN 1 ELSE previous END,
+                previous_fence = CASE WHEN $3 IS NULL THEN NULL ELSE previous_fence END,
+                fingerprint = CASE WHEN $3 IS NULL THEN NULL ELSE fingerprint END,
+                until = CASE WHEN $3 IS NULL THEN until ELSE {NOW} + $4 END,
+                purge_at = {NOW} + $4 + $6,
+                state = CASE WHEN $3 IS NULL THEN 4 ELSE 5 END
+            WHERE scope = $1 AND key = $2 AND ($5 OR {})
+            RETURNING t.scope, t.key, t.awaited
+        )
+        {}",
+        ended_with("t.owner"),
+        is_orphan(),
+        tell("1::bigint"),
+    )
+    .into()
+});
+
+/// How many keys there are: those that are held, orphans, free ones, completed ones, and those that a sweep would delete.
+pub(super) static STATS: Lazy<Arc<str>> = Lazy::new(|| {
+    format!(
+        "SELECT count(*) FILTER (WHERE state IN (1, 3) AND NOT orphan), count(*) FILTER (WHERE orphan),
+            count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5), count(*) FILTER (WHERE sweepable)
+        FROM (SELECT state, {} AS orphan, purge_at <= now AND (state IN (2, 4) OR until <= now) AS sweepable
+            FROM idempotency, (SELECT {NOW} AS now OFFSET 0) c) counted",
+        is_orphan()
+    )
+    .into()
+});
+
+/// Deletes at most `$1` rows that nobody needs. The clock is read once, so that the index can be used; several may sweep.
+pub(super) static SWEEP: Lazy<Arc<str>> = Lazy::new(|| {
+    let now = format!("(SELECT {NOW})");
+    format!(
+        "WITH swept AS (
+            DELETE FROM idempotency WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM idempotency WHERE purge_at <= {now} AND (state IN (2, 4) OR until <= {now})
+                ORDER BY purge_at LIMIT $1 FOR UPDATE SKIP LOCKED))
+            RETURNING 1
+        )
+        SELECT count(*) FROM swept"
+    )
+    .into()
+});

@@ -1,0 +1,143 @@
+//! What the stores in SQL databases share: owned requests, connections, and how a row is read.
+
+mod coalesce;
+mod connections;
+mod failure;
+
+use std::time::Duration;
+
+pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
+pub(super) use self::connections::Connections;
+pub(super) use self::failure::{Dialect, Failure};
+use crate::protocol::{Ended, Row, State, micros};
+use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
+
+/// The longest scope, in bytes: with the longest key it fits into a primary key of every database.
+pub(super) const MAX_SCOPE_LEN: usize = 1024;
+
+/// The longest that a statement is waited for where no caller's deadline bounds it: a batch, a sweep.
+pub(super) const LONGEST_STATEMENT: Duration = Duration::from_secs(10);
+
+/// A [`ClaimRequest`] that can wait.
+#[derive(Clone, Debug)]
+pub(super) struct Claiming {
+    pub(super) scope: Box<str>,
+    pub(super) key: Key,
+    pub(super) owner: Owner,
+    pub(super) lease: Duration,
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) orphans: Orphans,
+    pub(super) retain: Option<Duration>,
+}
+
+impl From<ClaimRequest<'_>> for Claiming {
+    fn from(request: ClaimRequest<'_>) -> Self {
+        let ClaimRequest { scope, key, owner, lease, fingerprint, orphans, retain } = request;
+        Self { scope: scope.into(), key: key.clone(), owner, lease, fingerprint, orphans, retain }
+    }
+}
+
+impl Claiming {
+    /// The request again.
+    pub(super) fn request(&self) -> ClaimRequest<'_> {
+        let Self { owner, lease, fingerprint, orphans, retain, .. } = *self;
+        ClaimRequest { scope: &self.scope, key: &self.key, owner, lease, fingerprint, orphans, retain }
+    }
+}
+
+impl Placed for Claiming {
+    fn place(&self) -> (&str, &Key) {
+        (&self.scope, &self.key)
+    }
+}
+
+/// A [`CompleteRequest`] that can wait.
+#[derive(Clone, Debug)]
+pub(super) struct Completing {
+    pub(super) scope: Box<str>,
+    pub(super) key: Key,
+    pub(super) owner: Owner,
+    pub(super) fence: u64,
+    pub(super) record: Record,
+    pub(super) ttl: Duration,
+    pub(super) stays: Duration,
+}
+
+impl From<CompleteRequest<'_>> for Completing {
+    fn from(request: CompleteRequest<'_>) -> Self {
+        let CompleteRequest { scope, key, owner, fence, record, ttl, .. } = request;
+        let (record, stays) = (record.clone(), request.stays());
+        Self { scope: scope.into(), key: key.clone(), owner, fence, record, ttl, stays }
+    }
+}
+
+impl Placed for Completing {
+    fn place(&self) -> (&str, &Key) {
+        (&self.scope, &self.key)
+    }
+}
+
+/// A number as SQL has it.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A duration in microseconds.
+pub(super) fn interval(duration: Duration) -> i64 {
+    integer(micros(duration))
+}
+
+/// How far from now a row's `purge_at` has to be, at least and at most. One that already is stays what it is, so that
+/// most completions change no indexed column.
+pub(super) fn purge_window(stays: Duration) -> (i64, i64) {
+    let least = interval(stays);
+    (least, least + least / 32)
+}
+
+/// A row as SQL has it.
+#[derive(Debug)]
+pub(super) struct Columns {
+    pub(super) state: i64,
+    pub(super) owner: Vec<u8>,
+    pub(super) fence: i64,
+    pub(super) until: i64,
+    pub(super) doubt: Option<i64>,
+    pub(super) previous: i64,
+    pub(super) previous_fence: Option<i64>,
+    pub(super) attempt: i64,
+    pub(super) fingerprint: Option<Vec<u8>>,
+    pub(super) ended: Vec<u8>,
+    pub(super) purge_at: Option<i64>,
+}
+
+impl Columns {
+    /// The row, or the name of the column that holds what it can't.
+    pub(super) fn row(self) -> Result<Row, &'static str> {
+        let fence = |number: i64, column| u64::try_from(number).map_err(|_| column);
+        let previous = match (self.previous, self.previous_fence) {
+            (1, None) => Previous::First,
+            (2, None) => Previous::AfterFailure,
+            (3, Some(of)) => Previous::AfterCrash { fence: fence(of, "previous_fence")? },
+            _ => return Err("previous"),
+        };
+        let (owners, rest) = self.ended.as_chunks::<16>();
+        if !rest.is_empty() || owners.len() > Ended::SLOTS {
+            return Err("ended");
+        }
+        Ok(Row {
+            state: u8::try_from(self.state).ok().and_then(State::from_u8).ok_or("state")?,
+            owner: Owner(self.owner.try_into().map_err(|_| "owner")?),
+            fence: fence(self.fence, "fence")?,
+            until: fence(self.until, "until")?,
+            doubt: self.doubt.map(|doubt| fence(doubt, "doubt")).transpose()?,
+            previous,
+            attempt: u32::try_from(self.attempt).map_err(|_| "attempt")?,
+            fingerprint: match self.fingerprint {
+                None => None,
+                Some(bytes) => Some(Fingerprint(bytes.try_into().map_err(|_| "fingerprint")?)),
+            },
+            ended: Ended::from_owners(owners.iter().copied().map(Owner)),
+            purge_at: self.purge_at.map(|at| fence(at, "purge_at")).transpose()?,
+        })
+    }
+}

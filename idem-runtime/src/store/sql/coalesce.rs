@@ -1,0 +1,347 @@
+//! Requests that have to wait are carried out together: one round trip and one commit for all of them.
+//!
+//! A request that finds a lane free is carried out at once, in its caller's own future, alone. Where every lane is busy,
+//! requests wait, and the first lane to be free takes all of them. So a lone caller never waits for company.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::{Dialect, Failure, LONGEST_STATEMENT};
+use crate::store::{Key, StoreError};
+use crate::{background, timer};
+
+/// How many lanes there are: how many statements of one kind are under way at a time. With one, a statement that waits
+/// for another process's row would hold up every key; each further one makes the batches smaller.
+const LANES: usize = 2;
+
+/// How many requests one batch carries at most.
+const MOST: usize = 500;
+
+/// A request for one key.
+pub(in crate::store) trait Placed {
+    /// Which key.
+    fn place(&self) -> (&str, &Key);
+}
+
+/// One kind of request to one store.
+pub(in crate::store) trait Work: Clone + Send + Sync + 'static {
+    /// What is asked.
+    type Request: Placed + Send + Sync + 'static;
+    /// What is answered.
+    type Answer: Send + 'static;
+    /// Whose errors they are.
+    type Dialect: Dialect;
+
+    /// Those who wait.
+    fn lanes(&self) -> &Lanes<Self::Request, Self::Answer>;
+
+    /// Sends requests for different keys, in the order of scope and key, in one statement or transaction; answers each in
+    /// its place, or with `None` where it has to be sent again, because it met another request.
+    fn send(
+        &self,
+        requests: &[&Self::Request],
+    ) -> impl Future<Output = Result<Vec<Option<Self::Answer>>, Failure>> + Send;
+}
+
+/// How often a request is sent that meets others.
+const ROUNDS: usize = 16;
+
+/// Carries out requests for different keys, and answers each in its place.
+async fn carry_out<W: Work>(work: &W, requests: &[W::Request]) -> Vec<Result<W::Answer, StoreError>> {
+    let mut answers: Vec<Option<Result<W::Answer, Failure>>> = requests.iter().map(|_| None).collect();
+    let mut together = requests.len();
+    for _ in 0..ROUNDS {
+        let open: Vec<usize> = (0..requests.len()).filter(|nth| answers[*nth].is_none()).collect();
+        if open.is_empty() {
+            break;
+        }
+        for places in open.chunks(together) {
+            let asked: Vec<&W::Request> = places.iter().map(|nth| &requests[*nth]).collect();
+            match bounded(requests.len(), work.send(&asked)).await {
+                Ok(told) => {
+                    for (place, answer) in places.iter().zip(told) {
+                        answers[*place] = answer.map(Ok);
+                    }
+                }
+                // All were refused for the sake of one: from here on each is sent alone.
+                Err(failure) if failure.is_definite() && together > 1 => together = 1,
+                Err(failure) => {
+                    for place in places {
+                        answers[*place] = Some(Err(failure.clone()));
+                    }
+                }
+            }
+        }
+    }
+    let finish = |answer: Option<Result<_, _>>| answer.unwrap_or(Err(Failure::Outrun));
+    answers.into_iter().map(|answer| finish(answer).map_err(Failure::into_error::<W::Dialect>)).collect()
+}
+
+/// A batch has no caller whose patience bounds it.
+async fn bounded<T>(requests: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    if requests == 1 {
+        return work.await;
+    }
+    let answer = timer::within(|| LONGEST_STATEMENT, pin!(work)).await;
+    answer.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT)))
+}
+
+/// Who is being served, and who waits.
+pub(in crate::store) struct Lanes<R, A>(Mutex<Queue<R, A>>);
+
+struct Queue<R, A> {
+    busy: usize,
+    /// Empty while a lane is free.
+    waiting: Vec<Waiting<R, A>>,
+}
+
+struct Waiting<R, A> {
+    request: R,
+    answer: oneshot::Sender<Result<A, StoreError>>,
+}
+
+impl<R, A> Default for Lanes<R, A> {
+    fn default() -> Self {
+        Self(Mutex::new(Queue { busy: 0, waiting: Vec::new() }))
+    }
+}
+
+impl<R: Placed, A> Lanes<R, A> {
+    fn lock(&self) -> MutexGuard<'_, Queue<R, A>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a lane, or else gets in the queue.
+    fn enter(&self, request: R) -> Result<R, oneshot::Receiver<Result<A, StoreError>>> {
+        let mut queue = self.lock();
+        if queue.busy < LANES {
+            queue.busy += 1;
+            return Ok(request);
+        }
+        let (answer, answered) = oneshot::channel();
+        queue.waiting.push(Waiting { request, answer });
+        Err(answered)
+    }
+
+    /// Those whose turn it is, or none, and then the lane is free.
+    fn next(&self) -> Vec<Waiting<R, A>> {
+        let mut queue = self.lock();
+        // Who has gone has left the key by a request of its own.
+        queue.waiting.retain(|waiting| !waiting.answer.is_closed());
+        let mut batch = std::mem::take(&mut queue.waiting);
+        // In one order everywhere: two batches that share keys don't wait for each other crosswise.
+        batch.sort_by(|a, b| {
+            let ((a_scope, a_key), (b_scope, b_key)) = (a.request.place(), b.request.place());
+            (a_scope, a_key.as_bytes()).cmp(&(b_scope, b_key.as_bytes()))
+        });
+        let mut taken: Vec<Waiting<R, A>> = Vec::with_capacity(batch.len().min(MOST));
+        for waiting in batch {
+            let is_new = taken.last().is_none_or(|last| last.request.place() != waiting.request.place());
+            if is_new && taken.len() < MOST { &mut taken } else { &mut queue.waiting }.push(waiting);
+        }
+        if taken.is_empty() {
+            queue.busy -= 1;
+        }
+        taken
+    }
+}
+
+/// Carries out a request: at once, or together with those that wait too.
+pub(in crate::store) async fn submit<W: Work>(work: &W, request: W::Request) -> Result<W::Answer, StoreError> {
+    let answer = match work.lanes().enter(request) {
+        Ok(request) => {
+            let _lane = Lane(work.clone());
+            carry_out(work, &[request]).await.pop()
+        }
+        Err(answered) => answered.await.ok(),
+    };
+    answer.unwrap_or_else(|| Err(StoreError::unanswered("batch", "the runtime that carried out the request has ended")))
+}
+
+/// A lane that is being used; whoever leaves it, in whatever way, hands it on.
+struct Lane<W: Work>(W);
+
+impl<W: Work> Drop for Lane<W> {
+    fn drop(&mut self) {
+        let batch = self.0.lanes().next();
+        if batch.is_empty() {
+            return;
+        }
+        let lane = Self(self.0.clone());
+        let served = async move {
+            let (requests, answers): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
+            for (answer, caller) in carry_out(&lane.0, &requests).await.into_iter().zip(answers) {
+                // The caller may have gone.
+                let _ = caller.send(answer);
+            }
+        };
+        // Where the runtime is shutting down, this drops the task, and with it the lane: the next ones get their turn.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(served)),
+            Err(_) => match background::handle() {
+                Some(runtime) => drop(runtime.spawn(served)),
+                None => drop(served),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    struct Request(Key);
+
+    impl Placed for Request {
+        fn place(&self) -> (&str, &Key) {
+            ("scope", &self.0)
+        }
+    }
+
+    fn request(key: &str) -> Request {
+        Request(Key::from_bytes(key.as_bytes()).expect("a key"))
+    }
+
+    /// Notes which keys are carried out together, each time once it is let.
+    #[derive(Clone)]
+    struct Notes(Arc<Inner>);
+
+    struct Inner {
+        lanes: Lanes<Request, usize>,
+        go: Semaphore,
+        batches: Mutex<Vec<Vec<String>>>,
+    }
+
+    impl Notes {
+        fn new() -> Self {
+            Self(Arc::new(Inner { lanes: Lanes::default(), go: Semaphore::new(0), batches: Mutex::default() }))
+        }
+
+        fn batches(&self) -> Vec<Vec<String>> {
+            self.0.batches.lock().expect("no test has panicked").clone()
+        }
+
+        fn waiting(&self) -> usize {
+            self.0.lanes.lock().waiting.len()
+        }
+    }
+
+    impl Work for Notes {
+        type Request = Request;
+        type Answer = usize;
+        type Dialect = Nobodys;
+
+        fn lanes(&self) -> &Lanes<Request, usize> {
+            &self.0.lanes
+        }
+
+        async fn send(&self, requests: &[&Request]) -> Result<Vec<Option<usize>>, Failure> {
+            let keys: Vec<_> = requests.iter().map(|request| request.0.to_string()).collect();
+            let has_bad = keys.iter().any(|key| key == "bad");
+            self.0.batches.lock().expect("no test has panicked").push(keys);
+            self.0.go.acquire().await.expect("it is never closed").forget();
+            if has_bad { Err(Failure::ScopeTooLong(0)) } else { Ok((0..requests.len()).map(Some).collect()) }
+        }
+    }
+
+    enum Nobodys {}
+
+    impl Dialect for Nobodys {
+        const STORE: &'static str = "test";
+
+        fn is_passing(_: &dyn sqlx::error::DatabaseError) -> bool {
+            false
+        }
+
+        fn is_conflict(_: &dyn sqlx::error::DatabaseError) -> bool {
+            false
+        }
+
+        fn advice(_: &dyn sqlx::error::DatabaseError) -> Option<&'static str> {
+            None
+        }
+    }
+
+    /// Lets a spawned task come as far as it can.
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_served_together_and_each_key_once() {
+        let notes = Notes::new();
+        let mut calls = tokio::task::JoinSet::new();
+        for key in ["1", "2", "d", "b", "a", "b", "c"] {
+            let notes = notes.clone();
+            calls.spawn(async move { submit(&notes, request(key)).await.is_ok() });
+            settle().await;
+        }
+        assert_eq!(notes.batches(), [["1"], ["2"]], "a free lane is taken at once");
+        notes.0.go.add_permits(1);
+        settle().await;
+        assert_eq!(notes.batches()[2..], [["a", "b", "c", "d"]], "all who wait, sorted");
+        notes.0.go.add_permits(10);
+        settle().await;
+        assert_eq!(notes.batches()[3..], [["b"]], "the same key once more goes by itself");
+        assert!(calls.join_all().await.into_iter().all(|answered| answered));
+    }
+
+    #[tokio::test]
+    async fn one_bad_request_fails_alone() {
+        let notes = Notes::new();
+        let mut calls = tokio::task::JoinSet::new();
+        for key in ["1", "2", "a", "bad", "c"] {
+            let notes = notes.clone();
+            calls.spawn(async move { (key, submit(&notes, request(key)).await.is_ok()) });
+            settle().await;
+        }
+        notes.0.go.add_permits(10);
+        let mut answers = calls.join_all().await;
+        answers.sort_unstable();
+        assert_eq!(answers, [("1", true), ("2", true), ("a", true), ("bad", false), ("c", true)]);
+        assert_eq!(notes.batches()[2..], [vec!["a", "bad", "c"], vec!["a"], vec!["bad"], vec!["c"]]);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_hands_its_lane_on() {
+        let notes = Notes::new();
+        let holders: Vec<_> = ["1", "2"]
+            .into_iter()
+            .map(|key| {
+                let notes = notes.clone();
+                tokio::spawn(async move { submit(&notes, request(key)).await })
+            })
+            .collect();
+        settle().await;
+        let waiter = tokio::spawn({
+            let notes = notes.clone();
+            async move { submit(&notes, request("3")).await }
+        });
+        let gone = tokio::spawn({
+            let notes = notes.clone();
+            async move { submit(&notes, request("4")).await }
+        });
+        settle().await;
+        gone.abort();
+        assert_eq!(notes.waiting(), 2);
+        for holder in holders {
+            holder.abort();
+        }
+        notes.0.go.add_permits(1);
+        assert_eq!(waiter.await.expect("it was not aborted").expect("it is carried out"), 0);
+        assert_eq!(notes.batches()[2..], [["3"]], "who has gone is not served");
+        settle().await;
+        assert_eq!(notes.0.lanes.lock().busy, 0, "every lane is free again");
+    }
+}

@@ -1,0 +1,135 @@
+//! Where a SQL store's connections come from: its own few, or the user's pool.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{ConnectOptions, Connection, Database, Pool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Failure;
+
+/// A connection that was idle for longer may have been dropped on its way without a word, and is not used again.
+const LONGEST_IDLE: Duration = Duration::from_secs(300);
+
+type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
+
+/// Where connections come from.
+pub(in crate::store) enum Connections<DB: Database> {
+    /// The store's own.
+    Own(Arc<Own<DB>>),
+    /// The user's pool, with its own checks.
+    Pool(Pool<DB>),
+}
+
+/// A store's own connections. Unlike sqlx's pool it asks the server nothing of its own, neither when a connection is
+/// taken nor when it is put back: a dead one is found by its use, and the engine repeats the request.
+pub(in crate::store) struct Own<DB: Database> {
+    options: Options<DB>,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Idle<DB>>>,
+}
+
+struct Idle<DB: Database> {
+    connection: DB::Connection,
+    since: Instant,
+}
+
+impl<DB: Database> Clone for Connections<DB> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Own(own) => Self::Own(Arc::clone(own)),
+            Self::Pool(pool) => Self::Pool(pool.clone()),
+        }
+    }
+}
+
+impl<DB: Database> Connections<DB> {
+    /// At most `most` of the store's own. None is opened yet.
+    pub(in crate::store) fn own(options: Options<DB>, most: usize) -> Self {
+        // The driver's log of every statement would show keys and results.
+        let options = options.disable_statement_logging();
+        Self::Own(Arc::new(Own { options, permits: Arc::new(Semaphore::new(most)), idle: Mutex::default() }))
+    }
+
+    /// A connection.
+    pub(in crate::store) async fn connect(&self) -> Result<Connected<DB>, Failure> {
+        match self {
+            Self::Pool(pool) => Ok(Connected::Pool(pool.acquire().await?)),
+            Self::Own(own) => {
+                let permit = Arc::clone(&own.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                let connection = match own.take_idle() {
+                    Some(connection) => connection,
+                    None => own.options.connect().await?,
+                };
+                Ok(Connected::Own { connection, _permit: permit })
+            }
+        }
+    }
+
+    /// Puts a connection back whose last statement was answered whole. Without this, it is closed: whoever goes in the
+    /// middle of a statement leaves an answer behind that the next one would take for its own.
+    pub(in crate::store) fn put_back(&self, connected: Connected<DB>) {
+        if let (Self::Own(own), Connected::Own { connection, .. }) = (self, connected) {
+            own.idle().push(Idle { connection, since: Instant::now() });
+        }
+    }
+
+    /// A connection broke: those that are idle have the same server, and probably its fate.
+    pub(in crate::store) fn broke(&self) {
+        if let Self::Own(own) = self {
+            let dead = std::mem::take(&mut *own.idle());
+            drop(dead);
+        }
+    }
+}
+
+impl<DB: Database> Own<DB> {
+    /// How they are opened.
+    pub(in crate::store) fn options(&self) -> &Options<DB> {
+        &self.options
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle<DB>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that was used last.
+    fn take_idle(&self) -> Option<DB::Connection> {
+        let mut idle = self.idle();
+        let last = idle.pop()?;
+        if last.since.elapsed() < LONGEST_IDLE {
+            return Some(last.connection);
+        }
+        // The others are older.
+        idle.clear();
+        None
+    }
+}
+
+/// A connection in use.
+pub(in crate::store) enum Connected<DB: Database> {
+    Own { connection: DB::Connection, _permit: OwnedSemaphorePermit },
+    Pool(PoolConnection<DB>),
+}
+
+impl<DB: Database> Deref for Connected<DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Own { connection, .. } => connection,
+            Self::Pool(connection) => connection,
+        }
+    }
+}
+
+impl<DB: Database> DerefMut for Connected<DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Own { connection, .. } => connection,
+            Self::Pool(connection) => connection,
+        }
+    }
+}

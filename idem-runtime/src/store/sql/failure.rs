@@ -1,0 +1,138 @@
+//! What can go wrong in a SQL database, and which of the two kinds of [`StoreError`] it is.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::error::DatabaseError;
+
+use super::MAX_SCOPE_LEN;
+use crate::error::{ScopedKey, StoreError};
+use crate::store::Key;
+
+/// What databases say differently.
+pub(in crate::store) trait Dialect {
+    /// The name of the store in its errors.
+    const STORE: &'static str;
+
+    /// Whether what the database says may be otherwise the next time.
+    fn is_passing(error: &dyn DatabaseError) -> bool;
+
+    /// Whether the database undid the whole statement because of others, so that it can be sent again at once.
+    fn is_conflict(error: &dyn DatabaseError) -> bool;
+
+    /// What to do about it, where that is known.
+    fn advice(error: &dyn DatabaseError) -> Option<&'static str>;
+}
+
+/// Why an operation failed. Cheap to clone: one failure can be the answer to a whole batch.
+#[derive(Clone, Debug)]
+pub(in crate::store) enum Failure {
+    /// The driver or the database said so.
+    Driver(Arc<sqlx::Error>),
+    /// A row holds what no version of this store writes. Never taken for an absent row: the body would run again.
+    Corrupt { key: ScopedKey, column: &'static str },
+    /// The scope is longer than the column.
+    ScopeTooLong(usize),
+    /// Others were faster, again and again.
+    Outrun,
+    /// A statement took too long.
+    TimedOut(Duration),
+    /// The database answered with something else than was asked for.
+    Unexpected(&'static str),
+}
+
+impl Failure {
+    pub(in crate::store) fn corrupt(scope: &str, key: &Key, column: &'static str) -> Self {
+        Self::Corrupt { key: ScopedKey::new(scope, key), column }
+    }
+
+    /// Refuses a scope that the database would cut.
+    pub(in crate::store) fn check_scope(scope: &str) -> Result<(), Self> {
+        if scope.len() <= MAX_SCOPE_LEN { Ok(()) } else { Err(Self::ScopeTooLong(scope.len())) }
+    }
+
+    /// Whether the database undid the whole statement because of others, so that it can be sent again at once.
+    pub(in crate::store) fn is_conflict<D: Dialect>(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.as_database_error().is_some_and(D::is_conflict))
+    }
+
+    /// Whether the database itself said no, so that nothing of the statement happened.
+    pub(in crate::store) fn is_definite(&self) -> bool {
+        match self {
+            Self::Driver(error) => error.as_database_error().is_some() || matches!(**error, sqlx::Error::Encode(_)),
+            Self::Corrupt { .. } | Self::ScopeTooLong(_) => true,
+            Self::Outrun | Self::TimedOut(_) | Self::Unexpected(_) => false,
+        }
+    }
+
+    /// Whether the connection can't be used any more, nor those that were opened before.
+    pub(in crate::store) fn is_broken_connection(&self) -> bool {
+        use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
+        matches!(self, Self::Driver(error) if matches!(**error, Io(_) | Tls(_) | Protocol(_) | WorkerCrashed))
+    }
+
+    /// As the public error of a store.
+    pub(in crate::store) fn into_error<D: Dialect>(self) -> StoreError {
+        let unanswered = match &self {
+            Self::Driver(error) => match &**error {
+                sqlx::Error::Database(error) => D::is_passing(&**error),
+                sqlx::Error::Configuration(_) | sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } => false,
+                _ => true,
+            },
+            Self::Corrupt { .. } | Self::ScopeTooLong(_) => false,
+            Self::Outrun | Self::TimedOut(_) | Self::Unexpected(_) => true,
+        };
+        let advice = match &self {
+            Self::Driver(error) => error.as_database_error().and_then(D::advice),
+            _ => None,
+        };
+        let explained = Explained { failure: self, advice };
+        if unanswered { StoreError::unanswered(D::STORE, explained) } else { StoreError::refused(D::STORE, explained) }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(Arc::new(error))
+    }
+}
+
+/// A failure, and what to do about it.
+#[derive(Debug)]
+struct Explained {
+    failure: Failure,
+    advice: Option<&'static str>,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failure {
+            Failure::Driver(error) => error.fmt(f)?,
+            Failure::Corrupt { key, column } => {
+                write!(
+                    f,
+                    "the row of {key} is corrupted in its column `{column}`: look at it, then delete or mend it"
+                )?;
+            }
+            Failure::ScopeTooLong(length) => write!(
+                f,
+                "a scope is {length} bytes long, and {MAX_SCOPE_LEN} are allowed: give the handler a shorter `scope`"
+            )?,
+            Failure::Outrun => f.write_str("the key changed hands again and again while it was asked for")?,
+            Failure::TimedOut(after) => write!(f, "a statement was not answered within {after:?}")?,
+            Failure::Unexpected(what) => f.write_str(what)?,
+        }
+        self.advice.map_or(Ok(()), |advice| write!(f, ": {advice}"))
+    }
+}
+
+impl StdError for Explained {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.failure {
+            Failure::Driver(error) => Some(error),
+            _ => None,
+        }
+    }
+}
