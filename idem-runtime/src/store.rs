@@ -30,6 +30,8 @@ use crate::timer;
 pub use self::any::AnyStore;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresOptions;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisOptions;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteOptions};
 pub use crate::admin::IdempotencyAdmin;

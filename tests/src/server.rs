@@ -76,8 +76,8 @@ impl Server {
     }
 
     /// What `idem_runtime::connect` takes.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> String {
+        self.url.clone()
     }
 
     /// Where it listens, on 127.0.0.1.

@@ -199,8 +199,8 @@ async fn renews(id: &str, first: &mut Peer, second: &mut Peer) {
 
 async fn r10_clocks_a_day_off_agree_on_every_lease(kind: Kind) {
     let server = kind.start().await;
-    let store = idem_runtime::connect(server.url()).await.unwrap();
-    let mut peers = [DAY, -DAY, 0].map(|off| Peer::start(server.url(), off));
+    let store = idem_runtime::connect(&server.url()).await.unwrap();
+    let mut peers = [DAY, -DAY, 0].map(|off| Peer::start(&server.url(), off));
     for (first, second) in [(0, 1), (1, 0), (0, 2), (2, 1)] {
         let [first, second] = peers.get_disjoint_mut([first, second]).unwrap();
         let id = format!("{}-{}", first.off, second.off);

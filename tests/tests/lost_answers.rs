@@ -32,8 +32,8 @@ impl Site {
     async fn new(kind: Kind) -> Self {
         let server = kind.start().await;
         let proxy = Proxy::start(server.port()).await;
-        let direct = idem_runtime::connect(server.url()).await.unwrap();
-        let store = idem_runtime::connect(&proxy.url(server.url())).await.unwrap();
+        let direct = idem_runtime::connect(&server.url()).await.unwrap();
+        let store = idem_runtime::connect(&proxy.url(&server.url())).await.unwrap();
         Self { proxy, store, direct, _server: server }
     }
 

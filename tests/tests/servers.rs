@@ -27,7 +27,7 @@ async fn survives(server: &Server, ask: impl Fn(&str) -> String, write: &str, re
 async fn redis_comes_back_with_its_data() {
     let server = Redis::start().await;
     let url = server.url();
-    let ask = |text: &str| ask("redis-cli", &[&["-u", url], &*text.split(' ').collect::<Vec<_>>()].concat());
+    let ask = |text: &str| ask("redis-cli", &[&["-u", &url], &*text.split(' ').collect::<Vec<_>>()].concat());
     survives(&server, ask, "SET k v", "GET k").await;
     assert!(server.socket().exists());
 }
@@ -37,7 +37,7 @@ async fn redis_comes_back_with_its_data() {
 async fn postgres_comes_back_with_its_data() {
     let server = Postgres::start().await;
     let url = server.url();
-    let ask = |text: &str| ask("psql", &["-XAtc", text, url]);
+    let ask = |text: &str| ask("psql", &["-XAtc", text, &url]);
     survives(&server, ask, "CREATE TABLE t AS SELECT 'v' AS c", "SELECT c FROM t").await;
     assert!(server.socket().join(format!(".s.PGSQL.{}", server.port())).exists());
 }

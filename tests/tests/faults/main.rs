@@ -49,13 +49,13 @@ async fn faults_lose_and_repeat_nothing(kind: Kind) {
     let proxy = Proxy::start(server.port()).await;
     let orders = Orders {
         directory: directory.path().to_owned(),
-        url: proxy.url(server.url()),
+        url: proxy.url(&server.url()),
         keys: KEYS,
         takes: Run::takes(length, KEYS),
         fenced: true,
     };
     let events = &EVENTS;
-    let direct = server.url().to_owned();
+    let direct = server.url();
     let (faults, judged) = Run { orders, direct, server: Some((&server, &proxy)), events, length }.run().await;
     println!("{kind:?}, {seconds} s: {faults:?}; {judged:?}");
     let counts = judged.unwrap_or_else(|error| panic!("{error}\nthe history: {}", directory.keep().display()));
@@ -113,19 +113,19 @@ async fn r07_checker_finds_a_missing_fence_in_sqlite() {
 #[ignore = "starts a Redis server: run by tests/run"]
 async fn r07_checker_finds_a_missing_fence_in_redis() {
     let server = Kind::Redis.start().await;
-    checker_finds_the_missing_fence(server.url().to_owned()).await;
+    checker_finds_the_missing_fence(server.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a PostgreSQL server: run by tests/run"]
 async fn r07_checker_finds_a_missing_fence_in_postgres() {
     let server = Kind::Postgres.start().await;
-    checker_finds_the_missing_fence(server.url().to_owned()).await;
+    checker_finds_the_missing_fence(server.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a MariaDB server: run by tests/run"]
 async fn r07_checker_finds_a_missing_fence_in_mysql() {
     let server = Kind::MariaDb.start().await;
-    checker_finds_the_missing_fence(server.url().to_owned()).await;
+    checker_finds_the_missing_fence(server.url()).await;
 }
