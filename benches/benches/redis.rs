@@ -97,7 +97,7 @@ async fn peer(store: Arc<ValkeyStore>, number: usize) {
 async fn main() {
     let mut rates = Rates::default();
     for _ in 0..ROUNDS {
-        let server = Redis::start().await;
+        let server = Redis::start_with(&["--appendonly", "no"]).await;
         let url = server.url();
         let store = RedisStore::open(&url).await.unwrap();
         let raw = Raw::new(&url).await;
