@@ -56,7 +56,7 @@ impl Postgres {
 }
 
 /// The first message of a client: its length, the protocol's version, and who it is.
-fn startup() -> Vec<u8> {
+pub(super) fn startup() -> Vec<u8> {
     let who = format!("user\0{USER}\0database\0{DATABASE}\0\0");
     let length = u32::try_from(8 + who.len()).unwrap();
     [&length.to_be_bytes(), &196_608_u32.to_be_bytes(), who.as_bytes()].concat()
@@ -88,7 +88,7 @@ fn version(binaries: &Path) -> String {
 }
 
 /// PostgreSQL refuses to be run by root.
-fn user() -> Option<(u32, u32)> {
+pub(super) fn user() -> Option<(u32, u32)> {
     if unsafe { libc::geteuid() } != 0 {
         return None;
     }

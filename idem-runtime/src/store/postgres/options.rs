@@ -6,8 +6,12 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
 use super::PostgresStore;
-use crate::error::{Error, StoreError};
-use crate::store::sql::{Connections, Dialect as _};
+use crate::error::Error;
+use crate::store::sql::Connections;
+
+/// Plans are made once for each connection, and never read the whole table: the statistics of a table that was small a
+/// minute ago would say so.
+const PLANS: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
 /// How to open a [`PostgresStore`]: made by [`PostgresStore::options`].
 ///
@@ -90,14 +94,19 @@ impl PostgresOptions {
     /// [`Error::Config`] where the URL is wrong, where the server can't be reached, and where the tables can't be created
     /// or are not those of this version.
     pub async fn open(self, url: &str) -> Result<PostgresStore, Error> {
-        let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| Error::Config {
-            // A URL can hold a password, and so can the driver's message.
-            message:
+        // The driver's message is not shown: it can hold what the URL does, a password.
+        let options: Option<PgConnectOptions> = url
+            .split_once("://")
+            .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
+            .and_then(|_| url.parse().ok());
+        let options = options.ok_or_else(|| {
+            Error::config(
                 "this is no URL of a PostgreSQL database: write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with \
-                      special characters percent-encoded"
-                    .to_owned(),
-            source: matches!(error, sqlx::Error::Tls(_)).then(|| StoreError::refused(super::Postgres::STORE, error)),
+                 special characters percent-encoded, and parameters that sqlx knows",
+            )
         })?;
+        // A pooler may refuse settings of its clients.
+        let options = if self.simple_queries { options } else { options.options(PLANS) };
         let connections = Connections::own(options, self.max_connections, None);
         PostgresStore::start(connections, self).await
     }

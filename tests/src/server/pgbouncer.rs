@@ -1,0 +1,38 @@
+//! A pooler in front of a PostgreSQL server.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+
+use super::postgres::{Postgres, startup, user};
+use super::{Program, Server, folder, free_port, program};
+
+/// PgBouncer, which gives each transaction another connection: `pool_mode = transaction`.
+#[derive(Debug)]
+pub struct PgBouncer(Server);
+
+impl PgBouncer {
+    /// Starts one in front of this server.
+    pub async fn start(server: &Postgres) -> Self {
+        let (directory, port) = (folder(user()), free_port());
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 user=idem port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n\
+             ignore_startup_parameters = extra_float_digits\n",
+            server.port()
+        );
+        let file = directory.path().join("pgbouncer.ini");
+        std::fs::write(&file, settings).unwrap();
+        let path = program("pgbouncer", ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(PathBuf::from));
+        let arguments = vec![file.display().to_string()];
+        let program = Program { path, arguments, user: user(), hello: (startup(), b"R\0\0\0\x08") };
+        Self(Server::start(directory, port, program).await)
+    }
+}
+
+impl Deref for PgBouncer {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
