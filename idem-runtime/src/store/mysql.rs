@@ -221,7 +221,12 @@ impl IdempotencyStore for MySqlStore {
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        let standing = self.change(request.scope, |sql| statements::release(sql, &request)).await?;
+        let left_to_right = self.0.session.left_to_right();
+        let statement = |sql: &mut String| {
+            sql.push_str(left_to_right);
+            statements::release(sql, &request)
+        };
+        let standing = self.change(request.scope, statement).await?;
         self.0.bells.ring(request.scope, request.key);
         // Who never ran has left, whatever was found.
         Ok(if request.how == Leave::NotRun { Standing::Held } else { standing })

@@ -56,6 +56,15 @@ impl Session {
         Script { sql: BEGIN.to_owned(), is_transaction: true }
     }
 
+    /// What stands before a statement whose SET list has to run from left to right: on MariaDB it needn't, with a
+    /// `sql_mode` that connections of the store's own don't have. MySQL takes it for a comment.
+    pub(super) fn left_to_right(&self) -> &'static str {
+        match self.connections {
+            Connections::Own(_) => "",
+            Connections::Pool(_) => "/*M! SET STATEMENT sql_mode = 'STRICT_ALL_TABLES' FOR */ ",
+        }
+    }
+
     /// One statement for each of the requests, and one commit for all of them.
     pub(super) fn batch(&self, requests: usize) -> Script {
         if requests == 1 { self.single() } else { Self::transaction() }

@@ -1,8 +1,8 @@
 //! The statements: [`protocol::step`](crate::protocol::step) in SQL.
 //!
-//! A SET list runs from left to right, and a column that stands behind sees what was assigned before it. So wherever
-//! something depends on the row as it was, `decided` is set first, and `owner` and `state` last. `UPDATE`s don't rely on
-//! it: each reads only what it assigns later (MariaDB's `SIMULTANEOUS_ASSIGNMENT`).
+//! A SET list runs from left to right, and a column that stands behind sees what was assigned before it. So an INSERT sets
+//! `decided` first, which the others go by, and what that was read from last. An UPDATE reads only what it assigns later,
+//! and so means the same where all are assigned at once (MariaDB's `SIMULTANEOUS_ASSIGNMENT`).
 //!
 //! What is the same before and after isn't written: neither the row, nor the log.
 
@@ -29,13 +29,15 @@ const IS_ORPHAN: &str = concat!("(state = 2 OR (state IN (1, 3) AND until <= ", 
 /// [`Row::is_sweepable`](crate::protocol::Row::is_sweepable).
 const IS_SWEEPABLE: &str = concat!("(purge_at <= ", now!(), " AND (state IN (2, 4) OR until <= ", now!(), "))");
 
-/// The owners that a row remembers as having left.
-const GONE: &str =
-    "SUBSTRING(ended, 1, 16), SUBSTRING(ended, 17, 16), SUBSTRING(ended, 33, 16), SUBSTRING(ended, 49, 16)";
+/// Whether a row remembers this owner as one that left. Neither by SUBSTRING nor by `%`, which mean something else where the
+/// `sql_mode` is ORACLE.
+fn has_ended(owner: impl fmt::Display) -> String {
+    format!("MOD(LOCATE({owner}, ended), 16) = 1")
+}
 
-/// The same, and one more in front.
+/// The owners that left, and one more in front.
 fn ended_with(owner: impl fmt::Display) -> String {
-    format!("IF({owner} IN ({GONE}), ended, SUBSTRING(CONCAT({owner}, ended), 1, 64))")
+    format!("IF({}, ended, LEFT(CONCAT({owner}, ended), 64))", has_ended(&owner))
 }
 
 /// A `purge_at` so far from now. What is nearly so already stays, and the index isn't written.
@@ -68,8 +70,8 @@ pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
             format!(" OR ({IS_ORPHAN} AND (fingerprint IS NULL OR fingerprint = {fingerprint}))")
         }
     };
-    let is_free =
-        format!("({owner} NOT IN (owner, {GONE}) AND (state = 4 OR (state = 5 AND until <= {NOW}){orphans}))");
+    let has_left = format!("(owner = {owner} OR {})", has_ended(owner));
+    let is_free = format!("((state = 4 OR (state = 5 AND until <= {NOW}){orphans}) AND NOT {has_left})");
     let died = "IF(state = 2, COALESCE(doubt, fence), fence)";
     let ended = ended_with("owner");
     write!(
@@ -156,17 +158,19 @@ fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
         "INSERT INTO idempotency ({}, record) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', \
          {NOW} + {most}, NULL) ON DUPLICATE KEY UPDATE \
          decided = CASE WHEN state = 1 AND owner = {owner} THEN IF(doubt IS NULL, 4, 2) \
-         WHEN {owner} IN (owner, {GONE}) THEN 0 ELSE 1 END, \
+         WHEN owner = {owner} OR {} THEN 0 ELSE 1 END, \
          attempt = IF(decided > 1 AND attempt > 0, attempt - 1, attempt), \
          purge_at = CASE WHEN decided = 4 THEN IF(previous = 2, {}, {}) \
          WHEN decided = 1 AND purge_at < {NOW} + {least} THEN {NOW} + {most} ELSE purge_at END, \
-         ended = IF(decided = 1, SUBSTRING(CONCAT({owner}, ended), 1, 64), ended), \
+         ended = IF(decided = 1, {}, ended), \
          state = IF(decided > 1, decided, state);",
         columns!(),
         Bytes(request.scope.as_bytes()),
         Bytes(request.key.as_bytes()),
+        has_ended(owner),
         Purged(Some(request.retain.max(request.linger))),
         Purged(Some(request.linger)),
+        ended_with(owner),
     )
 }
 
