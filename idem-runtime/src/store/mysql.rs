@@ -47,7 +47,7 @@ use crate::{background, timer};
 ///
 /// # What it promises
 ///
-/// What InnoDB promises of a commit. With `innodb_flush_log_at_trx_commit = 1`, the default, a completion is on the server's
+/// What `InnoDB` promises of a commit. With `innodb_flush_log_at_trx_commit = 1`, the default, a completion is on the server's
 /// disk before it is acknowledged, and neither `kill -9` nor a power loss takes it back. With 2 (or 0), a power loss takes
 /// back about the last second (with 0, so does `kill -9`): a completion that is lost lets its handler run again. With a
 /// binary log, `sync_binlog = 1` belongs to it.
@@ -221,12 +221,7 @@ impl IdempotencyStore for MySqlStore {
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        let left_to_right = self.0.session.left_to_right();
-        let statement = |sql: &mut String| {
-            sql.push_str(left_to_right);
-            statements::release(sql, &request)
-        };
-        let standing = self.change(request.scope, statement).await?;
+        let standing = self.change(request.scope, |sql| statements::release(sql, &request)).await?;
         self.0.bells.ring(request.scope, request.key);
         // Who never ran has left, whatever was found.
         Ok(if request.how == Leave::NotRun { Standing::Held } else { standing })

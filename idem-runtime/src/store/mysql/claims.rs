@@ -41,7 +41,6 @@ impl Inner {
     async fn claim(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let mut script = self.session.batch(requests.len());
         for request in requests {
-            script.sql.push_str(self.session.left_to_right());
             statements::claim(&mut script.sql, request)?;
         }
         let keys: Vec<_> = requests.iter().map(|request| place_of(*request)).collect();

@@ -42,7 +42,7 @@ pub(super) struct Script {
 }
 
 impl Session {
-    /// Statements of which at most one writes.
+    /// Statements of which at most one writes. Between them, others may.
     pub(super) fn single(&self) -> Script {
         match self.connections {
             Connections::Own(_) => Script { sql: String::new(), is_transaction: false },
@@ -54,15 +54,6 @@ impl Session {
     /// Statements that stand or fall together, with one commit.
     pub(super) fn transaction() -> Script {
         Script { sql: BEGIN.to_owned(), is_transaction: true }
-    }
-
-    /// What stands before a statement whose SET list has to run from left to right: on MariaDB it needn't, with a
-    /// `sql_mode` that connections of the store's own don't have. MySQL takes it for a comment.
-    pub(super) fn left_to_right(&self) -> &'static str {
-        match self.connections {
-            Connections::Own(_) => "",
-            Connections::Pool(_) => "/*M! SET STATEMENT sql_mode = 'STRICT_ALL_TABLES' FOR */ ",
-        }
     }
 
     /// One statement for each of the requests, and one commit for all of them.

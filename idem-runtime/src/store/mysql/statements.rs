@@ -1,8 +1,7 @@
 //! The statements: [`protocol::step`](crate::protocol::step) in SQL.
 //!
-//! A SET list runs from left to right, and a column that stands behind sees what was assigned before it. So an INSERT sets
-//! `decided` first, which the others go by, and what that was read from last. An UPDATE reads only what it assigns later,
-//! and so means the same where all are assigned at once (MariaDB's `SIMULTANEOUS_ASSIGNMENT`).
+//! A SET list runs from left to right, and a column that stands behind sees what was assigned before it; or all are assigned
+//! at once, where MariaDB's `sql_mode` is SIMULTANEOUS_ASSIGNMENT. So each reads only what is assigned later, or by itself.
 //!
 //! What is the same before and after isn't written: neither the row, nor the log.
 
@@ -40,63 +39,76 @@ fn ended_with(owner: impl fmt::Display) -> String {
     format!("IF({}, ended, LEFT(CONCAT({owner}, ended), 64))", has_ended(&owner))
 }
 
-/// A `purge_at` so far from now. What is nearly so already stays, and the index isn't written.
-struct Purged(Option<Duration>);
+/// So long after a time.
+struct Later(&'static str, i64);
+
+impl fmt::Display for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} + {}", self.0, self.1)
+    }
+}
+
+/// A `purge_at` so far from a time. What is nearly so already stays, and the index isn't written.
+struct Purged(&'static str, Option<Duration>);
 
 impl fmt::Display for Purged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.map(purge_window) {
+        let Self(now, stays) = self;
+        match stays.map(purge_window) {
             None => f.write_str("NULL"),
             Some((least, most)) => {
-                write!(f, "IF(purge_at BETWEEN {NOW} + {least} AND {NOW} + {most}, purge_at, {NOW} + {most})")
+                write!(f, "IF(purge_at BETWEEN {now} + {least} AND {now} + {most}, purge_at, {now} + {most})")
             }
         }
     }
 }
 
-/// Asks for a key. The first look takes no lock: a duplicate waits for nobody and writes nothing. A row that changes between
-/// the look and the write is looked at again, locked.
+/// Asks for a key, in three statements of which at most one writes. The first takes no lock, and where nothing is to be had
+/// the others aren't carried out: a duplicate waits for nobody. What changes between the look and the write is looked at
+/// again, locked.
 pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
+    // What a statement before has found, in variables of the session: the time, and 0 for an absent row, 1 for one that can
+    // be had, 2 for others.
+    const NOW: &str = "@idem_now";
     let owner = Bytes(&request.owner.0);
     let fingerprint = Nullable(request.fingerprint.as_ref().map(|fingerprint| Bytes(&fingerprint.0)));
-    let stays = request.request().stays();
-    let (lease, purge) = (interval(request.lease), Purged(stays));
-    let purge_at = Nullable(stays.map(|stays| format!("{NOW} + {}", purge_window(stays).1)));
-    let is_own = format!("(state = 1 AND owner = {owner})");
     let orphans = match (request.orphans, request.fingerprint) {
-        (Orphans::Refuse, _) => String::new(),
-        (Orphans::Take, None) => format!(" OR {IS_ORPHAN}"),
-        (Orphans::Take, Some(_)) => {
-            format!(" OR ({IS_ORPHAN} AND (fingerprint IS NULL OR fingerprint = {fingerprint}))")
-        }
+        (Orphans::Refuse, _) => "",
+        (Orphans::Take, None) => " OR state = 2 OR (state IN (1, 3) AND until <= @idem_now)",
+        (Orphans::Take, Some(_)) => &format!(
+            " OR ((state = 2 OR (state IN (1, 3) AND until <= {NOW})) \
+                 AND (fingerprint IS NULL OR fingerprint = {fingerprint}))"
+        ),
     };
-    let has_left = format!("(owner = {owner} OR {})", has_ended(owner));
-    let is_free = format!("((state = 4 OR (state = 5 AND until <= {NOW}){orphans}) AND NOT {has_left})");
-    let died = "IF(state = 2, COALESCE(doubt, fence), fence)";
-    let ended = ended_with("owner");
+    let is_own = format!("state = 1 AND owner = {owner}");
+    let is_free = format!(
+        "owner <> {owner} AND NOT ({}) AND (state = 4 OR (state = 5 AND until <= {NOW}){orphans})",
+        has_ended(owner)
+    );
+    let is = Is(&request.scope, &request.key);
+    let (lease, stays) = (interval(request.lease), request.request().stays());
+    let (purge_at, purged) = (Nullable(stays.map(|stays| Later(NOW, purge_window(stays).1))), Purged(NOW, stays));
+    let (died, ended) = ("IF(state = 2, COALESCE(doubt, fence), fence)", ended_with("owner"));
     write!(
         sql,
-        "INSERT INTO idempotency ({}, record) SELECT {}, {}, 1, {owner}, {NOW}, {NOW} + {lease}, NULL, 1, NULL, 1, \
-         {fingerprint}, X'', {purge_at}, NULL FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM idempotency WHERE {} AND NOT \
-         ({is_own} OR {is_free})) ON DUPLICATE KEY UPDATE \
-         decided = CASE WHEN {is_own} THEN 2 WHEN {is_free} THEN 1 ELSE 0 END, \
-         previous_fence = IF(decided = 1, CASE WHEN state = 4 THEN previous_fence WHEN state <> 5 THEN {died} END, \
-         previous_fence), \
-         previous = IF(decided = 1, CASE WHEN state = 4 THEN previous WHEN state = 5 THEN 1 ELSE 3 END, previous), \
-         doubt = IF(decided = 1, CASE WHEN state < 4 THEN {died} END, doubt), \
-         attempt = IF(decided = 1, IF(state = 5, 1, LEAST(attempt + 1, 4294967295)), attempt), \
-         ended = IF(decided = 1, {ended}, ended), \
-         record = IF(decided = 1, NULL, record), \
-         fingerprint = IF(decided = 1, {fingerprint}, fingerprint), \
-         fence = IF(decided = 1, GREATEST(fence + 1, {NOW}), fence), \
-         until = IF(decided > 0, {NOW} + {lease}, until), \
-         purge_at = IF(decided > 0, {purge}, purge_at), \
-         owner = IF(decided = 1, {owner}, owner), \
-         state = IF(decided = 1, 1, state);",
+        "SET {NOW} = {};\
+         SELECT COALESCE(MAX(IF(({is_own}) OR ({is_free}), 1, 2)), 0) INTO @idem_row FROM idempotency WHERE {is};\
+         INSERT INTO idempotency ({}) SELECT {}, {}, 1, {owner}, {NOW}, {NOW} + {lease}, NULL, 1, NULL, 1, {fingerprint}, \
+         X'', {purge_at} FROM DUAL WHERE @idem_row = 0 ON DUPLICATE KEY UPDATE state = state;\
+         UPDATE idempotency SET \
+         previous_fence = CASE WHEN state = 4 OR owner = {owner} THEN previous_fence WHEN state < 4 THEN {died} END, \
+         previous = CASE WHEN state = 4 OR owner = {owner} THEN previous WHEN state < 4 THEN 3 ELSE 1 END, \
+         doubt = CASE WHEN owner = {owner} THEN doubt WHEN state < 4 THEN {died} END, \
+         attempt = CASE WHEN owner = {owner} THEN attempt WHEN state = 5 THEN 1 ELSE LEAST(attempt + 1, 4294967295) END, \
+         ended = IF(owner = {owner}, ended, {ended}), record = NULL, \
+         fingerprint = IF(owner = {owner}, fingerprint, {fingerprint}), \
+         fence = IF(owner = {owner}, fence, GREATEST(fence + 1, {NOW})), \
+         until = {NOW} + {lease}, purge_at = {purged}, owner = {owner}, state = 1 \
+         WHERE @idem_row = 1 AND {is} AND (({is_own}) OR ({is_free}));",
+        now!(),
         columns!(),
         Bytes(request.scope.as_bytes()),
         Bytes(request.key.as_bytes()),
-        Is(&request.scope, &request.key),
     )
 }
 
@@ -109,7 +121,7 @@ pub(super) fn complete(sql: &mut String, request: &Completing) -> fmt::Result {
          WHERE {} AND {} AND state IN (1, 2, 5);",
         Bytes(request.record.as_bytes()),
         interval(request.ttl),
-        Purged(Some(request.stays)),
+        Purged(NOW, Some(request.stays)),
         Is(&request.scope, &request.key),
         is_held_by(request.owner, request.fence),
     )
@@ -125,7 +137,7 @@ pub(super) fn renew(sql: &mut String, request: &RenewRequest<'_>) -> fmt::Result
         sql,
         "UPDATE idempotency SET until = {NOW} + {}, purge_at = {} WHERE {} AND {} AND state = 1;",
         interval(request.lease),
-        Purged(request.stays()),
+        Purged(NOW, request.stays()),
         Is(request.scope, request.key),
         is_held_by(request.owner, request.fence),
     )
@@ -140,7 +152,7 @@ pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Re
             "doubt = IF(state < 3, NULL, doubt), previous = IF(state < 3, 2, previous), \
              previous_fence = IF(state < 3, NULL, previous_fence), purge_at = IF(state < 3, {}, purge_at), \
              state = IF(state < 3, 4, state)",
-            Purged(Some(request.retain.max(request.linger)))
+            Purged(NOW, Some(request.retain.max(request.linger)))
         ),
         Leave::OutcomeUnknown => "doubt = IF(state = 1, fence, doubt), state = IF(state = 1, 2, state)".to_owned(),
         Leave::Keep => "state = IF(state = 1, 3, state)".to_owned(),
@@ -153,24 +165,20 @@ pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Re
 fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
     let owner = Bytes(&request.owner.0);
     let (least, most) = purge_window(request.linger);
+    let is_own = format!("state = 1 AND owner = {owner}");
+    let (has_ended, ended) = (has_ended(owner), ended_with(owner));
     write!(
         sql,
-        "INSERT INTO idempotency ({}, record) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', \
-         {NOW} + {most}, NULL) ON DUPLICATE KEY UPDATE \
-         decided = CASE WHEN state = 1 AND owner = {owner} THEN IF(doubt IS NULL, 4, 2) \
-         WHEN owner = {owner} OR {} THEN 0 ELSE 1 END, \
-         attempt = IF(decided > 1 AND attempt > 0, attempt - 1, attempt), \
-         purge_at = CASE WHEN decided = 4 THEN IF(previous = 2, {}, {}) \
-         WHEN decided = 1 AND purge_at < {NOW} + {least} THEN {NOW} + {most} ELSE purge_at END, \
-         ended = IF(decided = 1, {}, ended), \
-         state = IF(decided > 1, decided, state);",
+        "INSERT INTO idempotency ({}) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', {NOW} + {most}) \
+         ON DUPLICATE KEY UPDATE attempt = IF({is_own} AND attempt > 0, attempt - 1, attempt), \
+         purge_at = CASE WHEN {is_own} THEN CASE WHEN doubt IS NOT NULL THEN purge_at WHEN previous = 2 THEN {} ELSE {} END \
+         WHEN owner <> {owner} AND NOT ({has_ended}) AND purge_at < {NOW} + {least} THEN {NOW} + {most} ELSE purge_at END, \
+         ended = IF(owner = {owner}, ended, {ended}), state = IF({is_own}, IF(doubt IS NULL, 4, 2), state);",
         columns!(),
         Bytes(request.scope.as_bytes()),
         Bytes(request.key.as_bytes()),
-        has_ended(owner),
-        Purged(Some(request.retain.max(request.linger))),
-        Purged(Some(request.linger)),
-        ended_with(owner),
+        Purged(NOW, Some(request.retain.max(request.linger))),
+        Purged(NOW, Some(request.linger)),
     )
 }
 
