@@ -8,7 +8,7 @@ use idem_runtime::admin::Filter;
 use idem_runtime::conformance::Suite;
 use idem_runtime::protocol::State;
 use idem_runtime::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Grant, Key, Leave, Orphans, Owner, Record, ReleaseRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Grant, Key, Leave, Orphans, Owner, Previous, Record, ReleaseRequest,
     RenewRequest, Standing, WaitRequest,
 };
 use idem_runtime::{Error, IdempotencyStore, MySqlStore, Outcome, idempotent};
@@ -521,6 +521,55 @@ async fn r09_each_of_a_batch_is_told_its_own_standing() {
             other => assert!(matches!(nth % 4, 1 | 2), "{key}: {other:?}"),
         }
     }
+}
+
+/// New keys, orphans, repeats, and keys that others hold, asked for together.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn r09_each_claim_of_a_batch_is_answered_for_itself() {
+    let server = MariaDb::start().await;
+    let store = open(&server).await;
+    let mut claims = Vec::new();
+    for nth in 0..60 {
+        let (key, owner) = (key(format!("{nth:02}")), Owner::random());
+        let before = match nth % 5 {
+            0 => 0,
+            1 => acquire(&store, ClaimRequest::new(SCOPE, &key, owner, Duration::from_secs(1))).await.fence,
+            2 => acquire(&store, ask(&key)).await.fence,
+            3 => {
+                let request = ask(&key);
+                let grant = acquire(&store, request).await;
+                store.release(ReleaseRequest::new(&request, grant.fence, Leave::OutcomeUnknown)).await.unwrap();
+                grant.fence
+            }
+            _ => {
+                complete(&store, &key, &Record::from_bytes(key.as_bytes())).await;
+                0
+            }
+        };
+        claims.push((key, owner, before));
+    }
+    let mut calls = JoinSet::new();
+    for (nth, (key, owner, before)) in claims.iter().cloned().enumerate() {
+        let store = store.clone();
+        calls.spawn(async move {
+            let answer = store.claim(ClaimRequest::new(SCOPE, &key, owner, LEASE)).await.unwrap();
+            match (nth % 5, &answer) {
+                (0, ClaimAnswer::Acquired(grant)) => assert_eq!((grant.attempt, grant.previous), (1, Previous::First)),
+                (1, ClaimAnswer::Acquired(grant)) => assert_eq!(grant.fence, before, "the same again"),
+                (2, ClaimAnswer::InProgress { remaining }) => assert!(*remaining > LEASE / 2),
+                (3, ClaimAnswer::Acquired(grant)) => {
+                    assert_eq!((grant.attempt, grant.previous), (2, Previous::AfterCrash { fence: before }));
+                }
+                (4, ClaimAnswer::Completed(record)) => assert_eq!(record.as_bytes(), key.as_bytes()),
+                _ => panic!("{key}: {answer:?}"),
+            }
+        });
+    }
+    calls.join_all().await;
+    let short = "SELECT COUNT(*) FROM idempotency WHERE state = 1 AND
+        until < TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 30000000";
+    assert_eq!(number(&server, short).await, 0, "a repeated claim renews its lease");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,7 @@ impl fmt::Display for Purged {
 pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
     // What a statement before has found, in variables of the session: the time, and 0 for an absent row, 1 for one that can
     // be had, 2 for others.
-    const NOW: &str = "@idem_now";
+    const NOW: &str = STARTED;
     let owner = Bytes(&request.owner.0);
     let fingerprint = Nullable(request.fingerprint.as_ref().map(|fingerprint| Bytes(&fingerprint.0)));
     let orphans = match (request.orphans, request.fingerprint) {
@@ -110,6 +110,36 @@ pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
         Bytes(request.scope.as_bytes()),
         Bytes(request.key.as_bytes()),
     )
+}
+
+/// When the claims of a script were begun.
+const STARTED: &str = "@idem_now";
+
+/// Asks for the keys of many claims that have no row: one statement instead of three for each. The others are left to be
+/// looked at, and no row of theirs is locked.
+pub(super) fn claim_absent(sql: &mut String, requests: &[&Claiming]) -> fmt::Result {
+    write!(sql, "SET {STARTED} = {};INSERT INTO idempotency ({}) SELECT * FROM (", now!(), columns!())?;
+    for (nth, request) in requests.iter().enumerate() {
+        let fingerprint = Nullable(request.fingerprint.as_ref().map(|fingerprint| Bytes(&fingerprint.0)));
+        let stays = request.request().stays();
+        write!(
+            sql,
+            "{}SELECT {} AS scope, {} AS `key`, 1 AS state, {} AS owner, {STARTED} AS fence, {STARTED} + {} AS until, \
+             NULL AS doubt, 1 AS previous, NULL AS previous_fence, 1 AS attempt, {fingerprint} AS fingerprint, X'' AS ended, \
+             {} AS purge_at",
+            if nth == 0 { "" } else { " UNION ALL " },
+            Bytes(request.scope.as_bytes()),
+            Bytes(request.key.as_bytes()),
+            Bytes(&request.owner.0),
+            interval(request.lease),
+            Nullable(stays.map(|stays| Later(STARTED, purge_window(stays).1))),
+        )?;
+    }
+    sql.push_str(
+        ") AS asked WHERE NOT EXISTS (SELECT 1 FROM idempotency AS known WHERE known.scope = asked.scope \
+         AND known.`key` = asked.`key`) ON DUPLICATE KEY UPDATE idempotency.state = idempotency.state;",
+    );
+    Ok(())
 }
 
 /// Records the outcome of a key. Finds the row where it is held, also one that has it already, and leaves that as it is.
@@ -184,8 +214,17 @@ fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
 
 /// Reads keys whole.
 pub(super) fn read(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    read_at(sql, NOW, keys)
+}
+
+/// The same, as of the time when the claims were begun: to tell a claim that was granted now from one that was before.
+pub(super) fn read_as_begun(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    read_at(sql, STARTED, keys)
+}
+
+fn read_at(sql: &mut String, now: &str, keys: &[(&[u8], &[u8])]) -> fmt::Result {
     let keys = IsOneOf(keys);
-    write!(sql, "SELECT {NOW}, {}, record FROM idempotency FORCE INDEX (PRIMARY) WHERE {keys};", columns!())
+    write!(sql, "SELECT {now}, {}, record FROM idempotency FORCE INDEX (PRIMARY) WHERE {keys};", columns!())
 }
 
 /// Which of these keys are completed, and by whom.
