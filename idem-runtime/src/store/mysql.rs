@@ -52,13 +52,16 @@ use crate::{background, timer};
 /// back about the last second (with 0, so does `kill -9`): a completion that is lost lets its handler run again. With a
 /// binary log, `sync_binlog = 1` belongs to it.
 ///
+/// Without a binary log, InnoDB shows a commit to others a moment before it is on the disk: a duplicate can be answered with
+/// a completion that a power loss in that moment takes back.
+///
 /// A failover to an asynchronous replica loses the commits that had not arrived there. Semi-synchronous replication
 /// (`rpl_semi_sync_master_wait_point = AFTER_SYNC`) closes that gap, until it times out and goes on without.
 ///
 /// # What it costs
 ///
-/// A claim, a completion, a renewal and a release are one round trip and one commit each, with one sync. A duplicate takes
-/// no lock and writes nothing, and so waits for no disk. Requests that have to wait for others, 64 concurrent handlers say,
+/// A claim, a completion, a renewal and a release are one round trip and one commit each, with one sync; a claim is a few
+/// statements that are sent together. A duplicate takes no lock and writes nothing, and so waits for no disk. Requests that have to wait for others, 64 concurrent handlers say,
 /// share one round trip and one commit; a lone request never waits for company. A completion leaves the secondary index
 /// alone wherever it can.
 ///

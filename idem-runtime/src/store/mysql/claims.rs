@@ -5,8 +5,9 @@ use std::sync::Arc;
 use sqlx::mysql::MySqlRow;
 
 use super::dialect::MySql;
+use super::session::Script;
 use super::{Inner, place_of, room_for, rows, statements};
-use crate::protocol::{self, Operation, State};
+use crate::protocol::{self, Micros, Operation, Row, State};
 use crate::store::sql::{Claiming, Failure, Lanes, Work};
 use crate::store::{ClaimAnswer, Grant};
 
@@ -36,37 +37,94 @@ impl Work for Claims {
 }
 
 impl Inner {
+    /// Claims keys in one round trip, or in two where there are many and some are to be taken over.
+    async fn claim(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
+        if requests.len() == 1 {
+            return self.claim_any(requests).await;
+        }
+        let mut answers = self.claim_absent(requests).await?;
+        let open: Vec<_> = (0..requests.len()).filter(|nth| answers[*nth].is_none()).collect();
+        if !open.is_empty() {
+            let rest: Vec<_> = open.iter().map(|nth| requests[*nth]).collect();
+            for (nth, answer) in open.into_iter().zip(self.claim_any(&rest).await?) {
+                answers[nth] = answer;
+            }
+        }
+        Ok(answers)
+    }
+
     /// Tries to write each row, and looks at what is there then. `None`: it was free when it was looked at, so another
     /// claim got in between, or its lease has just ended.
-    async fn claim(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
+    async fn claim_any(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let mut script = self.session.batch(requests.len());
         for request in requests {
             statements::claim(&mut script.sql, request)?;
         }
         let keys: Vec<_> = requests.iter().map(|request| place_of(*request)).collect();
         statements::read(&mut script.sql, &keys)?;
+        self.answers(script, requests, &keys, |_| true).await
+    }
+
+    /// Writes the rows of those that have none, and looks at all. `None` also for one that is there to be taken.
+    async fn claim_absent(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
+        let mut script = self.session.single();
+        statements::claim_absent(&mut script.sql, requests)?;
+        let keys: Vec<_> = requests.iter().map(|request| place_of(*request)).collect();
+        statements::read_as_begun(&mut script.sql, &keys)?;
+        // A repeated claim finds its own row, and has to renew it.
+        self.answers(script, requests, &keys, |found| found.row.fence == found.now).await
+    }
+
+    /// Sends statements of which the last reads the rows of all keys.
+    async fn answers(
+        &self,
+        script: Script,
+        requests: &[&Claiming],
+        keys: &[(&[u8], &[u8])],
+        is_granted: impl Fn(&Found) -> bool,
+    ) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let mut answers = vec![None; requests.len()];
         for columns in &self.session.fetch(script).await? {
             let nth = keys.binary_search(&rows::place(columns)?).ok();
             if let Some((answer, request)) = nth.and_then(|nth| answers.get_mut(nth).zip(requests.get(nth))) {
-                *answer = told(columns, request)?;
+                let row = rows::read(columns, &request.scope, &request.key)?;
+                let found = Found { row, now: rows::now(columns)? };
+                *answer = if !found.is_held_by(request) {
+                    found.tells(request, columns)?
+                } else if is_granted(&found) {
+                    Some(found.grants())
+                } else {
+                    None
+                };
             }
         }
         Ok(answers)
     }
 }
 
-/// What the row of a key says to a claim.
-fn told(columns: &MySqlRow, request: &Claiming) -> Result<Option<ClaimAnswer>, Failure> {
-    let row = rows::read(columns, &request.scope, &request.key)?;
-    if row.state == State::Running && row.owner == request.owner {
-        let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
-        return Ok(Some(ClaimAnswer::Acquired(grant)));
+/// A row, and the time when it was so.
+struct Found {
+    row: Row,
+    now: Micros,
+}
+
+impl Found {
+    fn is_held_by(&self, request: &Claiming) -> bool {
+        self.row.state == State::Running && self.row.owner == request.owner
     }
-    let next = protocol::step(Some(&row), Operation::Claim(&request.request()), rows::now(columns)?);
-    if next.row.is_some() {
-        return Ok(None);
+
+    fn grants(&self) -> ClaimAnswer {
+        let Row { fence, attempt, previous, .. } = self.row;
+        ClaimAnswer::Acquired(Grant { fence, attempt, previous })
     }
-    let record = rows::record(columns)?;
-    Ok(Some(next.reply.into_claim(|| record)))
+
+    /// What the row says to a claim of another's key, if it isn't to be had.
+    fn tells(&self, request: &Claiming, columns: &MySqlRow) -> Result<Option<ClaimAnswer>, Failure> {
+        let next = protocol::step(Some(&self.row), Operation::Claim(&request.request()), self.now);
+        if next.row.is_some() {
+            return Ok(None);
+        }
+        let record = rows::record(columns)?;
+        Ok(Some(next.reply.into_claim(|| record)))
+    }
 }

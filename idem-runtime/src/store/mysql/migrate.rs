@@ -53,7 +53,7 @@ async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
     script.sql.push_str(concat!(
         "SELECT @@max_allowed_packet;SELECT version FROM idempotency_schema WHERE id = 1;SELECT ",
         columns!(),
-        ", decided, record FROM idempotency LIMIT 0;"
+        ", record FROM idempotency LIMIT 0;"
     ));
     let rows = session.fetch(script).await?;
     let Some(limits) = rows.first() else { return Err(Failure::Unexpected("the server doesn't say what it takes")) };

@@ -5,10 +5,9 @@ use std::time::Duration;
 use sqlx::MySqlPool;
 use sqlx::mysql::MySqlConnectOptions;
 
-use super::dialect::MySql;
 use super::{MySqlStore, session};
-use crate::error::{Error, StoreError};
-use crate::store::sql::{Connections, Dialect as _};
+use crate::error::Error;
+use crate::store::sql::Connections;
 
 /// How to open a [`MySqlStore`]: made by [`MySqlStore::options`].
 ///
@@ -74,19 +73,16 @@ impl MySqlOptions {
     /// [`Error::Config`] where the URL is wrong, where the server can't be reached, and where the tables can't be created
     /// or are not those of this version.
     pub async fn open(self, url: &str) -> Result<MySqlStore, Error> {
-        let bad_url = |source| Error::Config {
-            // A URL can hold a password, and so can the driver's message.
-            message:
-                "this is no URL of a MySQL or MariaDB database: write `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, \
-                      with special characters percent-encoded"
-                    .to_owned(),
-            source,
-        };
-        if !url.starts_with("mysql://") && !url.starts_with("mariadb://") {
-            return Err(bad_url(None));
-        }
-        let options: MySqlConnectOptions = url.parse().map_err(|error: sqlx::Error| {
-            bad_url(matches!(error, sqlx::Error::Tls(_)).then(|| StoreError::refused(MySql::STORE, error)))
+        // The driver's message is not shown: it can hold what the URL does, a password.
+        let options: Option<MySqlConnectOptions> = url
+            .split_once("://")
+            .filter(|(scheme, _)| matches!(*scheme, "mysql" | "mariadb"))
+            .and_then(|_| url.parse().ok());
+        let options = options.ok_or_else(|| {
+            Error::config(
+                "this is no URL of a MySQL or MariaDB database: write `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, with \
+                 special characters percent-encoded",
+            )
         })?;
         let connections = Connections::own(options, self.max_connections, Some(session::prepare));
         MySqlStore::start(connections, self).await

@@ -17,7 +17,6 @@ CREATE TABLE IF NOT EXISTS idempotency (
     fingerprint    BINARY(16)       NULL,      -- a digest of what the key stands for
     ended          VARBINARY(64)    NOT NULL,  -- the last owners that left, newest first: up to four times 16 bytes
     purge_at       BIGINT           NULL,      -- from when on a sweep may delete the row; null: never
-    decided        TINYINT          NOT NULL DEFAULT 0,  -- of no meaning once a statement is over: what it decided to do
     record         LONGBLOB         NULL,      -- the encoded result of a completed key
     PRIMARY KEY (scope, `key`),
     KEY idempotency_purge_at (purge_at)        -- what a sweep looks through

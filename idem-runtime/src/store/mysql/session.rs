@@ -42,7 +42,7 @@ pub(super) struct Script {
 }
 
 impl Session {
-    /// Statements of which at most one writes.
+    /// Statements of which at most one writes. Between them, others may.
     pub(super) fn single(&self) -> Script {
         match self.connections {
             Connections::Own(_) => Script { sql: String::new(), is_transaction: false },

@@ -1,8 +1,7 @@
 //! The statements: [`protocol::step`](crate::protocol::step) in SQL.
 //!
-//! A SET list runs from left to right, and a column that stands behind sees what was assigned before it. So wherever
-//! something depends on the row as it was, `decided` is set first, and `owner` and `state` last. `UPDATE`s don't rely on
-//! it: each reads only what it assigns later (MariaDB's `SIMULTANEOUS_ASSIGNMENT`).
+//! A SET list runs from left to right, and a column that stands behind sees what was assigned before it; or all are assigned
+//! at once, where MariaDB's `sql_mode` is SIMULTANEOUS_ASSIGNMENT. So each reads only what is assigned later, or by itself.
 //!
 //! What is the same before and after isn't written: neither the row, nor the log.
 
@@ -29,73 +28,118 @@ const IS_ORPHAN: &str = concat!("(state = 2 OR (state IN (1, 3) AND until <= ", 
 /// [`Row::is_sweepable`](crate::protocol::Row::is_sweepable).
 const IS_SWEEPABLE: &str = concat!("(purge_at <= ", now!(), " AND (state IN (2, 4) OR until <= ", now!(), "))");
 
-/// The owners that a row remembers as having left.
-const GONE: &str =
-    "SUBSTRING(ended, 1, 16), SUBSTRING(ended, 17, 16), SUBSTRING(ended, 33, 16), SUBSTRING(ended, 49, 16)";
-
-/// The same, and one more in front.
-fn ended_with(owner: impl fmt::Display) -> String {
-    format!("IF({owner} IN ({GONE}), ended, SUBSTRING(CONCAT({owner}, ended), 1, 64))")
+/// Whether a row remembers this owner as one that left. Neither by SUBSTRING nor by `%`, which mean something else where the
+/// `sql_mode` is ORACLE.
+fn has_ended(owner: impl fmt::Display) -> String {
+    format!("MOD(LOCATE({owner}, ended), 16) = 1")
 }
 
-/// A `purge_at` so far from now. What is nearly so already stays, and the index isn't written.
-struct Purged(Option<Duration>);
+/// The owners that left, and one more in front.
+fn ended_with(owner: impl fmt::Display) -> String {
+    format!("IF({}, ended, LEFT(CONCAT({owner}, ended), 64))", has_ended(&owner))
+}
+
+/// So long after a time.
+struct Later(&'static str, i64);
+
+impl fmt::Display for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} + {}", self.0, self.1)
+    }
+}
+
+/// A `purge_at` so far from a time. What is nearly so already stays, and the index isn't written.
+struct Purged(&'static str, Option<Duration>);
 
 impl fmt::Display for Purged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.map(purge_window) {
+        let Self(now, stays) = self;
+        match stays.map(purge_window) {
             None => f.write_str("NULL"),
             Some((least, most)) => {
-                write!(f, "IF(purge_at BETWEEN {NOW} + {least} AND {NOW} + {most}, purge_at, {NOW} + {most})")
+                write!(f, "IF(purge_at BETWEEN {now} + {least} AND {now} + {most}, purge_at, {now} + {most})")
             }
         }
     }
 }
 
-/// Asks for a key. The first look takes no lock: a duplicate waits for nobody and writes nothing. A row that changes between
-/// the look and the write is looked at again, locked.
+/// Asks for a key, in three statements of which at most one writes. The first takes no lock, and where nothing is to be had
+/// the others aren't carried out: a duplicate waits for nobody. What changes between the look and the write is looked at
+/// again, locked.
 pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
+    // What a statement before has found, in variables of the session: the time, and 0 for an absent row, 1 for one that can
+    // be had, 2 for others.
+    const NOW: &str = STARTED;
     let owner = Bytes(&request.owner.0);
     let fingerprint = Nullable(request.fingerprint.as_ref().map(|fingerprint| Bytes(&fingerprint.0)));
-    let stays = request.request().stays();
-    let (lease, purge) = (interval(request.lease), Purged(stays));
-    let purge_at = Nullable(stays.map(|stays| format!("{NOW} + {}", purge_window(stays).1)));
-    let is_own = format!("(state = 1 AND owner = {owner})");
     let orphans = match (request.orphans, request.fingerprint) {
-        (Orphans::Refuse, _) => String::new(),
-        (Orphans::Take, None) => format!(" OR {IS_ORPHAN}"),
-        (Orphans::Take, Some(_)) => {
-            format!(" OR ({IS_ORPHAN} AND (fingerprint IS NULL OR fingerprint = {fingerprint}))")
-        }
+        (Orphans::Refuse, _) => "",
+        (Orphans::Take, None) => " OR state = 2 OR (state IN (1, 3) AND until <= @idem_now)",
+        (Orphans::Take, Some(_)) => &format!(
+            " OR ((state = 2 OR (state IN (1, 3) AND until <= {NOW})) \
+                 AND (fingerprint IS NULL OR fingerprint = {fingerprint}))"
+        ),
     };
-    let is_free =
-        format!("({owner} NOT IN (owner, {GONE}) AND (state = 4 OR (state = 5 AND until <= {NOW}){orphans}))");
-    let died = "IF(state = 2, COALESCE(doubt, fence), fence)";
-    let ended = ended_with("owner");
+    let is_own = format!("state = 1 AND owner = {owner}");
+    let is_free = format!(
+        "owner <> {owner} AND NOT ({}) AND (state = 4 OR (state = 5 AND until <= {NOW}){orphans})",
+        has_ended(owner)
+    );
+    let is = Is(&request.scope, &request.key);
+    let (lease, stays) = (interval(request.lease), request.request().stays());
+    let (purge_at, purged) = (Nullable(stays.map(|stays| Later(NOW, purge_window(stays).1))), Purged(NOW, stays));
+    let (died, ended) = ("IF(state = 2, COALESCE(doubt, fence), fence)", ended_with("owner"));
     write!(
         sql,
-        "INSERT INTO idempotency ({}, record) SELECT {}, {}, 1, {owner}, {NOW}, {NOW} + {lease}, NULL, 1, NULL, 1, \
-         {fingerprint}, X'', {purge_at}, NULL FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM idempotency WHERE {} AND NOT \
-         ({is_own} OR {is_free})) ON DUPLICATE KEY UPDATE \
-         decided = CASE WHEN {is_own} THEN 2 WHEN {is_free} THEN 1 ELSE 0 END, \
-         previous_fence = IF(decided = 1, CASE WHEN state = 4 THEN previous_fence WHEN state <> 5 THEN {died} END, \
-         previous_fence), \
-         previous = IF(decided = 1, CASE WHEN state = 4 THEN previous WHEN state = 5 THEN 1 ELSE 3 END, previous), \
-         doubt = IF(decided = 1, CASE WHEN state < 4 THEN {died} END, doubt), \
-         attempt = IF(decided = 1, IF(state = 5, 1, LEAST(attempt + 1, 4294967295)), attempt), \
-         ended = IF(decided = 1, {ended}, ended), \
-         record = IF(decided = 1, NULL, record), \
-         fingerprint = IF(decided = 1, {fingerprint}, fingerprint), \
-         fence = IF(decided = 1, GREATEST(fence + 1, {NOW}), fence), \
-         until = IF(decided > 0, {NOW} + {lease}, until), \
-         purge_at = IF(decided > 0, {purge}, purge_at), \
-         owner = IF(decided = 1, {owner}, owner), \
-         state = IF(decided = 1, 1, state);",
+        "SET {NOW} = {};\
+         SELECT COALESCE(MAX(IF(({is_own}) OR ({is_free}), 1, 2)), 0) INTO @idem_row FROM idempotency WHERE {is};\
+         INSERT INTO idempotency ({}) SELECT {}, {}, 1, {owner}, {NOW}, {NOW} + {lease}, NULL, 1, NULL, 1, {fingerprint}, \
+         X'', {purge_at} FROM DUAL WHERE @idem_row = 0 ON DUPLICATE KEY UPDATE state = state;\
+         UPDATE idempotency SET \
+         previous_fence = CASE WHEN state = 4 OR owner = {owner} THEN previous_fence WHEN state < 4 THEN {died} END, \
+         previous = CASE WHEN state = 4 OR owner = {owner} THEN previous WHEN state < 4 THEN 3 ELSE 1 END, \
+         doubt = CASE WHEN owner = {owner} THEN doubt WHEN state < 4 THEN {died} END, \
+         attempt = CASE WHEN owner = {owner} THEN attempt WHEN state = 5 THEN 1 ELSE LEAST(attempt + 1, 4294967295) END, \
+         ended = IF(owner = {owner}, ended, {ended}), record = NULL, \
+         fingerprint = IF(owner = {owner}, fingerprint, {fingerprint}), \
+         fence = IF(owner = {owner}, fence, GREATEST(fence + 1, {NOW})), \
+         until = {NOW} + {lease}, purge_at = {purged}, owner = {owner}, state = 1 \
+         WHERE @idem_row = 1 AND {is} AND (({is_own}) OR ({is_free}));",
+        now!(),
         columns!(),
         Bytes(request.scope.as_bytes()),
         Bytes(request.key.as_bytes()),
-        Is(&request.scope, &request.key),
     )
+}
+
+/// When the claims of a script were begun.
+const STARTED: &str = "@idem_now";
+
+/// Asks for the keys of many claims that have no row: one statement instead of three for each. The others are left to be
+/// looked at, and no row of theirs is locked.
+pub(super) fn claim_absent(sql: &mut String, requests: &[&Claiming]) -> fmt::Result {
+    write!(sql, "SET {STARTED} = {};INSERT INTO idempotency ({}) SELECT * FROM (", now!(), columns!())?;
+    for (nth, request) in requests.iter().enumerate() {
+        let fingerprint = Nullable(request.fingerprint.as_ref().map(|fingerprint| Bytes(&fingerprint.0)));
+        let stays = request.request().stays();
+        write!(
+            sql,
+            "{}SELECT {} AS scope, {} AS `key`, 1 AS state, {} AS owner, {STARTED} AS fence, {STARTED} + {} AS until, \
+             NULL AS doubt, 1 AS previous, NULL AS previous_fence, 1 AS attempt, {fingerprint} AS fingerprint, X'' AS ended, \
+             {} AS purge_at",
+            if nth == 0 { "" } else { " UNION ALL " },
+            Bytes(request.scope.as_bytes()),
+            Bytes(request.key.as_bytes()),
+            Bytes(&request.owner.0),
+            interval(request.lease),
+            Nullable(stays.map(|stays| Later(STARTED, purge_window(stays).1))),
+        )?;
+    }
+    sql.push_str(
+        ") AS asked WHERE NOT EXISTS (SELECT 1 FROM idempotency AS known WHERE known.scope = asked.scope \
+         AND known.`key` = asked.`key`) ON DUPLICATE KEY UPDATE idempotency.state = idempotency.state;",
+    );
+    Ok(())
 }
 
 /// Records the outcome of a key. Finds the row where it is held, also one that has it already, and leaves that as it is.
@@ -107,7 +151,7 @@ pub(super) fn complete(sql: &mut String, request: &Completing) -> fmt::Result {
          WHERE {} AND {} AND state IN (1, 2, 5);",
         Bytes(request.record.as_bytes()),
         interval(request.ttl),
-        Purged(Some(request.stays)),
+        Purged(NOW, Some(request.stays)),
         Is(&request.scope, &request.key),
         is_held_by(request.owner, request.fence),
     )
@@ -123,7 +167,7 @@ pub(super) fn renew(sql: &mut String, request: &RenewRequest<'_>) -> fmt::Result
         sql,
         "UPDATE idempotency SET until = {NOW} + {}, purge_at = {} WHERE {} AND {} AND state = 1;",
         interval(request.lease),
-        Purged(request.stays()),
+        Purged(NOW, request.stays()),
         Is(request.scope, request.key),
         is_held_by(request.owner, request.fence),
     )
@@ -138,7 +182,7 @@ pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Re
             "doubt = IF(state < 3, NULL, doubt), previous = IF(state < 3, 2, previous), \
              previous_fence = IF(state < 3, NULL, previous_fence), purge_at = IF(state < 3, {}, purge_at), \
              state = IF(state < 3, 4, state)",
-            Purged(Some(request.retain.max(request.linger)))
+            Purged(NOW, Some(request.retain.max(request.linger)))
         ),
         Leave::OutcomeUnknown => "doubt = IF(state = 1, fence, doubt), state = IF(state = 1, 2, state)".to_owned(),
         Leave::Keep => "state = IF(state = 1, 3, state)".to_owned(),
@@ -151,29 +195,36 @@ pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Re
 fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
     let owner = Bytes(&request.owner.0);
     let (least, most) = purge_window(request.linger);
+    let is_own = format!("state = 1 AND owner = {owner}");
+    let (has_ended, ended) = (has_ended(owner), ended_with(owner));
     write!(
         sql,
-        "INSERT INTO idempotency ({}, record) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', \
-         {NOW} + {most}, NULL) ON DUPLICATE KEY UPDATE \
-         decided = CASE WHEN state = 1 AND owner = {owner} THEN IF(doubt IS NULL, 4, 2) \
-         WHEN {owner} IN (owner, {GONE}) THEN 0 ELSE 1 END, \
-         attempt = IF(decided > 1 AND attempt > 0, attempt - 1, attempt), \
-         purge_at = CASE WHEN decided = 4 THEN IF(previous = 2, {}, {}) \
-         WHEN decided = 1 AND purge_at < {NOW} + {least} THEN {NOW} + {most} ELSE purge_at END, \
-         ended = IF(decided = 1, SUBSTRING(CONCAT({owner}, ended), 1, 64), ended), \
-         state = IF(decided > 1, decided, state);",
+        "INSERT INTO idempotency ({}) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', {NOW} + {most}) \
+         ON DUPLICATE KEY UPDATE attempt = IF({is_own} AND attempt > 0, attempt - 1, attempt), \
+         purge_at = CASE WHEN {is_own} THEN CASE WHEN doubt IS NOT NULL THEN purge_at WHEN previous = 2 THEN {} ELSE {} END \
+         WHEN owner <> {owner} AND NOT ({has_ended}) AND purge_at < {NOW} + {least} THEN {NOW} + {most} ELSE purge_at END, \
+         ended = IF(owner = {owner}, ended, {ended}), state = IF({is_own}, IF(doubt IS NULL, 4, 2), state);",
         columns!(),
         Bytes(request.scope.as_bytes()),
         Bytes(request.key.as_bytes()),
-        Purged(Some(request.retain.max(request.linger))),
-        Purged(Some(request.linger)),
+        Purged(NOW, Some(request.retain.max(request.linger))),
+        Purged(NOW, Some(request.linger)),
     )
 }
 
 /// Reads keys whole.
 pub(super) fn read(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    read_at(sql, NOW, keys)
+}
+
+/// The same, as of the time when the claims were begun: to tell a claim that was granted now from one that was before.
+pub(super) fn read_as_begun(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    read_at(sql, STARTED, keys)
+}
+
+fn read_at(sql: &mut String, now: &str, keys: &[(&[u8], &[u8])]) -> fmt::Result {
     let keys = IsOneOf(keys);
-    write!(sql, "SELECT {NOW}, {}, record FROM idempotency FORCE INDEX (PRIMARY) WHERE {keys};", columns!())
+    write!(sql, "SELECT {now}, {}, record FROM idempotency FORCE INDEX (PRIMARY) WHERE {keys};", columns!())
 }
 
 /// Which of these keys are completed, and by whom.
