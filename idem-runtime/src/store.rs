@@ -28,6 +28,8 @@ use std::time::Duration;
 use crate::timer;
 
 pub use self::any::AnyStore;
+#[cfg(feature = "mysql")]
+pub use self::mysql::MySqlOptions;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresOptions;
 #[cfg(feature = "redis")]

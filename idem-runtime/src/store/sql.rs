@@ -7,7 +7,7 @@ mod failure;
 use std::time::Duration;
 
 pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
-pub(super) use self::connections::Connections;
+pub(super) use self::connections::{Connected, Connections};
 pub(super) use self::failure::{Dialect, Failure};
 use crate::protocol::{Ended, Row, State, micros};
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};

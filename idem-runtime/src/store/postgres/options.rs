@@ -9,6 +9,10 @@ use super::PostgresStore;
 use crate::error::Error;
 use crate::store::sql::Connections;
 
+/// Plans are made once for each connection, and never read the whole table: the statistics of a table that was small a
+/// minute ago would say so.
+const PLANS: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+
 /// How to open a [`PostgresStore`]: made by [`PostgresStore::options`].
 ///
 /// ```no_run
@@ -101,7 +105,9 @@ impl PostgresOptions {
                  special characters percent-encoded, and parameters that sqlx knows",
             )
         })?;
-        let connections = Connections::own(options, self.max_connections);
+        // A pooler may refuse settings of its clients.
+        let options = if self.simple_queries { options } else { options.options(PLANS) };
+        let connections = Connections::own(options, self.max_connections, None);
         PostgresStore::start(connections, self).await
     }
 

@@ -51,7 +51,10 @@ fn is_orphan() -> String {
 }
 
 /// Whether a statement is for one request, whose parameters are plain values, or for many, whose parameters are arrays. A
-/// lone one is planned for one row, and cheaper.
+/// lone one is cheaper.
+///
+/// A plan is made when the table is new, and kept: a plan that reads the whole table is fatal a million rows later. The
+/// LIMIT of the requests cuts none off; it makes the planner expect one row, for which it takes the index.
 #[derive(Clone, Copy)]
 enum For {
     One,
@@ -106,6 +109,7 @@ fn claim(requests: For) -> String {
                 SELECT scope COLLATE \"C\" AS scope, key, owner, lease, fingerprint, stays, nth
                 FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[])
                     WITH ORDINALITY AS a (scope, key, owner, lease, fingerprint, stays, nth)
+                LIMIT cardinality($1)
             ), "
             .to_owned(),
             format!(
@@ -123,7 +127,8 @@ fn claim(requests: For) -> String {
     let losers = match requests {
         For::One => "FROM idempotency u WHERE scope = $1 AND key = $2 AND NOT EXISTS (SELECT FROM taken)",
         For::Many => {
-            "FROM asked a JOIN idempotency u USING (scope, key)
+            "FROM asked a CROSS JOIN LATERAL
+                (SELECT * FROM idempotency i WHERE i.scope = a.scope AND i.key = a.key LIMIT 1) u
             WHERE NOT EXISTS (SELECT FROM taken w WHERE w.scope = a.scope AND w.key = a.key)"
         }
     };
@@ -190,6 +195,7 @@ fn complete(requests: For) -> String {
                 SELECT scope COLLATE \"C\" AS scope, key, owner, fence, record, ttl, least, most, nth
                 FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[],
                     $8::bigint[]) WITH ORDINALITY AS a (scope, key, owner, fence, record, ttl, least, most, nth)
+                LIMIT cardinality($1)
             ), ",
             "FROM asked a",
         ),

@@ -1,6 +1,8 @@
 //! Where a SQL store's connections come from: its own few, or the user's pool.
 
+use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,10 @@ const LONGEST_IDLE: Duration = Duration::from_secs(300);
 
 type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
 
+/// What is done once with a connection that was opened.
+pub(in crate::store) type Prepare<DB> =
+    for<'c> fn(&'c mut <DB as Database>::Connection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'c>>;
+
 /// Where connections come from.
 pub(in crate::store) enum Connections<DB: Database> {
     /// The store's own.
@@ -27,6 +33,7 @@ pub(in crate::store) enum Connections<DB: Database> {
 /// taken nor when it is put back: a dead one is found by its use, and the engine repeats the request.
 pub(in crate::store) struct Own<DB: Database> {
     options: Options<DB>,
+    prepare: Option<Prepare<DB>>,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle<DB>>>,
 }
@@ -46,22 +53,25 @@ impl<DB: Database> Clone for Connections<DB> {
 }
 
 impl<DB: Database> Connections<DB> {
-    /// At most `most` of the store's own. None is opened yet.
-    pub(in crate::store) fn own(options: Options<DB>, most: usize) -> Self {
+    /// At most `most` of the store's own, each prepared once when it is opened. None is opened yet.
+    pub(in crate::store) fn own(options: Options<DB>, most: usize, prepare: Option<Prepare<DB>>) -> Self {
         // The driver's log of every statement would show keys and results.
         let options = options.disable_statement_logging();
-        Self::Own(Arc::new(Own { options, permits: Arc::new(Semaphore::new(most)), idle: Mutex::default() }))
+        let permits = Arc::new(Semaphore::new(most));
+        Self::Own(Arc::new(Own { options, prepare, permits, idle: Mutex::default() }))
     }
 
     /// A connection.
     pub(in crate::store) async fn connect(&self) -> Result<Connected<DB>, Failure> {
         match self {
-            Self::Pool(pool) => Ok(Connected::Pool(pool.acquire().await?)),
+            // On the heap, as what is below: it is large and deep, and would be in every future of the user.
+            Self::Pool(pool) => Ok(Connected::Pool(Box::pin(pool.acquire()).await?)),
             Self::Own(own) => {
                 let permit = Arc::clone(&own.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
                 let connection = match own.take_idle() {
                     Some(connection) => connection,
-                    None => own.options.connect().await?,
+                    // Seldom needed.
+                    None => Box::pin(own.open()).await?,
                 };
                 Ok(Connected::Own { connection, _permit: permit })
             }
@@ -86,7 +96,16 @@ impl<DB: Database> Connections<DB> {
 }
 
 impl<DB: Database> Own<DB> {
+    async fn open(&self) -> sqlx::Result<DB::Connection> {
+        let mut connection = self.options.connect().await?;
+        if let Some(prepare) = self.prepare {
+            prepare(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+
     /// How they are opened.
+    #[cfg(feature = "postgres")]
     pub(in crate::store) fn options(&self) -> &Options<DB> {
         &self.options
     }

@@ -93,6 +93,12 @@ impl Failure {
     }
 }
 
+impl From<fmt::Error> for Failure {
+    fn from(_: fmt::Error) -> Self {
+        Self::Unexpected("a statement could not be written")
+    }
+}
+
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         Self::Driver(Arc::new(error))

@@ -1,0 +1,63 @@
+//! What MySQL and MariaDB say when they can't.
+
+use sqlx::error::DatabaseError;
+use sqlx::mysql::MySqlDatabaseError;
+
+use crate::store::sql::Dialect;
+
+/// The error numbers of MySQL (<https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>) and MariaDB
+/// (<https://mariadb.com/kb/en/mariadb-error-code-reference/>).
+pub(super) enum MySql {}
+
+fn number(error: &dyn DatabaseError) -> u16 {
+    error.try_downcast_ref::<MySqlDatabaseError>().map_or(0, MySqlDatabaseError::number)
+}
+
+impl MySql {
+    /// Whether the server ended the connection, or is one that can't be written any more: others to it share its fate.
+    pub(super) fn is_farewell(error: &dyn DatabaseError) -> bool {
+        // Shutdown, killed, idle for too long; read-only, since another server has become the primary.
+        matches!(number(error), 1053 | 1079 | 1927 | 4031 | 1290 | 1836)
+    }
+
+    /// Whether the server doesn't know the syntax. Its message quotes the statement, and with it a result.
+    pub(super) fn is_syntax_error(error: &dyn DatabaseError) -> bool {
+        number(error) == 1064
+    }
+}
+
+impl Dialect for MySql {
+    const STORE: &'static str = "MySQL";
+
+    /// Resources that are used up, servers that stop, join or fail over, locks, and statements that were ended.
+    fn is_passing(error: &dyn DatabaseError) -> bool {
+        matches!(
+            number(error),
+            1037 | 1038 | 1040 | 1041 | 1042 | 1043 | 1047 | 1053 | 1077..=1080 | 1152 | 1158..=1161 | 1180 | 1184 | 1203
+                | 1205 | 1206 | 1213 | 1226 | 1317 | 1637 | 1927 | 1969 | 2006 | 2013 | 3024 | 3100 | 3101 | 3168 | 4031
+        )
+    }
+
+    /// A deadlock, a lock that wasn't had in time, and a row that changed meanwhile.
+    fn is_conflict(error: &dyn DatabaseError) -> bool {
+        matches!(number(error), 1020 | 1205 | 1213)
+    }
+
+    fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
+        match number(error) {
+            1146 => Some("create the tables with `MySqlStore::migrate`, or with schema.sql, in the URL's database"),
+            1046 => Some("name the database in the URL"),
+            1054 => Some("its table `idempotency` is not the one in schema.sql"),
+            1044 | 1045 | 1142 | 1143 | 1227 => {
+                Some("the store needs a user with SELECT, INSERT, UPDATE and DELETE on its tables")
+            }
+            1290 | 1792 | 1836 => Some("connect to the primary: this server is read-only"),
+            1153 => Some("raise `max_allowed_packet`, and open the store again"),
+            1665 => Some("the server's `binlog_format` has to be MIXED or ROW"),
+            1071 | 1118 | 1709 => {
+                Some("the tables need InnoDB pages of 16 KiB, and records a redo log of ten times their size")
+            }
+            _ => None,
+        }
+    }
+}

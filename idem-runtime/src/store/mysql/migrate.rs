@@ -1,0 +1,70 @@
+//! Creating the tables, and checking that they are ours.
+
+use sqlx::Row as _;
+
+use super::dialect::MySql;
+use super::rows::columns;
+use super::session::Session;
+use crate::error::Error;
+use crate::store::sql::Failure;
+
+/// The tables, for an operator to read and run.
+const SCHEMA: &str = include_str!("schema.sql");
+/// The version of the tables that this code reads and writes.
+const VERSION: i64 = 1;
+
+/// What the server says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The longest statement that it takes, in bytes.
+    pub(super) packet: usize,
+}
+
+/// Creates the tables where they are missing. Any number of processes may at once: each statement waits for those of the
+/// others.
+pub(super) async fn create(session: &Session) -> Result<(), Error> {
+    // Who may not create tables needn't, where they are there.
+    if let Ok((Some(_), _)) = look(session).await {
+        return Ok(());
+    }
+    let mut script = session.single();
+    script.sql.push_str(SCHEMA);
+    let created = session.execute(script).await;
+    created.map(drop).map_err(|failure| failed("its tables could not be created", failure))
+}
+
+/// Refuses tables of another version.
+pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
+    match look(session).await.map_err(|failure| failed("its tables could not be read", failure))? {
+        (Some(VERSION), limits) => Ok(limits),
+        (Some(version), _) => Err(Error::config(format!(
+            "the MySQL database has tables of version {version}, and this program knows version {VERSION}: update the \
+             program"
+        ))),
+        (None, _) => Err(Error::config(
+            "the MySQL database's table `idempotency_schema` is empty: run schema.sql again, or `MySqlStore::migrate`",
+        )),
+    }
+}
+
+/// The version of the tables, if it was written yet. Fails where a table or a column is missing.
+async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
+    let mut script = session.single();
+    script.sql.push_str(concat!(
+        "SELECT @@max_allowed_packet;SELECT version FROM idempotency_schema WHERE id = 1;SELECT ",
+        columns!(),
+        ", decided, record FROM idempotency LIMIT 0;"
+    ));
+    let rows = session.fetch(script).await?;
+    let Some(limits) = rows.first() else { return Err(Failure::Unexpected("the server doesn't say what it takes")) };
+    let packet: u64 = limits.try_get(0)?;
+    let version = rows.get(1).map(|row| row.try_get(0)).transpose()?;
+    Ok((version, Limits { packet: usize::try_from(packet).unwrap_or(usize::MAX) }))
+}
+
+fn failed(what: &str, failure: Failure) -> Error {
+    Error::Config {
+        message: format!("the MySQL database can't be used as a store: {what}"),
+        source: Some(failure.into_error::<MySql>()),
+    }
+}

@@ -1,0 +1,200 @@
+//! Sending statements, and again where others got in their way.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use super::dialect::MySql;
+use crate::store::sql::{Connected, Connections, Failure, LONGEST_STATEMENT};
+use crate::timer;
+
+/// How often statements are sent that the server undid because of others.
+const ATTEMPTS: u32 = 20;
+
+/// What every connection of the store's own is told once. READ COMMITTED: at a higher level an absent key locks its
+/// neighbours. A lock is waited for no longer than a caller may wait for its answer.
+const PREPARE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
+     SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 5";
+
+/// The same for connections that are the user's, and for statements that stand or fall together.
+const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;START TRANSACTION;";
+
+/// Prepares a connection of the store's own.
+pub(super) fn prepare(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
+    Box::pin(async move { connection.execute(sqlx::raw_sql(PREPARE)).await.map(drop) })
+}
+
+/// Where statements are sent to.
+#[derive(Clone)]
+pub(super) struct Session {
+    pub(super) connections: Connections<sqlx::MySql>,
+}
+
+/// Statements that are sent in one round trip; each ends with a semicolon.
+#[derive(Clone)]
+pub(super) struct Script {
+    pub(super) sql: String,
+    is_transaction: bool,
+}
+
+impl Session {
+    /// Statements of which at most one writes.
+    pub(super) fn single(&self) -> Script {
+        match self.connections {
+            Connections::Own(_) => Script { sql: String::new(), is_transaction: false },
+            // Its connections may be at any isolation level, and without autocommit.
+            Connections::Pool(_) => Self::transaction(),
+        }
+    }
+
+    /// Statements that stand or fall together, with one commit.
+    pub(super) fn transaction() -> Script {
+        Script { sql: BEGIN.to_owned(), is_transaction: true }
+    }
+
+    /// One statement for each of the requests, and one commit for all of them.
+    pub(super) fn batch(&self, requests: usize) -> Script {
+        if requests == 1 { self.single() } else { Self::transaction() }
+    }
+
+    /// Sends statements, and answers with the rows that they return: one round trip.
+    pub(super) async fn fetch(&self, script: Script) -> Result<Vec<MySqlRow>, Failure> {
+        let script = script.finished();
+        self.patiently(|| async { Ok(self.run(&script, false).await?.rows) }).await
+    }
+
+    /// Sends statements, and answers how many rows they found to change: one round trip.
+    pub(super) async fn execute(&self, script: Script) -> Result<u64, Failure> {
+        let script = script.finished();
+        self.patiently(|| async { Ok(self.run(&script, true).await?.found) }).await
+    }
+
+    /// Does it again where the server undid it because of others: nothing of it happened, so it isn't repeated.
+    pub(super) async fn patiently<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let started = Instant::now();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match attempt().await {
+                Err(failure)
+                    if failure.is_conflict::<MySql>()
+                        && attempts < ATTEMPTS
+                        && started.elapsed() < LONGEST_STATEMENT =>
+                {
+                    tracing::debug!(attempts, "a statement met others and is sent again");
+                    timer::sleep(pause(attempts)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn run(&self, script: &Finished, counts: bool) -> Result<Answer, Failure> {
+        let mut using = self.connect(script.is_transaction).await?;
+        let answer = using.run(Arc::clone(&script.sql), counts).await;
+        // Without a transaction, nothing is left of what was undone.
+        let whole = match &answer {
+            Ok(_) => true,
+            Err(failure) => failure.is_conflict::<MySql>() && !script.is_transaction,
+        };
+        if whole {
+            using.put_back();
+        }
+        answer
+    }
+
+    /// A connection, which is closed unless it is put back.
+    pub(super) async fn connect(&self, is_transaction: bool) -> Result<Using<'_>, Failure> {
+        let connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
+        Ok(Using { session: self, connected: Some(connected), is_transaction })
+    }
+
+    fn note(&self, failure: &Failure) {
+        let is_farewell = matches!(failure, Failure::Driver(error)
+            if error.as_database_error().is_some_and(MySql::is_farewell));
+        if is_farewell || failure.is_broken_connection() {
+            self.connections.broke();
+        }
+    }
+}
+
+impl Script {
+    fn finished(mut self) -> Finished {
+        if self.is_transaction {
+            self.sql.push_str("COMMIT");
+        }
+        Finished { sql: Arc::new(self.sql), is_transaction: self.is_transaction }
+    }
+}
+
+struct Finished {
+    sql: Arc<String>,
+    is_transaction: bool,
+}
+
+/// What the server answered.
+pub(super) struct Answer {
+    pub(super) rows: Vec<MySqlRow>,
+    found: u64,
+}
+
+/// A connection in use. One whose statements were not all carried out may be in the middle of a transaction: it is closed,
+/// so that the server undoes it, and is not the next one's, not even in the user's pool.
+pub(super) struct Using<'s> {
+    session: &'s Session,
+    connected: Option<Connected<sqlx::MySql>>,
+    is_transaction: bool,
+}
+
+impl Using<'_> {
+    /// Sends statements.
+    pub(super) async fn run(&mut self, sql: Arc<String>, counts: bool) -> Result<Answer, Failure> {
+        let Some(connected) = &mut self.connected else {
+            return Err(Failure::Unexpected("the connection was put back"));
+        };
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        let answer = if counts {
+            (**connected).execute(sql).await.map(|done| Answer { rows: Vec::new(), found: done.rows_affected() })
+        } else {
+            (**connected).fetch_all(sql).await.map(|rows| Answer { rows, found: 0 })
+        };
+        answer.map_err(|error| {
+            if error.as_database_error().is_some_and(MySql::is_syntax_error) {
+                let what = "the server doesn't know the store's statements: it has to be MySQL 8.0 or MariaDB 10.6";
+                return Failure::from(sqlx::Error::Configuration(what.into()));
+            }
+            let failure = Failure::from(error);
+            self.session.note(&failure);
+            failure
+        })
+    }
+
+    /// Its statements were carried out.
+    pub(super) fn put_back(mut self) {
+        if let Some(connected) = self.connected.take() {
+            self.session.connections.put_back(connected);
+        }
+    }
+}
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        match self.connected.take() {
+            Some(Connected::Pool(connection)) if self.is_transaction => drop(connection.detach()),
+            _ => {}
+        }
+    }
+}
+
+/// Longer each time, and never alike for two.
+fn pause(attempt: u32) -> Duration {
+    let [random, ..] = crate::store::Owner::random().0;
+    Duration::from_micros(u64::from(random) * 4) * attempt.min(16)
+}
