@@ -1,5 +1,7 @@
 //! A replica takes over.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use idem_runtime::store::{CompleteRequest, Standing};
@@ -141,4 +143,45 @@ async fn r14_a_demoted_primary_decides_nothing() {
     assert!(error.is_unanswered(), "{error}");
     promote(&primary).await;
     acquire(&store, request("s", &id)).await;
+}
+
+/// An address that leads to one server after another, as one does whose name is pointed elsewhere: those who are connected
+/// stay where they are.
+struct Address {
+    port: u16,
+    leads_to: Arc<AtomicU16>,
+}
+
+impl Address {
+    async fn of(server: &Redis) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let leads_to = Arc::new(AtomicU16::new(server.port()));
+        let target = Arc::clone(&leads_to);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let target = target.load(Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut server = tokio::net::TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        Self { port, leads_to }
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r14_the_store_connects_anew_where_it_meets_a_replica() {
+    let (primary, replica) = pair().await;
+    let (address, runs) = (Address::of(&primary).await, Count::default());
+    let store = RedisStore::open(&format!("redis://127.0.0.1:{}", address.port)).await.unwrap();
+    assert_eq!(charge(&store, "before", &runs).await.unwrap(), Outcome::Executed(1));
+    caught_up(&mut raw(&primary).await).await;
+    promote(&replica).await;
+    address.leads_to.store(replica.port(), Ordering::SeqCst);
+    follow(&primary, &replica).await;
+    assert_eq!(charge(&store, "before", &runs).await.unwrap(), Outcome::Replayed(1));
+    assert_eq!(charge(&store, "after", &runs).await.unwrap(), Outcome::Executed(2));
 }

@@ -1,6 +1,12 @@
 -- ARGV: owner, lease, how long the row stays beyond it or '', fingerprint or '', '1' to take an orphan, '1' if a WAIT follows.
 local me, lease, beyond, mine, take, waits = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5] == '1', ARGV[6] == '1'
-if not sound then return found(0) end
+-- What most duplicates find; the client says what follows from it.
+if st == DONE and not over then
+  if waits then touch() end
+  return found(0, redis.call('HGET', key, 're'))
+end
+if (st == KEPT or (st == RUNNING and ow ~= me)) and not over then return found(0) end
+if not sound() then return found(0) end
 
 local ends_at = now + lease
 local purge = after(ends_at, beyond)
@@ -9,16 +15,9 @@ if st == RUNNING and ow == me then
   expire(purge)
   return found(1)
 end
-if st == DONE and not over then
-  if waits then touch() end
-  return found(0, redis.call('HGET', key, 're'))
-end
 local orphan = st == RUNNING or st == KEPT or st == UNKNOWN
-if st then
-  if remembers(me) then return found(0) end
-  if (st == RUNNING or st == KEPT) and not over then return found(0) end
-  if orphan and (not take or (fp ~= mine and fp ~= '' and mine ~= '')) then return found(0) end
-end
+if st and remembers(me) then return found(0) end
+if orphan and (not take or (fp ~= mine and fp ~= '' and mine ~= '')) then return found(0) end
 
 local fence, attempt, previous, crashed, doubt, ended = now, 1, '1', '', '', ''
 if st then

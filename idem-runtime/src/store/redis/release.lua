@@ -1,7 +1,7 @@
 -- ARGV: owner, fence, how ('failed', 'unknown', 'keep' or 'unrun'), how long a failed attempt stays, how long a row
 -- that nobody needs stays, channel.
 local me, how, failed, linger = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
-if not sound then return found(0) end
+if not sound() then return found(0) end
 
 -- Nobody's key, for so long.
 local function free(attempt, stays, previous)

@@ -13,16 +13,19 @@ local fields = redis.call('HMGET', key, 'st', 'ow', 'fe', 'un', 'db', 'pv', 'pf'
 local st, ow, fe, ends, db, pv, pf, at, fp, en, pu, wa = unpack(fields)
 local exists = st or redis.call('EXISTS', key) == 1
 
--- Whether a script can work with the row. One that it can't is left as it is, for the client to say what is wrong.
-local function number(text) return text and text:find('^%d+$') end
-local function optional(text) return text == '' or number(text) end
-local sound = not exists
-if st then
-  sound = st:find('^[1-5]$') and ow and #ow == 16 and number(fe) and number(ends) and optional(db) and number(at)
+-- Garbage counts as over, and is then found not to be sound.
+local over = st and (tonumber(ends) or 0) <= now
+
+-- Whether a script may write from what it read. A row that it can't work with is left as it is, for the client, which reads
+-- just as strictly, to say what is wrong.
+local function sound()
+  if not st then return not exists end
+  local function number(text) return text and text:find('^%d+$') end
+  local function optional(text) return text == '' or number(text) end
+  return st:find('^[1-5]$') and ow and #ow == 16 and number(fe) and number(ends) and optional(db) and number(at)
     and pv and pv:find('^[1-3]$') and optional(pf) and (pv == '3') == (pf ~= '') and fp and (#fp == 0 or #fp == 16)
     and en and #en % 16 == 0 and #en <= 64 and optional(pu)
 end
-local over = st and sound and tonumber(ends) <= now
 
 -- A number as the row holds it: tostring would round a fence.
 local function text(number) return string.format('%.0f', number) end

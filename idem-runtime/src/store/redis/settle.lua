@@ -2,7 +2,7 @@
 -- 'executed' the record and its ttl.
 local how, linger = ARGV[1], ARGV[3]
 local orphan = st == UNKNOWN or ((st == RUNNING or st == KEPT) and over)
-if not (sound and st) or (how ~= 'forget' and not orphan) then return found(0) end
+if not (st and sound()) or (how ~= 'forget' and not orphan) then return found(0) end
 
 -- The fence grows: whoever held the key is shut out.
 redis.call('HSET', key, 'en', left(ow), 'fe', text(tonumber(fe) + 1), 'db', '')
