@@ -26,7 +26,7 @@ const KEYS: u64 = 2_000;
 /// What happens in turn.
 const EVENTS: [Event; 12] = {
     use Event::{Cut, Kill, Server, Stop};
-    [Stop, Kill, Cut, Stop, Kill, Server, Stop, Kill, Cut, Stop, Kill, Cut]
+    [Stop, Kill, Cut, Stop, Server, Cut, Stop, Kill, Cut, Stop, Cut, Kill]
 };
 
 /// One run at a time: each wants the whole machine.

@@ -150,7 +150,7 @@ impl Run<'_> {
         let mut events = self.events.iter().cycle();
         let deadline = Instant::now() + self.length;
         while Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_micros(rng.below(400_000))).await;
+            tokio::time::sleep(Duration::from_micros(rng.below(500_000))).await;
             for worker in &mut workers {
                 if worker.child.try_wait().unwrap().is_some() {
                     faults.passes += 1;
@@ -159,15 +159,18 @@ impl Run<'_> {
                     worker.goes_on();
                 }
             }
-            let victim = &mut workers[rng.below(WORKERS as u64) as usize];
+            let mut moving: Vec<_> = workers.iter_mut().filter(|worker| worker.stopped.is_none()).collect();
+            let (others, place) = (moving.len() - 1, rng.below(moving.len() as u64) as usize);
+            let victim = moving.swap_remove(place);
             match (events.next().expect("events"), self.server) {
                 (Event::Kill, _) => {
                     faults.kills += usize::from(std::mem::replace(victim, start(rng.number())).kill());
                 }
-                (Event::Stop, _) if victim.stopped.is_none() => {
+                // Half of them go on: someone has to take over.
+                (Event::Stop, _) if others >= WORKERS / 2 => {
                     faults.stops += 1;
                     victim.signal(libc::SIGSTOP);
-                    victim.stopped = Some(Instant::now() + LEASE.mul_f64(1.2 + rng.below(100) as f64 / 100.0));
+                    victim.stopped = Some(Instant::now() + LEASE.mul_f64(1.5 + rng.below(100) as f64 / 100.0));
                 }
                 (Event::Cut, Some((_, proxy))) => {
                     faults.cuts += 1;
