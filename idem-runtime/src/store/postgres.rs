@@ -1,6 +1,8 @@
 //! The PostgreSQL store: one table, in the user's database.
 
 mod admin;
+mod claims;
+mod completions;
 mod dialect;
 mod listener;
 mod migrate;
@@ -12,12 +14,14 @@ mod statements;
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgPoolOptions, PgRow};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row as _};
 
+use self::claims::Claims;
+use self::completions::Completions;
 use self::dialect::Postgres;
 use self::listener::Listener;
 pub use self::options::PostgresOptions;
@@ -25,16 +29,16 @@ use self::params::Param;
 use self::session::Session;
 use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
-use crate::protocol::{self, Operation, State};
+use crate::protocol::State;
 use crate::store::bell::Bells;
 use crate::store::sql::{
-    Claiming, Completing, Connections, Failure, Lanes, Work, integer, interval, purge_window, submit,
+    Claiming, Completing, Connections, Failure, Lanes, Sweep, integer, interval, keep_swept, purge_window, submit,
 };
 use crate::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Grant, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest,
-    RenewRequest, Standing, StoreError, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest, RenewRequest,
+    Standing, StoreError, WaitRequest,
 };
-use crate::{background, timer};
+use crate::timer;
 
 /// A store in a PostgreSQL database, for any number of processes and machines.
 ///
@@ -151,8 +155,8 @@ impl PostgresStore {
             bells: Bells::new(),
             sweep_batch: options.sweep_batch,
         });
-        if let (Some(interval), Some(runtime)) = (options.sweep_interval, background::handle()) {
-            drop(runtime.spawn(sweep_on(Arc::downgrade(&inner), interval)));
+        if let Some(interval) = options.sweep_interval {
+            keep_swept(&inner, interval);
         }
         Ok(Self(inner))
     }
@@ -263,135 +267,17 @@ impl PostgresStore {
     }
 }
 
-/// Claims that take orphans, or leave them.
-#[derive(Clone)]
-struct Claims<const TAKE: bool>(Arc<Inner>);
-
-impl<const TAKE: bool> Work for Claims<TAKE> {
-    type Request = Claiming;
-    type Answer = ClaimAnswer;
+impl Sweep for Inner {
     type Dialect = Postgres;
 
-    fn lanes(&self) -> &Lanes<Claiming, ClaimAnswer> {
-        if TAKE { &self.0.taking } else { &self.0.refusing }
+    fn batch(&self) -> usize {
+        self.sweep_batch
     }
 
-    async fn send(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
-        self.0.claim(requests, TAKE).await
-    }
-}
-
-/// Completions.
-#[derive(Clone)]
-struct Completions(Arc<Inner>);
-
-impl Work for Completions {
-    type Request = Completing;
-    type Answer = Standing;
-    type Dialect = Postgres;
-
-    fn lanes(&self) -> &Lanes<Completing, Standing> {
-        &self.0.completing
-    }
-
-    async fn send(&self, requests: &[&Completing]) -> Result<Vec<Option<Standing>>, Failure> {
-        self.0.complete(requests).await
-    }
-}
-
-impl Inner {
-    /// Claims keys in one statement. `None`: another claim got in the way, and it has to be asked again.
-    async fn claim(&self, requests: &[&Claiming], take: bool) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
-        let params = [
-            params::texts(requests, |request| &request.scope),
-            params::byte_strings(requests, |request| Some(request.key.as_bytes())),
-            params::byte_strings(requests, |request| Some(&request.owner.0)),
-            params::integers(requests, |request| Some(interval(request.lease))),
-            params::byte_strings(requests, |request| Some(&request.fingerprint.as_ref()?.0)),
-            params::integers(requests, |request| Some(purge_window(request.request().stays()?).1)),
-            Param::Flag(take),
-        ];
-        let rows = self.session.fetch(statements::CLAIM.of(requests.len()), &params).await?;
-        let mut answers = vec![None; requests.len()];
-        for columns in &rows {
-            let nth = nth(columns)?;
-            let (Some(answer), Some(request)) = (answers.get_mut(nth), requests.get(nth)) else { continue };
-            *answer = told(columns, request)?;
-        }
-        Ok(answers)
-    }
-
-    /// Completes keys in one statement.
-    async fn complete(&self, requests: &[&Completing]) -> Result<Vec<Option<Standing>>, Failure> {
-        let params = [
-            params::texts(requests, |request| &request.scope),
-            params::byte_strings(requests, |request| Some(request.key.as_bytes())),
-            params::byte_strings(requests, |request| Some(&request.owner.0)),
-            params::integers(requests, |request| Some(integer(request.fence))),
-            params::byte_strings(requests, |request| Some(request.record.as_bytes())),
-            params::integers(requests, |request| Some(interval(request.ttl))),
-            params::integers(requests, |request| Some(purge_window(request.stays).0)),
-            params::integers(requests, |request| Some(purge_window(request.stays).1)),
-        ];
-        let rows = self.session.fetch(statements::COMPLETE.of(requests.len()), &params).await?;
-        let mut answers = vec![Some(Standing::Lost); requests.len()];
-        for columns in &rows {
-            if let Some(answer) = answers.get_mut(nth(columns)?) {
-                *answer = Some(Standing::Held);
-            }
-        }
-        Ok(answers)
-    }
-
-    /// Deletes at most so many rows in one statement.
     async fn sweep(&self, at_most: usize) -> Result<usize, Failure> {
         let at_most = Param::Integer(Some(integer(at_most as u64)));
         let rows = self.session.fetch(&statements::SWEEP, &[at_most]).await?;
         let swept: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
         Ok(usize::try_from(swept).unwrap_or(0))
-    }
-}
-
-/// Which of the requests an answer is for.
-fn nth(columns: &PgRow) -> Result<usize, Failure> {
-    let ordinal: i64 = columns.try_get(0)?;
-    usize::try_from(ordinal - 1).map_err(|_| Failure::Unexpected("an answer to no request"))
-}
-
-/// What the row of a key says to a claim.
-fn told(columns: &PgRow, request: &Claiming) -> Result<Option<ClaimAnswer>, Failure> {
-    const ROW: usize = 2;
-    let (row, now) = rows::read(columns, ROW, &request.scope, &request.key)?;
-    if columns.try_get(1)? {
-        let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
-        return Ok(Some(ClaimAnswer::Acquired(grant)));
-    }
-    let next = protocol::step(Some(&row), Operation::Claim(&request.request()), now);
-    if next.row.is_some() {
-        // It was free when it was read: another claim got it in between, or its lease has just ended.
-        return Ok(None);
-    }
-    let record = rows::record(columns, ROW)?;
-    Ok(Some(next.reply.into_claim(|| record)))
-}
-
-/// Sweeps for as long as the store is open.
-async fn sweep_on(store: Weak<Inner>, interval: Duration) {
-    const SOON: Duration = Duration::from_millis(10);
-    let mut pause = interval;
-    loop {
-        // Not in step with other processes.
-        let [random, ..] = crate::store::Owner::random().0;
-        timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
-        let Some(store) = store.upgrade() else { return };
-        pause = match store.sweep(store.sweep_batch).await {
-            Ok(swept) if swept == store.sweep_batch => interval.min(SOON),
-            Ok(_) => interval,
-            Err(failure) => {
-                let error = failure.into_error::<Postgres>();
-                tracing::warn!(%error, "the sweep of a PostgreSQL store failed");
-                interval
-            }
-        };
     }
 }

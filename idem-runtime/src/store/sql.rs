@@ -3,12 +3,16 @@
 mod coalesce;
 mod connections;
 mod failure;
+mod patience;
+mod sweeper;
 
 use std::time::Duration;
 
 pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
 pub(super) use self::connections::{Connected, Connections};
 pub(super) use self::failure::{Dialect, Failure};
+pub(super) use self::patience::patiently;
+pub(super) use self::sweeper::{Sweep, keep_swept, sweep_all};
 use crate::protocol::{Ended, Row, State, micros};
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
 

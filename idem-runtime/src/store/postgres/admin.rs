@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use super::params::Param;
 use super::{Postgres, PostgresStore, rows, statements};
 use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
-use crate::store::sql::{Failure, integer, interval};
+use crate::store::sql::{Failure, integer, interval, sweep_all};
 use crate::store::{Key, Record, Standing};
 
 /// How long a row stays at least that an operator has settled, so that a late copy of a request still finds it.
@@ -42,18 +42,7 @@ impl IdempotencyAdmin for PostgresStore {
 
     /// In statements of at most [`PostgresOptions::sweep_batch`](super::PostgresOptions::sweep_batch) rows.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
-        Box::pin(async move {
-            let mut swept = 0;
-            while swept < at_most {
-                let batch = self.0.sweep_batch.min(at_most - swept);
-                let deleted = self.0.sweep(batch).await.map_err(Failure::into_error::<Postgres>)?;
-                swept += deleted;
-                if deleted < batch {
-                    break;
-                }
-            }
-            Ok(swept)
-        })
+        Box::pin(sweep_all(&*self.0, at_most))
     }
 }
 

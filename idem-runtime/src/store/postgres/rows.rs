@@ -39,3 +39,9 @@ pub(super) fn record(columns: &PgRow, first: usize) -> Result<Option<Record>, Fa
 pub(super) fn place(columns: &PgRow) -> Result<(String, Vec<u8>), Failure> {
     Ok((columns.try_get(1 + ROW_LEN)?, columns.try_get(2 + ROW_LEN)?))
 }
+
+/// Which of the requests an answer is for.
+pub(super) fn nth(columns: &PgRow) -> Result<usize, Failure> {
+    let ordinal: i64 = columns.try_get(0)?;
+    usize::try_from(ordinal - 1).map_err(|_| Failure::Unexpected("an answer to no request"))
+}

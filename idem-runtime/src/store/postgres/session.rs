@@ -1,18 +1,13 @@
 //! Sending a statement, and again where others got in its way.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::Postgres;
 use super::params::{self, Param};
-use crate::store::sql::{Connections, Failure};
-use crate::timer;
-
-/// How often a statement is sent that the server undid because of others.
-const ATTEMPTS: u32 = 20;
+use crate::store::sql::{Connections, Failure, patiently};
 
 /// Where statements are sent to.
 #[derive(Clone)]
@@ -24,18 +19,7 @@ pub(super) struct Session {
 impl Session {
     /// Sends a statement: one round trip, and another one on a connection that has not prepared it yet.
     pub(super) async fn fetch(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            match self.fetch_once(sql, params).await {
-                // Nothing of it happened, so sending it again is not repeating it.
-                Err(failure) if failure.is_conflict::<Postgres>() && attempt < ATTEMPTS => {
-                    tracing::debug!(attempt, "a statement met others and is sent again");
-                    timer::sleep(pause(attempt)).await;
-                }
-                answer => return answer,
-            }
-        }
+        patiently::<Postgres, _, _>(|| self.fetch_once(sql, params)).await
     }
 
     async fn fetch_once(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
@@ -67,10 +51,4 @@ impl Session {
             self.connections.broke();
         }
     }
-}
-
-/// Longer each time, and never alike for two.
-fn pause(attempt: u32) -> Duration {
-    let [random, ..] = crate::store::Owner::random().0;
-    Duration::from_micros(u64::from(random) * 4) * attempt.min(16)
 }
