@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use idem_tests::server::Kind;
+
 /// The example, built with the profile of this test and into the same target folder.
 fn example() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -133,6 +135,33 @@ fn each_order_is_charged_once_and_a_second_run_executes_nothing() {
 
     let fresh = shop.read(&first(10), &["--fresh"]);
     assert!(fresh.count("executed") > 0, "{fresh}");
+}
+
+/// The same with the keys on a server.
+#[tokio::test]
+#[ignore = "starts PostgreSQL, MariaDB and Redis: run by tests/run"]
+async fn the_keys_can_be_on_a_server() {
+    for kind in [Kind::Redis, Kind::Postgres, Kind::MariaDb] {
+        let server = kind.start().await;
+        let (shop, url, input) = (Shop::new(), server.url(), first(2_000));
+        let store = ["--store", &url];
+        let ran = shop.read(&input, &store);
+        assert_eq!(ran.code(), Some(0), "{ran}");
+        ran.assert_adds_up();
+        assert_eq!(ran.count("ledger total"), ran.count("expected total"), "{ran}");
+        let again = shop.read(&input, &store);
+        assert_eq!((again.code(), again.count("executed")), (Some(0), 0), "{again}");
+        let fresh = shop.read(&input, &["--store", &url, "--fresh"]);
+        assert_eq!((fresh.code(), fresh.count("executed")), (Some(0), ran.count("executed")), "{fresh}");
+        let crashed = shop.read(&input, &["--store", &url, "--fresh", "--crash-after", "500"]);
+        assert_aborted(&crashed);
+        let finished = shop.read(&input, &store);
+        assert_eq!(finished.code(), Some(0), "{finished}");
+        assert_eq!(finished.count("ledger total"), ran.count("ledger total"), "{finished}");
+    }
+    let wrong = Shop::new().run(&["--store", "postgres://user:secret@127.0.0.1:1/db"]);
+    assert_eq!(wrong.code(), Some(2), "{wrong}");
+    assert!(!wrong.stderr().contains("secret"), "{wrong}");
 }
 
 #[test]
