@@ -51,8 +51,8 @@ async fn promote(replica: &Redis) {
     redis::cmd("REPLICAOF").arg(&["NO", "ONE"]).exec_async(&mut raw(replica).await).await.unwrap();
 }
 
-async fn guarded(server: &Redis) -> RedisStore {
-    RedisStore::options().wait_replicas(1, Duration::from_millis(300)).open(&server.url()).await.unwrap()
+async fn guarded(server: &Redis, timeout: Duration) -> RedisStore {
+    RedisStore::options().wait_replicas(1, timeout).open(&server.url()).await.unwrap()
 }
 
 async fn caught_up(primary: &mut MultiplexedConnection) {
@@ -85,7 +85,7 @@ async fn a_completion_that_only_the_old_primary_has_is_lost() {
 async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
     let (primary, replica) = pair().await;
     let (runs, gate) = (Count::default(), Gate::default());
-    let store = guarded(&primary).await;
+    let store = guarded(&primary, Duration::from_millis(300)).await;
     assert_eq!(charge(&store, "confirmed", &runs).await.unwrap(), Outcome::Executed(1));
     let cut = async {
         gate.started().await;
@@ -123,7 +123,8 @@ async fn pid(server: &Redis) -> i32 {
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r09_a_repeated_completion_is_confirmed() {
     let (primary, replica) = pair().await;
-    let [store, other, third] = [guarded(&primary).await, guarded(&primary).await, guarded(&primary).await];
+    let open_guarded = || guarded(&primary, Duration::from_secs(2));
+    let [store, other, third] = [open_guarded().await, open_guarded().await, open_guarded().await];
     let (id, result) = (key("k"), record("r"));
     let claim = request("s", &id);
     let fence = acquire(&store, claim).await.fence;
