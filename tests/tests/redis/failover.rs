@@ -51,8 +51,8 @@ async fn promote(replica: &Redis) {
     redis::cmd("REPLICAOF").arg(&["NO", "ONE"]).exec_async(&mut raw(replica).await).await.unwrap();
 }
 
-async fn guarded(server: &Redis) -> RedisStore {
-    RedisStore::options().wait_replicas(1, Duration::from_millis(300)).open(&server.url()).await.unwrap()
+async fn guarded(server: &Redis, timeout: Duration) -> RedisStore {
+    RedisStore::options().wait_replicas(1, timeout).open(&server.url()).await.unwrap()
 }
 
 async fn caught_up(primary: &mut MultiplexedConnection) {
@@ -85,7 +85,7 @@ async fn a_completion_that_only_the_old_primary_has_is_lost() {
 async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
     let (primary, replica) = pair().await;
     let (runs, gate) = (Count::default(), Gate::default());
-    let store = guarded(&primary).await;
+    let store = guarded(&primary, Duration::from_millis(300)).await;
     assert_eq!(charge(&store, "confirmed", &runs).await.unwrap(), Outcome::Executed(1));
     let cut = async {
         gate.started().await;
@@ -107,25 +107,35 @@ async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
     assert_eq!(charge(&store, "confirmed", &runs).await.unwrap(), Outcome::Replayed(1), "what was acknowledged");
 }
 
-/// A completion that is repeated on another connection, once a replica is there, is confirmed for what it is.
+/// Stops a server in its tracks, or lets it go on.
+fn signal(pid: i32, signal: i32) {
+    // SAFETY: no memory is touched.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+}
+
+async fn pid(server: &Redis) -> i32 {
+    let info: String = redis::cmd("INFO").arg("server").query_async(&mut raw(server).await).await.unwrap();
+    info.lines().find_map(|line| line.trim_end().strip_prefix("process_id:")).unwrap().parse().unwrap()
+}
+
+/// A completion is repeated on another connection, which has written nothing yet: it is confirmed for what it is.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r09_a_repeated_completion_is_confirmed() {
     let (primary, replica) = pair().await;
-    let store = guarded(&primary).await;
+    let open_guarded = || guarded(&primary, Duration::from_secs(2));
+    let [store, other, third] = [open_guarded().await, open_guarded().await, open_guarded().await];
     let (id, result) = (key("k"), record("r"));
     let claim = request("s", &id);
     let fence = acquire(&store, claim).await.fence;
-    promote(&replica).await;
+    let pid = pid(&replica).await;
+    signal(pid, libc::SIGSTOP);
     let complete = CompleteRequest::new(&claim, fence, &result, DAY);
     assert!(store.complete(complete).await.unwrap_err().is_unanswered());
-    // A connection that has written nothing yet.
-    let other = guarded(&primary).await;
-    assert!(other.complete(complete).await.unwrap_err().is_unanswered(), "no replica has it");
-    assert!(other.claim(request("s", &id)).await.unwrap_err().is_unanswered(), "nor may it be replayed");
-    follow(&replica, &primary).await;
-    let third = guarded(&primary).await;
-    assert_eq!(third.complete(complete).await.unwrap(), Standing::Held);
+    assert!(other.complete(complete).await.unwrap_err().is_unanswered(), "the replica doesn't have it");
+    assert!(third.claim(request("s", &id)).await.unwrap_err().is_unanswered(), "nor may it be replayed");
+    signal(pid, libc::SIGCONT);
+    assert_eq!(other.complete(complete).await.unwrap(), Standing::Held);
     promote(&replica).await;
     assert_eq!(replay(&open(&replica).await, "s", &id).await, result);
 }
