@@ -153,7 +153,9 @@ impl Row {
 }
 
 fn print(rows: &[Row]) {
-    println!("| | new: ns | instr. | allocs | replay: ns | instr. | allocs | 2 threads: new ns | replay ns | bytes per key |");
+    println!(
+        "| | new: ns | instr. | allocs | replay: ns | instr. | allocs | 2 threads: new ns | replay ns | bytes per key |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {
         let Row { name, is_async, one, two, instructions } = row;
@@ -194,7 +196,8 @@ fn targets(rows: &[Row]) {
         at_most(format!("{kind}: ... a first execution"), 2.0, own(|sample| sample.new_allocs));
         at_most(format!("{kind}: bytes per key"), 170.0, ours.one.bytes);
     }
-    if let (Some(ours), Some(idempotent), Some(cached)) = (find(OURS, true), find(IDEMPOTENT, true), find(CACHED, true)) {
+    if let (Some(ours), Some(idempotent), Some(cached)) = (find(OURS, true), find(IDEMPOTENT, true), find(CACHED, true))
+    {
         let faster = |field: fn(&Row) -> f64, than: &Row| field(than) / field(ours);
         at_least("times as fast as `idempotent`, new".into(), 3.0, faster(|row| row.one.new_ns, idempotent));
         at_least("... replay".into(), 3.0, faster(|row| row.one.replay_ns, idempotent));

@@ -7,6 +7,7 @@ use std::time::Instant;
 use idem_benches::load::{ROUNDS, Rates, id, rate, target};
 use idem_benches::rounds::median;
 use idem_runtime::{Error, Outcome, PostgresStore, idempotent};
+use idem_tests::server::Postgres;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -71,8 +72,8 @@ async fn lone(store: &PostgresStore, from: usize) -> f64 {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let url = std::env::var("PGURL").unwrap();
-
+    let server = Postgres::start().await;
+    let url = server.url();
     let pool = PgPoolOptions::new().max_connections(16).test_before_acquire(false).connect(&url).await.unwrap();
     let by_hand = "DROP TABLE IF EXISTS claims; CREATE TABLE claims (scope text COLLATE \"C\", key bytea, owner bytea,
         fence bigint, until timestamptz, record bytea, PRIMARY KEY (scope, key)) WITH (fillfactor = 70)";

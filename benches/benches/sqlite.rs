@@ -4,51 +4,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Instant;
 
+use idem_benches::load::{ROUNDS, Rates, id, rate, target};
 use idem_runtime::store::{Durability, Key};
 use idem_runtime::{Error, Outcome, SqliteStore, idempotent};
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 const SCOPE: &str = "orders::charge";
-const ROUNDS: usize = 5;
-
-fn id(number: usize) -> String {
-    format!("order-{number:018}")
-}
 
 #[idempotent(key = "id", scope = "orders::charge", store = store)]
 async fn charge(store: &SqliteStore, id: &str) -> Result<Outcome<String>, Error> {
     Ok("r".repeat(64).into())
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
-}
-
-/// `count` operations by `callers` tasks, as operations a second.
-async fn rate<F: Future<Output = ()> + Send + 'static>(
-    callers: usize,
-    count: usize,
-    operation: impl Fn(usize) -> F + Clone + Send + 'static,
-) -> f64 {
-    let begun = Instant::now();
-    let tasks: Vec<_> = (0..callers)
-        .map(|caller| {
-            let operation = operation.clone();
-            tokio::spawn(async move {
-                for nth in 0..count / callers {
-                    operation(nth * callers + caller).await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    (count / callers * callers) as f64 / begun.elapsed().as_secs_f64()
 }
 
 async fn execute(store: SqliteStore, number: usize) {
@@ -129,11 +96,7 @@ async fn main() {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target").join("sqlite-bench");
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).unwrap();
-    let mut rates: Vec<(&str, Vec<f64>)> = Vec::new();
-    let mut note = |name: &'static str, rate: f64| match rates.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, rates)) => rates.push(rate),
-        None => rates.push((name, vec![rate])),
-    };
+    let mut rates = Rates::default();
     for round in 0..ROUNDS {
         let path = |name: &str| directory.join(format!("{name}-{round}.sqlite"));
         for (name, durability) in [("FULL", Durability::PowerLoss), ("NORMAL", Durability::ProcessCrash)] {
@@ -142,41 +105,43 @@ async fn main() {
             let (one, many) = (3_000, 40_000);
             let handle = store.clone();
             let by_one = rate(1, one, move |number| execute(handle.clone(), number)).await;
-            note(if full { ONE } else { "store, 1 caller, NORMAL" }, by_one);
+            rates.note(if full { ONE } else { "store, 1 caller, NORMAL" }, by_one);
             let handle = store.clone();
             let by_many = rate(64, many, move |number| execute(handle.clone(), one + number)).await;
-            note(if full { MANY } else { "store, 64 callers, NORMAL" }, by_many);
+            rates.note(if full { MANY } else { "store, 64 callers, NORMAL" }, by_many);
             if full {
                 let handle = store.clone();
-                note("replay, 1 caller", rate(1, 20_000, move |number| replay(handle.clone(), number % one)).await);
+                rates.note(
+                    "replay, 1 caller",
+                    rate(1, 20_000, move |number| replay(handle.clone(), number % one)).await,
+                );
                 let handle = store.clone();
                 let by_many = rate(64, 100_000, move |number| replay(handle.clone(), number % many)).await;
-                note("replay, 64 callers", by_many);
+                rates.note("replay, 64 callers", by_many);
                 // New keys and old ones at the same time: do the replays wait for the others' syncs?
                 let (handle, writes) = (store.clone(), store.clone());
                 let writing = tokio::spawn(rate(32, many, move |number| execute(writes.clone(), one + many + number)));
                 let by_many = rate(32, 20_000, move |number| replay(handle.clone(), number % many)).await;
-                note("replay, 32 callers, beside 32 who execute", by_many);
-                note("  those 32", writing.await.unwrap());
+                rates.note("replay, 32 callers, beside 32 who execute", by_many);
+                rates.note("  those 32", writing.await.unwrap());
             }
         }
         let alone = ByHand::open(&path("alone"), 1);
         let sender = alone.0.clone();
-        note("by hand, 1 caller, two commits", rate(1, 2_000, move |n| ByHand::execute(sender.clone(), n)).await);
+        rates.note("by hand, 1 caller, two commits", rate(1, 2_000, move |n| ByHand::execute(sender.clone(), n)).await);
         let group = ByHand::open(&path("group"), 512);
         let sender = group.0.clone();
-        note("by hand, 64 callers, group commit", rate(64, 40_000, move |n| ByHand::execute(sender.clone(), n)).await);
+        rates.note(
+            "by hand, 64 callers, group commit",
+            rate(64, 40_000, move |n| ByHand::execute(sender.clone(), n)).await,
+        );
     }
-    let of =
-        |name: &str| rates.iter().find(|(known, _)| *known == name).map_or(0.0, |(_, rates)| median(rates.clone()));
-    println!("\n## SQLite: medians of {ROUNDS} rounds, executions or replays a second\n\n| | a second |\n|---|---|");
-    for (name, rates) in &rates {
-        println!("| {name} | {:.0} |", median(rates.clone()));
-    }
+    rates.print("SQLite");
     println!("\n| target | reach | measured |\n|---|---|---|");
+    let of = |name| rates.of(name);
     let (group, two) = (of("by hand, 64 callers, group commit"), of("by hand, 1 caller, two commits"));
-    println!("| 64 handlers, in times of group commit by hand | at least 0.8 | {:.2} |", of(MANY) / group);
-    println!("| one handler, in times of two commits by hand | at least 1.6 | {:.2} |", of(ONE) / two);
+    target("64 handlers, in times of group commit by hand", "at least 0.8", of(MANY) / group);
+    target("one handler, in times of two commits by hand", "at least 1.6", of(ONE) / two);
     let _ = std::fs::remove_dir_all(&directory);
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use idem_runtime::{Outcome, SqliteStore, idempotent};
+use idem_runtime::{AnyStore, Outcome, idempotent};
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Order;
@@ -11,7 +11,7 @@ use crate::provider::{Provider, ProviderError};
 
 /// What the handler works with.
 pub(crate) struct Shop {
-    pub(crate) store: SqliteStore,
+    pub(crate) store: AnyStore,
     pub(crate) provider: Provider,
     pub(crate) derives_keys: bool,
     pub(crate) crash: Crash,
@@ -24,6 +24,9 @@ pub(crate) struct Receipt {
     pub(crate) charge: String,
     pub(crate) cents: u64,
 }
+
+/// The scope of the attribute below, which takes a literal.
+pub(crate) const SCOPE: &str = "payments/charge";
 
 /// Charges an order.
 ///

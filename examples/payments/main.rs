@@ -5,6 +5,7 @@
 //! cargo run --example payments                          # again: executed 0
 //! cargo run --example payments -- --fresh --crash-after 3000
 //! cargo run --example payments                          # finishes what the crash left
+//! cargo run --example payments -- --store postgres://user@localhost/shop
 //! cargo run --example payments -- --help
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod charge;
 mod consumer;
 mod delivery;
+mod keys;
 mod ledger;
 mod options;
 mod provider;
@@ -24,8 +26,6 @@ mod sample;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-use idem_runtime::SqliteStore;
 
 use crate::charge::{Crash, Shop};
 use crate::options::{Command, Options};
@@ -62,11 +62,11 @@ async fn main() -> ExitCode {
 /// Whether every order of the input is settled: charged once, with the right amount, and no line was unreadable.
 async fn run(options: &Options) -> Result<bool, Fatal> {
     let paths = options.prepare_data()?;
-    eprintln!("data: {} and {}", paths.keys.display(), paths.ledger.display());
+    eprintln!("data: {} and {}", paths.shown_store(), paths.ledger.display());
 
     let shop = Arc::new(Shop {
         // The keys outlive the process: what one run has charged, the next one knows.
-        store: SqliteStore::open(&paths.keys).await?,
+        store: keys::open(options, &paths).await?,
         provider: Provider::open(&paths.ledger, options.latency)?,
         derives_keys: options.derives_keys,
         crash: Crash::after(options.crash_after),

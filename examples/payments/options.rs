@@ -16,6 +16,7 @@ Usage: cargo run --example payments -- [OPTIONS]
       --input FILE            deliveries, one JSON object a line; - is standard input
                               [default: the sample of 10,000 deliveries of 6,000 orders]
       --data DIR              where the keys and the ledger are kept [default: payments-data]
+      --store URL             where the keys are kept instead: postgres://…, mysql://…, redis://… or sqlite:FILE
       --fresh                 forget the keys and the ledger first
       --concurrency N         how many deliveries are handled at a time, up to 1000 [default: 64]
       --provider-latency MS   how long the payment provider takes, in milliseconds [default: 4]
@@ -58,23 +59,36 @@ pub(crate) enum Input {
 pub(crate) struct Options {
     pub(crate) input: Input,
     data: PathBuf,
-    fresh: bool,
+    store: Option<String>,
+    pub(crate) fresh: bool,
     pub(crate) concurrency: usize,
     pub(crate) latency: Duration,
     pub(crate) crash_after: Option<u64>,
     pub(crate) derives_keys: bool,
 }
 
-/// The files in the data folder.
+/// Where everything is kept.
 pub(crate) struct Paths {
-    pub(crate) keys: PathBuf,
+    /// A URL.
+    pub(crate) store: String,
     pub(crate) ledger: PathBuf,
+}
+
+impl Paths {
+    /// A URL can hold a password: what is before the server's name is not shown.
+    pub(crate) fn shown_store(&self) -> String {
+        match (self.store.split_once("://"), self.store.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, server))) => format!("{scheme}://{server}"),
+            _ => self.store.clone(),
+        }
+    }
 }
 
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut options = Options {
         input: Input::File(Path::new(env!("CARGO_MANIFEST_DIR")).join("payments/deliveries.jsonl")),
         data: PathBuf::from("payments-data"),
+        store: None,
         fresh: false,
         concurrency: 64,
         latency: Duration::from_millis(4),
@@ -89,6 +103,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
                 options.input = if value == "-" { Input::Stdin } else { Input::File(value.into()) };
             }
             Arg::Long("data") => options.data = parser.value()?.into(),
+            Arg::Long("store") => options.store = Some(parser.value()?.parse()?),
             Arg::Long("fresh") => options.fresh = true,
             Arg::Long("concurrency") => options.concurrency = parser.value()?.parse_with(concurrency)?,
             Arg::Long("provider-latency") => options.latency = Duration::from_millis(parser.value()?.parse()?),
@@ -118,7 +133,8 @@ impl Options {
         let named =
             |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         fs::create_dir_all(&self.data).map_err(|error| named(&self.data, error))?;
-        let paths = Paths { keys: self.data.join("keys.sqlite"), ledger: self.data.join("ledger.jsonl") };
+        let keys = || format!("sqlite:{}", self.data.join("keys.sqlite").display());
+        let paths = Paths { store: self.store.clone().unwrap_or_else(keys), ledger: self.data.join("ledger.jsonl") };
         if self.fresh {
             // File by file: the folder may hold what isn't ours.
             for name in ["keys.sqlite", "keys.sqlite-wal", "keys.sqlite-shm", "ledger.jsonl"] {

@@ -10,7 +10,7 @@ use crate::store::AnyStore;
 /// | `memory:` | a new [`MemoryStore`](crate::MemoryStore) | `memory` |
 /// | `sqlite:PATH` or `sqlite://PATH` | `SqliteStore`, in that file | `sqlite` |
 /// | `postgres://USER@HOST/DATABASE` | `PostgresStore` | `postgres` |
-/// | `mysql://USER@HOST/DATABASE` | `MySqlStore`, also for MariaDB | `mysql` |
+/// | `mysql://USER@HOST/DATABASE` | `MySqlStore`, also for `MariaDB` | `mysql` |
 /// | `redis://HOST` | `RedisStore`, also for Valkey | `redis` |
 ///
 /// ```

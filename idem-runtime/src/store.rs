@@ -32,6 +32,8 @@ pub use self::any::AnyStore;
 pub use self::mysql::MySqlOptions;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresOptions;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisOptions;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteOptions};
 pub use crate::admin::IdempotencyAdmin;

@@ -1,6 +1,7 @@
 //! Shared helpers of the tests.
 
 pub mod probe;
+pub mod proxy;
 pub mod reference;
 pub mod rng;
 pub mod server;

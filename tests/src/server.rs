@@ -25,11 +25,34 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a server may give up at its start: one that was killed may have left memory and locks behind for a moment.
 const TRIES: u32 = 50;
 
+/// Whose server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Redis.
+    Redis,
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB.
+    MariaDb,
+}
+
+impl Kind {
+    /// Starts one.
+    pub async fn start(self) -> Server {
+        match self {
+            Self::Redis => Redis::start().await.into(),
+            Self::Postgres => Postgres::start().await.into(),
+            Self::MariaDb => MariaDb::start().await.into(),
+        }
+    }
+}
+
 /// A server, of whatever kind.
 #[derive(Debug)]
 pub struct Server {
     directory: TempDir,
     port: u16,
+    url: String,
     program: Program,
     process: Mutex<Option<Process>>,
 }
@@ -46,10 +69,15 @@ struct Program {
 }
 
 impl Server {
-    async fn start(directory: TempDir, port: u16, program: Program) -> Self {
-        let server = Self { directory, port, program, process: Mutex::default() };
+    async fn start(directory: TempDir, port: u16, url: String, program: Program) -> Self {
+        let server = Self { directory, port, url, program, process: Mutex::default() };
         server.restart().await;
         server
+    }
+
+    /// What `idem_runtime::connect` takes.
+    pub fn url(&self) -> String {
+        self.url.clone()
     }
 
     /// Where it listens, on 127.0.0.1.
@@ -106,7 +134,7 @@ impl Server {
 
 /// A port that nobody listens on. Below those that outgoing connections are given: a client that knocks at a server that is
 /// down could be given the server's own port, and talk to itself.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
     const PORTS: u32 = 12_000;

@@ -1,32 +1,302 @@
 //! The Redis store.
 
-use crate::error::{Error, StoreError};
+mod admin;
+mod check;
+mod ears;
+mod failure;
+mod link;
+mod names;
+mod options;
+mod rows;
+mod scan;
+mod script;
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
+
+use self::ears::Ears;
+use self::failure::Failure;
+use self::link::{Link, Source};
+pub use self::options::RedisOptions;
+use self::rows::Found;
+use self::script::{CLAIM, COMPLETE, Confirmation, LOOK, RELEASE, RENEW, Script};
+use crate::admin::IdempotencyAdmin;
+use crate::error::{Error, ScopedKey};
+use crate::protocol::{self, Operation, Reply, micros};
+use crate::store::bell::Bells;
 use crate::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, ReleaseRequest, RenewRequest, Standing,
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, Orphans, Record, ReleaseRequest,
+    RenewRequest, Standing, StoreError, WaitRequest,
 };
+use crate::timer;
 
-/// A store in Redis.
-#[derive(Clone, Debug)]
-pub struct RedisStore(());
+/// A store in Redis or Valkey, which any number of processes share.
+///
+/// Each operation is one script call: one round trip, and one atomic step by the server's clock.
+///
+/// ```no_run
+/// # async fn open() -> Result<(), idem_runtime::Error> {
+/// use idem_runtime::RedisStore;
+///
+/// let store = RedisStore::open("redis://localhost").await?;
+/// # let _ = store;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it promises
+///
+/// What the server has forgotten, it promises nothing about, so how the server is set up decides:
+///
+/// - **A crash or power loss of the server.** With `appendonly yes` and `appendfsync always`, a completion is on the disk
+///   before it is acknowledged. With `everysec`, the default, the last second can be forgotten: a completed key's body
+///   then runs again. Without an append-only file, everything since the last snapshot.
+/// - **A failover.** Replication is asynchronous: the promoted replica lacks what only the old primary had acknowledged,
+///   completions as well as claims. A body runs again, or runs twice at a time. [`RedisOptions::wait_replicas`] has
+///   replicas confirm each claim and completion first, and [`RedisOptions::wait_aof`] their disks as well; both say what
+///   that costs. Fences still grow, as long as the new primary's clock isn't behind the old one's.
+/// - **Eviction.** An evicted key is a forgotten one. The server needs `maxmemory-policy noeviction`; a store that finds
+///   another one when it is opened logs a warning.
+/// - **Reading from replicas.** Never: an answer would be stale. Where a proxy or the driver is set to do so, turn it off
+///   for this store.
+///
+/// # What it keeps
+///
+/// One hash for each key, named `PREFIX LENGTH:SCOPE:KEY` with the length of the scope in bytes, so a cluster works
+/// ([`RedisOptions::with_cluster`]); `idem:6:charge:order-1` is one. Its fields are described at the head of
+/// `idem-runtime/src/store/redis/row.lua`. It expires by itself once nobody needs it, so there is nothing to sweep. A key
+/// whose outcome is unknown under `park` or a reconcile function doesn't expire. A hash takes about 300 bytes, and the
+/// record.
+///
+/// # How it is reached
+///
+/// All handles share one connection, on which requests are pipelined. It belongs to the Tokio runtime that made it; where
+/// that has ended, where it broke, or where the server has become a replica, the next request makes a new one. A request
+/// without an answer within ten seconds is given up. A call that waits for another's result is told of it by the server,
+/// over a second connection that is made at the first wait, and looks by itself once in a while.
+///
+/// Redis 5 or later. The user needs `EVAL`, `EVALSHA`, `TIME`, `EXISTS`, `HMGET`, `HGET`, `HSET`, `HDEL`, `PEXPIREAT`,
+/// `PERSIST`, `PING` and `PUBLISH`; an operator `SCAN` too. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of where
+/// they are allowed.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Shared>);
 
-impl RedisStore {
-    /// Opens the store.
-    pub async fn open(_url: &str) -> Result<Self, Error> {
-        todo!()
+/// What the handles of a store share.
+struct Shared {
+    link: Link,
+    prefix: Arc<[u8]>,
+    confirmation: Option<Confirmation>,
+    bells: Arc<Bells>,
+    ears: Ears,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisStore").field(&String::from_utf8_lossy(&self.0.prefix)).finish()
     }
 }
 
+impl RedisStore {
+    /// Opens the store at this URL.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RedisOptions::open`].
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::options().open(url).await
+    }
+
+    /// To open a store with other settings than the default ones, or of a connection that is there already.
+    pub fn options() -> RedisOptions {
+        RedisOptions::default()
+    }
+
+    async fn start(link: Link, source: Option<Arc<Source>>, options: RedisOptions) -> Result<Self, Error> {
+        let bells = Bells::new();
+        let prefix: Arc<[u8]> = options.prefix.into();
+        let ears = Ears::new(source, Arc::clone(&prefix), Arc::clone(&bells));
+        let shared = Shared { link, prefix, confirmation: options.confirmation, bells, ears };
+        shared.check().await?;
+        Ok(Self(Arc::new(shared)))
+    }
+}
+
+/// The row that a request is about.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    scope: &'a str,
+    key: &'a Key,
+    name: &'a [u8],
+}
+
+impl Shared {
+    fn name(&self, scope: &str, key: &Key) -> Vec<u8> {
+        names::name(&self.prefix, scope, key)
+    }
+
+    /// The channel that tells of this row's ending.
+    fn channel(&self, name: &[u8]) -> Vec<u8> {
+        names::channel(&self.prefix, names::channel_of(name))
+    }
+
+    /// Runs a script.
+    async fn run(&self, script: &Script, place: Place<'_>, arguments: impl Fn(&mut Cmd)) -> Result<Value, Failure> {
+        let answer = match self.link.send(&script.by_hash(place.name, &arguments)).await {
+            // It has run nowhere: this is no repetition.
+            Err(error) if is_unknown(&error) => self.link.send(&script.by_code(place.name, arguments)).await,
+            answer => answer,
+        };
+        answer.map_err(|error| Failure::Redis(error).of(place.scope, place.key))
+    }
+
+    /// Runs a script, and has others confirm what it wrote, if the store is to. Says what is missing.
+    async fn run_confirmed(
+        &self,
+        script: &Script,
+        place: Place<'_>,
+        arguments: impl Fn(&mut Cmd),
+    ) -> Result<(Value, Option<Failure>), Failure> {
+        let Some(confirmation) = &self.confirmation else {
+            return Ok((self.run(script, place, arguments).await?, None));
+        };
+        let commands = |command| confirmation.behind(command);
+        let answers = match self.link.send_all(&commands(script.by_hash(place.name, &arguments))).await {
+            Err(error) if is_unknown(&error) => {
+                self.link.send_all(&commands(script.by_code(place.name, arguments))).await
+            }
+            answers => answers,
+        };
+        let answers = answers.map_err(|error| Failure::Redis(error).of(place.scope, place.key))?;
+        let [answer, confirmed] = <[Value; 2]>::try_from(answers).map_err(|_| Failure::Answer)?;
+        Ok((answer, confirmation.check(&confirmed)))
+    }
+
+    /// What a script found: the state machine says what follows from it.
+    fn decide(place: Place<'_>, operation: Operation<'_>, answer: &Value) -> Result<(Reply, Option<Record>), Failure> {
+        let answer = rows::answer(answer).map_err(|field| Failure::corrupt(place.scope, place.key, field.0))?;
+        let Some(Found { written, now, row, record }) = answer else { return Ok((Reply::Held, None)) };
+        let next = protocol::step(row.as_ref(), operation, now);
+        if next.row.is_some() != written {
+            return Err(Failure::Disagrees { key: ScopedKey::new(place.scope, place.key) });
+        }
+        Ok((next.reply, record))
+    }
+
+    /// Where others have to confirm, a standing counts once they did.
+    fn standing(
+        place: Place<'_>,
+        operation: Operation<'_>,
+        (answer, missing): (&Value, Option<Failure>),
+    ) -> Result<Standing, StoreError> {
+        match (Self::decide(place, operation, answer)?.0.into_standing(), missing) {
+            (Standing::Held, Some(missing)) => Err(missing.into()),
+            (standing, _) => Ok(standing),
+        }
+    }
+
+    /// `1` where a WAIT follows.
+    fn waits(&self) -> u8 {
+        self.confirmation.is_some().into()
+    }
+}
+
+/// Whether the server doesn't know the script: it was started anew, or is another one.
+fn is_unknown(error: &redis::RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// How long a row stays beyond a lease, as a script reads it.
+fn beyond(stays: Option<Duration>, lease: Duration) -> String {
+    stays.map_or_else(String::new, |stays| micros(stays.saturating_sub(lease)).to_string())
+}
+
 impl IdempotencyStore for RedisStore {
-    async fn claim(&self, _request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        todo!()
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        let name = self.0.name(request.scope, request.key);
+        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let beyond = beyond(request.stays(), request.lease);
+        let fingerprint: &[u8] = request.fingerprint.as_ref().map_or(&[], |fingerprint| &fingerprint.0);
+        let arguments = |command: &mut Cmd| {
+            command.arg(&request.owner.0).arg(micros(request.lease)).arg(&beyond).arg(fingerprint);
+            command.arg(u8::from(request.orphans == Orphans::Take)).arg(self.0.waits());
+        };
+        let (answer, missing) = self.0.run_confirmed(&CLAIM, place, arguments).await?;
+        let (reply, record) = Shared::decide(place, Operation::Claim(&request), &answer)?;
+        match (reply, missing) {
+            // A replay acknowledges the completion too.
+            (Reply::Acquired(_) | Reply::Completed, Some(missing)) => Err(missing.into()),
+            _ => Ok(reply.into_claim(|| record)),
+        }
     }
-    async fn renew(&self, _request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        todo!()
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        let name = self.0.name(request.scope, request.key);
+        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let beyond = beyond(request.stays(), request.lease);
+        let arguments = |command: &mut Cmd| {
+            command.arg(&request.owner.0).arg(request.fence).arg(micros(request.lease)).arg(&beyond);
+        };
+        let answer = self.0.run(&RENEW, place, arguments).await?;
+        Shared::standing(place, Operation::Renew(&request), (&answer, None))
     }
-    async fn complete(&self, _request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
-        todo!()
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        let name = self.0.name(request.scope, request.key);
+        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let channel = self.0.channel(&name);
+        let arguments = |command: &mut Cmd| {
+            command.arg(&request.owner.0).arg(request.fence).arg(request.record.as_bytes());
+            command.arg(micros(request.ttl)).arg(micros(request.linger)).arg(&channel).arg(self.0.waits());
+        };
+        let (answer, missing) = self.0.run_confirmed(&COMPLETE, place, arguments).await?;
+        Shared::standing(place, Operation::Complete(&request), (&answer, missing))
     }
-    async fn release(&self, _request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        todo!()
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        let name = self.0.name(request.scope, request.key);
+        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let channel = self.0.channel(&name);
+        let how = match request.how {
+            Leave::Failed => "failed",
+            Leave::OutcomeUnknown => "unknown",
+            Leave::Keep => "keep",
+            Leave::NotRun => "unrun",
+        };
+        let arguments = |command: &mut Cmd| {
+            command.arg(&request.owner.0).arg(request.fence).arg(how);
+            command.arg(micros(request.retain.max(request.linger))).arg(micros(request.linger)).arg(&channel);
+        };
+        let answer = self.0.run(&RELEASE, place, arguments).await?;
+        Shared::standing(place, Operation::Release(&request), (&answer, None))
+    }
+
+    /// Returns as soon as the server tells that the key changed hands, and after 50 ms to 1 s, longer with each round, for
+    /// the caller to see for itself. One round trip, beside the caller's claim.
+    async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
+        const POLL: [u64; 6] = [50, 100, 200, 400, 800, 1_000];
+        /// Where nothing is told.
+        const DEAF_POLL: [u64; 6] = [50, 100, 200, 250, 250, 250];
+        let started = Instant::now();
+        let name = self.0.name(request.scope, request.key);
+        let place = Place { scope: request.scope, key: request.key, name: &name };
+        // Listening before looking: or an ending in between is heard by nobody.
+        let mut rung = pin!(self.0.bells.of(request.scope, request.key).notified());
+        rung.as_mut().enable();
+        let listens = self.0.ears.listen(names::channel_of(&name)).await;
+        let Value::Int(left) = self.0.run(&LOOK, place, |_| ()).await? else { return Err(Failure::Answer.into()) };
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return Ok(()) };
+        let round = usize::try_from(request.round).unwrap_or(usize::MAX).min(POLL.len() - 1);
+        let poll = Duration::from_millis(if listens { POLL[round] } else { DEAF_POLL[round] });
+        let most = poll.min(Duration::from_micros(left));
+        timer::within(|| most.min(request.at_most.saturating_sub(started.elapsed())), rung).await;
+        Ok(())
+    }
+
+    fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
+        Some(Arc::new(self.clone()))
     }
 }

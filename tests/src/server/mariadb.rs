@@ -35,12 +35,8 @@ impl MariaDb {
         let path = program("mariadb-server", ["/usr/sbin/mariadbd", "/usr/bin/mariadbd"].map(PathBuf::from));
         // It speaks first, and names the way to log in only where it lets anyone do so.
         let program = Program { path, arguments, user: None, hello: (Vec::new(), b"mysql_native_password") };
-        Self(Server::start(directory, port, program).await)
-    }
-
-    /// What `idem_runtime::connect` takes.
-    pub fn url(&self) -> String {
-        format!("mysql://root@127.0.0.1:{}/{DATABASE}", self.port())
+        let url = format!("mysql://root@127.0.0.1:{port}/{DATABASE}");
+        Self(Server::start(directory, port, url, program).await)
     }
 
     /// Its Unix socket.
@@ -81,5 +77,11 @@ impl Deref for MariaDb {
 
     fn deref(&self) -> &Server {
         &self.0
+    }
+}
+
+impl From<MariaDb> for Server {
+    fn from(server: MariaDb) -> Self {
+        server.0
     }
 }

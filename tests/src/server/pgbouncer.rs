@@ -25,7 +25,7 @@ impl PgBouncer {
         let path = program("pgbouncer", ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(PathBuf::from));
         let arguments = vec![file.display().to_string()];
         let program = Program { path, arguments, user: user(), hello: (startup(), b"R\0\0\0\x08") };
-        Self(Server::start(directory, port, program).await)
+        Self(Server::start(directory, port, String::new(), program).await)
     }
 }
 

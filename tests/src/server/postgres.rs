@@ -41,12 +41,8 @@ impl Postgres {
         arguments.extend(options.iter().map(|&option| option.to_owned()));
         // Asks to be let in, and is: it answers earlier than it lets anyone in.
         let program = Program { path: binaries.join("postgres"), arguments, user, hello: (startup(), b"R\0\0\0\x08") };
-        Self(Server::start(directory, port, program).await)
-    }
-
-    /// What `idem_runtime::connect` takes.
-    pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{DATABASE}", self.port())
+        let url = format!("postgres://{USER}@127.0.0.1:{port}/{DATABASE}");
+        Self(Server::start(directory, port, url, program).await)
     }
 
     /// The folder of its Unix socket, as libpq and its kin take it.
@@ -102,5 +98,11 @@ impl Deref for Postgres {
 
     fn deref(&self) -> &Server {
         &self.0
+    }
+}
+
+impl From<Postgres> for Server {
+    fn from(server: Postgres) -> Self {
+        server.0
     }
 }

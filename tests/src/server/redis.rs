@@ -28,12 +28,8 @@ impl Redis {
         let arguments = always.split(' ').chain(options.iter().copied()).map(str::to_owned).collect();
         let path = program("redis-server", ["/usr/bin/redis-server", "/usr/local/bin/redis-server"].map(PathBuf::from));
         let program = Program { path, arguments, user: None, hello: (b"PING\r\n".to_vec(), b"+PONG") };
-        Self(Server::start(directory, port, program).await)
-    }
-
-    /// What `idem_runtime::connect` takes.
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port())
+        let url = format!("redis://127.0.0.1:{port}/");
+        Self(Server::start(directory, port, url, program).await)
     }
 
     /// Its Unix socket.
@@ -51,5 +47,11 @@ impl Deref for Redis {
 
     fn deref(&self) -> &Server {
         &self.0
+    }
+}
+
+impl From<Redis> for Server {
+    fn from(server: Redis) -> Self {
+        server.0
     }
 }

@@ -35,9 +35,10 @@ impl Dialect for Postgres {
             "42703" => Some("its table `idempotency` is not the one in schema.sql"),
             "42501" => Some("the store needs SELECT, INSERT, UPDATE and DELETE on its tables"),
             "25006" => Some("connect to the primary: a standby can't be written"),
-            "26000" | "42P05" => Some(
-                "a pooler hands each transaction to another connection: open the store with `simple_queries(true)`",
-            ),
+            // The last is how PgBouncer refuses a setting of its client.
+            "26000" | "42P05" | "08P01" => {
+                Some("behind a pooler such as PgBouncer, open the store with `simple_queries(true)`")
+            }
             _ => None,
         }
     }

@@ -1,0 +1,119 @@
+//! What an operator can do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::Cmd;
+
+use super::failure::Failure;
+use super::rows;
+use super::script::{GET, SETTLE};
+use super::{Place, RedisStore, Shared};
+use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+use crate::claim::linger;
+use crate::protocol::{Operation, micros};
+use crate::store::{Key, Record, Standing, StoreError};
+
+impl IdempotencyAdmin for RedisStore {
+    fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
+        Box::pin(async move {
+            let name = self.0.name(scope, key);
+            let answer = self.0.run(&GET, Place { scope, key, name: &name }, |_| ()).await?;
+            let found = rows::answer(&answer).map_err(|field| Failure::corrupt(scope, key, field.0))?;
+            let found = found.ok_or(Failure::Answer)?;
+            let entry = found.row.map(|row| Entry::new(scope.to_owned(), key.clone(), row, found.now));
+            Ok(entry.map(|entry| (entry, found.record)))
+        })
+    }
+
+    /// Goes through every key of the server (`SCAN`), a thousand a round trip, and reads those that can be on the page:
+    /// Redis keeps no order. What is written meanwhile is listed or not.
+    fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
+        Box::pin(async move {
+            let mut page = BTreeMap::new();
+            let after = filter.after.as_ref().map(|(scope, key)| (scope.as_str(), key.as_bytes()));
+            let mut scan = self.0.scan(filter.scope.as_deref()).await?;
+            while let Some(mut found) = scan.next().await? {
+                found.retain(|(scope, key)| {
+                    let place = (scope.as_str(), key.as_bytes());
+                    after.is_none_or(|after| place > after) && can_be_on(&page, filter.limit, place)
+                });
+                for entry in scan.read(found).await? {
+                    if filter.accepts(&entry) {
+                        page.insert((entry.scope.clone(), entry.key.as_bytes().to_vec()), entry);
+                    }
+                    if page.len() > filter.limit {
+                        page.pop_last();
+                    }
+                }
+            }
+            Ok(page.into_values().collect())
+        })
+    }
+
+    fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing> {
+        Box::pin(async move {
+            match resolution {
+                Resolution::Executed { record, ttl } => {
+                    let operation = Operation::ResolveExecuted { ttl };
+                    self.0.settle(scope, key, "executed", operation, Some((&record, ttl))).await
+                }
+                Resolution::NotExecuted => {
+                    self.0.settle(scope, key, "unrun", Operation::ResolveNotExecuted, None).await
+                }
+            }
+        })
+    }
+
+    fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing> {
+        Box::pin(self.0.settle(scope, key, "forget", Operation::Forget, None))
+    }
+
+    /// Goes through every key of the server, as [`list`](IdempotencyAdmin::list) does. While keys are added or expire, a
+    /// few may be counted twice.
+    fn stats(&self) -> AdminFuture<'_, Stats> {
+        Box::pin(async {
+            let mut stats = Stats::default();
+            let mut scan = self.0.scan(None).await?;
+            while let Some(found) = scan.next().await? {
+                for entry in scan.read(found).await? {
+                    stats.count(&entry.row, entry.now);
+                }
+            }
+            Ok(stats)
+        })
+    }
+
+    /// Nothing is left to do: Redis deletes each row when nobody needs it any more. Asks nothing of the server.
+    fn sweep(&self, _at_most: usize) -> AdminFuture<'_, usize> {
+        Box::pin(async { Ok(0) })
+    }
+}
+
+/// Whether a page with these entries has room for another at this place.
+fn can_be_on(page: &BTreeMap<(String, Vec<u8>), Entry>, limit: usize, place: (&str, &[u8])) -> bool {
+    page.len() < limit || page.keys().next_back().is_some_and(|(scope, key)| place < (scope.as_str(), key.as_slice()))
+}
+
+impl Shared {
+    async fn settle(
+        &self,
+        scope: &str,
+        key: &Key,
+        how: &str,
+        operation: Operation<'_>,
+        executed: Option<(&Record, Duration)>,
+    ) -> Result<Standing, StoreError> {
+        let name = self.name(scope, key);
+        let place = Place { scope, key, name: &name };
+        let channel = self.channel(&name);
+        let arguments = |command: &mut Cmd| {
+            command.arg(how).arg(&channel).arg(micros(linger(Duration::ZERO)));
+            if let Some((record, ttl)) = executed {
+                command.arg(record.as_bytes()).arg(micros(ttl));
+            }
+        };
+        let (answer, missing) = self.run_confirmed(&SETTLE, place, arguments).await?;
+        Self::standing(place, operation, (&answer, missing))
+    }
+}

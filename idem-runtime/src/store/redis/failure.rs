@@ -1,0 +1,120 @@
+//! What can go wrong in Redis, and which of the two kinds of [`StoreError`] it is.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::error::{ScopedKey, StoreError};
+use crate::store::Key;
+
+/// The name of the store in its errors.
+pub(super) const STORE: &str = "Redis";
+
+/// Why an operation failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The driver or the server said so.
+    Redis(RedisError),
+    /// A row holds what no version of this store writes. Never taken for an absent row: the body would run again.
+    Corrupt { key: ScopedKey, field: &'static str },
+    /// A script wrote where the state machine would not have, or the other way round.
+    Disagrees { key: ScopedKey },
+    /// The server has the write, and too few others have confirmed it in time.
+    Shortfall { wanted: u32, confirmed: i64 },
+    /// An answer that no server gives.
+    Answer,
+}
+
+impl Failure {
+    pub(super) fn corrupt(scope: &str, key: &Key, field: &'static str) -> Self {
+        Self::Corrupt { key: ScopedKey::new(scope, key), field }
+    }
+
+    /// The same failure of a request for this key.
+    pub(super) fn of(self, scope: &str, key: &Key) -> Self {
+        match self {
+            Self::Redis(error) if error.code() == Some("WRONGTYPE") => Self::corrupt(scope, key, "type"),
+            other => other,
+        }
+    }
+
+    /// Whether repeating the request can help.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Redis(error) => is_unanswered(error),
+            Self::Shortfall { .. } => true,
+            Self::Corrupt { .. } | Self::Disagrees { .. } | Self::Answer => false,
+        }
+    }
+}
+
+/// Broken connections and time-outs say nothing about what was carried out; a server that is starting, failing over or
+/// busy will answer later. A wrong password, a missing permission or a full memory would say no again.
+fn is_unanswered(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Io
+        | ErrorKind::Parse
+        | ErrorKind::ClusterConnectionNotFound
+        | ErrorKind::MasterNameNotFoundBySentinel
+        | ErrorKind::NoValidReplicasFoundBySentinel => true,
+        ErrorKind::Server(kind) => matches!(
+            kind,
+            ServerErrorKind::BusyLoading
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ReadOnly
+                | ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+        ),
+        // `UNBLOCKED`: the server became a replica while a WAIT was under way.
+        ErrorKind::Extension => matches!(error.code(), Some("BUSY" | "NOREPLICAS" | "UNBLOCKED")),
+        _ => false,
+    }
+}
+
+/// Whether the server that this connection leads to is not, or no longer, the one to ask.
+pub(super) fn is_astray(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse | ErrorKind::Server(ServerErrorKind::ReadOnly))
+        || error.code() == Some("UNBLOCKED")
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redis(error) => error.fmt(f),
+            Self::Corrupt { key, field } => {
+                write!(f, "the row of {key} is corrupted in its field `{field}`: look at it, then delete or restore it")
+            }
+            Self::Disagrees { key } => {
+                write!(f, "the row of {key} was not written as the protocol says: is the server a Redis 5 or later?")
+            }
+            Self::Shortfall { wanted, confirmed } => {
+                write!(f, "the write is on {confirmed} of {wanted} replicas that were to confirm it in time")
+            }
+            Self::Answer => f.write_str("the server gave an answer that no Redis gives"),
+        }
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Redis(error) => Some(error),
+            Self::Corrupt { .. } | Self::Disagrees { .. } | Self::Shortfall { .. } | Self::Answer => None,
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        if failure.is_unanswered() { Self::unanswered(STORE, failure) } else { Self::refused(STORE, failure) }
+    }
+}

@@ -1,0 +1,1 @@
+return found(0, redis.call('HGET', key, 're'))

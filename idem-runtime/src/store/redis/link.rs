@@ -1,0 +1,182 @@
+//! The ways to a server, and finding it again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionManager, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+
+use super::failure::is_astray;
+use crate::timer;
+
+/// How long one attempt to connect takes at most.
+const CONNECTING: Duration = Duration::from_secs(5);
+
+/// How long a request goes on trying to connect. Its caller has a deadline of its own.
+const RECONNECTING: Duration = Duration::from_secs(2);
+
+/// How long a request waits for its answer: the longest that the engine does.
+const ANSWERING: Duration = Duration::from_secs(10);
+
+/// A connection that all handles share. Requests are pipelined on it.
+#[derive(Clone)]
+pub(super) enum Link {
+    /// Our own.
+    Line(Arc<Line>),
+    /// The user's, which reconnects by itself.
+    Manager(ConnectionManager),
+    /// The user's, to a cluster.
+    #[cfg(feature = "redis-cluster")]
+    Cluster(redis::cluster_async::ClusterConnection),
+}
+
+impl Link {
+    /// Sends a command, once.
+    pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Line(line) => {
+                let mut open = line.open().await?;
+                let answer = command.query_async(&mut open.connection).await;
+                line.heed(&open, answer)
+            }
+            Self::Manager(manager) => command.query_async(&mut manager.clone()).await,
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+        }
+    }
+
+    /// Sends commands, once, one behind the other.
+    pub(super) async fn send_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::Line(line) => {
+                let mut open = line.open().await?;
+                let answers = pipeline.query_async(&mut open.connection).await;
+                line.heed(&open, answers)
+            }
+            Self::Manager(manager) => pipeline.query_async(&mut manager.clone()).await,
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(cluster) => pipeline.query_async(&mut cluster.clone()).await,
+        }
+    }
+}
+
+/// Where a server is found.
+pub(super) enum Source {
+    /// At an address.
+    Client(Client),
+    /// Where the sentinels say.
+    #[cfg(feature = "redis-sentinel")]
+    Sentinel(Box<tokio::sync::Mutex<redis::sentinel::SentinelClient>>),
+}
+
+impl Source {
+    pub(super) async fn client(&self) -> RedisResult<Client> {
+        match self {
+            Self::Client(client) => Ok(client.clone()),
+            #[cfg(feature = "redis-sentinel")]
+            Self::Sentinel(sentinel) => {
+                let mut sentinel = sentinel.lock().await;
+                let asked = std::pin::pin!(sentinel.async_get_client());
+                timer::within(|| CONNECTING, asked)
+                    .await
+                    .unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+            }
+        }
+    }
+}
+
+/// A connection that is made anew where it broke, where the server doesn't answer, and where the server turns out to be a
+/// replica: an address can have moved to another primary.
+pub(super) struct Line {
+    source: Arc<Source>,
+    config: AsyncConnectionConfig,
+    state: Mutex<State>,
+    /// Held by who connects.
+    turn: tokio::sync::Mutex<()>,
+    opened: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<Open>,
+    /// What the last one was told who could not connect, and when.
+    failed: Option<(Instant, RedisError)>,
+}
+
+/// An open connection.
+#[derive(Clone)]
+struct Open {
+    connection: MultiplexedConnection,
+    number: u64,
+}
+
+impl Line {
+    /// A connection to where `source` says, not made yet. Its requests can take `longer` than usual.
+    pub(super) fn new(source: Arc<Source>, longer: Duration) -> Self {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECTING))
+            .set_response_timeout(Some(ANSWERING.saturating_add(longer)));
+        Self { source, config, state: Mutex::default(), turn: tokio::sync::Mutex::default(), opened: AtomicU64::new(0) }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection. One request makes it, and the others wait for that one, or are told why it could not.
+    async fn open(&self) -> RedisResult<Open> {
+        if let Some(open) = self.state().open.clone() {
+            return Ok(open);
+        }
+        let asked = Instant::now();
+        let _turn = self.turn.lock().await;
+        {
+            let state = self.state();
+            if let Some(open) = &state.open {
+                return Ok(open.clone());
+            }
+            if let Some((when, error)) = &state.failed
+                && *when >= asked
+            {
+                return Err(error.clone());
+            }
+        }
+        let mut pause = Duration::from_millis(10);
+        loop {
+            match self.connect().await {
+                Ok(connection) => {
+                    let open = Open { connection, number: self.opened.fetch_add(1, Ordering::Relaxed) };
+                    self.state().open = Some(open.clone());
+                    return Ok(open);
+                }
+                Err(error) if asked.elapsed() + pause >= RECONNECTING || !may_pass(&error) => {
+                    self.state().failed = Some((Instant::now(), error.clone()));
+                    return Err(error);
+                }
+                Err(_) => timer::sleep(pause).await,
+            }
+            pause = (pause * 2).min(Duration::from_millis(250));
+        }
+    }
+
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        self.source.client().await?.get_multiplexed_async_connection_with_config(&self.config).await
+    }
+
+    /// Gives a connection up by what came of a request on it.
+    fn heed<T>(&self, open: &Open, answer: RedisResult<T>) -> RedisResult<T> {
+        if answer.as_ref().is_err_and(is_astray) {
+            let mut state = self.state();
+            if state.open.as_ref().is_some_and(|current| current.number == open.number) {
+                state.open = None;
+            }
+        }
+        answer
+    }
+}
+
+/// Whether another attempt to connect can succeed soon.
+fn may_pass(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::Server(_))
+}

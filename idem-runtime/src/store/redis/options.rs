@@ -1,0 +1,156 @@
+//! How a store is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use redis::io::tcp::TcpSettings;
+use redis::{Client, RedisError};
+
+use super::RedisStore;
+use super::failure::STORE;
+use super::link::{Line, Link, Source};
+use super::script::Confirmation;
+use crate::error::{Error, StoreError};
+
+/// How to open a [`RedisStore`]: made by [`RedisStore::options`].
+///
+/// ```no_run
+/// # async fn open() -> Result<(), idem_runtime::Error> {
+/// use std::time::Duration;
+/// use idem_runtime::RedisStore;
+///
+/// let store = RedisStore::options()
+///     .prefix("payments:")
+///     .wait_replicas(1, Duration::from_millis(500))
+///     .open("redis://localhost")
+///     .await?;
+/// # let _ = store;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options open nothing until a store is opened with them"]
+pub struct RedisOptions {
+    pub(super) prefix: Vec<u8>,
+    pub(super) confirmation: Option<Confirmation>,
+    listen: Option<Client>,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self { prefix: b"idem:".to_vec(), confirmation: None, listen: None }
+    }
+}
+
+impl RedisOptions {
+    /// What the names of all keys and channels begin with. `idem:` unless set.
+    ///
+    /// In a cluster, a prefix with a `{hash tag}` puts every key on one node.
+    pub fn prefix(mut self, prefix: impl Into<Vec<u8>>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Has this many replicas confirm each granted claim, each completion, each replay and each write of an operator
+    /// before it counts: `WAIT`, in the same round trip. Off unless set.
+    ///
+    /// It buys that a failover to one of *those* replicas loses none of them; which replica is promoted is not for
+    /// `WAIT` to say, so let it be all that can be. It costs the replicas' round trip, and a write for each replay. The
+    /// requests of a store share a connection, on which whatever follows waits too: for `timeout` each, where a replica is
+    /// missing.
+    ///
+    /// Where too few confirm in time, the store answers that it can't say ([`StoreError::unanswered`]): a claim is
+    /// repeated and then given up, and a completion is repeated while its lease holds and is then
+    /// [`Error::NotRecorded`]. Nothing is rolled back: the primary has the write.
+    pub fn wait_replicas(mut self, replicas: u32, timeout: Duration) -> Self {
+        self.confirmation = Some(Confirmation { replicas, synced: false, timeout });
+        self
+    }
+
+    /// The same, and the write has to be in the append-only files of the primary and of so many replicas (which can be
+    /// none): `WAITAOF`, which Redis 7.2 and Valkey have.
+    ///
+    /// It buys what `appendfsync always` does, for the writes of this store alone, and costs a sync of the disk, which is
+    /// at most a second away with `appendfsync everysec`.
+    pub fn wait_aof(mut self, replicas: u32, timeout: Duration) -> Self {
+        self.confirmation = Some(Confirmation { replicas, synced: true, timeout });
+        self
+    }
+
+    /// Where to hear that a key changed hands, for a store that is made of a connection: without it, waiting calls look
+    /// by themselves. A store that opens its own connections knows where. In a cluster, any node will do.
+    pub fn listen(mut self, client: Client) -> Self {
+        self.listen = Some(client);
+        self
+    }
+
+    /// Opens a store: `redis://`, `rediss://` (feature `tls`), `valkey://`, `unix://`, as the crate `redis` reads them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] where the URL can't be read, and where the server can't be reached or refuses the client within
+    /// some seconds.
+    pub async fn open(self, url: &str) -> Result<RedisStore, Error> {
+        let client = Client::open(url).and_then(|client| prompt(&client)).map_err(|error| Error::Config {
+            // Without the URL: it can hold a password.
+            message:
+                "this is no URL of a Redis server: write `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which all \
+                      but the host can be left out"
+                    .to_owned(),
+            source: Some(StoreError::refused(STORE, error)),
+        })?;
+        self.over(Source::Client(client)).await
+    }
+
+    /// Makes a store of a connection that the application has already. Its time-outs are the application's: the default
+    /// of 500 ms for an answer is too short for a busy server, and the caller then doesn't know what was done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] where the server doesn't answer.
+    pub async fn with_connection(self, connection: ConnectionManager) -> Result<RedisStore, Error> {
+        let source = self.listen.clone().map(|client| Arc::new(Source::Client(client)));
+        RedisStore::start(Link::Manager(connection), source, self).await
+    }
+
+    /// Makes a store of a connection to a cluster. Each key is on one node, and a script names one key.
+    ///
+    /// The driver repeats a request that the cluster redirects or that finds a node gone: give it few
+    /// `retries`, and a response time-out of some seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] where the cluster doesn't answer.
+    #[cfg(feature = "redis-cluster")]
+    pub async fn with_cluster(self, cluster: redis::cluster_async::ClusterConnection) -> Result<RedisStore, Error> {
+        let source = self.listen.clone().map(|client| Arc::new(Source::Client(client)));
+        RedisStore::start(Link::Cluster(cluster), source, self).await
+    }
+
+    /// Opens a store where the sentinels say that the primary is. They are asked again where the connection broke, where
+    /// the server doesn't answer, and where it has become a replica.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] where no primary is found and reached within some seconds.
+    #[cfg(feature = "redis-sentinel")]
+    pub async fn with_sentinel(self, sentinel: redis::sentinel::SentinelClient) -> Result<RedisStore, Error> {
+        self.over(Source::Sentinel(Box::new(tokio::sync::Mutex::new(sentinel)))).await
+    }
+
+    async fn over(self, source: Source) -> Result<RedisStore, Error> {
+        let source = Arc::new(source);
+        let longer = self.confirmation.map_or(Duration::ZERO, |confirmation| confirmation.timeout);
+        let line = Line::new(Arc::clone(&source), longer);
+        RedisStore::start(Link::Line(Arc::new(line)), Some(source), self).await
+    }
+}
+
+/// The same client, whose small requests are sent at once, and whose connection breaks where the server has vanished.
+fn prompt(client: &Client) -> Result<Client, RedisError> {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let settings = settings.set_user_timeout(Duration::from_secs(10));
+    Client::open(client.get_connection_info().clone().set_tcp_settings(settings))
+}

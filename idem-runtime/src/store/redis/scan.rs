@@ -1,0 +1,156 @@
+//! Going through every row.
+
+use std::collections::VecDeque;
+
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+use super::failure::Failure;
+use super::link::Link;
+use super::{Shared, names, rows};
+use crate::admin::Entry;
+use crate::protocol::Micros;
+use crate::store::Key;
+
+/// How many keys of the server one round trip goes through.
+const STEP: u32 = 1_000;
+
+/// A server that has rows; `None` where there is one only.
+pub(super) type Node = Option<(String, u16)>;
+
+/// Where a pass through all rows is.
+pub(super) struct Scan<'s> {
+    shared: &'s Shared,
+    pattern: Vec<u8>,
+    /// The server that is gone through, and those to come.
+    nodes: VecDeque<Node>,
+    cursor: Vec<u8>,
+    /// The server that was gone through last.
+    last: Node,
+}
+
+impl Shared {
+    /// Begins a pass through the rows of a scope, or all of them.
+    pub(super) async fn scan(&self, scope: Option<&str>) -> Result<Scan<'_>, Failure> {
+        let pattern = names::pattern(&self.prefix, scope);
+        let nodes = self.link.nodes().await?;
+        Ok(Scan { shared: self, pattern, nodes: nodes.into(), cursor: b"0".to_vec(), last: None })
+    }
+}
+
+impl Scan<'_> {
+    /// The next few rows' scopes and keys, perhaps none; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<(String, Key)>>, Failure> {
+        let Some(node) = self.nodes.front().cloned() else { return Ok(None) };
+        let mut command = redis::cmd("SCAN");
+        command.arg(&self.cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(STEP);
+        let answer = self.shared.link.send_to(&node, command).await?;
+        let Value::Array(mut parts) = answer else { return Err(Failure::Answer) };
+        let (Some(Value::Array(found)), Some(Value::BulkString(cursor))) = (parts.pop(), parts.pop()) else {
+            return Err(Failure::Answer);
+        };
+        if cursor == b"0" {
+            self.nodes.pop_front();
+        }
+        (self.cursor, self.last) = (cursor, node);
+        let keys = found.into_iter().filter_map(|name| match name {
+            // What begins alike and is no row is someone else's.
+            Value::BulkString(name) => names::parse(&self.shared.prefix, &name),
+            _ => None,
+        });
+        Ok(Some(keys.collect()))
+    }
+
+    /// The rows of those that [`next`](Self::next) found, except where they have expired since.
+    pub(super) async fn read(&self, keys: Vec<(String, Key)>) -> Result<Vec<Entry>, Failure> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("TIME");
+        for (scope, key) in &keys {
+            pipeline.cmd("HMGET").arg(self.shared.name(scope, key)).arg(&rows::NAMES);
+        }
+        // One of them may be no hash.
+        pipeline.ignore_errors();
+        let mut answers = self.shared.link.send_all_to(&self.last, pipeline).await?.into_iter();
+        let now = answers.next().and_then(|time| micros(&time)).ok_or(Failure::Answer)?;
+        let mut entries = Vec::new();
+        for ((scope, key), answer) in keys.into_iter().zip(answers) {
+            let fields = match answer {
+                Value::Array(fields) => fields,
+                Value::ServerError(error) => return Err(Failure::Redis(error.into()).of(&scope, &key)),
+                _ => return Err(Failure::Answer),
+            };
+            if fields.iter().any(|field| *field != Value::Nil) {
+                let row = rows::row(&fields).map_err(|field| Failure::corrupt(&scope, &key, field.0))?;
+                entries.push(Entry::new(scope, key, row, now));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// The answer to `TIME`.
+fn micros(time: &Value) -> Option<Micros> {
+    let Value::Array(parts) = time else { return None };
+    let number = |nth: usize| match parts.get(nth)? {
+        Value::BulkString(digits) => std::str::from_utf8(digits).ok()?.parse::<u64>().ok(),
+        _ => None,
+    };
+    Some(number(0)? * 1_000_000 + number(1)?)
+}
+
+impl Link {
+    /// The servers that have rows.
+    async fn nodes(&self) -> RedisResult<Vec<Node>> {
+        match self {
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(_) => Ok(primaries(&self.send(redis::cmd("CLUSTER").arg("SLOTS")).await?)),
+            _ => Ok(vec![None]),
+        }
+    }
+
+    async fn send_to(&self, node: &Node, command: Cmd) -> RedisResult<Value> {
+        match (self, node) {
+            #[cfg(feature = "redis-cluster")]
+            (Self::Cluster(cluster), Some(node)) => {
+                cluster.clone().route_command(command, redis::cluster_routing::RoutingInfo::SingleNode(at(node))).await
+            }
+            _ => self.send(&command).await,
+        }
+    }
+
+    async fn send_all_to(&self, node: &Node, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
+        match (self, node) {
+            #[cfg(feature = "redis-cluster")]
+            (Self::Cluster(cluster), Some(node)) => {
+                let answers = pipeline.len();
+                cluster.clone().route_pipeline(pipeline, 0, answers, at(node)).await
+            }
+            _ => self.send_all(&pipeline).await,
+        }
+    }
+}
+
+#[cfg(feature = "redis-cluster")]
+fn at((host, port): &(String, u16)) -> redis::cluster_routing::SingleNodeRoutingInfo {
+    redis::cluster_routing::SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port }
+}
+
+/// The primaries in an answer to `CLUSTER SLOTS`: of each range of slots, the first server.
+#[cfg(feature = "redis-cluster")]
+fn primaries(slots: &Value) -> Vec<Node> {
+    let Value::Array(ranges) = slots else { return Vec::new() };
+    let primary = |range: &Value| {
+        let Value::Array(range) = range else { return None };
+        let Some(Value::Array(server)) = range.get(2) else { return None };
+        match server.as_slice() {
+            [Value::BulkString(host), Value::Int(port), ..] => {
+                Some((String::from_utf8(host.clone()).ok()?, u16::try_from(*port).ok()?))
+            }
+            _ => None,
+        }
+    };
+    let primaries: std::collections::BTreeSet<_> = ranges.iter().filter_map(primary).collect();
+    primaries.into_iter().map(Some).collect()
+}

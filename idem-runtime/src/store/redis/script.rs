@@ -1,0 +1,104 @@
+//! The scripts, and the commands that run them.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use redis::{Cmd, Pipeline, Value};
+
+use super::failure::Failure;
+
+/// A script of one key. The server keeps it by its hash, so that a request is the hash and not the code.
+pub(super) struct Script {
+    code: &'static str,
+    hash: LazyLock<String>,
+}
+
+macro_rules! script {
+    ($file:literal) => {
+        Script {
+            code: concat!(include_str!("row.lua"), include_str!($file)),
+            hash: LazyLock::new(|| {
+                let code = concat!(include_str!("row.lua"), include_str!($file));
+                redis::Script::new(code).get_hash().to_owned()
+            }),
+        }
+    };
+}
+
+pub(super) static CLAIM: Script = script!("claim.lua");
+pub(super) static RENEW: Script = script!("renew.lua");
+pub(super) static COMPLETE: Script = script!("complete.lua");
+pub(super) static RELEASE: Script = script!("release.lua");
+pub(super) static SETTLE: Script = script!("settle.lua");
+pub(super) static LOOK: Script = script!("look.lua");
+pub(super) static GET: Script = script!("get.lua");
+
+/// Those that handlers run: loaded when a store is opened.
+pub(super) static HANDLERS: [&Script; 4] = [&CLAIM, &RENEW, &COMPLETE, &RELEASE];
+
+impl Script {
+    /// Runs it by its hash.
+    pub(super) fn by_hash(&self, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
+        Self::command("EVALSHA", &self.hash, key, arguments)
+    }
+
+    /// Runs it by its code, and has the server keep it.
+    pub(super) fn by_code(&self, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
+        Self::command("EVAL", self.code, key, arguments)
+    }
+
+    /// Has the server keep it.
+    pub(super) fn load(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(self.code);
+        command
+    }
+
+    fn command(name: &str, script: &str, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(1).arg(key);
+        arguments(&mut command);
+        command
+    }
+}
+
+/// Who else has to confirm a write before it counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Confirmation {
+    /// How many replicas.
+    pub(super) replicas: u32,
+    /// Whether it has to be in the append-only files, the primary's too.
+    pub(super) synced: bool,
+    /// How long to wait for them.
+    pub(super) timeout: Duration,
+}
+
+impl Confirmation {
+    /// The command, and behind it on the same connection the one that waits: one round trip.
+    pub(super) fn behind(&self, command: Cmd) -> Pipeline {
+        // Zero would wait for ever.
+        let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(command);
+        if self.synced {
+            pipeline.cmd("WAITAOF").arg(1).arg(self.replicas).arg(timeout);
+        } else {
+            pipeline.cmd("WAIT").arg(self.replicas).arg(timeout);
+        }
+        pipeline
+    }
+
+    /// What is missing, by the answer of the command that waits.
+    pub(super) fn check(&self, answer: &Value) -> Option<Failure> {
+        let (local, confirmed) = match answer {
+            Value::Int(replicas) => (1, *replicas),
+            Value::Array(counts) => match counts[..] {
+                [Value::Int(local), Value::Int(replicas)] => (local, replicas),
+                _ => return Some(Failure::Answer),
+            },
+            _ => return Some(Failure::Answer),
+        };
+        (local < 1 || confirmed < i64::from(self.replicas))
+            .then_some(Failure::Shortfall { wanted: self.replicas, confirmed })
+    }
+}

@@ -1,0 +1,181 @@
+//! A line that can be cut: a TCP proxy in front of a server, transparent until it is told to fail.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
+
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Matches = Box<dyn Fn(&[u8]) -> bool + Send>;
+
+/// A proxy on 127.0.0.1. Its connections end with the runtime that it was started on.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    upstream: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    faults: Mutex<Vec<(Matches, Fault)>>,
+    /// Changes when all connections are to be cut.
+    cuts: watch::Sender<u32>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("cuts", &self.cuts).finish_non_exhaustive()
+    }
+}
+
+/// What happens to a request that it was armed for.
+enum Fault {
+    CutAfter(oneshot::Sender<()>),
+    Delay(oneshot::Sender<Late>),
+}
+
+impl Proxy {
+    /// Starts one in front of a server on this port.
+    pub async fn start(upstream: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", super::server::free_port())).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared { faults: Mutex::default(), cuts: watch::Sender::new(0) });
+        let accepting = Arc::clone(&shared);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let shared = Arc::clone(&accepting);
+                tokio::spawn(async move {
+                    // A server that is down can't be reached through the proxy either.
+                    if let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await {
+                        carry(client, server, &shared).await;
+                    }
+                });
+            }
+        });
+        Self { port, upstream, shared }
+    }
+
+    /// A server's URL, through the proxy.
+    pub fn url(&self, direct: &str) -> String {
+        direct.replace(&format!(":{}", self.upstream), &format!(":{}", self.port))
+    }
+
+    /// Cuts every connection, on both sides.
+    pub fn cut_all(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// The next request that matches is carried out, and the connection is cut before its answer gets to the client.
+    pub fn cut_after(&self, matches: impl Fn(&[u8]) -> bool + Send + 'static) -> Armed<()> {
+        let (struck, armed) = oneshot::channel();
+        self.shared.faults.lock().unwrap().push((Box::new(matches), Fault::CutAfter(struck)));
+        Armed(armed)
+    }
+
+    /// The next request that matches is kept, and its client is cut off at once.
+    pub fn delay(&self, matches: impl Fn(&[u8]) -> bool + Send + 'static) -> Armed<Late> {
+        let (struck, armed) = oneshot::channel();
+        self.shared.faults.lock().unwrap().push((Box::new(matches), Fault::Delay(struck)));
+        Armed(armed)
+    }
+}
+
+/// A fault that is waiting for its request.
+#[derive(Debug)]
+pub struct Armed<T>(oneshot::Receiver<T>);
+
+impl<T> Armed<T> {
+    /// Waits until the request has come, and the client is cut off.
+    pub async fn struck(self) -> T {
+        let struck = tokio::time::timeout(PATIENCE, self.0).await;
+        struck.expect("a request that matches").expect("a proxy that lives")
+    }
+}
+
+/// A request that is under way though its caller is cut off.
+#[derive(Debug)]
+pub struct Late {
+    server: TcpStream,
+    request: Vec<u8>,
+}
+
+impl Late {
+    /// The request arrives, on the connection on which it was sent. Returns once it is carried out: the server has
+    /// answered.
+    pub async fn deliver(mut self) {
+        self.server.write_all(&self.request).await.unwrap();
+        let answered = tokio::time::timeout(PATIENCE, self.server.read(&mut [0; 4096])).await;
+        assert!(answered.expect("an answer").unwrap() > 0, "the connection was still open");
+    }
+}
+
+/// Carries bytes both ways until either side is done, or a fault strikes.
+async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
+    drop((client.set_nodelay(true), server.set_nodelay(true)));
+    let mut cuts = shared.cuts.subscribe();
+    let (mut request, mut answer) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        let passed = tokio::select! {
+            biased;
+            _ = cuts.changed() => return,
+            length = client.read(&mut request) => {
+                let Ok(length @ 1..) = length else { return };
+                let request = &request[..length];
+                match shared.fault(request) {
+                    None => server.write_all(request).await,
+                    Some(Fault::CutAfter(struck)) => return cut_after(client, server, request, struck).await,
+                    Some(Fault::Delay(struck)) => {
+                        drop(client);
+                        drop(struck.send(Late { server, request: request.to_vec() }));
+                        return;
+                    }
+                }
+            }
+            length = server.read(&mut answer) => {
+                let Ok(length @ 1..) = length else { return };
+                client.write_all(&answer[..length]).await
+            }
+        };
+        if passed.is_err() {
+            return;
+        }
+    }
+}
+
+async fn cut_after(client: TcpStream, mut server: TcpStream, request: &[u8], struck: oneshot::Sender<()>) {
+    let mut answer = vec![0; 64 * 1024];
+    // It was carried out once it is answered.
+    if server.write_all(request).await.is_ok() {
+        drop(server.read(&mut answer).await);
+    }
+    drop(client);
+    let _ = struck.send(());
+    // One that has more to say is heard out: it could give up what it is doing.
+    while let Ok(1..) = server.read(&mut answer).await {
+        if tokio::time::timeout(Duration::from_secs(1), server.readable()).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    fn fault(&self, request: &[u8]) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap();
+        let at = faults.iter().position(|(matches, _)| matches(request))?;
+        Some(faults.remove(at).1)
+    }
+}
+
+/// Matches requests that hold these bytes, as they are or in hexadecimal digits.
+pub fn holding(bytes: &[u8]) -> impl Fn(&[u8]) -> bool + Send + 'static {
+    let hex = |upper: bool| -> Vec<u8> {
+        let digits = bytes.iter().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+        digits.collect::<String>().into_bytes()
+    };
+    let needles = [bytes.to_vec(), hex(false), hex(true)];
+    move |request| needles.iter().any(|needle| request.windows(needle.len()).any(|part| part == needle.as_slice()))
+}

@@ -1,0 +1,131 @@
+//! The fault run: four processes with sixteen handlers each share the keys of one store. They are killed and replaced, and
+//! stopped for longer than their leases; their connections are cut; the server is killed and started again. Each process
+//! writes down what it does and what it is told, and at the end the history is checked.
+//!
+//! `IDEM_FAULT_SECONDS` says for how long, 15 unless set.
+
+mod check;
+mod history;
+mod judged;
+mod recorder;
+mod run;
+mod unfenced;
+mod worker;
+
+use std::time::Duration;
+
+use idem_tests::proxy::Proxy;
+use idem_tests::server::Kind;
+use tokio::sync::Mutex;
+
+use self::run::{Event, Run};
+use self::worker::Orders;
+
+const KEYS: u64 = 2_000;
+
+/// What happens in turn.
+const EVENTS: [Event; 12] = {
+    use Event::{Cut, Kill, Server, Stop};
+    [Stop, Kill, Cut, Stop, Server, Cut, Stop, Kill, Cut, Stop, Cut, Kill]
+};
+
+/// One run at a time: each wants the whole machine.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Not a test of its own: what a worker is.
+#[tokio::test]
+async fn worker() {
+    if let Some((orders, seed)) = Orders::given() {
+        orders.work(seed).await;
+    }
+}
+
+async fn faults_lose_and_repeat_nothing(kind: Kind) {
+    let _turn = TURN.lock().await;
+    let seconds = std::env::var("IDEM_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
+    let length = Duration::from_secs(seconds);
+    let directory = tempfile::tempdir().unwrap();
+    let server = kind.start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let orders = Orders {
+        directory: directory.path().to_owned(),
+        url: proxy.url(&server.url()),
+        keys: KEYS,
+        takes: Run::takes(length, KEYS),
+        fenced: true,
+    };
+    let events = &EVENTS;
+    let direct = server.url();
+    let (faults, judged) = Run { orders, direct, server: Some((&server, &proxy)), events, length }.run().await;
+    println!("{kind:?}, {seconds} s: {faults:?}; {judged:?}");
+    let counts = judged.unwrap_or_else(|error| panic!("{error}\nthe history: {}", directory.keep().display()));
+    let happened = [faults.kills, faults.stops, faults.cuts, faults.restarts];
+    assert!(happened.iter().all(|&times| times > 0), "each fault happened: {faults:?}");
+    let seen = [counts.takeovers, counts.lost_leases, counts.store_errors, counts.failures, counts.drops];
+    assert!(seen.iter().all(|&times| times > 0), "each was seen: {counts:?}");
+    assert!(counts.replays as u64 > KEYS, "keys were replayed: {counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: run by tests/run"]
+async fn r02_r07_r13_redis_loses_and_repeats_nothing() {
+    faults_lose_and_repeat_nothing(Kind::Redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn r02_r07_r13_postgres_loses_and_repeats_nothing() {
+    faults_lose_and_repeat_nothing(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+async fn r02_r07_r13_mysql_loses_and_repeats_nothing() {
+    faults_lose_and_repeat_nothing(Kind::MariaDb).await;
+}
+
+/// Processes that stand still, over a store of whose holders anyone can end another's lease: the checker has to find it.
+async fn checker_finds_the_missing_fence(url: String) {
+    let _turn = TURN.lock().await;
+    let directory = tempfile::tempdir().unwrap();
+    let length = Duration::from_secs(5);
+    let keys = 400;
+    let orders = Orders {
+        directory: directory.path().to_owned(),
+        url: url.replace("DIRECTORY", directory.path().to_str().unwrap()),
+        keys,
+        takes: Run::takes(length, keys),
+        fenced: false,
+    };
+    let direct = orders.url.clone();
+    let events = &[Event::Stop];
+    let (faults, judged) = Run { orders, direct, server: None, events, length }.run().await;
+    println!("{faults:?}; {judged:?}");
+    assert!(judged.is_err(), "{faults:?}; {judged:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r07_checker_finds_a_missing_fence_in_sqlite() {
+    checker_finds_the_missing_fence("sqlite:DIRECTORY/idem.sqlite".to_owned()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: run by tests/run"]
+async fn r07_checker_finds_a_missing_fence_in_redis() {
+    let server = Kind::Redis.start().await;
+    checker_finds_the_missing_fence(server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn r07_checker_finds_a_missing_fence_in_postgres() {
+    let server = Kind::Postgres.start().await;
+    checker_finds_the_missing_fence(server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+async fn r07_checker_finds_a_missing_fence_in_mysql() {
+    let server = Kind::MariaDb.start().await;
+    checker_finds_the_missing_fence(server.url()).await;
+}

@@ -1,0 +1,199 @@
+//! What a process of a run does: it takes delivery of every key, again and again, until it is killed.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use idem_runtime::{AnyStore, Claim, Error, IdempotencyStore as _, Outcome, Previous, idempotent};
+use idem_tests::Failure;
+use idem_tests::rng::Rng;
+
+use crate::history::{History, Kind};
+use crate::recorder::Recorder;
+use crate::unfenced::Unfenced;
+
+pub(crate) const SCOPE: &str = "faults";
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
+/// The name of this binary's test that is a worker.
+const TEST: &str = "worker";
+const HANDLERS: usize = 16;
+/// How often each worker is delivered each key.
+const DELIVERIES: u64 = 3;
+/// How far from its place in the order of all workers a delivery can be: near enough that duplicates meet.
+const JITTER: u64 = 300;
+/// One in so many bodies fails the first time, and one in so many is dropped.
+const UNLUCKY: u64 = 16;
+
+#[idempotent(key = "key", store = store, scope = "faults", lease = "1s", claim = claim)]
+async fn work(store: &Recorder, key: &str, takes: Duration, fails: bool) -> Result<Outcome<String>, Failure> {
+    let history = &store.history;
+    history.line(Kind::Start, &key, claim.fence(), &"-");
+    tokio::time::sleep(takes).await;
+    if fails && claim.previous() == Previous::First {
+        return Err(Failure::Declined);
+    }
+    history.line(Kind::End, &key, claim.fence(), &"-");
+    Ok(result_of(key, claim).into())
+}
+
+/// Says who made it.
+fn result_of(key: &str, claim: &Claim) -> String {
+    format!("{key}:{}:{}", claim.fence(), std::process::id())
+}
+
+/// How a message is handled.
+#[derive(Clone, Copy)]
+pub(crate) struct Mood {
+    pub(crate) takes: Duration,
+    pub(crate) fails: bool,
+    /// The call is dropped after this.
+    pub(crate) patience: Duration,
+}
+
+impl Mood {
+    pub(crate) const QUICK: Self = Self { takes: Duration::ZERO, fails: false, patience: Duration::MAX };
+
+    fn of(rng: &mut Rng, takes: Duration) -> Self {
+        let takes = Duration::from_micros(rng.below(2 * takes.as_micros() as u64));
+        let dropped = rng.below(UNLUCKY) == 0;
+        Self { takes, fails: rng.below(UNLUCKY) == 0, patience: if dropped { takes / 2 } else { Duration::MAX } }
+    }
+}
+
+/// Delivers a message once, and writes down what comes of it. Gives the result, and whether it was executed now.
+pub(crate) async fn deliver(store: &Recorder, key: &str, mood: Mood) -> Option<Outcome<String>> {
+    let (kind, rest) = match tokio::time::timeout(mood.patience, work(store, key, mood.takes, mood.fails)).await {
+        Ok(Ok(outcome)) => {
+            let (kind, result) = match &outcome {
+                Outcome::Executed(result) => (Kind::Executed, result),
+                Outcome::Replayed(result) => (Kind::Replayed, result),
+            };
+            store.history.line(kind, &key, 0, result);
+            return Some(outcome);
+        }
+        Err(_) => (Kind::Dropped, String::new()),
+        Ok(Err(Failure::Declined)) => (Kind::Declined, String::new()),
+        Ok(Err(Failure::Refused(error))) => (kind_of(&error), error.to_string()),
+    };
+    store.history.line(kind, &key, 0, &rest);
+    None
+}
+
+fn kind_of(error: &Error) -> Kind {
+    match error {
+        Error::InProgress { .. } => Kind::InProgress,
+        Error::LeaseLost { .. } => Kind::LeaseLost,
+        Error::NotRecorded { .. } => Kind::NotRecorded,
+        Error::Store { .. } => Kind::NotClaimed,
+        _ => Kind::Failed,
+    }
+}
+
+/// What a worker is told.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    /// Where the history is.
+    pub(crate) directory: PathBuf,
+    pub(crate) url: String,
+    pub(crate) keys: u64,
+    /// How long a handler takes.
+    pub(crate) takes: Duration,
+    pub(crate) fenced: bool,
+}
+
+const DIRECTORY: &str = "IDEM_FAULT_DIRECTORY";
+const URL: &str = "IDEM_FAULT_URL";
+const KEYS: &str = "IDEM_FAULT_KEYS";
+const TAKES: &str = "IDEM_FAULT_TAKES";
+const FENCED: &str = "IDEM_FAULT_FENCED";
+const SEED: &str = "IDEM_FAULT_SEED";
+
+impl Orders {
+    /// Starts a worker.
+    pub(crate) fn start(&self, seed: u64) -> Child {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", TEST, "--quiet"]).stdout(Stdio::null()).env(DIRECTORY, &self.directory);
+        command.env(URL, &self.url).env(KEYS, self.keys.to_string()).env(FENCED, self.fenced.to_string());
+        command.env(TAKES, self.takes.as_micros().to_string()).env(SEED, seed.to_string());
+        command.spawn().unwrap()
+    }
+
+    /// Those of this process, and its seed, if it is a worker.
+    pub(crate) fn given() -> Option<(Self, u64)> {
+        let directory = std::env::var_os(DIRECTORY)?.into();
+        let text = |name: &str| std::env::var(name).unwrap();
+        let number = |name: &str| text(name).parse::<u64>().unwrap();
+        let orders = Self {
+            directory,
+            url: text(URL),
+            keys: number(KEYS),
+            takes: Duration::from_micros(number(TAKES)),
+            fenced: text(FENCED).parse().unwrap(),
+        };
+        Some((orders, number(SEED)))
+    }
+
+    /// Opens the store, as soon as its server is there.
+    pub(crate) async fn open(&self) -> Recorder {
+        let history = History::open(&self.directory);
+        loop {
+            match idem_runtime::connect(&self.url).await {
+                Ok(store) if self.fenced => return Recorder { store, history },
+                Ok(store) => return Recorder { store: AnyStore::new(Unfenced(store)), history },
+                Err(error) => {
+                    history.line(Kind::Unanswered, &"-", 0, &error.to_string().replace('\n', " "));
+                    tokio::time::sleep(LEASE / 10).await;
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn work(self, seed: u64) {
+        let store = self.open().await;
+        let mut rng = Rng::new(seed);
+        let mut queue = deliveries(self.keys, &mut rng);
+        // Where the others are: the first ones come last.
+        let stats = store.admin().expect("every store here has one").stats().await;
+        let done = stats.map_or(0, |stats| stats.completed).saturating_sub(JITTER);
+        queue.rotate_left((done * DELIVERIES) as usize);
+        let queue = Arc::new(Mutex::new(queue));
+        let handlers: Vec<_> = (0..HANDLERS)
+            .map(|_| tokio::spawn(handler(store.clone(), Arc::clone(&queue), Rng::new(rng.number()), self.takes)))
+            .collect();
+        for handler in handlers {
+            handler.await.unwrap();
+        }
+    }
+}
+
+/// Each key a few times, in an order that is random, and much the same for all workers.
+fn deliveries(keys: u64, rng: &mut Rng) -> VecDeque<u64> {
+    let mut order: Vec<_> = (0..keys).collect();
+    Rng::new(keys).shuffle(&mut order);
+    let order = order.into_iter().enumerate();
+    let mut placed: Vec<_> = order
+        .flat_map(|(place, key)| std::iter::repeat_n((place as u64, key), DELIVERIES as usize))
+        .map(|(place, key)| (place + rng.below(JITTER), key))
+        .collect();
+    placed.sort_unstable();
+    placed.into_iter().map(|(_, key)| key).collect()
+}
+
+async fn handler(store: Recorder, queue: Arc<Mutex<VecDeque<u64>>>, mut rng: Rng, takes: Duration) {
+    loop {
+        let Some(number) = queue.lock().unwrap().pop_front() else { return };
+        let mood = Mood::of(&mut rng, takes);
+        if deliver(&store, &format!("k{number}"), mood).await.is_some() {
+            continue;
+        }
+        {
+            // Among those to come soon, as a broker delays a message.
+            let mut queue = queue.lock().unwrap();
+            let place = rng.below(4 * HANDLERS as u64).min(queue.len() as u64) as usize;
+            queue.insert(place, number);
+        }
+        tokio::time::sleep(LEASE / 20).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! A cluster of three servers.
+
+use std::time::Duration;
+
+use idem_runtime::RedisStore;
+use idem_runtime::admin::Filter;
+use idem_runtime::conformance::Suite;
+
+use idem_runtime::IdempotencyStore;
+use idem_runtime::store::Standing;
+use idem_tests::server::Redis;
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+
+use crate::{execute, key, raw, record, replay};
+
+/// Three primaries that share the 16,384 slots.
+async fn cluster() -> [Redis; 3] {
+    let node = || Redis::start_with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
+    let nodes = [node().await, node().await, node().await];
+    for (nth, node) in nodes.iter().enumerate() {
+        let mut raw = raw(node).await;
+        let (first, last) = ([0, 5_462, 10_924][nth], [5_461, 10_923, 16_383][nth]);
+        redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(first).arg(last).exec_async(&mut raw).await.unwrap();
+        redis::cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(nodes[0].port()).exec_async(&mut raw).await.unwrap();
+    }
+    for node in &nodes {
+        let mut raw = raw(node).await;
+        loop {
+            let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut raw).await.unwrap();
+            let slots: Vec<redis::Value> = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut raw).await.unwrap();
+            if info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3") && slots.len() == 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    nodes
+}
+
+async fn connect(nodes: &[Redis; 3]) -> ClusterConnection {
+    let builder = ClusterClientBuilder::new([nodes[0].url()]).response_timeout(Duration::from_secs(10));
+    builder.build().unwrap().get_async_connection().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn a_cluster_is_a_store() {
+    let nodes = cluster().await;
+    let open = async || {
+        let listen = redis::Client::open(nodes[2].url()).unwrap();
+        RedisStore::options().listen(listen).with_cluster(connect(&nodes).await).await.unwrap()
+    };
+    Suite::new().processes(2).run(open).await;
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn an_operator_sees_every_node() {
+    let nodes = cluster().await;
+    let store = RedisStore::options().with_cluster(connect(&nodes).await).await.unwrap();
+    for number in 0..60 {
+        execute(&store, "s", &key(&format!("{number:02}")), &record("r")).await;
+    }
+    for node in &nodes {
+        let size: u32 = redis::cmd("DBSIZE").query_async(&mut raw(node).await).await.unwrap();
+        assert!(size > 5, "each node has its share: {size}");
+    }
+    let admin = store.admin().unwrap();
+    let all = admin.list(Filter::all()).await.unwrap();
+    let keys: Vec<String> = all.iter().map(|entry| entry.key.to_string()).collect();
+    assert_eq!(keys, (0..60).map(|number| format!("{number:02}")).collect::<Vec<_>>());
+    assert_eq!(admin.stats().await.unwrap().completed, 60);
+    assert_eq!(admin.forget("s", &key("00")).await.unwrap(), Standing::Held);
+}
+
+/// A shortfall is one of the key's own node.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn replicas_of_a_cluster_confirm() {
+    let nodes = cluster().await;
+    let options = RedisStore::options().wait_replicas(1, Duration::from_millis(50));
+    let guarded = options.with_cluster(connect(&nodes).await).await.unwrap();
+    let id = key("k");
+    assert!(guarded.claim(crate::request("s", &id)).await.unwrap_err().is_unanswered(), "there are no replicas");
+    let options = RedisStore::options().wait_replicas(0, Duration::from_millis(50));
+    let store = options.with_cluster(connect(&nodes).await).await.unwrap();
+    execute(&store, "s", &key("other"), &record("r")).await;
+    assert_eq!(replay(&store, "s", &key("other")).await, record("r"));
+}

@@ -1,0 +1,187 @@
+//! A replica takes over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use idem_runtime::store::{CompleteRequest, Standing};
+use idem_runtime::{Error, IdempotencyStore, Outcome, RedisStore, idempotent};
+use idem_tests::server::Redis;
+use idem_tests::{Count, Gate};
+use redis::aio::MultiplexedConnection;
+
+use crate::{DAY, acquire, key, open, raw, record, replay, request};
+
+#[idempotent(key = "id", scope = "failover::charge", store = "store", lease = "1s")]
+async fn charge(store: &RedisStore, id: &str, runs: &Count) -> Result<Outcome<u32>, Error> {
+    let _ = store;
+    Ok(runs.up().into())
+}
+
+#[idempotent(key = "id", scope = "failover::pay", store = "store", lease = "2s")]
+async fn pay(store: &RedisStore, id: &str, gate: &Gate) -> Result<(), Error> {
+    let _ = store;
+    gate.pass().await;
+    Ok(())
+}
+
+/// A server, and one that follows it.
+pub(crate) async fn pair() -> (Redis, Redis) {
+    let primary = Redis::start().await;
+    let replica = Redis::start().await;
+    follow(&replica, &primary).await;
+    (primary, replica)
+}
+
+/// Has a server follow another, and waits until it does.
+pub(crate) async fn follow(replica: &Redis, primary: &Redis) {
+    let mut raw = raw(replica).await;
+    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(primary.port()).exec_async(&mut raw).await.unwrap();
+    loop {
+        let info: String = redis::cmd("INFO").arg("replication").query_async(&mut raw).await.unwrap();
+        if info.contains("master_link_status:up") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The replica is cut off, and made the primary.
+async fn promote(replica: &Redis) {
+    redis::cmd("REPLICAOF").arg(&["NO", "ONE"]).exec_async(&mut raw(replica).await).await.unwrap();
+}
+
+async fn guarded(server: &Redis) -> RedisStore {
+    RedisStore::options().wait_replicas(1, Duration::from_millis(300)).open(&server.url()).await.unwrap()
+}
+
+async fn caught_up(primary: &mut MultiplexedConnection) {
+    // A write first: WAIT is about the writes of its own connection.
+    let _: () = redis::cmd("SET").arg("mark").arg(1).query_async(primary).await.unwrap();
+    let confirmed: u32 = redis::cmd("WAIT").arg(1).arg(10_000).query_async(primary).await.unwrap();
+    assert_eq!(confirmed, 1);
+}
+
+/// The loss that the store's description warns of.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn a_completion_that_only_the_old_primary_has_is_lost() {
+    let (primary, replica) = pair().await;
+    let runs = Count::default();
+    let store = open(&primary).await;
+    assert_eq!(charge(&store, "replicated", &runs).await.unwrap(), Outcome::Executed(1));
+    caught_up(&mut raw(&primary).await).await;
+    promote(&replica).await;
+    assert_eq!(charge(&store, "lost", &runs).await.unwrap(), Outcome::Executed(2));
+    primary.kill();
+    let store = open(&replica).await;
+    assert_eq!(charge(&store, "replicated", &runs).await.unwrap(), Outcome::Replayed(1));
+    assert_eq!(charge(&store, "lost", &runs).await.unwrap(), Outcome::Executed(3), "again");
+}
+
+/// The cure.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
+    let (primary, replica) = pair().await;
+    let (runs, gate) = (Count::default(), Gate::default());
+    let store = guarded(&primary).await;
+    assert_eq!(charge(&store, "confirmed", &runs).await.unwrap(), Outcome::Executed(1));
+    let cut = async {
+        gate.started().await;
+        promote(&replica).await;
+        gate.open();
+    };
+    let (paid, ()) = tokio::join!(pay(&store, "k", &gate), cut);
+    let error = paid.unwrap_err();
+    assert!(matches!(error, Error::NotRecorded { .. }), "{error:?}");
+    assert!(error.is_retryable() && error.executed());
+    let unclaimed = charge(&store, "unclaimed", &runs).await.unwrap_err();
+    assert!(matches!(unclaimed, Error::Store { .. }), "{unclaimed:?}");
+    assert_eq!(runs.get(), 1, "nothing ran on a claim that no replica confirmed");
+    let replayed = charge(&store, "confirmed", &runs).await.unwrap_err();
+    assert!(matches!(replayed, Error::Store { .. }), "a replay acknowledges too: {replayed:?}");
+
+    primary.kill();
+    let store = open(&replica).await;
+    assert_eq!(charge(&store, "confirmed", &runs).await.unwrap(), Outcome::Replayed(1), "what was acknowledged");
+}
+
+/// A completion that is repeated on another connection, once a replica is there, is confirmed for what it is.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r09_a_repeated_completion_is_confirmed() {
+    let (primary, replica) = pair().await;
+    let store = guarded(&primary).await;
+    let (id, result) = (key("k"), record("r"));
+    let claim = request("s", &id);
+    let fence = acquire(&store, claim).await.fence;
+    promote(&replica).await;
+    let complete = CompleteRequest::new(&claim, fence, &result, DAY);
+    assert!(store.complete(complete).await.unwrap_err().is_unanswered());
+    // A connection that has written nothing yet.
+    let other = guarded(&primary).await;
+    assert!(other.complete(complete).await.unwrap_err().is_unanswered(), "no replica has it");
+    assert!(other.claim(request("s", &id)).await.unwrap_err().is_unanswered(), "nor may it be replayed");
+    follow(&replica, &primary).await;
+    let third = guarded(&primary).await;
+    assert_eq!(third.complete(complete).await.unwrap(), Standing::Held);
+    promote(&replica).await;
+    assert_eq!(replay(&open(&replica).await, "s", &id).await, result);
+}
+
+/// An address whose server was demoted: nothing is decided there, and the store goes on where it was promoted again.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r14_a_demoted_primary_decides_nothing() {
+    let (primary, replica) = pair().await;
+    let store = open(&primary).await;
+    let id = key("k");
+    promote(&replica).await;
+    follow(&primary, &replica).await;
+    let error = store.claim(request("s", &id)).await.unwrap_err();
+    assert!(error.is_unanswered(), "{error}");
+    promote(&primary).await;
+    acquire(&store, request("s", &id)).await;
+}
+
+/// An address that leads to one server after another, as one does whose name is pointed elsewhere: those who are connected
+/// stay where they are.
+struct Address {
+    port: u16,
+    leads_to: Arc<AtomicU16>,
+}
+
+impl Address {
+    async fn of(server: &Redis) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let leads_to = Arc::new(AtomicU16::new(server.port()));
+        let target = Arc::clone(&leads_to);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let target = target.load(Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut server = tokio::net::TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        Self { port, leads_to }
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r14_the_store_connects_anew_where_it_meets_a_replica() {
+    let (primary, replica) = pair().await;
+    let (address, runs) = (Address::of(&primary).await, Count::default());
+    let store = RedisStore::open(&format!("redis://127.0.0.1:{}", address.port)).await.unwrap();
+    assert_eq!(charge(&store, "before", &runs).await.unwrap(), Outcome::Executed(1));
+    caught_up(&mut raw(&primary).await).await;
+    promote(&replica).await;
+    address.leads_to.store(replica.port(), Ordering::SeqCst);
+    follow(&primary, &replica).await;
+    assert_eq!(charge(&store, "before", &runs).await.unwrap(), Outcome::Replayed(1));
+    assert_eq!(charge(&store, "after", &runs).await.unwrap(), Outcome::Executed(2));
+}

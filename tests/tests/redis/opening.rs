@@ -1,0 +1,112 @@
+//! Opening a store.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use idem_runtime::{Error, RedisStore};
+use idem_tests::server::Redis;
+use tracing::field::{Field, Visit};
+use tracing::span;
+
+use crate::{execute, key, open, raw, record, replay};
+
+#[tokio::test]
+async fn r19_a_bad_url_is_refused_without_its_password() {
+    for url in ["redis://user:hunter2@", "redis://:hunter2@host:port/", "redis://u:hunter2@host/no", "http://hunter2"] {
+        let error = RedisStore::open(url).await.unwrap_err();
+        assert!(matches!(error, Error::Config { .. }), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn a_server_that_is_down_or_refuses_the_client_is_a_wrong_setting() {
+    let server = Redis::start().await;
+    redis::cmd("CONFIG").arg(&["SET", "requirepass", "hunter2"]).exec_async(&mut raw(&server).await).await.unwrap();
+    for url in [server.url(), server.url().replace("127.0.0.1", ":hunter3@127.0.0.1")] {
+        let error = RedisStore::open(&url).await.unwrap_err();
+        assert!(matches!(error, Error::Config { .. }), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("hunter"), "{error:?}");
+    }
+    RedisStore::open(&server.url().replace("127.0.0.1", ":hunter2@127.0.0.1")).await.unwrap();
+    server.kill();
+    let error = open_error(&server.url()).await;
+    assert!(matches!(error, Error::Config { source: Some(_), .. }), "{error:?}");
+}
+
+async fn open_error(url: &str) -> Error {
+    RedisStore::open(url).await.unwrap_err()
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn every_kind_of_url_opens_a_store() {
+    let server = Redis::start().await;
+    let plain = open(&server).await;
+    execute(&plain, "s", &key("k"), &record("r")).await;
+    let socket = server.socket();
+    let urls = [
+        server.url().replace("redis:", "valkey:"),
+        format!("unix://{}", socket.display()),
+        format!("redis+unix://{}", socket.display()),
+        format!("{}?protocol=resp3", server.url()),
+        format!("{}0", server.url()),
+    ];
+    for url in urls {
+        let store = RedisStore::open(&url).await.unwrap();
+        assert_eq!(replay(&store, "s", &key("k")).await, record("r"), "{url}");
+        idem_runtime::connect(&url).await.unwrap();
+    }
+}
+
+/// Keeps the texts of all events of a thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("idem_runtime")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Texts<'a>(&'a mut String);
+        impl Visit for Texts<'_> {
+            fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+                self.0.push_str(&format!("{value:?} "));
+            }
+        }
+        event.record(&mut Texts(&mut self.0.lock().unwrap()));
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn a_server_that_evicts_is_warned_of() {
+    let server = Redis::start().await;
+    let mut raw = raw(&server).await;
+    let log = Log::default();
+    let _logged = tracing::subscriber::set_default(log.clone());
+    let mut warned = async |most: &str, policy: &str| {
+        let mut set = redis::cmd("CONFIG");
+        set.arg(&["SET", "maxmemory", most, "maxmemory-policy", policy]).exec_async(&mut raw).await.unwrap();
+        open(&server).await;
+        std::mem::take(&mut *log.0.lock().unwrap())
+    };
+    assert_eq!(warned("0", "allkeys-lru").await, "", "nothing is ever evicted");
+    assert_eq!(warned("100mb", "noeviction").await, "");
+    let warning = warned("100mb", "volatile-lru").await;
+    assert!(warning.contains("volatile-lru") && warning.contains("noeviction"), "{warning}");
+}

@@ -1,0 +1,251 @@
+//! What the rows hold, for how long, and what comes of a row that holds something else.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use idem_runtime::admin::Filter;
+use idem_runtime::protocol::{self, Operation, Row, State};
+use idem_runtime::store::{
+    ClaimRequest, CompleteRequest, Fingerprint, Leave, Orphans, Owner, ReleaseRequest, RenewRequest, Standing,
+};
+use idem_runtime::{IdempotencyStore, RedisStore, StoreError};
+use idem_tests::rng::Rng;
+use idem_tests::server::Redis;
+use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
+
+use crate::{DAY, LEASE, acquire, execute, key, open, raw, record, replay, request};
+
+fn micros() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
+}
+
+/// Each row that the protocol makes, over many random operations, is the row that comes back from the server, and expires
+/// when it may be deleted.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn rows_are_what_the_protocol_says() {
+    let server = Redis::start_with(&["--appendonly", "no"]).await;
+    let (store, mut raw) = (open(&server).await, raw(&server).await);
+    let admin = store.admin().unwrap();
+    let key = key("k");
+    let mut rng = Rng::new(7);
+    let mut model: Option<Row> = None;
+    let mut fences = vec![0];
+    let mut completions = 0;
+    let owners: Vec<Owner> = (0..7).map(|_| Owner::random()).collect();
+    let prints = [None, Some(Fingerprint([1; 16])), Some(Fingerprint([2; 16]))];
+    for _ in 0..5_000 {
+        let owner = owners[rng.below(7) as usize];
+        let fence = fences[fences.len() - 1 - rng.below(2.min(fences.len() as u64)) as usize];
+        let lease = if rng.below(2) == 0 { Duration::ZERO } else { LEASE };
+        let mut claim = ClaimRequest::new("s", &key, owner, lease);
+        claim.fingerprint = prints[rng.below(3) as usize];
+        claim.orphans = if rng.below(4) == 0 { Orphans::Refuse } else { Orphans::Take };
+        claim.retain = (rng.below(2) == 0).then_some(DAY);
+        let result = record(&fence.to_string());
+        let how = [Leave::Failed, Leave::OutcomeUnknown, Leave::Keep, Leave::NotRun][rng.below(4) as usize];
+        let ttl = if rng.below(2) == 0 { Duration::ZERO } else { DAY };
+        let renew = RenewRequest::new(&claim, fence);
+        let complete = CompleteRequest::new(&claim, fence, &result, ttl);
+        let release = ReleaseRequest::new(&claim, fence, how);
+        let operation = match rng.below(10) {
+            0..4 => Operation::Claim(&claim),
+            4 => Operation::Renew(&renew),
+            5 => Operation::Complete(&complete),
+            6 | 7 => Operation::Release(&release),
+            8 => Operation::ResolveNotExecuted,
+            _ => Operation::Forget,
+        };
+        let before = micros();
+        match operation {
+            Operation::Claim(_) => drop(store.claim(claim).await.unwrap()),
+            Operation::Renew(_) => drop(store.renew(renew).await.unwrap()),
+            Operation::Complete(_) => drop(store.complete(complete).await.unwrap()),
+            Operation::Release(_) => drop(store.release(release).await.unwrap()),
+            Operation::Forget => drop(admin.forget("s", &key).await.unwrap()),
+            _ => drop(admin.resolve("s", &key, idem_runtime::admin::Resolution::NotExecuted).await.unwrap()),
+        }
+        let after = micros();
+        let stored = admin.get("s", &key).await.unwrap();
+        let (row, kept) = stored.map_or((None, None), |(entry, kept)| (Some(entry.row), kept));
+        assert_eq!(kept.is_some(), row.is_some_and(|row| row.state == State::Done), "a record is a completed row's");
+        // The store's time was between two readings of ours.
+        let says = |now| protocol::step(model.as_ref(), operation, now).row.or(model);
+        match (says(before), row, says(after)) {
+            (None, None, None) => {}
+            (Some(low), Some(row), Some(high)) => {
+                assert!((low.until..=high.until).contains(&row.until), "{operation:?} on {model:?}: {row:?}");
+                assert!((low.fence..=high.fence).contains(&row.fence), "{operation:?} on {model:?}: {row:?}");
+                assert!((low.purge_at..=high.purge_at).contains(&row.purge_at), "{operation:?} on {model:?}: {row:?}");
+                let low = Row { until: row.until, fence: row.fence, purge_at: row.purge_at, ..low };
+                assert_eq!(low, row, "{operation:?} on {model:?}");
+                let expires: i64 = redis::cmd("PEXPIRETIME").arg("idem:1:s:k").query_async(&mut raw).await.unwrap();
+                let purge = row.purge_at.map_or(-1, |at| at.div_ceil(1_000) as i64);
+                assert_eq!(expires, purge, "{operation:?} on {model:?}");
+                fences.push(row.fence);
+                if matches!(operation, Operation::Complete(_)) && row.state != model.unwrap().state {
+                    assert_eq!(kept.as_ref(), Some(&result));
+                    completions += 1;
+                }
+            }
+            other => panic!("{operation:?} on {model:?}: {other:?}"),
+        }
+        model = row;
+    }
+    assert!(completions > 20, "the run reaches what it is about: {completions} completions");
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r06_a_lease_that_is_renewed_outlives_its_first_expiry() {
+    let server = Redis::start().await;
+    let (store, mut raw) = (open(&server).await, raw(&server).await);
+    let (id, result) = (key("k"), record("r"));
+    let mut claim = request("s", &id);
+    claim.retain = Some(Duration::ZERO);
+    let fence = acquire(&store, claim).await.fence;
+    // As if its time had almost come.
+    let _: () = raw.pexpire("idem:1:s:k", 200).await.unwrap();
+    store.renew(RenewRequest::new(&claim, fence)).await.unwrap();
+    let left: u64 = raw.pttl("idem:1:s:k").await.unwrap();
+    assert!(left > 60_000, "{left} ms");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let complete = CompleteRequest::new(&claim, fence, &result, DAY);
+    assert_eq!(store.complete(complete).await.unwrap(), Standing::Held);
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r13_a_parked_key_does_not_expire() {
+    let server = Redis::start().await;
+    let (store, mut raw) = (open(&server).await, raw(&server).await);
+    let (id, result) = (key("k"), record("r"));
+    let mut claim = request("s", &id);
+    (claim.retain, claim.orphans) = (None, Orphans::Refuse);
+    let mut left = async || -> i64 { raw.pttl("idem:1:s:k").await.unwrap() };
+    let fence = acquire(&store, claim).await.fence;
+    assert_eq!(left().await, -1, "running");
+    store.renew(RenewRequest::new(&claim, fence)).await.unwrap();
+    assert_eq!(left().await, -1, "renewed");
+    store.release(ReleaseRequest::new(&claim, fence, Leave::OutcomeUnknown)).await.unwrap();
+    assert_eq!(left().await, -1, "unknown");
+    store.complete(CompleteRequest::new(&claim, fence, &result, DAY)).await.unwrap();
+    let left = left().await;
+    assert!((86_400_000..=86_460_001).contains(&left), "a completed key does: {left} ms");
+}
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, StoreError>, names: &str) {
+    let error = answer.unwrap_err();
+    assert!(!error.is_unanswered(), "{error}");
+    assert!(error.to_string().contains("key `k` in scope `s`"), "{error}");
+    assert!(error.to_string().contains(names), "{error}");
+}
+
+/// Nobody takes a row that can't be read for none: the body would run again.
+async fn is_refused(store: &RedisStore, names: &str) {
+    let (id, result) = (key("k"), record("r"));
+    let admin = store.admin().unwrap();
+    let claim = request("s", &id);
+    refusal(store.claim(claim).await, names);
+    refusal(store.renew(RenewRequest::new(&claim, 1)).await, names);
+    refusal(store.complete(CompleteRequest::new(&claim, 1, &result, DAY)).await, names);
+    refusal(store.release(ReleaseRequest::new(&claim, 1, Leave::Failed)).await, names);
+    refusal(store.release(ReleaseRequest::new(&claim, 1, Leave::NotRun)).await, names);
+    refusal(admin.get("s", &id).await, names);
+    refusal(admin.list(Filter::all()).await, names);
+    refusal(admin.forget("s", &id).await, names);
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r16_a_corrupted_row_is_refused() {
+    let server = Redis::start().await;
+    let (store, mut raw) = (open(&server).await, raw(&server).await);
+    let name = "idem:1:s:k";
+    let damaged: [(&str, &[u8]); 16] = [
+        ("st", b"9"),
+        ("st", b""),
+        ("ow", b"short"),
+        ("fe", b"-1"),
+        ("fe", b"0x10"),
+        ("un", b"soon"),
+        ("db", b"x"),
+        ("pv", b"4"),
+        ("pv", b"3"),
+        ("pf", b"7"),
+        ("at", b""),
+        ("at", b"1.5"),
+        ("fp", b"short"),
+        ("en", b"not sixteen bytes"),
+        ("en", &[7; 80]),
+        ("pu", b"never"),
+    ];
+    for (field, value) in damaged {
+        execute(&store, "s", &key("k"), &record("r")).await;
+        let _: () = raw.hset(name, field, value).await.unwrap();
+        let names = if field == "pf" { "pv" } else { field };
+        is_refused(&store, &format!("`{names}`")).await;
+        let _: () = raw.del(name).await.unwrap();
+    }
+    for field in ["st", "ow", "fe", "un", "db", "pv", "pf", "at", "fp", "en", "pu"] {
+        execute(&store, "s", &key("k"), &record("r")).await;
+        let _: () = raw.hdel(name, field).await.unwrap();
+        is_refused(&store, &format!("`{field}`")).await;
+        let _: () = raw.del(name).await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r16_a_key_of_another_type_is_refused() {
+    let server = Redis::start().await;
+    let (store, mut raw) = (open(&server).await, raw(&server).await);
+    let _: () = raw.set("idem:1:s:k", "somebody else's").await.unwrap();
+    is_refused(&store, "`type`").await;
+    let kept: String = raw.get("idem:1:s:k").await.unwrap();
+    assert_eq!(kept, "somebody else's");
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn keys_are_binary_safe_and_prefixes_apart() {
+    let server = Redis::start().await;
+    let one = open(&server).await;
+    let other = RedisStore::options().prefix("idem:[x]*").open(&server.url()).await.unwrap();
+    let mut raw = raw(&server).await;
+    let _: () = raw.set("idem:not-a-row", "1").await.unwrap();
+    for scope in ["", "s", "S", "s\0", "1:s"] {
+        for bytes in [&b"k"[..], b"K", b"k\0", b"\xff\xfe", b"{k}", b":"] {
+            let id = idem_runtime::store::Key::from_bytes(bytes).unwrap();
+            execute(&one, scope, &id, &record(&format!("one {scope} {bytes:?}"))).await;
+            execute(&other, scope, &id, &record(&format!("other {scope} {bytes:?}"))).await;
+            assert_eq!(replay(&one, scope, &id).await, record(&format!("one {scope} {bytes:?}")));
+            assert_eq!(replay(&other, scope, &id).await, record(&format!("other {scope} {bytes:?}")));
+        }
+    }
+    assert_eq!(listed(&one).await, 30);
+    assert_eq!(listed(&other).await, 30);
+    assert_eq!(one.admin().unwrap().stats().await.unwrap().completed, 30);
+    assert_lists_many(&one, &mut raw).await;
+}
+
+async fn listed(store: &RedisStore) -> usize {
+    store.admin().unwrap().list(Filter::all()).await.unwrap().len()
+}
+
+/// More than one step of a scan goes through.
+async fn assert_lists_many(store: &RedisStore, raw: &mut MultiplexedConnection) {
+    let mut pipeline = redis::pipe();
+    for number in 0..5_000 {
+        pipeline.set(format!("other:{number}"), 1).ignore();
+    }
+    pipeline.exec_async(raw).await.unwrap();
+    for number in 0..50 {
+        execute(store, "many", &key(&format!("{number:02}")), &record("r")).await;
+    }
+    let page = store.admin().unwrap().list(Filter::all().scope("many").limit(7)).await.unwrap();
+    let keys: Vec<String> = page.iter().map(|entry| entry.key.to_string()).collect();
+    assert_eq!(keys, ["00", "01", "02", "03", "04", "05", "06"]);
+    let next = store.admin().unwrap().list(Filter::all().scope("many").limit(1).after(&page[6])).await.unwrap();
+    assert_eq!(next[0].key.to_string(), "07");
+}
