@@ -1,7 +1,7 @@
 //! The statements: [`protocol::step`](crate::protocol::step) in SQL.
 //!
 //! A SET list runs from left to right, and a column that stands behind sees what was assigned before it; or all are assigned
-//! at once, where MariaDB's `sql_mode` is SIMULTANEOUS_ASSIGNMENT. So each reads only what is assigned later, or by itself.
+//! at once, where MariaDB's `sql_mode` is `SIMULTANEOUS_ASSIGNMENT`. So each reads only what is assigned later, or by itself.
 //!
 //! What is the same before and after isn't written: neither the row, nor the log.
 
