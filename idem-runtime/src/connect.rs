@@ -42,13 +42,14 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
             }
             crate::SqliteStore::open(path).await.map(AnyStore::new)
         }
+        // Each on the heap: opening nests deeper than the compiler follows in a caller's future.
         #[cfg(feature = "postgres")]
-        ("postgres" | "postgresql", _) => crate::PostgresStore::open(url).await.map(AnyStore::new),
+        ("postgres" | "postgresql", _) => Box::pin(crate::PostgresStore::open(url)).await.map(AnyStore::new),
         #[cfg(feature = "mysql")]
-        ("mysql" | "mariadb", _) => crate::MySqlStore::open(url).await.map(AnyStore::new),
+        ("mysql" | "mariadb", _) => Box::pin(crate::MySqlStore::open(url)).await.map(AnyStore::new),
         #[cfg(feature = "redis")]
         ("redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys", _) => {
-            crate::RedisStore::open(url).await.map(AnyStore::new)
+            Box::pin(crate::RedisStore::open(url)).await.map(AnyStore::new)
         }
         // A URL can hold a password: the messages show the scheme alone.
         (scheme @ ("memory" | "sqlite" | "postgres" | "mysql" | "redis"), _) => Err(feature_off(scheme, scheme)),
