@@ -120,7 +120,8 @@ impl RedisStore {
         let prefix: Arc<[u8]> = options.prefix.into();
         let ears = Ears::new(source, Arc::clone(&prefix), Arc::clone(&bells));
         let shared = Shared { link, prefix, confirmation: options.confirmation, bells, ears };
-        shared.check().await?;
+        // On the heap: it nests deeper than the compiler follows in a caller's future.
+        Box::pin(shared.check()).await?;
         Ok(Self(Arc::new(shared)))
     }
 }

@@ -64,7 +64,7 @@ impl Link {
 /// Where a server is found.
 pub(super) enum Source {
     /// At an address.
-    Client(Client),
+    Client(Box<Client>),
     /// Where the sentinels say.
     #[cfg(feature = "redis-sentinel")]
     Sentinel(Box<tokio::sync::Mutex<redis::sentinel::SentinelClient>>),
@@ -73,7 +73,7 @@ pub(super) enum Source {
 impl Source {
     pub(super) async fn client(&self) -> RedisResult<Client> {
         match self {
-            Self::Client(client) => Ok(client.clone()),
+            Self::Client(client) => Ok(Client::clone(client)),
             #[cfg(feature = "redis-sentinel")]
             Self::Sentinel(sentinel) => {
                 let mut sentinel = sentinel.lock().await;
@@ -161,7 +161,9 @@ impl Line {
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        self.source.client().await?.get_multiplexed_async_connection_with_config(&self.config).await
+        let client = self.source.client().await?;
+        // On the heap: it nests deeper than the compiler follows in a caller's future.
+        Box::pin(client.get_multiplexed_async_connection_with_config(&self.config)).await
     }
 
     /// Gives a connection up by what came of a request on it.

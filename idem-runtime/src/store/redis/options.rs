@@ -100,7 +100,7 @@ impl RedisOptions {
                     .to_owned(),
             source: Some(StoreError::refused(STORE, error)),
         })?;
-        self.over(Source::Client(client)).await
+        self.over(Source::Client(Box::new(client))).await
     }
 
     /// Makes a store of a connection that the application has already. Its time-outs are the application's: the default
@@ -110,7 +110,7 @@ impl RedisOptions {
     ///
     /// [`Error::Config`] where the server doesn't answer.
     pub async fn with_connection(self, connection: ConnectionManager) -> Result<RedisStore, Error> {
-        let source = self.listen.clone().map(|client| Arc::new(Source::Client(client)));
+        let source = self.listen.clone().map(|client| Arc::new(Source::Client(Box::new(client))));
         RedisStore::start(Link::Manager(connection), source, self).await
     }
 
@@ -124,7 +124,7 @@ impl RedisOptions {
     /// [`Error::Config`] where the cluster doesn't answer.
     #[cfg(feature = "redis-cluster")]
     pub async fn with_cluster(self, cluster: redis::cluster_async::ClusterConnection) -> Result<RedisStore, Error> {
-        let source = self.listen.clone().map(|client| Arc::new(Source::Client(client)));
+        let source = self.listen.clone().map(|client| Arc::new(Source::Client(Box::new(client))));
         RedisStore::start(Link::Cluster(cluster), source, self).await
     }
 
