@@ -223,7 +223,7 @@ async fn r02_no_answer_of_a_race_is_neither() {
 async fn neighbours_and_sweeps_cause_no_deadlocks() {
     let server = MariaDb::start().await;
     let mut stores = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..4 {
         stores.push(open(&server).await);
     }
     // What the sweeps delete lies between the new keys.
@@ -244,7 +244,7 @@ async fn neighbours_and_sweeps_cause_no_deadlocks() {
             0
         });
     }
-    for store in &stores[..4] {
+    for store in &stores {
         let admin = store.admin().unwrap();
         racers.spawn(async move {
             let mut swept = 0;
@@ -259,7 +259,7 @@ async fn neighbours_and_sweeps_cause_no_deadlocks() {
     let swept: usize = racers.join_all().await.into_iter().sum();
     assert_eq!(swept, 4_000);
     let deadlocks = status(&mut watch, "Innodb_deadlocks").await - before;
-    assert!(deadlocks <= 2, "{deadlocks} deadlocks in 3,840 statements");
+    assert!(deadlocks <= 1, "{deadlocks} deadlocks in 3,840 statements");
 }
 
 /// Stands between a store and its server, and counts the requests.
@@ -690,9 +690,17 @@ async fn r09_it_reconnects_after_the_server_was_killed() {
     server.restart().await;
     assert!(all().await.iter().all(Outcome::is_replayed), "what was completed stays so");
 
-    // It also can be gone between two calls: connections that were open are found to be dead by their use.
+    // It also can be gone between two calls: the first that finds its connection dead tries no other of that time.
+    let admin = store.admin().unwrap();
+    let mut looks = JoinSet::new();
+    for nth in 0..8 {
+        let admin = Arc::clone(&admin);
+        looks.spawn(async move { admin.get("mysql::charge", &key(format!("order-{nth}"))).await.unwrap().is_some() });
+    }
+    looks.join_all().await;
     server.kill();
     server.restart().await;
+    assert!(charge(&store, "order-0").await.unwrap().is_replayed());
     assert!(all().await.iter().all(Outcome::is_replayed));
 }
 
