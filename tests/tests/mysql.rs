@@ -223,7 +223,7 @@ async fn r02_no_answer_of_a_race_is_neither() {
 async fn neighbours_and_sweeps_cause_no_deadlocks() {
     let server = MariaDb::start().await;
     let mut stores = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..4 {
         stores.push(open(&server).await);
     }
     // What the sweeps delete lies between the new keys.
@@ -244,7 +244,7 @@ async fn neighbours_and_sweeps_cause_no_deadlocks() {
             0
         });
     }
-    for store in &stores[..4] {
+    for store in &stores {
         let admin = store.admin().unwrap();
         racers.spawn(async move {
             let mut swept = 0;
@@ -259,7 +259,7 @@ async fn neighbours_and_sweeps_cause_no_deadlocks() {
     let swept: usize = racers.join_all().await.into_iter().sum();
     assert_eq!(swept, 4_000);
     let deadlocks = status(&mut watch, "Innodb_deadlocks").await - before;
-    assert!(deadlocks <= 2, "{deadlocks} deadlocks in 3,840 statements");
+    assert!(deadlocks <= 1, "{deadlocks} deadlocks in 3,840 statements");
 }
 
 /// Stands between a store and its server, and counts the requests.
@@ -497,7 +497,7 @@ async fn r09_each_of_a_batch_is_told_its_own_standing() {
         let fence = acquire(&store, request).await.fence;
         claims.push((key, owner, fence));
     }
-    for _ in 0..2 {
+    for round in 0..2 {
         let mut calls = JoinSet::new();
         for (nth, (key, owner, fence)) in claims.iter().cloned().enumerate() {
             let store = store.clone();
@@ -505,12 +505,14 @@ async fn r09_each_of_a_batch_is_told_its_own_standing() {
                 let (owner, fence) = match nth % 4 {
                     1 => (Owner::random(), fence),
                     2 => (owner, fence + 1),
+                    // Of a key that is completed by now.
+                    3 if round == 1 => (Owner::random(), fence),
                     _ => (owner, fence),
                 };
                 let request = ClaimRequest::new(SCOPE, &key, owner, LEASE);
                 let record = Record::from_bytes(key.as_bytes());
                 let standing = store.complete(CompleteRequest::new(&request, fence, &record, DAY)).await.unwrap();
-                assert_eq!(standing == Standing::Held, matches!(nth % 4, 0 | 3), "{key}");
+                assert_eq!(standing == Standing::Held, matches!((nth % 4, round), (0, _) | (3, 0)), "{key}");
             });
         }
         calls.join_all().await;
@@ -690,9 +692,17 @@ async fn r09_it_reconnects_after_the_server_was_killed() {
     server.restart().await;
     assert!(all().await.iter().all(Outcome::is_replayed), "what was completed stays so");
 
-    // It also can be gone between two calls: connections that were open are found to be dead by their use.
+    // It also can be gone between two calls: the first that finds its connection dead tries no other of that time.
+    let admin = store.admin().unwrap();
+    let mut looks = JoinSet::new();
+    for nth in 0..8 {
+        let admin = Arc::clone(&admin);
+        looks.spawn(async move { admin.get("mysql::charge", &key(format!("order-{nth}"))).await.unwrap().is_some() });
+    }
+    looks.join_all().await;
     server.kill();
     server.restart().await;
+    assert!(charge(&store, "order-0").await.unwrap().is_replayed());
     assert!(all().await.iter().all(Outcome::is_replayed));
 }
 
@@ -701,32 +711,37 @@ async fn r09_it_reconnects_after_the_server_was_killed() {
 async fn r03_a_waiter_is_woken_in_its_process_and_polls_for_others() {
     let server = MariaDb::start().await;
     let (here, there) = (open(&server).await, open(&server).await);
-    let (key, record) = (key("k"), Record::from_bytes(b"r"));
-    let request = ask(&key);
-    let grant = acquire(&here, request).await;
-    let begun = Instant::now();
-    there.wait(WaitRequest::new(SCOPE, &key, DAY)).await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_millis(50), "a lease is waited for");
-    let mut waiting = Box::pin(async {
-        let mut wait = WaitRequest::new(SCOPE, &key, DAY);
-        wait.round = 9;
-        let mut rounds = 0;
-        loop {
-            let begun = Instant::now();
-            here.wait(wait).await.unwrap();
-            rounds += 1;
-            if begun.elapsed() < Duration::from_millis(240) {
-                return rounds;
+    let mut rounds = Vec::new();
+    for nth in 0..5 {
+        let (key, record) = (key(format!("{nth}")), Record::from_bytes(b"r"));
+        let request = ask(&key);
+        let grant = acquire(&here, request).await;
+        let begun = Instant::now();
+        there.wait(WaitRequest::new(SCOPE, &key, DAY)).await.unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(50), "a lease is waited for");
+        let mut waiting = Box::pin(async {
+            let mut wait = WaitRequest::new(SCOPE, &key, DAY);
+            wait.round = 9;
+            let mut rounds = 0;
+            loop {
+                let begun = Instant::now();
+                here.wait(wait).await.unwrap();
+                rounds += 1;
+                if begun.elapsed() < Duration::from_millis(240) {
+                    return rounds;
+                }
             }
-        }
-    });
-    // Until it listens.
-    assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err());
-    here.complete(CompleteRequest::new(&request, grant.fence, &record, DAY)).await.unwrap();
-    waiting.await;
-    let begun = Instant::now();
-    there.wait(WaitRequest::new(SCOPE, &key, DAY)).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(5), "who is done isn't waited for");
+        });
+        // Until it listens.
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut waiting).await.is_err());
+        here.complete(CompleteRequest::new(&request, grant.fence, &record, DAY)).await.unwrap();
+        rounds.push(waiting.await);
+        let begun = Instant::now();
+        there.wait(WaitRequest::new(SCOPE, &key, DAY)).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(5), "who is done isn't waited for");
+    }
+    // Who isn't told sees it in the second round; a machine that stalls makes that of some.
+    assert!(rounds.contains(&1), "{rounds:?}");
 }
 
 const EXPIRED: &str = "INSERT INTO idempotency

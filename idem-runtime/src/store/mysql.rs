@@ -61,8 +61,9 @@ use crate::{background, timer};
 /// # What it costs
 ///
 /// A claim, a completion, a renewal and a release are one round trip and one commit each, with one sync; a claim is a few
-/// statements that are sent together. A duplicate takes no lock and writes nothing, and so waits for no disk. Requests that have to wait for others, 64 concurrent handlers say,
-/// share one round trip and one commit; a lone request never waits for company. A completion leaves the secondary index
+/// statements that are sent together. A duplicate takes no lock and writes nothing, and so waits for no disk. Requests that
+/// have to wait for others, 64 concurrent handlers say, share one round trip and one commit (claims two of each, where some
+/// of their keys are to be taken over); a lone request never waits for company. A completion leaves the secondary index
 /// alone wherever it can.
 ///
 /// # What it does
