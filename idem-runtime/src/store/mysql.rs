@@ -27,12 +27,12 @@ use self::session::Session;
 use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
 use crate::store::bell::Bells;
-use crate::store::sql::{Claiming, Completing, Connections, Failure, Lanes, Placed, submit};
+use crate::store::sql::{Claiming, Completing, Connections, Failure, Lanes, Placed, keep_swept, submit};
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, ReleaseRequest, RenewRequest, Standing,
     StoreError, WaitRequest,
 };
-use crate::{background, timer};
+use crate::timer;
 
 /// A store in a MySQL or MariaDB database, for any number of processes and machines.
 ///
@@ -149,8 +149,8 @@ impl MySqlStore {
             sweep_batch: options.sweep_batch,
             longest_script: limits.packet,
         });
-        if let (Some(interval), Some(runtime)) = (options.sweep_interval, background::handle()) {
-            drop(runtime.spawn(sweep::sweep_on(Arc::downgrade(&inner), interval)));
+        if let Some(interval) = options.sweep_interval {
+            keep_swept(&inner, interval);
         }
         Ok(Self(inner))
     }

@@ -4,10 +4,9 @@ use sqlx::Row as _;
 
 use super::dialect::MySql;
 use super::statements::{self, Word};
-use super::sweep::sweep;
 use super::{MySqlStore, rows};
 use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
-use crate::store::sql::Failure;
+use crate::store::sql::{Failure, sweep_all};
 use crate::store::{Key, Record, Standing, StoreError};
 
 impl IdempotencyAdmin for MySqlStore {
@@ -39,18 +38,7 @@ impl IdempotencyAdmin for MySqlStore {
 
     /// In transactions of at most [`MySqlOptions::sweep_batch`](super::MySqlOptions::sweep_batch) rows.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
-        Box::pin(async move {
-            let mut swept = 0;
-            while swept < at_most {
-                let batch = self.0.sweep_batch.min(at_most - swept);
-                let deleted = sweep(&self.0.session, batch).await.map_err(Failure::into_error::<MySql>)?;
-                swept += deleted;
-                if deleted < batch {
-                    break;
-                }
-            }
-            Ok(swept)
-        })
+        Box::pin(sweep_all(&*self.0, at_most))
     }
 }
 

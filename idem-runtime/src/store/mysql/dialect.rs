@@ -14,12 +14,6 @@ fn number(error: &dyn DatabaseError) -> u16 {
 }
 
 impl MySql {
-    /// Whether the server ended the connection, or is one that can't be written any more: others to it share its fate.
-    pub(super) fn is_farewell(error: &dyn DatabaseError) -> bool {
-        // Shutdown, killed, idle for too long; read-only, since another server has become the primary.
-        matches!(number(error), 1053 | 1079 | 1927 | 4031 | 1290 | 1836)
-    }
-
     /// Whether the server doesn't know the syntax. Its message quotes the statement, and with it a result.
     pub(super) fn is_syntax_error(error: &dyn DatabaseError) -> bool {
         number(error) == 1064
@@ -41,6 +35,11 @@ impl Dialect for MySql {
     /// A deadlock, a lock that wasn't had in time, and a row that changed meanwhile.
     fn is_conflict(error: &dyn DatabaseError) -> bool {
         matches!(number(error), 1020 | 1205 | 1213)
+    }
+
+    fn is_farewell(error: &dyn DatabaseError) -> bool {
+        // Shutdown, killed, idle for too long; read-only, since another server has become the primary.
+        matches!(number(error), 1053 | 1079 | 1927 | 4031 | 1290 | 1836)
     }
 
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {

@@ -3,17 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::dialect::MySql;
-use crate::store::sql::{Connected, Connections, Failure, LONGEST_STATEMENT};
-use crate::timer;
-
-/// How often statements are sent that the server undid because of others.
-const ATTEMPTS: u32 = 20;
+use crate::store::sql::{Connected, Connections, Failure, patiently};
 
 /// What every connection of the store's own is told once. READ COMMITTED: at a higher level an absent key locks its
 /// neighbours. A lock is waited for no longer than a caller may wait for its answer.
@@ -64,36 +59,13 @@ impl Session {
     /// Sends statements, and answers with the rows that they return: one round trip.
     pub(super) async fn fetch(&self, script: Script) -> Result<Vec<MySqlRow>, Failure> {
         let script = script.finished();
-        self.patiently(|| async { Ok(self.run(&script, false).await?.rows) }).await
+        patiently::<MySql, _, _>(|| async { Ok(self.run(&script, false).await?.rows) }).await
     }
 
     /// Sends statements, and answers how many rows they found to change: one round trip.
     pub(super) async fn execute(&self, script: Script) -> Result<u64, Failure> {
         let script = script.finished();
-        self.patiently(|| async { Ok(self.run(&script, true).await?.found) }).await
-    }
-
-    /// Does it again where the server undid it because of others: nothing of it happened, so it isn't repeated.
-    pub(super) async fn patiently<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let started = Instant::now();
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match attempt().await {
-                Err(failure)
-                    if failure.is_conflict::<MySql>()
-                        && attempts < ATTEMPTS
-                        && started.elapsed() < LONGEST_STATEMENT =>
-                {
-                    tracing::debug!(attempts, "a statement met others and is sent again");
-                    timer::sleep(pause(attempts)).await;
-                }
-                answer => return answer,
-            }
-        }
+        patiently::<MySql, _, _>(|| async { Ok(self.run(&script, true).await?.found) }).await
     }
 
     async fn run(&self, script: &Finished, counts: bool) -> Result<Answer, Failure> {
@@ -117,9 +89,7 @@ impl Session {
     }
 
     fn note(&self, failure: &Failure) {
-        let is_farewell = matches!(failure, Failure::Driver(error)
-            if error.as_database_error().is_some_and(MySql::is_farewell));
-        if is_farewell || failure.is_broken_connection() {
+        if failure.is_broken_connection::<MySql>() {
             self.connections.broke();
         }
     }
@@ -191,10 +161,4 @@ impl Drop for Using<'_> {
             _ => {}
         }
     }
-}
-
-/// Longer each time, and never alike for two.
-fn pause(attempt: u32) -> Duration {
-    let [random, ..] = crate::store::Owner::random().0;
-    Duration::from_micros(u64::from(random) * 4) * attempt.min(16)
 }

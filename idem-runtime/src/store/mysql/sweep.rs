@@ -1,17 +1,23 @@
 //! Deleting the rows that nobody needs any more, a bounded number at a time.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::dialect::MySql;
 use super::session::Session;
 use super::{Inner, rows, statements};
-use crate::store::sql::Failure;
-use crate::timer;
+use crate::store::sql::{Failure, Sweep, patiently};
 
-/// Deletes at most so many rows in one transaction: two round trips, or one where there is nothing to delete.
-pub(super) async fn sweep(session: &Session, at_most: usize) -> Result<usize, Failure> {
-    session.patiently(|| sweep_once(session, at_most)).await
+impl Sweep for Inner {
+    type Dialect = MySql;
+
+    fn batch(&self) -> usize {
+        self.sweep_batch
+    }
+
+    /// In one transaction: two round trips, or one where there is nothing to delete.
+    async fn sweep(&self, at_most: usize) -> Result<usize, Failure> {
+        patiently::<MySql, _, _>(|| sweep_once(&self.session, at_most)).await
+    }
 }
 
 async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure> {
@@ -30,25 +36,4 @@ async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure>
     using.run(Arc::new(sql), true).await?;
     using.put_back();
     Ok(keys.len())
-}
-
-/// Sweeps for as long as the store is open.
-pub(super) async fn sweep_on(store: Weak<Inner>, interval: Duration) {
-    const SOON: Duration = Duration::from_millis(10);
-    let mut pause = interval;
-    loop {
-        // Not in step with other processes.
-        let [random, ..] = crate::store::Owner::random().0;
-        timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
-        let Some(store) = store.upgrade() else { return };
-        pause = match sweep(&store.session, store.sweep_batch).await {
-            Ok(swept) if swept == store.sweep_batch => interval.min(SOON),
-            Ok(_) => interval,
-            Err(failure) => {
-                let error = failure.into_error::<MySql>();
-                tracing::warn!(%error, "the sweep of a MySQL store failed");
-                interval
-            }
-        };
-    }
 }

@@ -26,6 +26,11 @@ impl Dialect for Postgres {
         matches!(&*code(error), "40001" | "40P01")
     }
 
+    /// Shutdown, a crash of another connection's process, and a database that is dropped; a standby.
+    fn is_farewell(error: &dyn DatabaseError) -> bool {
+        matches!(&*code(error), "57P01" | "57P02" | "57P04" | "57P05" | "25006")
+    }
+
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
         match &*code(error) {
             "42P01" => Some(

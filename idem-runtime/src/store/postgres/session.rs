@@ -47,7 +47,7 @@ impl Session {
     }
 
     fn note(&self, failure: &Failure) {
-        if failure.is_broken_connection() {
+        if failure.is_broken_connection::<Postgres>() {
             self.connections.broke();
         }
     }

@@ -266,6 +266,10 @@ mod tests {
             false
         }
 
+        fn is_farewell(_: &dyn sqlx::error::DatabaseError) -> bool {
+            false
+        }
+
         fn advice(_: &dyn sqlx::error::DatabaseError) -> Option<&'static str> {
             None
         }

@@ -22,6 +22,9 @@ pub(in crate::store) trait Dialect {
     /// Whether the database undid the whole statement because of others, so that it can be sent again at once.
     fn is_conflict(error: &dyn DatabaseError) -> bool;
 
+    /// Whether the server ended the connection, or is one that can't be written any more: others to it share its fate.
+    fn is_farewell(error: &dyn DatabaseError) -> bool;
+
     /// What to do about it, where that is known.
     fn advice(error: &dyn DatabaseError) -> Option<&'static str>;
 }
@@ -68,9 +71,14 @@ impl Failure {
     }
 
     /// Whether the connection can't be used any more, nor those that were opened before.
-    pub(in crate::store) fn is_broken_connection(&self) -> bool {
-        use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
-        matches!(self, Self::Driver(error) if matches!(**error, Io(_) | Tls(_) | Protocol(_) | WorkerCrashed))
+    pub(in crate::store) fn is_broken_connection<D: Dialect>(&self) -> bool {
+        use sqlx::Error::{Database, Io, Protocol, Tls, WorkerCrashed};
+        let Self::Driver(error) = self else { return false };
+        match &**error {
+            Io(_) | Tls(_) | Protocol(_) | WorkerCrashed => true,
+            Database(error) => D::is_farewell(&**error),
+            _ => false,
+        }
     }
 
     /// As the public error of a store.
