@@ -1,0 +1,139 @@
+//! Attacks on the distributed stores.
+
+use std::time::{Duration, Instant};
+
+use idem_runtime::admin::Resolution;
+use idem_runtime::conformance::Suite;
+use idem_runtime::protocol::{self, Operation, Row, State};
+use idem_runtime::store::StoreError;
+use idem_runtime::store::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Key, Leave, Orphans, Owner, Record, ReleaseRequest,
+    RenewRequest, Standing, WaitRequest,
+};
+use idem_runtime::{AnyStore, Error, IdempotencyStore, MemoryStore, MySqlStore, Outcome, PostgresStore, idempotent};
+use idem_tests::rng::Rng;
+use idem_tests::server::{Kind, MariaDb, Postgres, Redis};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
+use tokio::task::JoinSet;
+
+const LEASE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const INSTANT: Duration = Duration::from_micros(1);
+
+fn key(text: impl AsRef<str>) -> Key {
+    Key::from_bytes(text.as_ref().as_bytes()).unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Results of the longest kind, many at a time.
+async fn large(store: AnyStore, many: u32) {
+    let most = store.max_record_len();
+    let bytes: Vec<u8> = (0..most).map(|nth| (nth % 251) as u8).collect();
+    let record = Record::from(std::sync::Arc::<[u8]>::from(bytes));
+    let mut claims = Vec::new();
+    for nth in 0..many {
+        let key = key(format!("large {nth}"));
+        let owner = Owner::random();
+        let ClaimAnswer::Acquired(grant) = store.claim(ClaimRequest::new("attack", &key, owner, HOUR)).await.unwrap()
+        else {
+            panic!()
+        };
+        claims.push((key, owner, grant.fence));
+    }
+    let mut calls = JoinSet::new();
+    for (key, owner, fence) in claims {
+        let (store, record) = (store.clone(), record.clone());
+        calls.spawn(async move {
+            let claim = ClaimRequest::new("attack", &key, owner, HOUR);
+            store.complete(CompleteRequest::new(&claim, fence, &record, HOUR)).await.unwrap()
+        });
+    }
+    assert!(calls.join_all().await.into_iter().all(|standing| standing == Standing::Held));
+    let (_, found) = store.admin().unwrap().get("attack", &key("large 0")).await.unwrap().unwrap();
+    assert_eq!(found, Some(record));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn r15_postgres_keeps_many_large_results() {
+    let server = Postgres::start_with(&["-c", "fsync=off", "-c", "max_wal_size=4GB"]).await;
+    large(idem_runtime::connect(&server.url()).await.unwrap(), 66).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn r15_mysql_keeps_large_results() {
+    let server = MariaDb::start_with(&[
+        "--max-allowed-packet=64M",
+        "--innodb-log-file-size=512M",
+        "--innodb-flush-log-at-trx-commit=0",
+    ])
+    .await;
+    large(idem_runtime::connect(&server.url()).await.unwrap(), 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r15_redis_keeps_large_results() {
+    let server = Redis::start_with(&["--appendfsync", "no"]).await;
+    large(idem_runtime::connect(&server.url()).await.unwrap(), 20).await;
+}
+
+/// A store whose requests take their time, on the runtime that they are sent on.
+#[derive(Clone)]
+struct Slow(MemoryStore);
+
+impl IdempotencyStore for Slow {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
+        self.0.claim(request).await
+    }
+
+    async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
+        self.0.renew(request).await
+    }
+
+    async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.0.complete(request).await
+    }
+
+    async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.0.release(request).await
+    }
+}
+
+#[idempotent(key = "id", store = store, scope = "attack::leaves", on_crash = "park")]
+async fn leaves(store: &Slow, id: &str, returns: bool) -> Result<Outcome<u32>, Error> {
+    if !returns {
+        std::future::pending::<()>().await;
+    }
+    Ok(1.into())
+}
+
+/// The ending of a call that was dropped is under way when its runtime ends.
+#[test]
+fn r13_an_ending_outlives_the_runtime_that_it_was_begun_on() {
+    for (returns, state) in [(false, State::Unknown), (true, State::Done)] {
+        let store = Slow(MemoryStore::new());
+        let runtime = runtime();
+        runtime.block_on(async {
+            let called = store.clone();
+            let call = tokio::spawn(async move { leaves(&called, "1", returns).await });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            call.abort();
+            // The ending is begun.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        });
+        drop(runtime);
+        std::thread::sleep(Duration::from_secs(1));
+        let key = key("1");
+        let found = store.0.admin().unwrap();
+        let (entry, _) = self::runtime().block_on(found.get("attack::leaves", &key)).unwrap().unwrap();
+        assert_eq!(entry.row.state, state);
+    }
+}
