@@ -29,6 +29,44 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+#[idempotent(key = "id", store = store, scope = "attack::sync", lease = "3s")]
+fn charge_sync(store: &AnyStore, id: u32) -> Result<Outcome<u32>, Error> {
+    Ok(id.into())
+}
+
+fn stands_still(kind: Kind) {
+    let runtime = runtime();
+    let (_server, store) = runtime.block_on(async {
+        let server = kind.start().await;
+        let store = idem_runtime::connect(&server.url()).await.unwrap();
+        (server, store)
+    });
+    // The runtime lives, and nobody drives it.
+    for id in 0..3 {
+        let started = Instant::now();
+        assert_eq!(charge_sync(&store, id).unwrap(), Outcome::Executed(id));
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[test]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+fn r20_postgres_needs_no_runtime_that_opened_it() {
+    stands_still(Kind::Postgres);
+}
+
+#[test]
+#[ignore = "starts MariaDB: run by tests/run"]
+fn r20_mysql_needs_no_runtime_that_opened_it() {
+    stands_still(Kind::MariaDb);
+}
+
+#[test]
+#[ignore = "starts redis-server: run by tests/run"]
+fn r20_redis_needs_no_runtime_that_opened_it() {
+    stands_still(Kind::Redis);
+}
+
 /// Results of the longest kind, many at a time.
 async fn large(store: AnyStore, many: u32) {
     let most = store.max_record_len();
