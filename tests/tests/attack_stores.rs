@@ -67,6 +67,82 @@ fn r20_redis_needs_no_runtime_that_opened_it() {
     stands_still(Kind::Redis);
 }
 
+#[idempotent(key = "id", store = store, scope = "attack::charge")]
+async fn charge(store: &AnyStore, id: &str) -> Result<Outcome<u32>, Error> {
+    Ok(1.into())
+}
+
+/// A server that is stopped, or an administrator, says farewell on each connection.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn r09_connections_that_the_server_ended_fail_no_call() {
+    let server = Postgres::start().await;
+    let store = idem_runtime::connect(&server.url()).await.unwrap();
+    let held = key("held");
+    let request = ClaimRequest::new("attack", &held, Owner::random(), LEASE);
+    assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
+    let mut at_once = JoinSet::new();
+    for _ in 0..40 {
+        let (store, held) = (store.clone(), held.clone());
+        at_once.spawn(async move {
+            store
+                .renew(RenewRequest::new(&ClaimRequest::new("attack", &held, Owner::random(), LEASE), 1))
+                .await
+                .unwrap()
+        });
+    }
+    at_once.join_all().await;
+    let mut other = PgConnection::connect(&server.url()).await.unwrap();
+    let ended = other.fetch_all("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'").await.unwrap();
+    assert!(ended.len() > 3);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(charge(&store, "1").await.unwrap(), Outcome::Executed(1));
+}
+
+/// A listener must not keep the user's last connection.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn a_waiter_takes_no_connection_of_a_users_pool_for_good() {
+    let server = Postgres::start().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(2))
+        .connect(&server.url())
+        .await
+        .unwrap();
+    let store = AnyStore::new(PostgresStore::from_pool(pool.clone()).await.unwrap());
+    let held = key("held");
+    let request = ClaimRequest::new("attack", &held, Owner::random(), LEASE);
+    assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
+    store.wait(WaitRequest::new("attack", &held, Duration::from_millis(500))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(charge(&store, "1").await.unwrap(), Outcome::Executed(1));
+}
+
+/// Connections and tasks end with the store.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn a_store_that_is_dropped_leaves_no_connection() {
+    let server = Postgres::start().await;
+    let store = PostgresStore::open(&server.url()).await.unwrap();
+    let held = key("held");
+    let request = ClaimRequest::new("attack", &held, Owner::random(), LEASE);
+    assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
+    store.wait(WaitRequest::new("attack", &held, Duration::from_millis(500))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(store);
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    let mut other = PgConnection::connect(&server.url()).await.unwrap();
+    let rows = other
+        .fetch_all(
+            "SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        )
+        .await
+        .unwrap();
+    let left: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
 /// Results of the longest kind, many at a time.
 async fn large(store: AnyStore, many: u32) {
     let most = store.max_record_len();

@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{PgPool, Row as _};
 
 use self::dialect::Postgres;
@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::protocol::{self, Operation, State};
 use crate::store::bell::Bells;
 use crate::store::sql::{
-    Claiming, Completing, Connections, Failure, Lanes, Work, integer, interval, purge_window, submit,
+    Claiming, Completing, Connections, Failure, LONGEST_STATEMENT, Lanes, Work, integer, interval, purge_window, submit,
 };
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Grant, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest,
@@ -138,10 +138,12 @@ impl PostgresStore {
             migrate::create(&session).await?;
         }
         migrate::check(&session).await?;
-        let pool = match &session.connections {
-            Connections::Pool(pool) => pool.clone(),
-            Connections::Own(own) => PgPoolOptions::new().max_connections(1).connect_lazy_with(own.options().clone()),
+        let listening = match &session.connections {
+            // It is kept for good: the pool would have one less, and perhaps none.
+            Connections::Pool(pool) => PgConnectOptions::clone(&pool.connect_options()),
+            Connections::Own(own) => own.options().clone(),
         };
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(listening);
         let inner = Arc::new(Inner {
             listener: (!options.simple_queries).then(|| Listener::new(pool)),
             session,
@@ -384,7 +386,8 @@ async fn sweep_on(store: Weak<Inner>, interval: Duration) {
         let [random, ..] = crate::store::Owner::random().0;
         timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
         let Some(store) = store.upgrade() else { return };
-        pause = match store.sweep(store.sweep_batch).await {
+        let swept = timer::within(|| LONGEST_STATEMENT, pin!(store.sweep(store.sweep_batch))).await;
+        pause = match swept.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT))) {
             Ok(swept) if swept == store.sweep_batch => interval.min(SOON),
             Ok(_) => interval,
             Err(failure) => {

@@ -11,6 +11,14 @@ fn code(error: &dyn DatabaseError) -> String {
     error.code().map_or_else(String::new, std::borrow::Cow::into_owned)
 }
 
+impl Postgres {
+    /// Whether the server ended the connection, or is one that can't be written any more: others to it share its fate.
+    pub(super) fn is_farewell(error: &dyn DatabaseError) -> bool {
+        // Stopped by an administrator or a crash, the database dropped, idle for too long; a standby.
+        matches!(&*code(error), "57P01" | "57P02" | "57P04" | "57P05" | "25006")
+    }
+}
+
 impl Dialect for Postgres {
     const STORE: &'static str = "PostgreSQL";
 

@@ -14,6 +14,10 @@ use crate::timer;
 /// How often a statement is sent that the server undid because of others.
 const ATTEMPTS: u32 = 20;
 
+/// What goes before a statement that isn't prepared, for as long as it takes: its answer is text, in which the driver knows
+/// bytes by their digits. A row is waited for no longer than on a connection of the store's own.
+const SETTINGS: &str = "SET LOCAL bytea_output = 'hex';SET LOCAL lock_timeout = '1s';";
+
 /// Where statements are sent to.
 #[derive(Clone)]
 pub(super) struct Session {
@@ -41,7 +45,9 @@ impl Session {
     async fn fetch_once(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
         let mut connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
         let answer = if self.simple {
-            (*connected).fetch_all(sqlx::raw_sql(AssertSqlSafe(params::inlined(sql, params)))).await
+            (*connected)
+                .fetch_all(sqlx::raw_sql(AssertSqlSafe(SETTINGS.to_owned() + &params::inlined(sql, params))))
+                .await
         } else {
             let arguments = params::bound(params)?;
             (*connected).fetch_all(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)).await
@@ -63,7 +69,9 @@ impl Session {
     }
 
     fn note(&self, failure: &Failure) {
-        if failure.is_broken_connection() {
+        let is_farewell = matches!(failure, Failure::Driver(error)
+            if error.as_database_error().is_some_and(Postgres::is_farewell));
+        if is_farewell || failure.is_broken_connection() {
             self.connections.broke();
         }
     }
