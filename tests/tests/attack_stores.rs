@@ -197,6 +197,58 @@ async fn r15_redis_keeps_large_results() {
     large(idem_runtime::connect(&server.url()).await.unwrap(), 20).await;
 }
 
+/// Somebody's transaction holds the row of one key, of which there are duplicates: other keys go on.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn a_locked_row_holds_up_no_other_key_on_postgres() {
+    let server = Postgres::start().await;
+    let store = idem_runtime::connect(&server.url()).await.unwrap();
+    let mut other = PgConnection::connect(&server.url()).await.unwrap();
+    let held = key("held");
+    let request = ClaimRequest::new("attack::charge", &held, Owner::random(), INSTANT);
+    assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
+    other.execute(sqlx::raw_sql("BEGIN; SELECT FROM idempotency FOR UPDATE")).await.unwrap();
+    stalls(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn a_locked_row_holds_up_no_other_key_on_mysql() {
+    let server = MariaDb::start().await;
+    let store = idem_runtime::connect(&server.url()).await.unwrap();
+    let mut other = sqlx::MySqlConnection::connect(&server.url()).await.unwrap();
+    let held = key("held");
+    let request = ClaimRequest::new("attack::charge", &held, Owner::random(), INSTANT);
+    assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
+    other
+        .execute(sqlx::raw_sql(
+            "START TRANSACTION; SELECT * FROM idempotency WHERE scope = 'attack::charge' AND `key` = 'held' FOR UPDATE",
+        ))
+        .await
+        .unwrap();
+    stalls(&store).await;
+}
+
+/// Duplicates of the locked key take every lane, and are in the way of others.
+async fn stalls(store: &AnyStore) {
+    let mut duplicates = JoinSet::new();
+    for _ in 0..3 {
+        let store = store.clone();
+        duplicates.spawn(async move { charge(&store, "held").await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut others = JoinSet::new();
+    for nth in 0..10 {
+        let store = store.clone();
+        others.spawn(async move { charge(&store, &format!("other-{nth}")).await });
+    }
+    let others = tokio::time::timeout(Duration::from_secs(8), others.join_all()).await;
+    assert!(others.expect("others are not held up").into_iter().all(|answer| answer.is_ok()));
+    let duplicates = tokio::time::timeout(Duration::from_secs(20), duplicates.join_all()).await;
+    let refused = |answer: &Result<_, Error>| matches!(answer, Err(error) if error.is_retryable());
+    assert!(duplicates.expect("nobody waits for ever").iter().all(refused));
+}
+
 /// A store whose requests take their time, on the runtime that they are sent on.
 #[derive(Clone)]
 struct Slow(MemoryStore);
@@ -250,4 +302,69 @@ fn r13_an_ending_outlives_the_runtime_that_it_was_begun_on() {
         let (entry, _) = self::runtime().block_on(found.get("attack::leaves", &key)).unwrap().unwrap();
         assert_eq!(entry.row.state, state);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn conforms_whatever_the_settings_of_postgres() {
+    let server = Postgres::start_with(&[
+        "-c",
+        "standard_conforming_strings=off",
+        "-c",
+        "bytea_output=escape",
+        "-c",
+        "backslash_quote=on",
+        "-c",
+        "transform_null_equals=on",
+        "-c",
+        "extra_float_digits=-15",
+        "-c",
+        "DateStyle=German",
+        "-c",
+        "IntervalStyle=sql_standard",
+        "-c",
+        "TimeZone=Asia/Kathmandu",
+        "-c",
+        "default_transaction_deferrable=on",
+    ])
+    .await;
+    for simple in [false, true] {
+        Suite::new()
+            .run(async || PostgresStore::options().simple_queries(simple).open(&server.url()).await.unwrap())
+            .await;
+        let pool = sqlx::PgPool::connect(&server.url()).await.unwrap();
+        Suite::new()
+            .run(async || PostgresStore::options().simple_queries(simple).open_with(pool.clone()).await.unwrap())
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn conforms_whatever_the_settings_of_mysql() {
+    let server = MariaDb::start_with(&[
+        "--autocommit=0", "--sql-mode=ANSI,TRADITIONAL,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,SIMULTANEOUS_ASSIGNMENT,EMPTY_STRING_IS_NULL,HIGH_NOT_PRECEDENCE",
+        "--transaction-isolation=SERIALIZABLE", "--lower-case-table-names=1", "--character-set-server=utf8mb4",
+        "--collation-server=utf8mb4_general_ci", "--default-time-zone=+05:45", "--sql-safe-updates=1", "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-lock-wait-timeout=2",
+    ]).await;
+    Suite::new().run(async || MySqlStore::open(&server.url()).await.unwrap()).await;
+    let pool = sqlx::MySqlPool::connect(&server.url()).await.unwrap();
+    Suite::new().run(async || MySqlStore::from_pool(pool.clone()).await.unwrap()).await;
+    let modes = "ANSI,TRADITIONAL,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,SIMULTANEOUS_ASSIGNMENT,EMPTY_STRING_IS_NULL,HIGH_NOT_PRECEDENCE";
+    let pool = sqlx::mysql::MySqlPoolOptions::new()
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+                        "SET SESSION sql_mode='{modes}', autocommit=0, tx_isolation='SERIALIZABLE'"
+                    ))))
+                    .await
+                    .map(drop)
+            })
+        })
+        .connect(&server.url())
+        .await
+        .unwrap();
+    Suite::new().run(async || MySqlStore::from_pool(pool.clone()).await.unwrap()).await;
 }

@@ -1,8 +1,8 @@
 //! The statements: [`protocol::step`](crate::protocol::step) in SQL.
 //!
 //! A SET list runs from left to right, and a column that stands behind sees what was assigned before it. So wherever
-//! something depends on the row as it was, `decided` is set first, and `owner` and `state` last. `UPDATE`s don't rely on
-//! it: each reads only what it assigns later (MariaDB's `SIMULTANEOUS_ASSIGNMENT`).
+//! something depends on the row as it was, `decided` is set first, and `owner` and `state` last. MariaDB's
+//! `SIMULTANEOUS_ASSIGNMENT` would change that: the `session` turns it off.
 //!
 //! What is the same before and after isn't written: neither the row, nor the log.
 

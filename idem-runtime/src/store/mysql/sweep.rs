@@ -1,12 +1,13 @@
 //! Deleting the rows that nobody needs any more, a bounded number at a time.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::dialect::MySql;
 use super::session::Session;
 use super::{Inner, rows, statements};
-use crate::store::sql::Failure;
+use crate::store::sql::{Failure, LONGEST_STATEMENT};
 use crate::timer;
 
 /// Deletes at most so many rows in one transaction: two round trips, or one where there is nothing to delete.
@@ -16,9 +17,10 @@ pub(super) async fn sweep(session: &Session, at_most: usize) -> Result<usize, Fa
 
 async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure> {
     let mut using = session.connect(true).await?;
-    let mut script = Session::transaction();
+    let mut script = session.transaction();
     statements::lock_sweepable(&mut script.sql, at_most)?;
-    let found = using.run(Arc::new(script.sql), false).await?.rows;
+    let (locking, end) = script.parts();
+    let found = using.run(Arc::new(locking), false).await?.rows;
     let mut keys = found.iter().map(rows::place).collect::<Result<Vec<_>, _>>()?;
     // In the order of the primary key, as everyone's.
     keys.sort_unstable();
@@ -26,7 +28,7 @@ async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure>
     if !keys.is_empty() {
         statements::delete(&mut sql, &keys)?;
     }
-    sql.push_str("COMMIT");
+    sql.push_str(end);
     using.run(Arc::new(sql), true).await?;
     using.put_back();
     Ok(keys.len())
@@ -41,7 +43,8 @@ pub(super) async fn sweep_on(store: Weak<Inner>, interval: Duration) {
         let [random, ..] = crate::store::Owner::random().0;
         timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
         let Some(store) = store.upgrade() else { return };
-        pause = match sweep(&store.session, store.sweep_batch).await {
+        let swept = timer::within(|| LONGEST_STATEMENT, pin!(sweep(&store.session, store.sweep_batch))).await;
+        pause = match swept.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT))) {
             Ok(swept) if swept == store.sweep_batch => interval.min(SOON),
             Ok(_) => interval,
             Err(failure) => {
