@@ -29,10 +29,14 @@ fn start() -> std::io::Result<Handle> {
     Ok(handle)
 }
 
-/// Finishes a future whose caller has gone: in place if it needn't wait, else on the runtime the caller was on, else on
-/// the background one.
-pub(crate) fn finish(in_place: bool, home: Option<&Handle>, future: impl Future<Output = ()> + Send + 'static) {
-    let mut future: Ending = Box::pin(future);
+/// Finishes what a caller that has gone left: in place if it needn't wait, else on the runtime the caller was on, else on
+/// the background one. Where the caller's runtime ends first, `begin` begins once more in the background.
+pub(crate) fn finish<F: Future<Output = ()> + Send + 'static>(
+    in_place: bool,
+    home: Option<&Handle>,
+    begin: impl Fn() -> F + Send + 'static,
+) {
+    let mut future: Ending = Box::pin(begin());
     if in_place {
         // This is called by a destructor, perhaps while the store's own panic unwinds: a second one would abort.
         let poll = AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(Waker::noop())));
@@ -43,8 +47,22 @@ pub(crate) fn finish(in_place: bool, home: Option<&Handle>, future: impl Future<
         }
     }
     match home {
-        Some(home) => drop(home.spawn(Relay(Some(future)))),
+        Some(home) => {
+            let begin = Box::new(move || -> Option<Ending> { Some(Box::pin(begin())) });
+            drop(home.spawn(Relay { future: Some(future), begin }));
+        }
         None => in_background(future),
+    }
+}
+
+/// Runs a future on this runtime, if there is one, and else on the background one: there too where the runtime has ended
+/// before it began.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) fn run(home: Option<&Handle>, future: impl Future<Output = ()> + Send + 'static) {
+    let mut future: Option<Ending> = Some(Box::pin(future));
+    match home {
+        Some(home) => drop(home.spawn(Relay { future: None, begin: Box::new(move || future.take()) })),
+        None => future.take().into_iter().for_each(in_background),
     }
 }
 
@@ -57,19 +75,24 @@ fn in_background(future: Ending) {
     }
 }
 
-/// Goes on in the background where the caller's runtime ends first: a runtime that shuts down drops its tasks, and those
-/// that are spawned on it from then on.
-struct Relay(Option<Ending>);
+/// Begins again in the background where the caller's runtime ends first: a runtime that shuts down drops its tasks, and those
+/// that are spawned on it from then on. What was begun on it isn't handed on, because its timers and sockets end too.
+struct Relay {
+    /// What was begun.
+    future: Option<Ending>,
+    begin: Box<dyn FnMut() -> Option<Ending> + Send>,
+}
 
 impl Future for Relay {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Taken while it is polled: one that panics is not handed on.
-        let Some(mut future) = self.0.take() else { return Poll::Ready(()) };
+        // Taken while it is polled: what panics is not begun again.
+        let mut begin = std::mem::replace(&mut self.begin, Box::new(|| None));
+        let Some(mut future) = self.future.take().or_else(&mut begin) else { return Poll::Ready(()) };
         let poll = future.as_mut().poll(cx);
         if poll.is_pending() {
-            self.0 = Some(future);
+            (self.future, self.begin) = (Some(future), begin);
         }
         poll
     }
@@ -77,7 +100,8 @@ impl Future for Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if let Some(future) = self.0.take() {
+        self.future = None;
+        if let Some(future) = (self.begin)() {
             in_background(future);
         }
     }

@@ -263,12 +263,14 @@ impl<S: IdempotencyStore> Drop for Call<'_, S> {
         let in_place = !store.needs_runtime();
         // A call that was never granted a lease has one lease's time to say that it left.
         let until = self.deadline().max(Instant::now() + self.site.lease);
-        let finish = finish(store, self.site, key, self.owner, self.fence, ending, until);
-        background::finish(in_place, self.home.as_ref(), finish);
+        let (site, owner, fence) = (self.site, self.owner, self.fence);
+        let begin = move || finish(store.clone(), site, key.clone(), owner, fence, ending.clone(), until);
+        background::finish(in_place, self.home.as_ref(), begin);
     }
 }
 
 /// What is left to do for a caller that has gone.
+#[derive(Clone)]
 enum Ending {
     Complete(Record),
     Leave(Leave),

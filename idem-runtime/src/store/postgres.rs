@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Row as _};
 
 use self::claims::Claims;
@@ -142,10 +142,12 @@ impl PostgresStore {
             migrate::create(&session).await?;
         }
         migrate::check(&session).await?;
-        let pool = match &session.connections {
-            Connections::Pool(pool) => pool.clone(),
-            Connections::Own(own) => PgPoolOptions::new().max_connections(1).connect_lazy_with(own.options().clone()),
+        let listening = match &session.connections {
+            // It is kept for good: the pool would have one less, and perhaps none.
+            Connections::Pool(pool) => PgConnectOptions::clone(&pool.connect_options()),
+            Connections::Own(own) => own.options().clone(),
         };
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(listening);
         let inner = Arc::new(Inner {
             listener: (!options.simple_queries).then(|| Listener::new(pool)),
             session,

@@ -74,8 +74,8 @@ use crate::timer;
 ///
 /// # How it is reached
 ///
-/// All handles share one connection, on which requests are pipelined. It belongs to the Tokio runtime that made it; where
-/// that has ended, where it broke, or where the server has become a replica, the next request makes a new one. A request
+/// All handles share one connection for each Tokio runtime, on which requests are pipelined; sync handlers have a runtime
+/// of their own. Where it broke, or where the server has become a replica, the next request makes a new one. A request
 /// without an answer within ten seconds is given up. A call that waits for another's result is told of it by the server,
 /// over a second connection that is made at the first wait, and looks by itself once in a while.
 ///

@@ -79,6 +79,10 @@ impl Placed for Completing {
     fn place(&self) -> (&str, &Key) {
         (&self.scope, &self.key)
     }
+
+    fn bytes(&self) -> usize {
+        self.record.as_bytes().len()
+    }
 }
 
 /// A number as SQL has it.

@@ -32,9 +32,9 @@ impl Dialect for MySql {
         )
     }
 
-    /// A deadlock, a lock that wasn't had in time, and a row that changed meanwhile.
+    /// A deadlock, and a row that changed meanwhile.
     fn is_conflict(error: &dyn DatabaseError) -> bool {
-        matches!(number(error), 1020 | 1205 | 1213)
+        matches!(number(error), 1020 | 1213)
     }
 
     fn is_farewell(error: &dyn DatabaseError) -> bool {

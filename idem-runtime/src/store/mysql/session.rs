@@ -11,12 +11,20 @@ use super::dialect::MySql;
 use crate::store::sql::{Connected, Connections, Failure, patiently};
 
 /// What every connection of the store's own is told once. READ COMMITTED: at a higher level an absent key locks its
-/// neighbours. A lock is waited for no longer than a caller may wait for its answer.
+/// neighbours. Who holds a row for longer than a moment is no claim that is being committed: waiting for it would hold up those
+/// who share the transaction.
 const PREPARE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
-     SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 5";
+     SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 1";
 
-/// The same for connections that are the user's, and for statements that stand or fall together.
+/// The same for statements that stand or fall together.
 const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;START TRANSACTION;";
+const END: &str = "COMMIT";
+
+/// The same for connections that are the user's, whose settings are given back.
+const BORROW: &str = "SET @idempotency_wait = @@SESSION.innodb_lock_wait_timeout;\
+     SET SESSION innodb_lock_wait_timeout = 1;\
+     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;START TRANSACTION;";
+const GIVE_BACK: &str = "COMMIT;SET SESSION innodb_lock_wait_timeout = @idempotency_wait";
 
 /// Prepares a connection of the store's own.
 pub(super) fn prepare(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
@@ -33,27 +41,32 @@ pub(super) struct Session {
 #[derive(Clone)]
 pub(super) struct Script {
     pub(super) sql: String,
-    is_transaction: bool,
+    /// What ends the transaction, if it is one.
+    end: &'static str,
 }
 
 impl Session {
     /// Statements of which at most one writes. Between them, others may.
     pub(super) fn single(&self) -> Script {
         match self.connections {
-            Connections::Own(_) => Script { sql: String::new(), is_transaction: false },
+            Connections::Own(_) => Script { sql: String::new(), end: "" },
             // Its connections may be at any isolation level, and without autocommit.
-            Connections::Pool(_) => Self::transaction(),
+            Connections::Pool(_) => self.transaction(),
         }
     }
 
     /// Statements that stand or fall together, with one commit.
-    pub(super) fn transaction() -> Script {
-        Script { sql: BEGIN.to_owned(), is_transaction: true }
+    pub(super) fn transaction(&self) -> Script {
+        let (begin, end) = match self.connections {
+            Connections::Own(_) => (BEGIN, END),
+            Connections::Pool(_) => (BORROW, GIVE_BACK),
+        };
+        Script { sql: begin.to_owned(), end }
     }
 
     /// One statement for each of the requests, and one commit for all of them.
     pub(super) fn batch(&self, requests: usize) -> Script {
-        if requests == 1 { self.single() } else { Self::transaction() }
+        if requests == 1 { self.single() } else { self.transaction() }
     }
 
     /// Sends statements, and answers with the rows that they return: one round trip.
@@ -96,11 +109,14 @@ impl Session {
 }
 
 impl Script {
+    /// The statements that come before the end of the transaction, and those that end it.
+    pub(super) fn parts(self) -> (String, &'static str) {
+        (self.sql, self.end)
+    }
+
     fn finished(mut self) -> Finished {
-        if self.is_transaction {
-            self.sql.push_str("COMMIT");
-        }
-        Finished { sql: Arc::new(self.sql), is_transaction: self.is_transaction }
+        self.sql.push_str(self.end);
+        Finished { sql: Arc::new(self.sql), is_transaction: !self.end.is_empty() }
     }
 }
 

@@ -22,9 +22,10 @@ impl Sweep for Inner {
 
 async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure> {
     let mut using = session.connect(true).await?;
-    let mut script = Session::transaction();
+    let mut script = session.transaction();
     statements::lock_sweepable(&mut script.sql, at_most)?;
-    let found = using.run(Arc::new(script.sql), false).await?.rows;
+    let (locking, end) = script.parts();
+    let found = using.run(Arc::new(locking), false).await?.rows;
     let mut keys = found.iter().map(rows::place).collect::<Result<Vec<_>, _>>()?;
     // In the order of the primary key, as everyone's.
     keys.sort_unstable();
@@ -32,7 +33,7 @@ async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure>
     if !keys.is_empty() {
         statements::delete(&mut sql, &keys)?;
     }
-    sql.push_str("COMMIT");
+    sql.push_str(end);
     using.run(Arc::new(sql), true).await?;
     using.put_back();
     Ok(keys.len())

@@ -26,7 +26,7 @@ impl Dialect for Postgres {
         matches!(&*code(error), "40001" | "40P01")
     }
 
-    /// Shutdown, a crash of another connection's process, and a database that is dropped; a standby.
+    /// Stopped by an administrator or a crash, the database dropped, idle for too long; a standby.
     fn is_farewell(error: &dyn DatabaseError) -> bool {
         matches!(&*code(error), "57P01" | "57P02" | "57P04" | "57P05" | "25006")
     }

@@ -15,7 +15,8 @@ const VERSION: i64 = 1;
 
 /// Of the statement that creates the tables, in one transaction: CREATE TABLE IF NOT EXISTS fails where two do it at
 /// once, so that one waits for the other here.
-const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtext('idempotency'), hashtext('schema'));";
+const ONE_AT_A_TIME: &str =
+    "SET LOCAL lock_timeout = 0;SELECT pg_advisory_xact_lock(hashtext('idempotency'), hashtext('schema'));";
 
 /// Creates the tables where they are missing.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {

@@ -10,8 +10,10 @@ use crate::error::Error;
 use crate::store::sql::Connections;
 
 /// Plans are made once for each connection, and never read the whole table: the statistics of a table that was small a
-/// minute ago would say so.
-const PLANS: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+/// minute ago would say so. Who holds a row for longer than a moment is no claim that is being committed: waiting for it
+/// would hold up those who share the statement, and keep the server waiting when its client has gone.
+const SETTINGS: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("lock_timeout", "1s")];
 
 /// How to open a [`PostgresStore`]: made by [`PostgresStore::options`].
 ///
@@ -106,12 +108,19 @@ impl PostgresOptions {
             )
         })?;
         // A pooler may refuse settings of its clients.
-        let options = if self.simple_queries { options } else { options.options(PLANS) };
+        let options = if self.simple_queries { options } else { options.options(SETTINGS) };
         let connections = Connections::own(options, self.max_connections, None);
         PostgresStore::start(connections, self).await
     }
 
     /// Opens the store with a pool of the user's, which checks its connections as it was told to.
+    ///
+    /// Give its connections a `lock_timeout` of a second or so: a row that somebody's transaction keeps locked would else
+    /// hold up others. [`simple_queries`](Self::simple_queries) sees to it by itself.
+    ///
+    /// sqlx logs the statements of a pool, at the level `debug` and slow ones at `warn`, and with `simple_queries` these
+    /// hold keys and results: build its options with `ConnectOptions::disable_statement_logging`. To hear of endings, the
+    /// store opens one connection beside the pool.
     ///
     /// # Errors
     ///

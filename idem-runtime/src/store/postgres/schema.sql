@@ -1,5 +1,5 @@
 -- The tables of idem-runtime's PostgresStore. The store creates them when it is opened; to create them yourself, run
--- this in the same schema. Running it again changes nothing. Needs PostgreSQL 9.6 or later.
+-- this in the same schema. Running it again changes nothing. Needs PostgreSQL 12 or later.
 --
 -- Times are microseconds since the Unix epoch, by the clock of the server.
 

@@ -9,6 +9,10 @@ use super::Postgres;
 use super::params::{self, Param};
 use crate::store::sql::{Connections, Failure, patiently};
 
+/// What goes before a statement that isn't prepared, for as long as it takes: its answer is text, in which the driver knows
+/// bytes by their digits. A row is waited for no longer than on a connection of the store's own.
+const SETTINGS: &str = "SET LOCAL bytea_output = 'hex';SET LOCAL lock_timeout = '1s';";
+
 /// Where statements are sent to.
 #[derive(Clone)]
 pub(super) struct Session {
@@ -25,7 +29,9 @@ impl Session {
     async fn fetch_once(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
         let mut connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
         let answer = if self.simple {
-            (*connected).fetch_all(sqlx::raw_sql(AssertSqlSafe(params::inlined(sql, params)))).await
+            (*connected)
+                .fetch_all(sqlx::raw_sql(AssertSqlSafe(SETTINGS.to_owned() + &params::inlined(sql, params))))
+                .await
         } else {
             let arguments = params::bound(params)?;
             (*connected).fetch_all(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)).await

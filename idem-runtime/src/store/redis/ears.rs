@@ -118,6 +118,8 @@ async fn attend(source: Arc<Source>, heard: Arc<Heard>, mut wanted: UnboundedRec
         heard.lost();
         match ended {
             Ok(()) => return,
+            // The store is gone, and so perhaps is its server.
+            Err(_) if wanted.is_closed() => return,
             Err(error) => tracing::debug!(%error, "no news from Redis: waiting calls look by themselves"),
         }
         pause = if worked { Duration::from_millis(50) } else { (pause * 2).min(Duration::from_secs(5)) };

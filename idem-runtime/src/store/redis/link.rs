@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use tokio::runtime::{Handle, Id};
 
 use super::failure::is_astray;
 use crate::timer;
@@ -86,7 +87,10 @@ impl Source {
     }
 }
 
-/// A connection that is made anew where it broke, where the server doesn't answer, and where the server turns out to be a
+/// How many runtimes' connections are kept. Of a runtime that has ended, nobody says so.
+const RUNTIMES: usize = 8;
+
+/// A connection for each runtime, that is made anew where it broke, where the server doesn't answer, and where the server turns out to be a
 /// replica: an address can have moved to another primary.
 pub(super) struct Line {
     source: Arc<Source>,
@@ -99,7 +103,8 @@ pub(super) struct Line {
 
 #[derive(Default)]
 struct State {
-    open: Option<Open>,
+    /// The oldest first.
+    open: Vec<Open>,
     /// What the last one was told who could not connect, and when.
     failed: Option<(Instant, RedisError)>,
 }
@@ -109,6 +114,14 @@ struct State {
 struct Open {
     connection: MultiplexedConnection,
     number: u64,
+    /// The runtime that drives it: on another one, requests stand still whenever nobody drives that.
+    home: Option<Id>,
+}
+
+impl State {
+    fn open(&self, home: Option<Id>) -> Option<Open> {
+        self.open.iter().find(|open| open.home == home).cloned()
+    }
 }
 
 impl Line {
@@ -126,15 +139,16 @@ impl Line {
 
     /// The connection. One request makes it, and the others wait for that one, or are told why it could not.
     async fn open(&self) -> RedisResult<Open> {
-        if let Some(open) = self.state().open.clone() {
+        let home = Handle::try_current().ok().map(|runtime| runtime.id());
+        if let Some(open) = self.state().open(home) {
             return Ok(open);
         }
         let asked = Instant::now();
         let _turn = self.turn.lock().await;
         {
             let state = self.state();
-            if let Some(open) = &state.open {
-                return Ok(open.clone());
+            if let Some(open) = state.open(home) {
+                return Ok(open);
             }
             if let Some((when, error)) = &state.failed
                 && *when >= asked
@@ -146,8 +160,12 @@ impl Line {
         loop {
             match self.connect().await {
                 Ok(connection) => {
-                    let open = Open { connection, number: self.opened.fetch_add(1, Ordering::Relaxed) };
-                    self.state().open = Some(open.clone());
+                    let open = Open { connection, number: self.opened.fetch_add(1, Ordering::Relaxed), home };
+                    let mut state = self.state();
+                    if state.open.len() >= RUNTIMES {
+                        state.open.remove(0);
+                    }
+                    state.open.push(open.clone());
                     return Ok(open);
                 }
                 Err(error) if asked.elapsed() + pause >= RECONNECTING || !may_pass(&error) => {
@@ -169,10 +187,7 @@ impl Line {
     /// Gives a connection up by what came of a request on it.
     fn heed<T>(&self, open: &Open, answer: RedisResult<T>) -> RedisResult<T> {
         if answer.as_ref().is_err_and(is_astray) {
-            let mut state = self.state();
-            if state.open.as_ref().is_some_and(|current| current.number == open.number) {
-                state.open = None;
-            }
+            self.state().open.retain(|other| other.number != open.number);
         }
         answer
     }

@@ -4,8 +4,9 @@
 //! requests wait, and the first lane to be free takes all of them. So a lone caller never waits for company.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -21,10 +22,22 @@ const LANES: usize = 2;
 /// How many requests one batch carries at most.
 const MOST: usize = 500;
 
+/// How many bytes of results one batch carries at most, unless one alone has more.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Whoever uses a lane for longer doesn't get on: it waits for a row that others have locked, or nobody polls it. Its place
+/// is given to those who wait.
+const STUCK: Duration = Duration::from_secs(1);
+
 /// A request for one key.
 pub(in crate::store) trait Placed {
     /// Which key.
     fn place(&self) -> (&str, &Key);
+
+    /// How many bytes it carries, where these can be many.
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// One kind of request to one store.
@@ -94,9 +107,17 @@ async fn bounded<T>(requests: usize, work: impl Future<Output = Result<T, Failur
 pub(in crate::store) struct Lanes<R, A>(Mutex<Queue<R, A>>);
 
 struct Queue<R, A> {
-    busy: usize,
+    busy: Vec<Busy>,
+    /// How many lanes were ever taken.
+    taken: u64,
     /// Empty while a lane is free.
     waiting: Vec<Waiting<R, A>>,
+}
+
+/// A lane that is being used.
+struct Busy {
+    id: u64,
+    since: Instant,
 }
 
 struct Waiting<R, A> {
@@ -106,7 +127,7 @@ struct Waiting<R, A> {
 
 impl<R, A> Default for Lanes<R, A> {
     fn default() -> Self {
-        Self(Mutex::new(Queue { busy: 0, waiting: Vec::new() }))
+        Self(Mutex::new(Queue { busy: Vec::with_capacity(LANES), taken: 0, waiting: Vec::new() }))
     }
 }
 
@@ -116,78 +137,118 @@ impl<R: Placed, A> Lanes<R, A> {
     }
 
     /// Takes a lane, or else gets in the queue.
-    fn enter(&self, request: R) -> Result<R, oneshot::Receiver<Result<A, StoreError>>> {
+    fn enter(&self, request: R) -> Result<(R, u64), oneshot::Receiver<Result<A, StoreError>>> {
         let mut queue = self.lock();
-        if queue.busy < LANES {
-            queue.busy += 1;
-            return Ok(request);
+        if queue.busy.len() < LANES {
+            return Ok((request, queue.take_lane()));
         }
         let (answer, answered) = oneshot::channel();
         queue.waiting.push(Waiting { request, answer });
         Err(answered)
     }
 
-    /// Those whose turn it is, or none, and then the lane is free.
-    fn next(&self) -> Vec<Waiting<R, A>> {
+    /// Those whose turn it is, or none, and then the lane is free. A lane that was given away has no turn.
+    fn next(&self, id: u64) -> Vec<Waiting<R, A>> {
         let mut queue = self.lock();
+        let Some(lane) = queue.busy.iter().position(|busy| busy.id == id) else { return Vec::new() };
         // Who has gone has left the key by a request of its own.
         queue.waiting.retain(|waiting| !waiting.answer.is_closed());
-        let mut batch = std::mem::take(&mut queue.waiting);
-        // In one order everywhere: two batches that share keys don't wait for each other crosswise.
-        batch.sort_by(|a, b| {
-            let ((a_scope, a_key), (b_scope, b_key)) = (a.request.place(), b.request.place());
-            (a_scope, a_key.as_bytes()).cmp(&(b_scope, b_key.as_bytes()))
-        });
-        let mut taken: Vec<Waiting<R, A>> = Vec::with_capacity(batch.len().min(MOST));
-        for waiting in batch {
-            let is_new = taken.last().is_none_or(|last| last.request.place() != waiting.request.place());
-            if is_new && taken.len() < MOST { &mut taken } else { &mut queue.waiting }.push(waiting);
+        let batch = std::mem::take(&mut queue.waiting);
+        let mut order: Vec<usize> = (0..batch.len()).collect();
+        order.sort_by(|a, b| batch[*a].cmp_place(&batch[*b]));
+        let mut is_first = vec![true; batch.len()];
+        for pair in order.windows(2) {
+            is_first[pair[1]] = batch[pair[0]].cmp_place(&batch[pair[1]]).is_ne();
         }
+        let mut taken: Vec<Waiting<R, A>> = Vec::with_capacity(batch.len().min(MOST));
+        let mut bytes = 0;
+        // Who came first is served first.
+        for (waiting, is_first) in batch.into_iter().zip(is_first) {
+            let more = bytes + waiting.request.bytes();
+            if is_first && taken.len() < MOST && (taken.is_empty() || more <= MOST_BYTES) {
+                bytes = more;
+                taken.push(waiting);
+            } else {
+                queue.waiting.push(waiting);
+            }
+        }
+        // In one order everywhere: two batches that share keys don't wait for each other crosswise.
+        taken.sort_by(Waiting::cmp_place);
         if taken.is_empty() {
-            queue.busy -= 1;
+            queue.busy.swap_remove(lane);
+        } else {
+            queue.busy[lane].since = Instant::now();
         }
         taken
+    }
+
+    /// Takes the place of a lane that is stuck, if there is one and somebody waits.
+    fn overtake(&self) -> Option<u64> {
+        let mut queue = self.lock();
+        if queue.waiting.is_empty() {
+            return None;
+        }
+        let stuck = queue.busy.iter().position(|busy| busy.since.elapsed() >= STUCK)?;
+        queue.busy.swap_remove(stuck);
+        Some(queue.take_lane())
+    }
+}
+
+impl<R, A> Queue<R, A> {
+    fn take_lane(&mut self) -> u64 {
+        let id = self.taken;
+        self.taken += 1;
+        self.busy.push(Busy { id, since: Instant::now() });
+        id
+    }
+}
+
+impl<R: Placed, A> Waiting<R, A> {
+    fn cmp_place(&self, other: &Self) -> std::cmp::Ordering {
+        let ((scope, key), (others_scope, others_key)) = (self.request.place(), other.request.place());
+        (scope, key.as_bytes()).cmp(&(others_scope, others_key.as_bytes()))
     }
 }
 
 /// Carries out a request: at once, or together with those that wait too.
 pub(in crate::store) async fn submit<W: Work>(work: &W, request: W::Request) -> Result<W::Answer, StoreError> {
     let answer = match work.lanes().enter(request) {
-        Ok(request) => {
-            let _lane = Lane(work.clone());
+        Ok((request, id)) => {
+            let _lane = Lane { work: work.clone(), id };
             carry_out(work, &[request]).await.pop()
         }
-        Err(answered) => answered.await.ok(),
+        Err(mut answered) => loop {
+            if let Some(answer) = timer::within(|| STUCK, Pin::new(&mut answered)).await {
+                break answer.ok();
+            }
+            drop(work.lanes().overtake().map(|id| Lane { work: work.clone(), id }));
+        },
     };
     answer.unwrap_or_else(|| Err(StoreError::unanswered("batch", "the runtime that carried out the request has ended")))
 }
 
 /// A lane that is being used; whoever leaves it, in whatever way, hands it on.
-struct Lane<W: Work>(W);
+struct Lane<W: Work> {
+    work: W,
+    id: u64,
+}
 
 impl<W: Work> Drop for Lane<W> {
     fn drop(&mut self) {
-        let batch = self.0.lanes().next();
+        let batch = self.work.lanes().next(self.id);
         if batch.is_empty() {
             return;
         }
-        let lane = Self(self.0.clone());
+        let lane = Self { work: self.work.clone(), id: self.id };
         let served = async move {
             let (requests, answers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
-            for (answer, caller) in carry_out(&lane.0, &requests).await.into_iter().zip(answers) {
+            for (answer, caller) in carry_out(&lane.work, &requests).await.into_iter().zip(answers) {
                 // The caller may have gone.
                 let _ = caller.send(answer);
             }
         };
-        // Where the runtime is shutting down, this drops the task, and with it the lane: the next ones get their turn.
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(served)),
-            Err(_) => match background::handle() {
-                Some(runtime) => drop(runtime.spawn(served)),
-                None => drop(served),
-            },
-        }
+        background::run(Handle::try_current().ok().as_ref(), served);
     }
 }
 
@@ -346,6 +407,45 @@ mod tests {
         assert_eq!(waiter.await.expect("it was not aborted").expect("it is carried out"), 0);
         assert_eq!(notes.batches()[2..], [["3"]], "who has gone is not served");
         settle().await;
-        assert_eq!(notes.0.lanes.lock().busy, 0, "every lane is free again");
+        assert_eq!(notes.0.lanes.lock().busy.len(), 0, "every lane is free again");
+    }
+
+    #[tokio::test]
+    async fn who_is_not_polled_holds_nobody_up() {
+        let notes = Notes::new();
+        let mut holders: Vec<_> = ["1", "2"].map(|key| Box::pin(submit(&notes, request(key)))).into();
+        for holder in &mut holders {
+            std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(holder.as_mut().poll(cx).is_pending()))).await;
+        }
+        notes.0.go.add_permits(10);
+        assert_eq!(submit(&notes, request("3")).await.expect("it is carried out"), 0);
+        for holder in holders {
+            assert_eq!(holder.await.expect("it is carried out"), 0);
+        }
+        assert_eq!(notes.0.lanes.lock().busy.len(), 0, "every lane is free again");
+    }
+
+    #[test]
+    fn who_waits_is_served_where_the_runtime_of_a_lane_ends() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (ends, stays, notes) = (runtime(), runtime(), Notes::new());
+        for key in ["1", "2"] {
+            let notes = notes.clone();
+            ends.spawn(async move { submit(&notes, request(key)).await });
+        }
+        ends.block_on(settle());
+        // All of one key, so that each is a batch.
+        let waiters: Vec<_> = (0..2_000)
+            .map(|_| {
+                let notes = notes.clone();
+                stays.spawn(async move { submit(&notes, request("same")).await.is_ok() })
+            })
+            .collect();
+        stays.block_on(settle());
+        notes.0.go.add_permits(10_000);
+        drop(ends);
+        for waiter in waiters {
+            assert!(stays.block_on(waiter).expect("it was not aborted"));
+        }
     }
 }

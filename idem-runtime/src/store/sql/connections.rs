@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions, Connection, Database, Pool};
+use tokio::runtime::{Handle, Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Failure;
@@ -41,6 +42,12 @@ pub(in crate::store) struct Own<DB: Database> {
 struct Idle<DB: Database> {
     connection: DB::Connection,
     since: Instant,
+    home: Option<Id>,
+}
+
+/// The runtime that a connection is opened on belongs to it: on another one it stands still whenever nobody drives its own.
+fn home() -> Option<Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
 }
 
 impl<DB: Database> Clone for Connections<DB> {
@@ -68,12 +75,13 @@ impl<DB: Database> Connections<DB> {
             Self::Pool(pool) => Ok(Connected::Pool(Box::pin(pool.acquire()).await?)),
             Self::Own(own) => {
                 let permit = Arc::clone(&own.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-                let connection = match own.take_idle() {
+                let home = home();
+                let connection = match own.take_idle(home) {
                     Some(connection) => connection,
                     // Seldom needed.
                     None => Box::pin(own.open()).await?,
                 };
-                Ok(Connected::Own { connection, _permit: permit })
+                Ok(Connected::Own { connection, home, _permit: permit })
             }
         }
     }
@@ -81,8 +89,8 @@ impl<DB: Database> Connections<DB> {
     /// Puts a connection back whose last statement was answered whole. Without this, it is closed: whoever goes in the
     /// middle of a statement leaves an answer behind that the next one would take for its own.
     pub(in crate::store) fn put_back(&self, connected: Connected<DB>) {
-        if let (Self::Own(own), Connected::Own { connection, .. }) = (self, connected) {
-            own.idle().push(Idle { connection, since: Instant::now() });
+        if let (Self::Own(own), Connected::Own { connection, home, .. }) = (self, connected) {
+            own.idle().push(Idle { connection, since: Instant::now(), home });
         }
     }
 
@@ -114,22 +122,24 @@ impl<DB: Database> Own<DB> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one that was used last.
-    fn take_idle(&self) -> Option<DB::Connection> {
+    /// The one of this runtime that was used last. Where there is none, there is room for a new one.
+    fn take_idle(&self, home: Option<Id>) -> Option<DB::Connection> {
         let mut idle = self.idle();
-        let last = idle.pop()?;
-        if last.since.elapsed() < LONGEST_IDLE {
-            return Some(last.connection);
+        idle.retain(|one| one.since.elapsed() < LONGEST_IDLE);
+        if let Some(last) = idle.iter().rposition(|one| one.home == home) {
+            return Some(idle.remove(last).connection);
         }
-        // The others are older.
-        idle.clear();
+        // Each one in use has a permit.
+        if idle.len() > self.permits.available_permits() {
+            drop(idle.remove(0));
+        }
         None
     }
 }
 
 /// A connection in use.
 pub(in crate::store) enum Connected<DB: Database> {
-    Own { connection: DB::Connection, _permit: OwnedSemaphorePermit },
+    Own { connection: DB::Connection, home: Option<Id>, _permit: OwnedSemaphorePermit },
     Pool(PoolConnection<DB>),
 }
 

@@ -1,10 +1,11 @@
 //! Deleting the rows that nobody needs any more, a bounded number at a time.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Dialect, Failure};
+use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::{Owner, StoreError};
 use crate::{background, timer};
 
@@ -49,7 +50,8 @@ async fn sweep_on<S: Sweep>(store: Weak<S>, interval: Duration) {
         let [random, ..] = Owner::random().0;
         timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
         let Some(store) = store.upgrade() else { return };
-        pause = match store.sweep(store.batch()).await {
+        let swept = timer::within(|| LONGEST_STATEMENT, pin!(store.sweep(store.batch()))).await;
+        pause = match swept.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT))) {
             Ok(swept) if swept == store.batch() => interval.min(SOON),
             Ok(_) => interval,
             Err(failure) => {
