@@ -415,7 +415,8 @@ mod tests {
         let notes = Notes::new();
         let mut holders: Vec<_> = ["1", "2"].map(|key| Box::pin(submit(&notes, request(key)))).into();
         for holder in &mut holders {
-            std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(holder.as_mut().poll(cx).is_pending()))).await;
+            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(holder.as_mut().poll(cx).is_pending())).await;
+            assert!(polled, "it holds its lane");
         }
         notes.0.go.add_permits(10);
         assert_eq!(submit(&notes, request("3")).await.expect("it is carried out"), 0);
