@@ -2,7 +2,10 @@
 //!
 //! `cargo bench --ignore-rust-version --bench mysql`
 
-use idem_benches::load::{ROUNDS, Rates, id, rate, target};
+use idem_benches::load::{id, target};
+use idem_benches::sql::{
+    HAND_MANY, HAND_ONE, MANY, ONE, REPLAY_MANY, REPLAY_ONE, SELECT_MANY, SELECT_ONE, Subject, compare,
+};
 use idem_runtime::{Error, MySqlStore, Outcome, idempotent};
 use idem_tests::server::MariaDb;
 use sqlx::MySqlPool;
@@ -13,22 +16,38 @@ async fn charge(store: &MySqlStore, id: &str) -> Result<Outcome<String>, Error> 
     Ok("r".repeat(64).into())
 }
 
-async fn execute(store: MySqlStore, number: usize) {
-    assert!(!charge(&store, &id(number)).await.unwrap().is_replayed());
+#[derive(Clone)]
+struct Database {
+    store: MySqlStore,
+    pool: MySqlPool,
 }
 
-async fn replay(store: MySqlStore, number: usize) {
-    assert!(charge(&store, &id(number)).await.unwrap().is_replayed());
+impl Subject for Database {
+    async fn execute(self, number: usize) {
+        assert!(!charge(&self.store, &id(number)).await.unwrap().is_replayed());
+    }
+
+    async fn replay(self, number: usize) {
+        assert!(charge(&self.store, &id(number)).await.unwrap().is_replayed());
+    }
+
+    async fn two_commits(self, number: usize) {
+        two_commits(&self.pool, number).await;
+    }
+
+    async fn select(self, number: usize) {
+        select(&self.pool, number).await;
+    }
 }
 
 /// A claim and a completion, as one would write them: a commit each.
-async fn two_commits(pool: MySqlPool, number: usize) {
+async fn two_commits(pool: &MySqlPool, number: usize) {
     let key = id(number).into_bytes();
     let claimed = sqlx::query("INSERT IGNORE INTO claims (scope, k, owner, fence, until) VALUES (?, ?, ?, 1, UTC_TIMESTAMP(6) + INTERVAL 1 MINUTE)")
         .bind("orders::charge")
         .bind(&key)
         .bind(&[1_u8; 16][..])
-        .execute(&pool)
+        .execute(pool)
         .await
         .unwrap();
     assert_eq!(claimed.rows_affected(), 1);
@@ -39,17 +58,17 @@ async fn two_commits(pool: MySqlPool, number: usize) {
     .bind("orders::charge")
     .bind(&key)
     .bind(&[1_u8; 16][..])
-    .execute(&pool)
+    .execute(pool)
     .await
     .unwrap();
     assert_eq!(done.rows_affected(), 1);
 }
 
-async fn select(pool: MySqlPool, number: usize) {
+async fn select(pool: &MySqlPool, number: usize) {
     let _: (Vec<u8>,) = sqlx::query_as("SELECT record FROM claims WHERE scope = ? AND k = ?")
         .bind("orders::charge")
         .bind(id(number).into_bytes())
-        .fetch_one(&pool)
+        .fetch_one(pool)
         .await
         .unwrap();
 }
@@ -62,29 +81,12 @@ async fn main() {
     let by_hand =
         "DROP TABLE IF EXISTS claims; CREATE TABLE claims (scope VARBINARY(255), k VARBINARY(1024), owner BINARY(16),
         fence BIGINT, until DATETIME(6), record LONGBLOB, PRIMARY KEY (scope, k)) ENGINE = InnoDB";
-    let mut rates = Rates::default();
-    for _ in 0..ROUNDS {
+    let rates = compare(async || {
         sqlx::raw_sql(by_hand).execute(&pool).await.unwrap();
         sqlx::raw_sql("DROP TABLE IF EXISTS idempotency, idempotency_schema").execute(&pool).await.unwrap();
-        let store = MySqlStore::open(&url).await.unwrap();
-        let (one, many) = (1_000, 20_000);
-        let handle = pool.clone();
-        rates.note(HAND_ONE, rate(1, one, move |n| two_commits(handle.clone(), n)).await);
-        let handle = store.clone();
-        rates.note(ONE, rate(1, one, move |n| execute(handle.clone(), n)).await);
-        let handle = pool.clone();
-        rates.note(HAND_MANY, rate(64, many / 4, move |n| two_commits(handle.clone(), one + n)).await);
-        let handle = store.clone();
-        rates.note(MANY, rate(64, many, move |n| execute(handle.clone(), one + n)).await);
-        let handle = pool.clone();
-        rates.note(SELECT_ONE, rate(1, 5_000, move |n| select(handle.clone(), n % 4_000)).await);
-        let handle = store.clone();
-        rates.note(REPLAY_ONE, rate(1, 5_000, move |n| replay(handle.clone(), n % 4_000)).await);
-        let handle = pool.clone();
-        rates.note(SELECT_MANY, rate(64, 40_000, move |n| select(handle.clone(), n % 4_000)).await);
-        let handle = store.clone();
-        rates.note(REPLAY_MANY, rate(64, 40_000, move |n| replay(handle.clone(), n % 4_000)).await);
-    }
+        Database { store: MySqlStore::open(&url).await.unwrap(), pool: pool.clone() }
+    })
+    .await;
     rates.print("MariaDB");
     println!("\n| in times of the same by hand | | measured |\n|---|---|---|");
     let of = |name| rates.of(name);
@@ -93,12 +95,3 @@ async fn main() {
     target("first execution, 64 callers, in times of two commits by hand", "-", of(MANY) / of(HAND_MANY));
     target("a lone caller's latency, in times of two commits by hand", "-", of(HAND_ONE) / of(ONE));
 }
-
-const ONE: &str = "store, 1 caller";
-const MANY: &str = "store, 64 callers";
-const HAND_ONE: &str = "by hand, 1 caller, two commits";
-const HAND_MANY: &str = "by hand, 64 callers, two commits";
-const REPLAY_ONE: &str = "duplicate, 1 caller";
-const REPLAY_MANY: &str = "duplicate, 64 callers";
-const SELECT_ONE: &str = "SELECT by key, 1 caller";
-const SELECT_MANY: &str = "SELECT by key, 64 callers";

@@ -4,8 +4,11 @@
 
 use std::time::Instant;
 
-use idem_benches::load::{ROUNDS, Rates, id, rate, target};
+use idem_benches::load::{ROUNDS, id, target};
 use idem_benches::rounds::median;
+use idem_benches::sql::{
+    HAND_MANY, HAND_ONE, MANY, ONE, REPLAY_MANY, REPLAY_ONE, SELECT_MANY, SELECT_ONE, Subject, compare,
+};
 use idem_runtime::{Error, Outcome, PostgresStore, idempotent};
 use idem_tests::server::Postgres;
 use sqlx::PgPool;
@@ -16,16 +19,32 @@ async fn charge(store: &PostgresStore, id: &str) -> Result<Outcome<String>, Erro
     Ok("r".repeat(64).into())
 }
 
-async fn execute(store: PostgresStore, number: usize) {
-    assert!(!charge(&store, &id(number)).await.unwrap().is_replayed());
+#[derive(Clone)]
+struct Database {
+    store: PostgresStore,
+    pool: PgPool,
 }
 
-async fn replay(store: PostgresStore, number: usize) {
-    assert!(charge(&store, &id(number)).await.unwrap().is_replayed());
+impl Subject for Database {
+    async fn execute(self, number: usize) {
+        assert!(!charge(&self.store, &id(number)).await.unwrap().is_replayed());
+    }
+
+    async fn replay(self, number: usize) {
+        assert!(charge(&self.store, &id(number)).await.unwrap().is_replayed());
+    }
+
+    async fn two_commits(self, number: usize) {
+        two_commits(&self.pool, number).await;
+    }
+
+    async fn select(self, number: usize) {
+        select(&self.pool, number).await;
+    }
 }
 
 /// A claim and a completion, as one would write them: a commit each.
-async fn two_commits(pool: PgPool, number: usize) {
+async fn two_commits(pool: &PgPool, number: usize) {
     let key = id(number).into_bytes();
     let row: (i64,) = sqlx::query_as(
         "INSERT INTO claims (scope, key, owner, fence, until) VALUES ($1, $2, $3, 1, now() + interval '1 minute')
@@ -35,7 +54,7 @@ async fn two_commits(pool: PgPool, number: usize) {
     .bind("orders::charge")
     .bind(&key)
     .bind(&[1_u8; 16][..])
-    .fetch_one(&pool)
+    .fetch_one(pool)
     .await
     .unwrap();
     let done = sqlx::query("UPDATE claims SET record = $4, until = now() + interval '7 days' WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $5")
@@ -44,27 +63,27 @@ async fn two_commits(pool: PgPool, number: usize) {
         .bind(&[1_u8; 16][..])
         .bind(&[b'r'; 64][..])
         .bind(row.0)
-        .execute(&pool)
+        .execute(pool)
         .await
         .unwrap();
     assert_eq!(done.rows_affected(), 1);
 }
 
-async fn select(pool: PgPool, number: usize) {
+async fn select(pool: &PgPool, number: usize) {
     let _: (Vec<u8>,) = sqlx::query_as("SELECT record FROM claims WHERE scope = $1 AND key = $2")
         .bind("orders::charge")
         .bind(id(number).into_bytes())
-        .fetch_one(&pool)
+        .fetch_one(pool)
         .await
         .unwrap();
 }
 
 /// The median time of a lone claim and completion, in microseconds.
-async fn lone(store: &PostgresStore, from: usize) -> f64 {
+async fn lone(database: &Database, from: usize) -> f64 {
     let mut times = Vec::new();
     for number in from..from + 1_000 {
         let begun = Instant::now();
-        execute(store.clone(), number).await;
+        database.clone().execute(number).await;
         times.push(begun.elapsed().as_secs_f64() * 1e6);
     }
     median(times)
@@ -77,29 +96,12 @@ async fn main() {
     let pool = PgPoolOptions::new().max_connections(16).test_before_acquire(false).connect(&url).await.unwrap();
     let by_hand = "DROP TABLE IF EXISTS claims; CREATE TABLE claims (scope text COLLATE \"C\", key bytea, owner bytea,
         fence bigint, until timestamptz, record bytea, PRIMARY KEY (scope, key)) WITH (fillfactor = 70)";
-    let mut rates = Rates::default();
-    for _ in 0..ROUNDS {
+    let rates = compare(async || {
         sqlx::raw_sql(by_hand).execute(&pool).await.unwrap();
         sqlx::raw_sql("DROP TABLE IF EXISTS idempotency, idempotency_schema").execute(&pool).await.unwrap();
-        let store = PostgresStore::open(&url).await.unwrap();
-        let (one, many) = (1_000, 20_000);
-        let handle = pool.clone();
-        rates.note(HAND_ONE, rate(1, one, move |n| two_commits(handle.clone(), n)).await);
-        let handle = store.clone();
-        rates.note(ONE, rate(1, one, move |n| execute(handle.clone(), n)).await);
-        let handle = pool.clone();
-        rates.note(HAND_MANY, rate(64, many / 4, move |n| two_commits(handle.clone(), one + n)).await);
-        let handle = store.clone();
-        rates.note(MANY, rate(64, many, move |n| execute(handle.clone(), one + n)).await);
-        let handle = pool.clone();
-        rates.note(SELECT_ONE, rate(1, 5_000, move |n| select(handle.clone(), n % 4_000)).await);
-        let handle = store.clone();
-        rates.note(REPLAY_ONE, rate(1, 5_000, move |n| replay(handle.clone(), n % 4_000)).await);
-        let handle = pool.clone();
-        rates.note(SELECT_MANY, rate(64, 40_000, move |n| select(handle.clone(), n % 4_000)).await);
-        let handle = store.clone();
-        rates.note(REPLAY_MANY, rate(64, 40_000, move |n| replay(handle.clone(), n % 4_000)).await);
-    }
+        Database { store: PostgresStore::open(&url).await.unwrap(), pool: pool.clone() }
+    })
+    .await;
     rates.print("PostgreSQL");
     println!("\n| target | reach | measured |\n|---|---|---|");
     let of = |name| rates.of(name);
@@ -110,8 +112,8 @@ async fn main() {
 
     // A claim on an empty table, and beside a million completed keys.
     sqlx::raw_sql("DROP TABLE IF EXISTS idempotency, idempotency_schema").execute(&pool).await.unwrap();
-    let store = PostgresStore::open(&url).await.unwrap();
-    let empty = lone(&store, 0).await;
+    let database = Database { store: PostgresStore::open(&url).await.unwrap(), pool: pool.clone() };
+    let empty = lone(&database, 0).await;
     let million = "INSERT INTO idempotency (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended, record)
         SELECT 'orders::charge', convert_to('order-' || lpad(n::text, 18, '0'), 'UTF8'), 1, 1::bigint << 60, 1::bigint << 60,
         1, 5, 1, decode(md5(n::text), 'hex'), '', convert_to(repeat('r', 64), 'UTF8') FROM generate_series(1000001, 2000000) n;
@@ -121,23 +123,12 @@ async fn main() {
     for rest in ["VACUUM ANALYZE idempotency", "CHECKPOINT"] {
         sqlx::raw_sql(rest).execute(&pool).await.unwrap();
     }
-    lone(&store, 3_000_001).await;
+    lone(&database, 3_000_001).await;
     let mut full = Vec::new();
-    let mut before = Vec::new();
     for round in 0..ROUNDS {
-        full.push(lone(&store, 2_000_001 + round * 1_000).await);
-        before.push(lone(&store, 10_000 + round * 1_000).await);
+        full.push(lone(&database, 2_000_001 + round * 1_000).await);
     }
     let full = median(full);
     println!("\na lone execution: {empty:.0} us on an empty table, {full:.0} us after 1,000,000 completed keys");
     target("an execution after 1,000,000 keys, in times of one on an empty table", "at most 1.3", full / empty);
 }
-
-const ONE: &str = "store, 1 caller";
-const MANY: &str = "store, 64 callers";
-const HAND_ONE: &str = "by hand, 1 caller, two commits";
-const HAND_MANY: &str = "by hand, 64 callers, two commits";
-const REPLAY_ONE: &str = "duplicate, 1 caller";
-const REPLAY_MANY: &str = "duplicate, 64 callers";
-const SELECT_ONE: &str = "SELECT by key, 1 caller";
-const SELECT_MANY: &str = "SELECT by key, 64 callers";

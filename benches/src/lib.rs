@@ -5,6 +5,7 @@ pub mod handler;
 pub mod load;
 pub mod peers;
 pub mod rounds;
+pub mod sql;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
