@@ -385,8 +385,8 @@ async fn a_duplicate_writes_nothing_and_locks_nothing() {
     assert!(answers.iter().all(|answer| !matches!(answer, ClaimAnswer::Acquired(_))));
     for (name, before) in WRITES.iter().zip(before) {
         let written = status(&mut watch, name).await - before;
-        // The server's own notes are in its log too.
-        let most = if name.contains("lsn") { 1_000 } else { 0 };
+        // The server's own notes are in its log too: its statistics, and what it purges.
+        let most = if name.contains("lsn") { 10_000 } else { 0 };
         assert!(written <= most, "200 duplicates: {name} + {written}");
     }
     holder.close().await.unwrap();
