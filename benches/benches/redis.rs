@@ -51,9 +51,9 @@ impl Raw {
         Self {
             connection: client.get_multiplexed_async_connection().await.unwrap(),
             claim: Box::leak(Box::new(Script::new(script!(
-                "head.lua", "replay.lua", "row.lua", "write.lua", "owners.lua", "claim.lua"
+                "head.lua", "replay.lua", "row.lua", "owners.lua", "claim.lua", "write.lua"
             )))),
-            complete: Box::leak(Box::new(Script::new(script!("head.lua", "row.lua", "write.lua", "complete.lua")))),
+            complete: Box::leak(Box::new(Script::new(script!("head.lua", "row.lua", "complete.lua", "write.lua")))),
         }
     }
 

@@ -1,23 +1,17 @@
 -- ARGV: owner, lease, how long the row stays beyond it or '', fingerprint or '', '1' to take an orphan, '1' if a WAIT follows.
-local me, lease, beyond, mine, take = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
-if (st == KEPT or (st == RUNNING and ow ~= me)) and not over then return found(0) end
-if not sound then return found(0) end
-
+local me, mine, take = ARGV[1], ARGV[4], ARGV[5] == '1'
+local repeated = st == RUNNING and ow == me
 local orphan = st == RUNNING or st == KEPT or st == UNKNOWN
-if not (st == RUNNING and ow == me) then
-  if st and remembers(me) then return found(0) end
-  if orphan and (not take or (fp ~= mine and fp ~= '' and mine ~= '')) then return found(0) end
+if not sound or ((st == KEPT or st == RUNNING) and not over and not repeated) then return { 0, now, row } end
+if st and not repeated then
+  if remembers(me) or (orphan and (not take or (fp ~= mine and fp ~= '' and mine ~= ''))) then return { 0, now, row } end
 end
 
-local ends_at = now + lease
-un, pu = text(ends_at), after(ends_at, beyond)
-if st == RUNNING and ow == me then
-  write()
-  return found(1)
-end
-if not st then
-  fe, at, pv, pf, db, en = text(now), '1', '1', '', '', ''
-else
+local ends_at = now + ARGV[2]
+un, pu = text(ends_at), after(ends_at, ARGV[3])
+if not row then
+  st, ow, fe, at, pv, pf, db, fp, en = RUNNING, me, text(now), '1', '1', '', '', mine, ''
+elseif not repeated then
   -- A holder that left before its body ran did nothing: the one before it is still in doubt.
   local doubt = (st == UNKNOWN and db ~= '') and db or fe
   at = st == DONE and '1' or text(math.min(at + 1, 4294967295))
@@ -28,7 +22,6 @@ else
   elseif orphan then
     pv, pf, db = '3', doubt, doubt
   end
+  st, ow, fp = RUNNING, me, mine
 end
-st, ow, fp = RUNNING, me, mine
-write()
-return found(1)
+answer = { 1, now, row }

@@ -1,5 +1,3 @@
--- Who held the key.
-
 -- Whether this owner held the key, or left it.
 local function remembers(owner)
   if ow == owner then return true end

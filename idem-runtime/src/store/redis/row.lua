@@ -1,9 +1,7 @@
--- The row's parts, and whether it can be worked with.
+-- The fields of the row, for a script to change and then have written, and whether it may: a row that it can't work with is
+-- left as it is, for the client, which reads just as strictly, to say what is wrong.
 local RUNNING, UNKNOWN, KEPT, FREE, DONE = '1', '2', '3', '4', '5'
--- The fields, for a script to change and then `write`.
 local st, un, pu, db, fe, at, pv, pf, ow, fp, en
--- Whether a script may write from what it read. A row that it can't work with is left as it is, for the client, which reads
--- just as strictly, to say what is wrong.
 local sound = not row
 if row then
   local has, from
@@ -18,6 +16,13 @@ end
 local over = st and tonumber(un) <= now
 local expires = pu
 
--- The row as it was found, for the client to answer from; whether this script has written it.
-local function found(written) return { written, now, row } end
+-- What else to write: the record of a completion. Whom to tell that the key changed hands. What to answer then: a script
+-- that writes nothing answers with the row that it found.
+local record, channel, answer = nil, nil, 1
+
+-- A number as the row holds it: tostring would round a fence.
+local function text(number) return string.format('%.0f', number) end
+
+-- `from`, and a duration that the client sent: '' is for ever.
+local function after(from, duration) return duration == '' and '' or text(from + duration) end
 

@@ -21,11 +21,11 @@ macro_rules! script {
     }};
 }
 
-pub(super) static CLAIM: Script = script!("head.lua", "replay.lua", "row.lua", "write.lua", "owners.lua", "claim.lua");
-pub(super) static RENEW: Script = script!("head.lua", "row.lua", "write.lua", "renew.lua");
-pub(super) static COMPLETE: Script = script!("head.lua", "row.lua", "write.lua", "complete.lua");
-pub(super) static RELEASE: Script = script!("head.lua", "row.lua", "write.lua", "owners.lua", "release.lua");
-pub(super) static SETTLE: Script = script!("head.lua", "row.lua", "write.lua", "owners.lua", "settle.lua");
+pub(super) static CLAIM: Script = script!("head.lua", "replay.lua", "row.lua", "owners.lua", "claim.lua", "write.lua");
+pub(super) static RENEW: Script = script!("head.lua", "row.lua", "renew.lua", "write.lua");
+pub(super) static COMPLETE: Script = script!("head.lua", "row.lua", "complete.lua", "write.lua");
+pub(super) static RELEASE: Script = script!("head.lua", "row.lua", "owners.lua", "release.lua", "write.lua");
+pub(super) static SETTLE: Script = script!("head.lua", "row.lua", "owners.lua", "settle.lua", "write.lua");
 pub(super) static LOOK: Script = script!("head.lua", "row.lua", "look.lua");
 pub(super) static GET: Script = script!("head.lua", "get.lua");
 
