@@ -29,11 +29,8 @@ async fn replay(store: RedisStore, number: usize) {
 }
 
 macro_rules! script {
-    ($file:literal) => {
-        concat!(
-            include_str!("../../idem-runtime/src/store/redis/row.lua"),
-            include_str!(concat!("../../idem-runtime/src/store/redis/", $file))
-        )
+    ($($file:literal),+) => {
+        concat!($(include_str!(concat!("../../idem-runtime/src/store/redis/", $file))),+)
     };
 }
 
@@ -53,8 +50,10 @@ impl Raw {
         let client = redis::Client::open(url).unwrap();
         Self {
             connection: client.get_multiplexed_async_connection().await.unwrap(),
-            claim: Box::leak(Box::new(Script::new(script!("claim.lua")))),
-            complete: Box::leak(Box::new(Script::new(script!("complete.lua")))),
+            claim: Box::leak(Box::new(Script::new(script!(
+                "head.lua", "replay.lua", "row.lua", "owners.lua", "claim.lua", "write.lua"
+            )))),
+            complete: Box::leak(Box::new(Script::new(script!("head.lua", "row.lua", "complete.lua", "write.lua")))),
         }
     }
 

@@ -68,7 +68,7 @@ use crate::timer;
 ///
 /// One hash for each key, named `PREFIX LENGTH:SCOPE:KEY` with the length of the scope in bytes, so a cluster works
 /// ([`RedisOptions::with_cluster`]); `idem:6:charge:order-1` is one. Its fields are described at the head of
-/// `idem-runtime/src/store/redis/row.lua`. It expires by itself once nobody needs it, so there is nothing to sweep. A key
+/// `idem-runtime/src/store/redis/head.lua`. It expires by itself once nobody needs it, so there is nothing to sweep. A key
 /// whose outcome is unknown under `park` or a reconcile function doesn't expire. A hash takes about 300 bytes, and the
 /// record.
 ///
@@ -79,9 +79,9 @@ use crate::timer;
 /// without an answer within ten seconds is given up. A call that waits for another's result is told of it by the server,
 /// over a second connection that is made at the first wait, and looks by itself once in a while.
 ///
-/// Redis 5 or later. The user needs `EVAL`, `EVALSHA`, `TIME`, `EXISTS`, `HMGET`, `HGET`, `HSET`, `HDEL`, `PEXPIREAT`,
-/// `PERSIST`, `PING` and `PUBLISH`; an operator `SCAN` too. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of where
-/// they are allowed.
+/// Redis 5 or later. The user needs `EVAL`, `EVALSHA`, `TIME`, `HMGET`, `HSET`, `HDEL`, `PEXPIREAT`, `PERSIST`, `PING` and
+/// `PUBLISH`; an operator `SCAN`, `HGET` and `HEXISTS` too. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of where they
+/// are allowed.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 

@@ -162,37 +162,52 @@ async fn r16_a_corrupted_row_is_refused() {
     let server = Redis::start().await;
     let (store, mut raw) = (open(&server).await, raw(&server).await);
     let name = "idem:1:s:k";
-    let damaged: [(&str, &[u8]); 16] = [
-        ("st", b"9"),
-        ("st", b""),
-        ("ow", b"short"),
-        ("fe", b"-1"),
-        ("fe", b"0x10"),
-        ("un", b"soon"),
-        ("db", b"x"),
-        ("pv", b"4"),
-        ("pv", b"3"),
-        ("pf", b"7"),
-        ("at", b""),
-        ("at", b"1.5"),
-        ("fp", b"short"),
-        ("en", b"not sixteen bytes"),
-        ("en", &[7; 80]),
-        ("pu", b"never"),
+    // By the number of the part that is damaged, and what it is called.
+    let damaged: [(usize, &str, &[u8]); 17] = [
+        (0, "st", b"9"),
+        (0, "st", b""),
+        (1, "un", b"soon"),
+        (1, "un", b""),
+        (2, "pu", b"never"),
+        (3, "db", b"x"),
+        (4, "fe", b"-1"),
+        (4, "fe", b"0x10"),
+        (4, "fe", b""),
+        (5, "at", b""),
+        (5, "at", b"1.5"),
+        (6, "pv", b"4"),
+        (6, "pv", b"3"),
+        (7, "pv", b"7"),
+        (8, "has", b""),
+        (8, "has", b"2"),
+        (9, "en", b"no sixteen bytes at all"),
     ];
-    for (field, value) in damaged {
+    for (nth, names, value) in damaged {
         execute(&store, "s", &key("k"), &record("r")).await;
-        let _: () = raw.hset(name, field, value).await.unwrap();
-        let names = if field == "pf" { "pv" } else { field };
+        let row: Vec<u8> = raw.hget(name, "row").await.unwrap();
+        let mut parts: Vec<&[u8]> = row.splitn(10, |byte| *byte == b',').collect();
+        parts[nth] = value;
+        let _: () = raw.hset(name, "row", parts.join(&b',')).await.unwrap();
+        is_refused(&store, &format!("`row.{names}`")).await;
+        let _: () = raw.del(name).await.unwrap();
+    }
+    // Cut short, or too long.
+    execute(&store, "s", &key("k"), &record("r")).await;
+    let row: Vec<u8> = raw.hget(name, "row").await.unwrap();
+    let owner = row.len() - 16;
+    for (damaged, names) in [
+        (b"".to_vec(), "row.st"),
+        (row[..7].to_vec(), "row.un"),
+        (row[..owner].to_vec(), "row.ow"),
+        ([&row[..], &[7; 80]].concat(), "row.en"),
+        ([&row[..owner - 2], b"1,", &row[owner..]].concat(), "row.fp"),
+    ] {
+        let _: () = raw.hset(name, "row", damaged).await.unwrap();
         is_refused(&store, &format!("`{names}`")).await;
-        let _: () = raw.del(name).await.unwrap();
     }
-    for field in ["st", "ow", "fe", "un", "db", "pv", "pf", "at", "fp", "en", "pu"] {
-        execute(&store, "s", &key("k"), &record("r")).await;
-        let _: () = raw.hdel(name, field).await.unwrap();
-        is_refused(&store, &format!("`{field}`")).await;
-        let _: () = raw.del(name).await.unwrap();
-    }
+    // The record without the row.
+    let _: () = raw.hdel(name, "row").await.unwrap();
+    is_refused(&store, "`row").await;
 }
 
 #[tokio::test]

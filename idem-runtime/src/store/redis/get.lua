@@ -1,1 +1,1 @@
-return found(0, redis.call('HGET', key, 're'))
+return { 0, now, row, re }

@@ -1,4 +1,4 @@
-//! What the scripts answer: fields to [`Row`]s. `row.lua` says what each field holds.
+//! What the scripts answer: texts to [`Row`]s. `head.lua` says what each part holds.
 
 use redis::Value;
 
@@ -16,7 +16,7 @@ pub(super) struct Found {
     pub(super) record: Option<Record>,
 }
 
-/// A field that holds what it can't.
+/// A field that holds what it can't, or a part of the field `row`.
 #[derive(Debug)]
 pub(super) struct Misread(pub(super) &'static str);
 
@@ -30,61 +30,74 @@ pub(super) fn answer(value: &Value) -> Result<Option<Found>, Misread> {
     }
 }
 
-/// How many fields `HMGET` and the scripts answer with.
-const FIELDS: usize = 11;
-
-/// In the order of [`row`].
-pub(super) const NAMES: [&str; FIELDS] = ["st", "ow", "fe", "un", "db", "pv", "pf", "at", "fp", "en", "pu"];
-
 fn found(values: &[Value]) -> Result<Found, Misread> {
-    let [Value::Int(written), Value::Int(now), Value::Int(exists), rest @ ..] = values else {
-        return Err(Misread("answer"));
-    };
+    // What is absent at the end of an array is left out of it.
+    let [Value::Int(written), Value::Int(now), rest @ ..] = values else { return Err(Misread("answer")) };
     let now = u64::try_from(*now).map_err(|_| Misread("time"))?;
-    let row = if *exists == 1 { Some(row(rest)?) } else { None };
-    // The last of the array is left out where there is none.
-    let record = match rest.get(FIELDS) {
-        Some(Value::BulkString(bytes)) => Some(Record::from_bytes(bytes)),
-        None | Some(Value::Nil) => None,
-        Some(_) => return Err(Misread("re")),
+    let field = |nth: usize, name| match rest.get(nth) {
+        Some(Value::BulkString(bytes)) => Ok(Some(bytes.as_slice())),
+        None | Some(Value::Nil) => Ok(None),
+        Some(_) => Err(Misread(name)),
     };
+    let row = field(0, "row")?.map(row).transpose()?;
+    let record = field(1, "re")?.map(Record::from_bytes);
     Ok(Found { written: *written == 1, now, row, record })
 }
 
-/// The fields as a row.
-pub(super) fn row(fields: &[Value]) -> Result<Row, Misread> {
-    let field = |nth: usize| match fields.get(nth) {
-        Some(Value::BulkString(bytes)) => Ok(bytes.as_slice()),
-        _ => Err(Misread(NAMES[nth])),
-    };
-    let number = |nth: usize| digits(field(nth)?).ok_or(Misread(NAMES[nth]));
-    let optional = |nth: usize| match field(nth)? {
-        b"" => Ok(None),
-        _ => number(nth).map(Some),
-    };
-    let sixteen = |nth: usize| <[u8; 16]>::try_from(field(nth)?).map_err(|_| Misread(NAMES[nth]));
-    let previous = match (field(5)?, optional(6)?) {
+/// What is left of a text of parts.
+struct Parts<'a>(&'a [u8]);
+
+impl<'a> Parts<'a> {
+    /// The next part, which ends with a comma.
+    fn text(&mut self, name: &'static str) -> Result<&'a [u8], Misread> {
+        let comma = self.0.iter().position(|byte| *byte == b',').ok_or(Misread(name))?;
+        let part = &self.0[..comma];
+        self.0 = &self.0[comma + 1..];
+        Ok(part)
+    }
+
+    fn number(&mut self, name: &'static str) -> Result<u64, Misread> {
+        digits(self.text(name)?).ok_or(Misread(name))
+    }
+
+    fn optional(&mut self, name: &'static str) -> Result<Option<u64>, Misread> {
+        match self.text(name)? {
+            b"" => Ok(None),
+            text => digits(text).map(Some).ok_or(Misread(name)),
+        }
+    }
+}
+
+/// The field `row` as a row.
+pub(super) fn row(bytes: &[u8]) -> Result<Row, Misread> {
+    let mut parts = Parts(bytes);
+    let state = u8::try_from(parts.number("row.st")?).ok().and_then(State::from_u8).ok_or(Misread("row.st"))?;
+    let until = parts.number("row.un")?;
+    let purge_at = parts.optional("row.pu")?;
+    let doubt = parts.optional("row.db")?;
+    let fence = parts.number("row.fe")?;
+    let attempt = u32::try_from(parts.number("row.at")?).map_err(|_| Misread("row.at"))?;
+    let previous = match (parts.text("row.pv")?, parts.optional("row.pf")?) {
         (b"1", None) => Previous::First,
         (b"2", None) => Previous::AfterFailure,
         (b"3", Some(fence)) => Previous::AfterCrash { fence },
-        _ => return Err(Misread("pv")),
+        _ => return Err(Misread("row.pv")),
     };
-    let (owners, rest) = field(9)?.as_chunks::<16>();
-    if !rest.is_empty() || owners.len() > Ended::SLOTS {
-        return Err(Misread("en"));
+    let has = parts.text("row.has")?;
+    let (sixteens, []) = parts.0.as_chunks::<16>() else { return Err(Misread("row.en")) };
+    let (owner, sixteens) = sixteens.split_first().ok_or(Misread("row.ow"))?;
+    let (fingerprint, ended) = match has {
+        b"0" => (None, sixteens),
+        b"1" => {
+            sixteens.split_first().map(|(print, ended)| (Some(Fingerprint(*print)), ended)).ok_or(Misread("row.fp"))?
+        }
+        _ => return Err(Misread("row.has")),
+    };
+    if ended.len() > Ended::SLOTS {
+        return Err(Misread("row.en"));
     }
-    Ok(Row {
-        state: u8::try_from(number(0)?).ok().and_then(State::from_u8).ok_or(Misread("st"))?,
-        owner: Owner(sixteen(1)?),
-        fence: number(2)?,
-        until: number(3)?,
-        doubt: optional(4)?,
-        previous,
-        attempt: u32::try_from(number(7)?).map_err(|_| Misread("at"))?,
-        fingerprint: if field(8)?.is_empty() { None } else { Some(Fingerprint(sixteen(8)?)) },
-        ended: Ended::from_owners(owners.iter().copied().map(Owner)),
-        purge_at: optional(10)?,
-    })
+    let (owner, ended) = (Owner(*owner), Ended::from_owners(ended.iter().copied().map(Owner)));
+    Ok(Row { state, owner, fence, until, doubt, previous, attempt, fingerprint, ended, purge_at })
 }
 
 /// Digits and nothing else, as the scripts write and compare them.

@@ -68,23 +68,25 @@ impl Scan<'_> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("TIME");
         for (scope, key) in &keys {
-            pipeline.cmd("HMGET").arg(self.shared.name(scope, key)).arg(&rows::NAMES);
+            let name = self.shared.name(scope, key);
+            pipeline.cmd("HGET").arg(&name).arg("row").cmd("HEXISTS").arg(&name).arg("re");
         }
         // One of them may be no hash.
         pipeline.ignore_errors();
         let mut answers = self.shared.link.send_all_to(&self.last, pipeline).await?.into_iter();
         let now = answers.next().and_then(|time| micros(&time)).ok_or(Failure::Answer)?;
         let mut entries = Vec::new();
-        for ((scope, key), answer) in keys.into_iter().zip(answers) {
-            let fields = match answer {
-                Value::Array(fields) => fields,
-                Value::ServerError(error) => return Err(Failure::Redis(error.into()).of(&scope, &key)),
+        for (scope, key) in keys {
+            let row = match (answers.next(), answers.next()) {
+                (Some(Value::BulkString(row)), _) => row,
+                // Expired, or somebody else's.
+                (Some(Value::Nil), Some(Value::Int(0))) => continue,
+                (Some(Value::Nil), Some(Value::Int(_))) => return Err(Failure::corrupt(&scope, &key, "row")),
+                (Some(Value::ServerError(error)), _) => return Err(Failure::Redis(error.into()).of(&scope, &key)),
                 _ => return Err(Failure::Answer),
             };
-            if fields.iter().any(|field| *field != Value::Nil) {
-                let row = rows::row(&fields).map_err(|field| Failure::corrupt(&scope, &key, field.0))?;
-                entries.push(Entry::new(scope, key, row, now));
-            }
+            let row = rows::row(&row).map_err(|field| Failure::corrupt(&scope, &key, field.0))?;
+            entries.push(Entry::new(scope, key, row, now));
         }
         Ok(entries)
     }

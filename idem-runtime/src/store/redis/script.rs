@@ -13,25 +13,21 @@ pub(super) struct Script {
     hash: LazyLock<String>,
 }
 
+/// A script is put together from the parts that it needs: what it doesn't, it need not set up in each call.
 macro_rules! script {
-    ($file:literal) => {
-        Script {
-            code: concat!(include_str!("row.lua"), include_str!($file)),
-            hash: LazyLock::new(|| {
-                let code = concat!(include_str!("row.lua"), include_str!($file));
-                redis::Script::new(code).get_hash().to_owned()
-            }),
-        }
-    };
+    ($($file:literal),+) => {{
+        const CODE: &str = concat!($(include_str!($file)),+);
+        Script { code: CODE, hash: LazyLock::new(|| redis::Script::new(CODE).get_hash().to_owned()) }
+    }};
 }
 
-pub(super) static CLAIM: Script = script!("claim.lua");
-pub(super) static RENEW: Script = script!("renew.lua");
-pub(super) static COMPLETE: Script = script!("complete.lua");
-pub(super) static RELEASE: Script = script!("release.lua");
-pub(super) static SETTLE: Script = script!("settle.lua");
-pub(super) static LOOK: Script = script!("look.lua");
-pub(super) static GET: Script = script!("get.lua");
+pub(super) static CLAIM: Script = script!("head.lua", "replay.lua", "row.lua", "owners.lua", "claim.lua", "write.lua");
+pub(super) static RENEW: Script = script!("head.lua", "row.lua", "renew.lua", "write.lua");
+pub(super) static COMPLETE: Script = script!("head.lua", "row.lua", "complete.lua", "write.lua");
+pub(super) static RELEASE: Script = script!("head.lua", "row.lua", "owners.lua", "release.lua", "write.lua");
+pub(super) static SETTLE: Script = script!("head.lua", "row.lua", "owners.lua", "settle.lua", "write.lua");
+pub(super) static LOOK: Script = script!("head.lua", "row.lua", "look.lua");
+pub(super) static GET: Script = script!("head.lua", "get.lua");
 
 /// Those that handlers run: loaded when a store is opened.
 pub(super) static HANDLERS: [&Script; 4] = [&CLAIM, &RENEW, &COMPLETE, &RELEASE];

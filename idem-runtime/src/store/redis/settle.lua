@@ -2,20 +2,14 @@
 -- 'executed' the record and its ttl.
 local how, linger = ARGV[1], ARGV[3]
 local orphan = st == UNKNOWN or ((st == RUNNING or st == KEPT) and over)
-if not (st and sound()) or (how ~= 'forget' and not orphan) then return found(0) end
+if not (row and sound) or (how ~= 'forget' and not orphan) then return { 0, now, row } end
 
 -- The fence grows: whoever held the key is shut out.
-redis.call('HSET', key, 'en', left(ow), 'fe', text(tonumber(fe) + 1), 'db', '')
-local purge
+en, fe, db, channel = left(ow), text(fe + 1), '', ARGV[2]
 if how == 'executed' then
-  local ends_at = now + tonumber(ARGV[5])
-  purge = after(ends_at, linger)
-  redis.call('HSET', key, 'st', DONE, 'un', text(ends_at), 're', ARGV[4], 'pu', purge)
+  local ends_at = now + ARGV[5]
+  st, un, pu, record = DONE, text(ends_at), after(ends_at, linger), ARGV[4]
 else
-  purge = after(now, linger)
-  redis.call('HSET', key, 'st', FREE, 'pv', '1', 'pf', '', 'fp', '', 'pu', purge)
-  redis.call('HDEL', key, 're')
+  if re then redis.call('HDEL', key, 're') end
+  st, pv, pf, fp, pu = FREE, '1', '', '', after(now, linger)
 end
-expire(purge)
-wake(ARGV[2])
-return 1
