@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,10 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Failure;
+use crate::timer;
+
+/// How long opening a connection takes at most: whatever listens at the address may never say a word.
+const LONGEST_OPENING: Duration = Duration::from_secs(5);
 
 /// A connection that was idle for longer may have been dropped on its way without a word, and is not used again.
 const LONGEST_IDLE: Duration = Duration::from_secs(300);
@@ -104,12 +108,16 @@ impl<DB: Database> Connections<DB> {
 }
 
 impl<DB: Database> Own<DB> {
-    async fn open(&self) -> sqlx::Result<DB::Connection> {
-        let mut connection = self.options.connect().await?;
-        if let Some(prepare) = self.prepare {
-            prepare(&mut connection).await?;
-        }
-        Ok(connection)
+    async fn open(&self) -> Result<DB::Connection, Failure> {
+        let opening = Box::pin(async {
+            let mut connection = self.options.connect().await?;
+            if let Some(prepare) = self.prepare {
+                prepare(&mut connection).await?;
+            }
+            Ok::<_, sqlx::Error>(connection)
+        });
+        let opened = timer::within(|| LONGEST_OPENING, pin!(opening)).await;
+        Ok(opened.ok_or(Failure::TimedOut(LONGEST_OPENING))??)
     }
 
     /// How they are opened.
