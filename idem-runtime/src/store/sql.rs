@@ -9,7 +9,9 @@ mod sweeper;
 use std::time::Duration;
 
 pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
-pub(super) use self::connections::{Connected, Connections};
+#[cfg(feature = "mysql")]
+pub(super) use self::connections::Connected;
+pub(super) use self::connections::Connections;
 pub(super) use self::failure::{Dialect, Failure};
 pub(super) use self::patience::patiently;
 pub(super) use self::sweeper::{Sweep, keep_swept, sweep_all};
