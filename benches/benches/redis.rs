@@ -51,7 +51,12 @@ impl Raw {
         Self {
             connection: client.get_multiplexed_async_connection().await.unwrap(),
             claim: Box::leak(Box::new(Script::new(script!(
-                "head.lua", "replay.lua", "row.lua", "owners.lua", "claim.lua", "write.lua"
+                "head.lua",
+                "replay.lua",
+                "row.lua",
+                "owners.lua",
+                "claim.lua",
+                "write.lua"
             )))),
             complete: Box::leak(Box::new(Script::new(script!("head.lua", "row.lua", "complete.lua", "write.lua")))),
         }
