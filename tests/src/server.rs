@@ -134,7 +134,7 @@ impl Server {
 
 /// A port that nobody listens on. Below those that outgoing connections are given: a client that knocks at a server that is
 /// down could be given the server's own port, and talk to itself.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
     const PORTS: u32 = 12_000;

@@ -8,7 +8,7 @@ use idem_runtime::conformance::Suite;
 
 use idem_runtime::IdempotencyStore;
 use idem_runtime::store::Standing;
-use idem_tests::server::Redis;
+use idem_tests::server::{Redis, free_port};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 
@@ -16,13 +16,21 @@ use crate::{execute, key, raw, record, replay};
 
 /// Three primaries that share the 16,384 slots.
 async fn cluster() -> [Redis; 3] {
-    let node = || Redis::start_with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
-    let nodes = [node().await, node().await, node().await];
+    // By default a node's bus is 10,000 ports above it, where outgoing connections have theirs.
+    let bus = [free_port(), free_port(), free_port()];
+    let node = async |nth: usize| {
+        let port = bus[nth].to_string();
+        let timeout = ["--cluster-node-timeout", "2000"];
+        Redis::start_with(&["--cluster-enabled", "yes", "--cluster-port", &port, timeout[0], timeout[1]]).await
+    };
+    let nodes = [node(0).await, node(1).await, node(2).await];
     for (nth, node) in nodes.iter().enumerate() {
         let mut raw = raw(node).await;
         let (first, last) = ([0, 5_462, 10_924][nth], [5_461, 10_923, 16_383][nth]);
         redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(first).arg(last).exec_async(&mut raw).await.unwrap();
-        redis::cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(nodes[0].port()).exec_async(&mut raw).await.unwrap();
+        let mut meet = redis::cmd("CLUSTER");
+        meet.arg("MEET").arg("127.0.0.1").arg(nodes[0].port()).arg(bus[0]);
+        meet.exec_async(&mut raw).await.unwrap();
     }
     for node in &nodes {
         let mut raw = raw(node).await;
