@@ -210,20 +210,24 @@ fn is_unknown(error: &redis::RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// How long a row stays beyond a lease, as a script reads it.
-fn beyond(stays: Option<Duration>, lease: Duration) -> String {
-    stays.map_or_else(String::new, |stays| micros(stays.saturating_sub(lease)).to_string())
+/// Adds a lease, and how long the row stays beyond it, as a script reads them.
+fn lease(command: &mut Cmd, lease: Duration, stays: Option<Duration>) {
+    command.arg(micros(lease));
+    match stays {
+        Some(stays) => command.arg(micros(stays.saturating_sub(lease))),
+        None => command.arg(""),
+    };
 }
 
 impl IdempotencyStore for RedisStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         let name = self.0.name(request.scope, request.key);
         let place = Place { scope: request.scope, key: request.key, name: &name };
-        let beyond = beyond(request.stays(), request.lease);
         let fingerprint: &[u8] = request.fingerprint.as_ref().map_or(&[], |fingerprint| &fingerprint.0);
         let arguments = |command: &mut Cmd| {
-            command.arg(&request.owner.0).arg(micros(request.lease)).arg(&beyond).arg(fingerprint);
-            command.arg(u8::from(request.orphans == Orphans::Take)).arg(self.0.waits());
+            command.arg(&request.owner.0);
+            lease(command, request.lease, request.stays());
+            command.arg(fingerprint).arg(u8::from(request.orphans == Orphans::Take)).arg(self.0.waits());
         };
         let (answer, missing) = self.0.run_confirmed(&CLAIM, place, arguments).await?;
         let (reply, record) = Shared::decide(place, Operation::Claim(&request), &answer)?;
@@ -237,9 +241,9 @@ impl IdempotencyStore for RedisStore {
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
         let name = self.0.name(request.scope, request.key);
         let place = Place { scope: request.scope, key: request.key, name: &name };
-        let beyond = beyond(request.stays(), request.lease);
         let arguments = |command: &mut Cmd| {
-            command.arg(&request.owner.0).arg(request.fence).arg(micros(request.lease)).arg(&beyond);
+            command.arg(&request.owner.0).arg(request.fence);
+            lease(command, request.lease, request.stays());
         };
         let answer = self.0.run(&RENEW, place, arguments).await?;
         Shared::standing(place, Operation::Renew(&request), (&answer, None))

@@ -51,8 +51,11 @@ impl Script {
     }
 
     fn command(name: &str, script: &str, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(1).arg(key);
+        // Room for what most requests hold: a command grows by doubling.
+        const ARGUMENTS: usize = 11;
+        const BYTES: usize = 256;
+        let mut command = Cmd::with_capacity(ARGUMENTS, script.len() + key.len() + BYTES);
+        command.arg(name).arg(script).arg(1).arg(key);
         arguments(&mut command);
         command
     }
