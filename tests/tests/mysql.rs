@@ -357,6 +357,11 @@ async fn r11_an_operation_is_one_round_trip_on_every_path() {
 }
 
 /// Neither the log grows, nor is a row written, nor is a lock waited for.
+/// By how much a counter may grow that says what was written.
+fn most(counter: &str) -> i64 {
+    if counter.contains("lsn") { 1_000 } else { 0 }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts MariaDB: run by tests/run"]
 async fn a_duplicate_writes_nothing_and_locks_nothing() {
@@ -372,22 +377,29 @@ async fn a_duplicate_writes_nothing_and_locks_nothing() {
     let mut watch = connect(&server).await;
     const WRITES: [&str; 5] =
         ["Handler_update", "Handler_delete", "Innodb_row_lock_waits", "Innodb_lsn_current", "Binlog_bytes_written"];
-    let mut before = Vec::new();
-    for name in WRITES {
-        before.push(status(&mut watch, name).await);
+    let mut written = Vec::new();
+    // The server's own notes are in its log too, its statistics and what it purges, but not each time.
+    for _ in 0..5 {
+        written.clear();
+        for name in WRITES {
+            written.push((name, status(&mut watch, name).await));
+        }
+        let mut duplicates = JoinSet::new();
+        for nth in 0..200 {
+            let (store, key) = (store.clone(), if nth % 2 == 0 { done.clone() } else { running.clone() });
+            duplicates.spawn(async move { store.claim(ask(&key)).await.unwrap() });
+        }
+        let answers = tokio::time::timeout(Duration::from_secs(4), duplicates.join_all()).await.expect("nobody waits");
+        assert!(answers.iter().all(|answer| !matches!(answer, ClaimAnswer::Acquired(_))));
+        for (name, written) in &mut written {
+            *written = status(&mut watch, name).await - *written;
+        }
+        if written.iter().all(|(name, written)| *written <= most(name)) {
+            break;
+        }
     }
-    let mut duplicates = JoinSet::new();
-    for nth in 0..200 {
-        let (store, key) = (store.clone(), if nth % 2 == 0 { done.clone() } else { running.clone() });
-        duplicates.spawn(async move { store.claim(ask(&key)).await.unwrap() });
-    }
-    let answers = tokio::time::timeout(Duration::from_secs(4), duplicates.join_all()).await.expect("nobody waits");
-    assert!(answers.iter().all(|answer| !matches!(answer, ClaimAnswer::Acquired(_))));
-    for (name, before) in WRITES.iter().zip(before) {
-        let written = status(&mut watch, name).await - before;
-        // The server's own notes are in its log too: its statistics, and what it purges.
-        let most = if name.contains("lsn") { 10_000 } else { 0 };
-        assert!(written <= most, "200 duplicates: {name} + {written}");
+    for (name, written) in written {
+        assert!(written <= most(name), "200 duplicates: {name} + {written}");
     }
     holder.close().await.unwrap();
 }
@@ -855,4 +867,14 @@ async fn r13_a_dropped_call_is_undone() {
             assert_eq!(entry.row.state, State::Done);
         }
     }
+}
+
+/// Whatever listens there, it says nothing.
+#[tokio::test]
+async fn a_silent_server_is_given_up() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mysql://root@127.0.0.1:{}/db", silent.local_addr().unwrap().port());
+    let opened = tokio::time::timeout(Duration::from_secs(20), MySqlStore::open(&url)).await.expect("it gives up");
+    let error = opened.unwrap_err();
+    assert!(error.to_string().contains("it can't be reached"), "{error}");
 }

@@ -24,8 +24,10 @@ pub(super) struct Limits {
 /// others.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
     // Who may not create tables needn't, where they are there.
-    if let Ok((Some(_), _)) = look(session).await {
-        return Ok(());
+    match look(session).await {
+        Ok((Some(_), _)) => return Ok(()),
+        Err(failure) if !failure.is_definite() => return Err(failed("it can't be reached", failure)),
+        Ok((None, _)) | Err(_) => {}
     }
     let mut script = session.single();
     script.sql.push_str(SCHEMA);

@@ -21,8 +21,10 @@ const ONE_AT_A_TIME: &str =
 /// Creates the tables where they are missing.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
     // Who may not create tables needn't, where they are there.
-    if version(session).await.is_ok() {
-        return Ok(());
+    match version(session).await {
+        Ok(_) => return Ok(()),
+        Err(failure) if !failure.is_definite() => return Err(failed("it can't be reached", failure)),
+        Err(_) => {}
     }
     let created = async {
         let mut connected = session.connections.connect().await?;

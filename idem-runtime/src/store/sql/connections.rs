@@ -109,14 +109,14 @@ impl<DB: Database> Connections<DB> {
 
 impl<DB: Database> Own<DB> {
     async fn open(&self) -> Result<DB::Connection, Failure> {
-        let opening = Box::pin(async {
+        let opening = pin!(async {
             let mut connection = self.options.connect().await?;
             if let Some(prepare) = self.prepare {
                 prepare(&mut connection).await?;
             }
             Ok::<_, sqlx::Error>(connection)
         });
-        let opened = timer::within(|| LONGEST_OPENING, pin!(opening)).await;
+        let opened = timer::within(|| LONGEST_OPENING, opening).await;
         Ok(opened.ok_or(Failure::TimedOut(LONGEST_OPENING))??)
     }
 
