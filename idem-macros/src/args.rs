@@ -1,6 +1,6 @@
 //! The arguments of the attribute, with the places where they were written.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -14,7 +14,7 @@ use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_error};
 use crate::suggest::{self, list};
 
 /// Every argument, in the order of the documentation.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "key",
     "store",
     "scope",
@@ -26,12 +26,10 @@ const NAMES: [&str; 13] = [
     "on_crash",
     "missing_key",
     "on_store_error",
+    "tx",
     "claim",
     "crate",
 ];
-
-/// Known, so that it isn't taken for a misspelling.
-const NOT_YET: &str = "tx";
 
 /// The arguments. One that was wrong is absent, and reported.
 #[derive(Default)]
@@ -47,10 +45,11 @@ pub(crate) struct Args {
     pub(crate) on_crash: OnCrash,
     pub(crate) run_without_key: bool,
     pub(crate) run_without_store: bool,
+    pub(crate) tx: Option<Ident>,
     pub(crate) claim: Option<Ident>,
     pub(crate) krate: Option<Path>,
-    /// The names of the arguments that were given, wrong ones too.
-    given: Vec<String>,
+    /// The names of the arguments that were given, wrong ones too, and where.
+    given: Vec<(String, Span)>,
 }
 
 /// What stands behind the `=`.
@@ -95,26 +94,26 @@ impl Args {
 
     /// Whether this argument was given, be it wrong.
     pub(crate) fn was_given(&self, name: &str) -> bool {
-        self.given.iter().any(|given| given == name)
+        self.place_of(name).is_some()
+    }
+
+    /// Where this argument was given, be it wrong.
+    pub(crate) fn place_of(&self, name: &str) -> Option<Span> {
+        self.given.iter().find(|(given, _)| given == name).map(|(_, place)| *place)
     }
 
     fn argument(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         if !input.peek(Ident::peek_any) {
-            self.given.push("key".to_owned());
+            self.given.push(("key".to_owned(), input.span()));
             return Err(not_an_argument(input));
         }
         let ident = input.call(Ident::parse_any)?;
         let written = ident.unraw().to_string();
-        if written == NOT_YET {
-            errors.at(&ident, "`tx` is not available in this version: leave it out, and the key is held by a lease");
-            skip_to_next(input);
-            return Ok(());
-        }
         if !NAMES.contains(&written.as_str()) {
             let similar = suggest::nearest(&written, NAMES);
             errors.at(&ident, unknown_argument(&ident, similar, input));
             // What was meant is not missed as well.
-            self.given.extend(similar.map(str::to_owned));
+            self.given.extend(similar.map(|similar| (similar.to_owned(), ident.span())));
             skip_to_next(input);
             return Ok(());
         }
@@ -123,7 +122,7 @@ impl Args {
             skip_to_next(input);
             return Ok(());
         }
-        self.given.push(written.clone());
+        self.given.push((written.clone(), ident.span()));
         if input.parse::<Option<Token![=]>>()?.is_none() {
             return Err(syn::Error::new(
                 ident.span(),
@@ -153,6 +152,7 @@ impl Args {
             "on_crash" => self.on_crash = on_crash(&value)?,
             "missing_key" => self.run_without_key = error_or_run(name, &value)?,
             "on_store_error" => self.run_without_store = error_or_run(name, &value)?,
+            "tx" => self.tx = Some(tx(&value)?),
             "claim" => self.claim = Some(claim(&value)?),
             _ => self.krate = Some(krate(&value)?),
         }
@@ -193,6 +193,7 @@ fn example(name: &str) -> &'static str {
         "on_error" => "\"release\"",
         "on_crash" => "\"rerun\"",
         "missing_key" | "on_store_error" => "\"error\"",
+        "tx" => "\"tx\"",
         "claim" => "claim",
         _ => "::idem_runtime",
     }
@@ -283,19 +284,31 @@ fn length(name: &str, value: &Value) -> syn::Result<Length> {
     }
 }
 
+fn tx(value: &Value) -> syn::Result<Ident> {
+    variable(
+        value,
+        "`tx` needs the name of the parameter that is the transaction, such as `tx = \"tx\"`: a reference to it, and no \
+         expression",
+    )
+}
+
 fn claim(value: &Value) -> syn::Result<Ident> {
+    variable(
+        value,
+        "`claim` needs the name of a new variable, such as `claim = claim`: the body then finds its `&Claim` under it",
+    )
+}
+
+fn variable(value: &Value, otherwise: &str) -> syn::Result<Ident> {
     let ident = match value {
         Value::Text(text) => text.parse::<Ident>().ok(),
         Value::Code(Expr::Path(path)) if path.qself.is_none() => path.path.get_ident().cloned(),
         Value::Code(_) => None,
     };
     // `self` and the like parse as a path.
-    ident.filter(|ident| syn::parse2::<Ident>(ident.to_token_stream()).is_ok() && ident != "_").ok_or_else(|| {
-        syn::Error::new_spanned(
-            value,
-            "`claim` needs the name of a new variable, such as `claim = claim`: the body then finds its `&Claim` under it",
-        )
-    })
+    ident
+        .filter(|ident| syn::parse2::<Ident>(ident.to_token_stream()).is_ok() && ident != "_")
+        .ok_or_else(|| syn::Error::new_spanned(value, otherwise))
 }
 
 fn krate(value: &Value) -> syn::Result<Path> {

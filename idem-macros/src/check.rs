@@ -14,6 +14,7 @@ use crate::errors::Errors;
 use crate::hidden::Hidden;
 use crate::item::{Function, keyword, ungroup};
 use crate::key::{bindings, check_names, name};
+use crate::tx;
 
 /// Says what an item is that can't be annotated.
 pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
@@ -44,6 +45,7 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     check_output(function, hidden, errors);
     check_scope(args, function, errors);
     check_durations(args, errors);
+    tx::check(args, function, errors);
     match &args.key {
         Some(key) => {
             check_names("key", key, &known, errors);
@@ -258,7 +260,7 @@ fn check_durations(args: &Args, errors: &mut Errors) {
             );
         }
     }
-    let Some(lease) = &args.lease else { return };
+    let Some(lease) = args.lease.as_ref().filter(|_| args.tx.is_none()) else { return };
     if args.ttl.is_none() && args.was_given("ttl") {
         return;
     }

@@ -12,6 +12,7 @@ use crate::hidden::Hidden;
 use crate::item::{Body, Function, braces};
 use crate::key::bindings;
 use crate::policy::{OnCrash, OnError};
+use crate::tx::Tx;
 
 /// The function with its body protected.
 pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden>) -> TokenStream {
@@ -19,8 +20,12 @@ pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden
         (Some(hidden), _) => boxed(args, &function, hidden),
         (None, syn::ReturnType::Type(_, output)) => {
             let output = (**output).clone();
-            let borrowed =
-                if function.sig.asyncness.is_some() { take_borrowed(args, &mut function) } else { Vec::new() };
+            // In tx mode, the body's future is made when the key is claimed, and borrows nothing before.
+            let borrowed = if function.sig.asyncness.is_some() && args.tx.is_none() {
+                take_borrowed(args, &mut function)
+            } else {
+                Vec::new()
+            };
             let rewrite = Rewrite { args, function: &function, output: &output, hidden: None };
             match function.sig.asyncness {
                 Some(_) => rewrite.asynchronous(&function.body, &borrowed),
@@ -130,6 +135,9 @@ impl Rewrite<'_> {
     //         run(&mut call, body, ops, ReleaseErrors, NoReconcile).await
     //     }
     fn asynchronous(&self, body: &Body, borrowed: &[Borrowed]) -> TokenStream {
+        if let Some(tx) = Tx::find(self.args, self.function) {
+            return self.in_transaction(&tx, body);
+        }
         let p = self.private();
         let output = self.output;
         let (call_name, body_name, ops) = (local("call"), local("body"), local("ops"));
@@ -192,6 +200,9 @@ impl Rewrite<'_> {
     //         run_blocking(&mut call, body, ops, ReleaseErrors)
     //     }
     fn blocking(&self, body: &Body) -> TokenStream {
+        if let Some(tx) = Tx::find(self.args, self.function) {
+            return self.in_transaction_blocking(&tx, body);
+        }
         let p = self.private();
         let output = self.output;
         let (call_name, body_name, ops) = (local("call"), local("body"), local("ops"));
@@ -208,6 +219,75 @@ impl Rewrite<'_> {
             let mut #call_name = #call;
             let #body_name = move || -> #output #body;
             #p::run_blocking(&mut #call_name, #body_name, #ops, #on_error)
+        }
+    }
+
+    // Input:
+    //     async fn f(tx: &mut Transaction<'_>, order: Order) -> Ret { BODY }
+    //
+    // Output:
+    //     async fn f(tx: &mut Transaction<'_>, order: Order) -> Ret {
+    //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
+    //         let ops = output::<Ret, ..>();
+    //         match enter(TxCall::new(site, key(&(order.id)), FingerprintInput::None), &mut *tx, ops).await {
+    //             Err(output) => output,
+    //             Ok(entered) => {
+    //                 let output = {
+    //                     let tx = &mut *tx;
+    //                     let body = async move { if false { return never::<Ret>(); } { BODY } };
+    //                     body.await
+    //                 };
+    //                 leave(entered, &mut *tx, ops, output).await
+    //             }
+    //         }
+    //     }
+    fn in_transaction(&self, tx: &Tx<'_>, body: &Body) -> TokenStream {
+        let p = self.private();
+        let (body_name, output) = (local("body"), self.output);
+        let run = quote! {
+            let #body_name = async move {
+                if false {
+                    return #p::never::<#output>();
+                }
+                #body
+            };
+            #body_name.await
+        };
+        self.around(tx, ("enter", "leave"), &quote!(.await), &run)
+    }
+
+    // As `in_transaction`, with a closure for the body.
+    fn in_transaction_blocking(&self, tx: &Tx<'_>, body: &Body) -> TokenStream {
+        let (body_name, output) = (local("body"), self.output);
+        let run = quote! {
+            let #body_name = move || -> #output #body;
+            #body_name()
+        };
+        self.around(tx, ("enter_blocking", "leave_blocking"), &TokenStream::new(), &run)
+    }
+
+    fn around(&self, tx: &Tx<'_>, (enter, leave): (&str, &str), wait: &TokenStream, run: &TokenStream) -> TokenStream {
+        let p = self.private();
+        let [site, ops, call, entered, output] = ["site", "ops", "call", "entered", "output"].map(local);
+        let (setup, key, fingerprint) = (self.setup(), self.key(), self.fingerprint());
+        let (handle, rebind) = (tx.handle(), tx.rebind());
+        // At the place of the type, where it is no transaction's.
+        let at = tx.reference.elem.span();
+        let enter = self.call_at(at, enter, &quote!(#call, #handle, #ops));
+        let leave = self.call_at(at, leave, &quote!(#entered, #handle, #ops, #output));
+        quote! {
+            #setup
+            let #call = #p::TxCall::new(#site, #key, #fingerprint);
+            match #enter #wait {
+                ::core::result::Result::Err(#output) => #output,
+                ::core::result::Result::Ok(#entered) => {
+                    let #output = {
+                        #rebind
+                        #run
+                    };
+                    #leave #wait
+                }
+            }
         }
     }
 
@@ -288,18 +368,7 @@ impl Rewrite<'_> {
     fn call(&self) -> TokenStream {
         let p = self.private();
         let site = local("site");
-        let store = self.store();
-        let key = self.args.key.as_ref().map(|key| {
-            let call = self.call_at(key.span(), "key", &self.user(&key.reference()));
-            alone("key", &call)
-        });
-        let fingerprint = match &self.args.fingerprint {
-            None => quote!(#p::FingerprintInput::None),
-            Some(fingerprint) => {
-                let call = self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference()));
-                alone("fingerprint", &call)
-            }
-        };
+        let (store, key, fingerprint) = (self.store(), self.key(), self.fingerprint());
         let slot = match &self.args.claim {
             None => quote!(::core::option::Option::None),
             Some(_) => {
@@ -308,6 +377,26 @@ impl Rewrite<'_> {
             }
         };
         quote!(#p::Call::new(#site, #store, #key, #fingerprint, #slot))
+    }
+
+    fn key(&self) -> Option<TokenStream> {
+        self.args.key.as_ref().map(|key| {
+            let call = self.call_at(key.span(), "key", &self.user(&key.reference()));
+            alone("key", &call)
+        })
+    }
+
+    fn fingerprint(&self) -> TokenStream {
+        match &self.args.fingerprint {
+            None => {
+                let p = self.private();
+                quote!(#p::FingerprintInput::None)
+            }
+            Some(fingerprint) => {
+                let call = self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference()));
+                alone("fingerprint", &call)
+            }
+        }
     }
 
     fn store(&self) -> TokenStream {

@@ -13,6 +13,7 @@ mod policy;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tx;
 
 use proc_macro2::TokenStream;
 
@@ -52,6 +53,7 @@ use proc_macro2::TokenStream;
 /// | `on_crash` | `"rerun"`, `"park"`, or a path or closure `async Fn(&Claim) -> Result<Option<T>, E>` | `"rerun"` | what becomes of a key whose holder died, panicked or was cancelled: runs again; is refused with `Error::OutcomeUnknown` until someone resolves it; the function finds out: `Some(t)` is recorded as the result, `None` runs the handler. The function needs an `async` handler |
 /// | `missing_key` | `"error"`, `"run"` | `"error"` | a key that is `None` or empty: `Error::MissingKey`, or run unprotected |
 /// | `on_store_error` | `"error"`, `"run"` | `"error"` | the store fails at the claim: refuse, or run unprotected |
+/// | `tx` | the name of a parameter that is a reference to a transaction | none | tx mode: the claim and the result are written through it, with the effects of the handler. See `idem_runtime::tx`. Excludes `store`, `lease`, `wait`, `on_error`, `on_crash`, `on_store_error` and `claim` |
 /// | `claim` | a name that no parameter has | none | the body finds its `&Claim` under it: `fence()`, `attempt()`, `previous()`, `derive("charge-card")` |
 /// | `crate` | path | `::idem_runtime` | for a renamed or re-exported dependency |
 ///

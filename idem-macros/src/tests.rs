@@ -125,7 +125,10 @@ fn mistakes_in_arguments_are_told_with_their_cure() {
     one(&mistakes(quote!(on_crash = |claim| find(claim))), &["write `async |claim| ...`"]);
     one(&mistakes(quote!(missing_key = "eror")), &["did you mean \"error\"?"]);
     one(&mistakes(quote!(on_store_error = run)), &["`\"error\"` or `\"run\"`"]);
-    one(&mistakes(quote!(tx = "tx")), &["`tx` is not available in this version"]);
+    one(&mistakes(quote!(tx = "tx.inner")), &["the name of the parameter that is the transaction"]);
+    one(&mistakes(quote!(tx = "ordr_id")), &["did you mean `order_id`?"]);
+    one(&mistakes(quote!(tx = cents)), &["`cents` has to be a reference"]);
+    one(&mistakes(quote!(tx = order_id, lease = "5s")), &["`lease` can't be given with `tx`"]);
     one(&mistakes(quote!(scope = " ")), &["the scope is empty"]);
     one(&mistakes(quote!(claim = self)), &["the name of a new variable"]);
     one(&mistakes(quote!(claim = cents)), &["`cents` is a parameter already"]);

@@ -424,3 +424,20 @@ pub(crate) fn linger(lease: Duration) -> Duration {
     const LONGEST_REQUEST: Duration = Duration::from_secs(60);
     lease.max(LONGEST_REQUEST)
 }
+
+/// A number as SQL has it.
+pub(crate) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A duration in microseconds, as SQL has it.
+pub(crate) fn interval(duration: Duration) -> i64 {
+    integer(crate::protocol::micros(duration))
+}
+
+/// How far from now a row's `purge_at` has to be, at least and at most. One that already is stays what it is, so that
+/// most completions change no indexed column.
+pub(crate) fn purge_window(stays: Duration) -> (i64, i64) {
+    let least = interval(stays);
+    (least, least + least / 32)
+}

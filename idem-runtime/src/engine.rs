@@ -8,16 +8,18 @@ use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use self::admit::Admission;
+pub(crate) use self::admit::given;
 pub use self::call::Call;
 use self::call::Phase;
 use crate::blocking::{self, Spawned};
 use crate::claim::{Grant, Leave, Previous, Record};
-use crate::error::Error;
+use crate::error::{Error, ScopedKey};
 use crate::key::KeyInput;
 use crate::observe::Event;
 use crate::policy::{ErrorPolicy, NoReconcile, Reconcile, Verdict};
 use crate::private::Ops;
 use crate::record::{self, Recorded};
+use crate::site::Site;
 use crate::store::IdempotencyStore;
 
 /// Runs an async handler.
@@ -49,7 +51,7 @@ where
         let body = pin!(async move { body() });
         blocking::block_on(run_in::<true, _, _, _, _, _, _, _>(&mut spawned, body, ops, on_error, NoReconcile))
     });
-    entered.unwrap_or_else(|error| refuse(call, error, ops))
+    entered.unwrap_or_else(|error| refuse(call.site, error, ops))
 }
 
 /// The order of things.
@@ -86,13 +88,13 @@ where
         call.starts(grant);
         let returned = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
         let Some(outcome) = judge(call, returned, ops, &on_error) else {
-            return refuse(call, call.lease_lost(true), ops);
+            return refuse(call.site, call.lease_lost(true), ops);
         };
         let settled = call.settle().await;
         match (settled, outcome) {
             (Ok(()), Ok(value)) => (ops.executed)(value),
             (Ok(()), Err(error)) => (ops.failed)(error),
-            (Err(error), _) => refuse(call, error, ops),
+            (Err(error), _) => refuse(call.site, error, ops),
         }
     }
 }
@@ -121,9 +123,9 @@ fn enter<S: IdempotencyStore, O, V, E>(
         }
         Ok(Admission::Recorded(record)) => {
             call.site.observe(Event::Replayed);
-            Entry::Return(replay(call, &record, ops, on_error))
+            Entry::Return(replay(call.site, &call.key, &record, ops, on_error))
         }
-        Err(error) => Entry::Return(refuse(call, error, ops)),
+        Err(error) => Entry::Return(refuse(call.site, error, ops)),
     }
 }
 
@@ -165,13 +167,13 @@ where
     match found {
         None => {
             call.phase = Phase::Idle;
-            Some(refuse(call, call.lease_lost(false), ops))
+            Some(refuse(call.site, call.lease_lost(false), ops))
         }
         Some(Ok(Some(value))) => {
             call.records(|| (ops.encode)(&value));
             Some(match call.settle().await {
                 Ok(()) => (ops.replayed)(value),
-                Err(error) => refuse(call, error.without_execution(), ops),
+                Err(error) => refuse(call.site, error.without_execution(), ops),
             })
         }
         Some(Ok(None)) if Instant::now() < call.deadline() => None,
@@ -179,7 +181,7 @@ where
             call.phase = Phase::Leaving(Leave::NotRun);
             // Whatever comes of it: the guard goes on.
             let _ = call.settle().await;
-            Some(refuse(call, call.lease_lost(false), ops))
+            Some(refuse(call.site, call.lease_lost(false), ops))
         }
         Some(Err(error)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
@@ -190,8 +192,9 @@ where
 }
 
 /// What was recorded, as the handler would have returned it.
-fn replay<S: IdempotencyStore, O, V, E>(
-    call: &Call<'_, S>,
+pub(crate) fn replay<O, V, E>(
+    site: &'static Site,
+    key: &KeyInput,
     record: &Record,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
@@ -202,17 +205,18 @@ fn replay<S: IdempotencyStore, O, V, E>(
         Ok(Recorded::Unavailable) => Ok(None),
         Err(error) => Err(error),
     };
-    let refusal = match (decoded, &call.key) {
+    let scope = site.scope;
+    let refusal = match (decoded, key) {
         (Ok(Some(output)), _) => return output,
-        (Ok(None), KeyInput::Key(key)) => Error::ResultUnavailable { key: call.scoped(key) },
-        (Err(source), KeyInput::Key(key)) => Error::Decode { key: call.scoped(key), source },
+        (Ok(None), KeyInput::Key(key)) => Error::ResultUnavailable { key: ScopedKey::new(scope, key) },
+        (Err(source), KeyInput::Key(key)) => Error::Decode { key: ScopedKey::new(scope, key), source },
         // A call without a key has nothing to replay.
-        _ => Error::MissingKey { scope: call.site.scope },
+        _ => Error::MissingKey { scope },
     };
-    refuse(call, refusal, ops)
+    refuse(site, refusal, ops)
 }
 
-fn refuse<S: IdempotencyStore, O, V, E>(call: &Call<'_, S>, error: Error, ops: Ops<O, V, E>) -> O {
-    call.site.observe_refusal(&error);
+pub(crate) fn refuse<O, V, E>(site: &'static Site, error: Error, ops: Ops<O, V, E>) -> O {
+    site.observe_refusal(&error);
     (ops.refused)(error)
 }

@@ -171,14 +171,16 @@ pub enum Error {
         /// Whether the body had been started.
         executed: bool,
     },
-    /// The body ran, and the store could not record its outcome while the lease held. A redelivery meets the key as
-    /// after a crash.
+    /// The body ran, and the store could not record its outcome while the lease held: a redelivery meets the key as
+    /// after a crash. In tx mode, the transaction could not record it: roll back.
     #[non_exhaustive]
     NotRecorded {
         /// Which key.
         key: ScopedKey,
         /// What the store said last.
         source: StoreError,
+        /// Whether it was to be recorded in the caller's transaction.
+        in_transaction: bool,
     },
     /// The key is completed, but its result could not be kept: it could not be encoded, or was too large. Nothing ran.
     #[non_exhaustive]
@@ -206,11 +208,14 @@ pub enum Error {
         /// The handler's scope.
         scope: &'static str,
     },
-    /// The transaction met a concurrent one at an isolation level that can't wait for it: roll back and try again.
+    /// The transaction met a concurrent one and could not wait for it: a serialization failure, a deadlock, a lock that
+    /// timed out. Roll back, and run the whole transaction again.
     #[non_exhaustive]
     Conflict {
         /// Which key.
         key: ScopedKey,
+        /// Whether the body had run. What it wrote is undone with the rest.
+        executed: bool,
         /// What the database said.
         source: StoreError,
     },
@@ -234,7 +239,7 @@ impl Error {
     pub(crate) fn without_execution(self) -> Self {
         match self {
             Self::LeaseLost { key, .. } => Self::LeaseLost { key, executed: false },
-            Self::NotRecorded { key, source } => Self::Store { key, source },
+            Self::NotRecorded { key, source, .. } => Self::Store { key, source },
             other => other,
         }
     }
@@ -242,7 +247,7 @@ impl Error {
     /// Whether the handler's body ran in this call, whole or in part.
     pub fn executed(&self) -> bool {
         match self {
-            Self::LeaseLost { executed, .. } => *executed,
+            Self::LeaseLost { executed, .. } | Self::Conflict { executed, .. } => *executed,
             Self::NotRecorded { .. } => true,
             _ => false,
         }
@@ -318,7 +323,11 @@ impl fmt::Display for Error {
             Self::LeaseLost { key, executed: false } => {
                 write!(f, "the lease of {key} was lost before its handler was started: deliver again")
             }
-            Self::NotRecorded { key, source } => write!(
+            Self::NotRecorded { key, source, in_transaction: true } => write!(
+                f,
+                "the handler of {key} ran, but its outcome could not be recorded in the transaction: roll back: {source}"
+            ),
+            Self::NotRecorded { key, source, in_transaction: false } => write!(
                 f,
                 "the handler of {key} ran, but its outcome could not be recorded: {source}; a redelivery meets the key as \
                  after a crash (`on_crash`)"
@@ -339,9 +348,10 @@ impl fmt::Display for Error {
             ),
             Self::NotInTransaction { scope } => write!(
                 f,
-                "the handler with scope `{scope}` was given a connection that isn't in a transaction: begin one first"
+                "the handler with scope `{scope}` was given a connection that isn't in a transaction, as far as its driver \
+                 knows: begin one with the driver's own method"
             ),
-            Self::Conflict { key, source } => {
+            Self::Conflict { key, source, .. } => {
                 write!(f, "{key} met a concurrent transaction: roll back and try again: {source}")
             }
             Self::Config { message, source: None } => f.write_str(message),

@@ -33,6 +33,7 @@ pub mod admin;
 mod background;
 mod blocking;
 mod claim;
+mod clock;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -55,6 +56,7 @@ mod record;
 mod site;
 pub mod store;
 mod timer;
+pub mod tx;
 
 pub use idem_macros::idempotent;
 

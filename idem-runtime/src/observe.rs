@@ -146,7 +146,7 @@ impl Site {
             Error::OutcomeUnknown { .. } => Event::Parked,
             Error::LeaseLost { .. } => Event::LeaseLost,
             Error::KeyReused { .. } => Event::KeyReused,
-            Error::Store { .. } | Error::NotRecorded { .. } => Event::StoreFailed,
+            Error::Store { .. } | Error::NotRecorded { .. } | Error::Conflict { .. } => Event::StoreFailed,
             _ => Event::Refused,
         });
     }

@@ -9,6 +9,7 @@ pub use crate::handle::ClaimSlot;
 pub use crate::key::KeyInput;
 pub use crate::policy::{DecideErrors, KeepErrors, NoReconcile, RecordErrors, ReleaseErrors};
 pub use crate::site::Site;
+pub use crate::tx::call::{TxCall, enter, enter_blocking, leave, leave_blocking};
 
 use crate::error::Error;
 use crate::handle::Claim;

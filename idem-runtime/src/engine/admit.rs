@@ -9,6 +9,7 @@ use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::handle::Claim;
 use crate::key::KeyInput;
+use crate::site::Site;
 use crate::store::IdempotencyStore;
 use crate::timer;
 
@@ -28,29 +29,40 @@ pub(super) enum Admission {
     Recorded(Record),
 }
 
+/// The fingerprint of a call that has a key; `None` where it has no key and the attribute says to run all the same.
+///
+/// # Errors
+///
+/// What the attribute's `key` or `fingerprint` can't be.
+pub(crate) fn given(
+    site: &Site,
+    key: &KeyInput,
+    fingerprint: &FingerprintInput,
+) -> Result<Option<Option<Fingerprint>>, Error> {
+    let scope = site.scope;
+    match key {
+        KeyInput::Key(_) => {}
+        KeyInput::Missing if site.runs_without_key => return Ok(None),
+        KeyInput::Missing => return Err(Error::MissingKey { scope }),
+        KeyInput::TooLong(length) => return Err(Error::KeyTooLong { scope, length: *length }),
+    }
+    match fingerprint {
+        FingerprintInput::None => Ok(Some(None)),
+        FingerprintInput::Of(fingerprint) => Ok(Some(Some(*fingerprint))),
+        FingerprintInput::Unencodable => {
+            Err(Error::config(format!("the fingerprint of the handler with scope `{scope}` can't be encoded")))
+        }
+    }
+}
+
 impl<S: IdempotencyStore> Call<'_, S> {
     /// Claims the key, and waits for a running call's result where the attribute says so.
     pub(super) async fn admit(&mut self) -> Result<Admission, Error> {
         let site = self.site;
-        let scope = site.scope;
         site.register()?;
-        match &self.key {
-            KeyInput::Key(_) => {}
-            KeyInput::Missing if site.runs_without_key => return Ok(self.unprotected(None)),
-            KeyInput::Missing => return Err(Error::MissingKey { scope }),
-            KeyInput::TooLong(length) => return Err(Error::KeyTooLong { scope, length: *length }),
-        }
-        let fingerprint = match self.fingerprint {
-            FingerprintInput::None => None,
-            FingerprintInput::Of(fingerprint) => Some(fingerprint),
-            FingerprintInput::Unencodable => {
-                return Err(Error::config(format!(
-                    "the fingerprint of the handler with scope `{scope}` can't be encoded"
-                )));
-            }
-        };
+        let Some(fingerprint) = given(site, &self.key, &self.fingerprint)? else { return Ok(self.unprotected(None)) };
         if self.store.is_none() {
-            return Err(Error::NoStore { scope });
+            return Err(Error::NoStore { scope: site.scope });
         }
         self.draw_owner();
         self.phase = Phase::Claiming;

@@ -15,7 +15,8 @@ pub(super) use self::connections::Connections;
 pub(super) use self::failure::{Dialect, Failure};
 pub(super) use self::patience::patiently;
 pub(super) use self::sweeper::{Sweep, keep_swept, sweep_all};
-use crate::protocol::{Ended, Row, State, micros};
+pub(super) use crate::claim::{integer, interval, purge_window};
+use crate::protocol::{Ended, Row, State};
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
 
 /// The longest scope, in bytes: with the longest key it fits into a primary key of every database.
@@ -85,23 +86,6 @@ impl Placed for Completing {
     fn bytes(&self) -> usize {
         self.record.as_bytes().len()
     }
-}
-
-/// A number as SQL has it.
-pub(super) fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A duration in microseconds.
-pub(super) fn interval(duration: Duration) -> i64 {
-    integer(micros(duration))
-}
-
-/// How far from now a row's `purge_at` has to be, at least and at most. One that already is stays what it is, so that
-/// most completions change no indexed column.
-pub(super) fn purge_window(stays: Duration) -> (i64, i64) {
-    let least = interval(stays);
-    (least, least + least / 32)
 }
 
 /// A row as SQL has it.

@@ -1,7 +1,6 @@
 //! The embedded, durable store: one SQLite file.
 
 mod admin;
-mod clock;
 mod failure;
 mod job;
 mod open;

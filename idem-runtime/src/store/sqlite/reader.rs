@@ -2,13 +2,13 @@
 
 use rusqlite::Connection;
 
-use super::clock;
 use super::failure::Failure;
 use super::job::Job;
 use super::queue::{Queue, Work};
 use super::route::Route;
 use super::rows;
 use super::writer::Order;
+use crate::clock;
 use crate::protocol::{self, Micros, Reply};
 use crate::store::Record;
 

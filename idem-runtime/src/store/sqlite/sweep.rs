@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::clock;
 use super::failure::Failure;
 use super::rows::{self, columns};
 use super::writer::Writer;
+use crate::clock;
 use crate::protocol::Micros;
 use crate::store::Key;
 

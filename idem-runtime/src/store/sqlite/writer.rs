@@ -11,7 +11,8 @@ use super::options::{Durability, SqliteOptions};
 use super::queue::{Queue, Work};
 use super::route::Route;
 use super::rows::{self, RecordWrite};
-use super::{clock, open, reader, sweep};
+use super::{open, reader, sweep};
+use crate::clock;
 use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
 use crate::store::bell::Bells;
 

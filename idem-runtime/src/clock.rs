@@ -1,4 +1,4 @@
-//! The store's clock: the machine's, which every process that opens the file shares.
+//! The clock of what is kept in a file: the machine's, which every process that opens the file shares.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ const LONGEST_STILL: Micros = 10_000_000;
 /// Microseconds since the Unix epoch. Does not run backwards within a process where the machine's clock is set back by a
 /// little. Where it is set back by more, the earlier time was wrong: standing still would keep every lease from ending,
 /// for as long as the clock had been ahead.
-pub(super) fn now() -> Micros {
+pub(crate) fn now() -> Micros {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     after(&LATEST, u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
 }

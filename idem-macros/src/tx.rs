@@ -1,0 +1,130 @@
+//! `tx = "tx"`: the parameter that is a transaction, and what can't be asked for beside it.
+
+use quote::quote;
+use syn::ext::IdentExt as _;
+use syn::visit::Visit;
+use syn::{Ident, Lifetime, Pat, Token, Type, TypeReference};
+
+use proc_macro2::TokenStream;
+
+use crate::args::Args;
+use crate::errors::Errors;
+use crate::item::{Function, ungroup};
+use crate::suggest;
+
+/// What lease mode has, and why tx mode has it not.
+const EXCLUDED: [(&str, &str); 7] = [
+    ("store", "the claim is written through the transaction, in its own database"),
+    ("lease", "there is none: the transaction holds the key until it ends"),
+    ("wait", "a duplicate waits in the database, until the first transaction has ended"),
+    ("on_error", "an `Err` leaves no claim behind, and the effects of the handler are rolled back by its caller"),
+    ("on_crash", "a crash rolls the transaction back, and nothing is left in doubt"),
+    ("on_store_error", "without its claim, the handler's effects would not be protected in the transaction either"),
+    ("claim", "there is no fencing token: nobody can take the key from a transaction"),
+];
+
+/// The parameter that is a transaction.
+pub(crate) struct Tx<'f> {
+    pub(crate) ident: &'f Ident,
+    pub(crate) reference: &'f TypeReference,
+    /// `mut tx: ..`
+    mutability: Option<Token![mut]>,
+}
+
+impl<'f> Tx<'f> {
+    /// The parameter, if it is one.
+    pub(crate) fn find(args: &Args, function: &'f Function) -> Option<Self> {
+        let wanted = args.tx.as_ref()?;
+        named(function).find(|(pattern, _)| pattern.ident == *wanted).and_then(|(pattern, ty)| match ungroup(ty) {
+            Type::Reference(reference) => {
+                Some(Self { ident: &pattern.ident, reference, mutability: pattern.mutability })
+            }
+            _ => None,
+        })
+    }
+
+    /// A `&mut` to what the trait is implemented for: for a `&X`, that is `&X` itself.
+    pub(crate) fn handle(&self) -> TokenStream {
+        let ident = self.ident;
+        match self.reference.mutability {
+            Some(_) => quote!(&mut *#ident),
+            None => quote!(&mut &*#ident),
+        }
+    }
+
+    /// The body's own variable of that name, which ends with it.
+    pub(crate) fn rebind(&self) -> TokenStream {
+        let Self { ident, mutability, .. } = self;
+        let mutable = self.reference.mutability;
+        quote!(let #mutability #ident = &#mutable *#ident;)
+    }
+}
+
+/// The parameters that are a name.
+fn named(function: &Function) -> impl Iterator<Item = (&syn::PatIdent, &Type)> {
+    function.parameters().filter_map(|parameter| match &*parameter.pat {
+        Pat::Ident(pattern) if pattern.subpat.is_none() => Some((pattern, &*parameter.ty)),
+        _ => None,
+    })
+}
+
+/// Reports what can't be.
+pub(crate) fn check(args: &Args, function: &Function, errors: &mut Errors) {
+    let Some(tx) = &args.tx else { return };
+    for (name, why) in EXCLUDED {
+        if let Some(place) = args.place_of(name) {
+            errors.at_span(place, format!("`{name}` can't be given with `tx`: {why}"));
+        }
+    }
+    let Some((pattern, ty)) = named(function).find(|(pattern, _)| pattern.ident == *tx) else {
+        let parameters = || named(function).map(|(pattern, _)| pattern.ident.unraw().to_string());
+        let names: Vec<String> = parameters().collect();
+        let names = || names.iter().map(String::as_str);
+        let similar = suggest::nearest(&tx.unraw().to_string(), names());
+        let listed = suggest::list(names(), "and");
+        return errors.at(
+            tx,
+            match similar {
+                Some(similar) => format!("`{tx}` names no parameter: did you mean `{similar}`?"),
+                None if listed.is_empty() => format!("`{tx}` names no parameter: this function has none"),
+                None => format!(
+                    "`{tx}` names no parameter: `tx` needs one that is a reference to a transaction; the parameters are \
+                     {listed}"
+                ),
+            },
+        );
+    };
+    let Type::Reference(reference) = ungroup(ty) else {
+        return errors.at(
+            ty,
+            format!(
+                "`{}` has to be a reference, such as `&mut sqlx::PgTransaction<'_>` or `&rusqlite::Transaction<'_>`: the \
+                 result is written through the transaction when the body has returned, and the caller commits it",
+                pattern.ident
+            ),
+        );
+    };
+    if let (Some(lifetime), Some(_)) = (&reference.lifetime, reference.mutability)
+        && mentions(&reference.elem, lifetime)
+    {
+        errors.at(
+            reference,
+            format!(
+                "a `&{lifetime} mut` to something that lives for `{lifetime}` itself is borrowed for good, and can't be \
+                 used after the body: leave the lifetimes out, or give the two different names"
+            ),
+        );
+    }
+}
+
+fn mentions(ty: &Type, lifetime: &Lifetime) -> bool {
+    struct Mentions<'l>(&'l Lifetime, bool);
+    impl<'ast> Visit<'ast> for Mentions<'_> {
+        fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
+            self.1 |= lifetime == self.0;
+        }
+    }
+    let mut mentions = Mentions(lifetime, false);
+    mentions.visit_type(ty);
+    mentions.1
+}

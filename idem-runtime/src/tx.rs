@@ -1,0 +1,273 @@
+//! Tx mode: the claim and the result are written through the transaction that the handler writes its business rows with.
+//!
+//! Nothing can come between an effect and its record, so a duplicate can't repeat an effect in that database. There is no
+//! lease, and so nothing to be renewed or to be lost.
+//!
+//! ```ignore
+//! #[idempotent(key = "order.id", tx = "tx", scope = "billing.charge")]
+//! async fn charge(tx: &mut sqlx::PgTransaction<'_>, order: &Order) -> Result<Receipt, BillingError> { .. }
+//!
+//! let mut tx = pool.begin().await?;
+//! let receipt = charge(&mut tx, &order).await?;
+//! tx.commit().await?; // the library never commits
+//! ```
+//!
+//! # Whose transaction
+//!
+//! | handle | feature |
+//! |---|---|
+//! | `&mut sqlx::Transaction<'_, Postgres>`, `&mut PgConnection` | `postgres` |
+//! | `&mut sqlx::Transaction<'_, MySql>`, `&mut MySqlConnection` | `mysql` |
+//! | `&mut sqlx::Transaction<'_, Sqlite>`, `&mut SqliteConnection` | `sqlx-sqlite` |
+//! | `&rusqlite::Transaction<'_>`, `&rusqlite::Savepoint<'_>`, `&rusqlite::Connection`, for sync and async handlers | `sqlite` |
+//! | `&tokio_postgres::Transaction<'_>` | `tokio-postgres` |
+//! | `&sea_orm::DatabaseTransaction` | `sea-orm` |
+//! | any other | implement [`Transaction`] or [`BlockingTransaction`]: four short methods |
+//!
+//! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows it to be in
+//! a transaction: one that was begun by an SQL text of your own is not known.
+//!
+//! # What it costs
+//!
+//! Two statements more in the transaction for a first execution: the claim and the record. A duplicate costs one (two on
+//! SQLite), which writes nothing. On MySQL and MariaDB the claim is two statements.
+//!
+//! # What a duplicate sees
+//!
+//! | the first transaction | the duplicate |
+//! |---|---|
+//! | was committed | replays the recorded result |
+//! | was rolled back, or its handler returned an `Err` or was cancelled | runs |
+//! | is under way | waits for it on PostgreSQL at READ COMMITTED, on MySQL and MariaDB, and on SQLite where it wrote or said `BEGIN IMMEDIATE` before it read; else [`Error::Conflict`](crate::Error::Conflict): roll back, and run the transaction again |
+//!
+//! A duplicate leaves the transaction usable. After any `Error` roll it back.
+//!
+//! # The table
+//!
+//! The rows are those of the stores, in the table `idempotency` of the transaction's own database: create it with the
+//! store's `migrate`, or put [`schema`] among your migrations. So an
+//! [`IdempotencyAdmin`](crate::IdempotencyAdmin) of a store on that database shows the keys of both modes, and sweeps them:
+//! open one, or now and then run `DELETE FROM idempotency WHERE purge_at < ..`, in microseconds since the Unix epoch.
+//!
+//! # From lease mode to tx mode
+//!
+//! Add `tx`, keep the `scope`, and keep the keys in the database of the business rows. Completed keys replay as before. A
+//! key that a process of the old version still holds is [`Error::InProgress`](crate::Error::InProgress) until its lease ends.
+//! A key whose holder died runs again, as under `on_crash = "rerun"`; but one that was parked, or left for a reconcile
+//! function, stays [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) until it is resolved. Both versions can run at
+//! once.
+
+pub(crate) mod call;
+mod database;
+mod failure;
+mod found;
+#[cfg(feature = "sqlite")]
+mod rusqlite;
+mod sql;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite"))]
+mod sqlx;
+
+use std::future::{Future, ready};
+
+pub use self::database::{Database, schema};
+pub use self::failure::Failure;
+
+/// A statement for a driver to prepare and run.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Statement<'a> {
+    /// The text, of which there are a few for each database: worth keeping prepared. Parameters are `$1`, `$2` on
+    /// PostgreSQL, `?1`, `?2` on SQLite, and `?` on MySQL.
+    pub sql: &'static str,
+    /// One value for each parameter.
+    pub params: &'a [Param<'a>],
+    /// What [`Transaction::query`] answers with; empty for [`Transaction::execute`].
+    pub columns: &'static [Column],
+}
+
+/// A parameter of a [`Statement`]. None is ever null.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Param<'a> {
+    /// `text`.
+    Text(&'a str),
+    /// `bytea`, `VARBINARY`, `BLOB`.
+    Bytes(&'a [u8]),
+    /// `bigint`, `INTEGER`.
+    Integer(i64),
+}
+
+/// Shows no bytes: they can be those of a result.
+impl std::fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({text:?})"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Integer(number) => write!(f, "Integer({number})"),
+        }
+    }
+}
+
+/// The type of a column of an answer. Any column can be null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// 64 bits, with a sign.
+    Integer,
+    /// Bytes.
+    Bytes,
+}
+
+/// A value of an answer.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Of a [`Column::Integer`].
+    Integer(Option<i64>),
+    /// Of a [`Column::Bytes`].
+    Bytes(Option<Vec<u8>>),
+}
+
+/// Shows no bytes: they can be those of a result.
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Integer(number) => write!(f, "Integer({number:?})"),
+            Self::Bytes(bytes) => write!(f, "Bytes({:?} bytes)", bytes.as_ref().map(Vec::len)),
+        }
+    }
+}
+
+/// A transaction of a driver, for an async handler's `tx`.
+///
+/// A handler that takes `tx: &mut X` needs it of `X`; one that takes `tx: &X` needs it of `&X`. The library sends at most
+/// three statements for a call, one after the other, and never commits, rolls back or makes a savepoint.
+///
+/// ```
+/// use idem_runtime::tx::{Column, Database, Failure, Statement, Transaction, Value};
+///
+/// # struct Driver;
+/// # struct DriverRow;
+/// # #[derive(Debug)] struct DriverError { code: Option<String> }
+/// # impl std::fmt::Display for DriverError { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
+/// # impl std::error::Error for DriverError {}
+/// # impl DriverRow {
+/// #     fn get_i64(&self, _: usize) -> Option<i64> { None }
+/// #     fn get_bytes(&self, _: usize) -> Option<Vec<u8>> { None }
+/// # }
+/// # impl Driver {
+/// #     async fn fetch(&mut self, _: &str, _: &[idem_runtime::tx::Param<'_>]) -> Result<Option<DriverRow>, DriverError> { Ok(None) }
+/// #     async fn run(&mut self, _: &str, _: &[idem_runtime::tx::Param<'_>]) -> Result<u64, DriverError> { Ok(0) }
+/// # }
+/// struct MyTransaction(Driver);
+///
+/// fn failed(error: DriverError) -> Failure {
+///     match error.code.clone() {
+///         Some(sqlstate) => Failure::answered(Database::Postgres, &sqlstate, error),
+///         None => Failure::unanswered(error),
+///     }
+/// }
+///
+/// impl Transaction for MyTransaction {
+///     fn database(&self) -> Database {
+///         Database::Postgres
+///     }
+///
+///     fn is_in_transaction(&self) -> bool {
+///         true // its type says so
+///     }
+///
+///     async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+///         let row = self.0.fetch(statement.sql, statement.params).await.map_err(failed)?;
+///         Ok(row.map(|row| {
+///             let columns = statement.columns.iter().enumerate();
+///             let value = |(nth, column): (usize, &Column)| match column {
+///                 Column::Integer => Value::Integer(row.get_i64(nth)),
+///                 Column::Bytes => Value::Bytes(row.get_bytes(nth)),
+///             };
+///             columns.map(value).collect()
+///         }))
+///     }
+///
+///     async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
+///         self.0.run(statement.sql, statement.params).await.map_err(failed)
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no transaction that a handler's `tx` can be",
+    label = "`idem_runtime::tx::Transaction` is not implemented for `{Self}`",
+    note = "`tx` is a `&mut` to a transaction of sqlx, or a `&` to one of rusqlite, tokio-postgres or sea-orm, each behind \
+            its feature of `idem-runtime`",
+    note = "for another driver, implement `idem_runtime::tx::Transaction`: for `X` where `tx` is a `&mut X`, for `&X` \
+            where it is a `&X`"
+)]
+pub trait Transaction {
+    /// Whose SQL it speaks.
+    fn database(&self) -> Database;
+
+    /// Whether the driver knows that a transaction is open. One that can't tell implements this trait for its type of
+    /// transactions alone.
+    fn is_in_transaction(&self) -> bool;
+
+    /// Runs a statement, and answers with its only row, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// What the driver said, with the database's code for it.
+    fn query(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<Option<Vec<Value>>, Failure>> + Send;
+
+    /// Runs a statement, and answers with the number of rows that it changed.
+    ///
+    /// # Errors
+    ///
+    /// What the driver said, with the database's code for it.
+    fn execute(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<u64, Failure>> + Send;
+}
+
+/// A transaction of a driver that blocks, for a sync handler's `tx`, and an async one's. As [`Transaction`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no transaction that a sync handler's `tx` can be",
+    label = "`idem_runtime::tx::BlockingTransaction` is not implemented for `{Self}`",
+    note = "in a handler that isn't `async`, `tx` is a `&` to a transaction of rusqlite (feature `sqlite` of \
+            `idem-runtime`), or to one that you implement `idem_runtime::tx::BlockingTransaction` for",
+    note = "with an async driver, make the handler `async`"
+)]
+pub trait BlockingTransaction {
+    /// As [`Transaction::database`].
+    fn database(&self) -> Database;
+
+    /// As [`Transaction::is_in_transaction`].
+    fn is_in_transaction(&self) -> bool;
+
+    /// As [`Transaction::query`].
+    ///
+    /// # Errors
+    ///
+    /// What the driver said, with the database's code for it.
+    fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure>;
+
+    /// As [`Transaction::execute`].
+    ///
+    /// # Errors
+    ///
+    /// What the driver said, with the database's code for it.
+    fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: BlockingTransaction> Transaction for T {
+    fn database(&self) -> Database {
+        BlockingTransaction::database(self)
+    }
+
+    fn is_in_transaction(&self) -> bool {
+        BlockingTransaction::is_in_transaction(self)
+    }
+
+    fn query(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<Option<Vec<Value>>, Failure>> + Send {
+        ready(BlockingTransaction::query(self, statement))
+    }
+
+    fn execute(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<u64, Failure>> + Send {
+        ready(BlockingTransaction::execute(self, statement))
+    }
+}

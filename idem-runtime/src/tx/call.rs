@@ -1,0 +1,239 @@
+//! One call of a handler in tx mode: claim, run, record, all of it in the caller's transaction.
+//!
+//! A claim is a *pending* row: one in the state [`State::Free`](crate::protocol::State), which counts as absent to whoever finds it. It keeps
+//! others away only because it isn't committed. So a call that is cancelled or unwinds need not undo anything: if the
+//! caller commits all the same, nothing was claimed.
+
+use std::time::{Duration, Instant};
+
+use super::found::{Found, Standing};
+use super::sql::{self, Place};
+use super::{BlockingTransaction, Failure, Transaction};
+use crate::blocking::block_on;
+use crate::claim::{Fingerprint, Key, Owner, Record, linger};
+use crate::engine::{given, refuse, replay};
+use crate::error::{Error, ScopedKey, StoreError};
+use crate::fingerprint::FingerprintInput;
+use crate::key::KeyInput;
+use crate::observe::Event;
+use crate::policy::ReleaseErrors;
+use crate::private::Ops;
+use crate::record;
+use crate::site::Site;
+
+/// How often a claim that finds nothing is asked again. Each time another transaction has ended in between.
+const CLAIM_ATTEMPTS: u32 = 100;
+
+/// The largest record that is kept, in bytes: that of the stores.
+const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;
+
+/// How much of MySQL's largest packet isn't the record's.
+const REST_OF_PACKET: usize = 16 * 1024;
+
+/// One call of an annotated handler.
+#[derive(Debug)]
+pub struct TxCall {
+    site: &'static Site,
+    key: KeyInput,
+    fingerprint: FingerprintInput,
+}
+
+impl TxCall {
+    /// A call that has not claimed yet.
+    pub fn new(site: &'static Site, key: KeyInput, fingerprint: FingerprintInput) -> Self {
+        Self { site, key, fingerprint }
+    }
+}
+
+/// A call whose body may run.
+#[derive(Debug)]
+pub struct Entered {
+    site: &'static Site,
+    /// `None` where it runs without a key.
+    pending: Option<Pending>,
+    started: Option<Instant>,
+}
+
+/// What was claimed.
+#[derive(Debug)]
+struct Pending {
+    key: Key,
+    owner: Owner,
+    fence: u64,
+    max_record_len: usize,
+}
+
+impl Pending {
+    fn place(&self, site: &'static Site) -> Place<'_> {
+        Place { scope: site.scope, key: &self.key, owner: self.owner, fence: self.fence }
+    }
+}
+
+/// What became of a claim.
+enum Admission {
+    Run(Option<Pending>, Event),
+    Replay(Record),
+}
+
+/// Claims the key; in place of an entered call, what to return at once.
+pub async fn enter<T, O, V, E>(call: TxCall, tx: &mut T, ops: Ops<O, V, E>) -> Result<Entered, O>
+where
+    T: Transaction,
+{
+    let site = call.site;
+    match admit(&call, tx).await {
+        Ok(Admission::Run(pending, event)) => {
+            site.observe(event);
+            Ok(Entered { site, pending, started: site.starts() })
+        }
+        Ok(Admission::Replay(record)) => {
+            site.observe(Event::Replayed);
+            Err(replay(site, &call.key, &record, ops, &ReleaseErrors))
+        }
+        Err(error) => Err(refuse(site, error, ops)),
+    }
+}
+
+/// Records the outcome of the body, and returns it.
+pub async fn leave<T, O, V, E>(entered: Entered, tx: &mut T, ops: Ops<O, V, E>, output: O) -> O
+where
+    T: Transaction,
+{
+    let Entered { site, pending, started } = entered;
+    site.observe_handler(started);
+    let Some(pending) = pending else { return output };
+    let sent = site.starts();
+    match (ops.into_result)(output) {
+        Ok(value) => {
+            let record = (ops.encode)(&value).filter(|record| record.as_bytes().len() <= pending.max_record_len);
+            let record = record.unwrap_or_else(|| {
+                tracing::warn!(scope = site.scope, "a result can't be kept: a duplicate gets `ResultUnavailable`");
+                record::unavailable()
+            });
+            let completed = complete(site, &pending, tx, &record).await;
+            site.observe_store(sent);
+            match completed {
+                Ok(()) => (ops.executed)(value),
+                Err(error) => refuse(site, error, ops),
+            }
+        }
+        Err(error) => {
+            // If this fails, the transaction has failed before, or the row stays and counts as absent: the handler's own
+            // error says more.
+            let _ = tx.execute(sql::withdraw(tx.database(), &pending.place(site)).statement()).await;
+            site.observe_store(sent);
+            (ops.failed)(error)
+        }
+    }
+}
+
+/// [`enter`], on the calling thread.
+pub fn enter_blocking<T, O, V, E>(call: TxCall, tx: &mut T, ops: Ops<O, V, E>) -> Result<Entered, O>
+where
+    T: BlockingTransaction,
+{
+    block_on(enter(call, tx, ops))
+}
+
+/// [`leave`], on the calling thread.
+pub fn leave_blocking<T, O, V, E>(entered: Entered, tx: &mut T, ops: Ops<O, V, E>, output: O) -> O
+where
+    T: BlockingTransaction,
+{
+    block_on(leave(entered, tx, ops, output))
+}
+
+async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, Error> {
+    let site = call.site;
+    site.register()?;
+    if !tx.is_in_transaction() {
+        return Err(Error::NotInTransaction { scope: site.scope });
+    }
+    let (Some(fingerprint), KeyInput::Key(key)) = (given(site, &call.key, &call.fingerprint)?, &call.key) else {
+        return Ok(Admission::Run(None, Event::Unprotected));
+    };
+    let owner = Owner::pooled();
+    let scoped = || ScopedKey::new(site.scope, key);
+    for _ in 0..CLAIM_ATTEMPTS {
+        let sent = site.starts();
+        let found = claim(site, key, owner, fingerprint, tx).await;
+        site.observe_store(sent);
+        let Some(found) = found.map_err(|failure| failure.into_error(scoped(), false))? else { continue };
+        if let Some((fence, previous)) = found.taken {
+            let max_record_len =
+                found.packet.map_or(MAX_RECORD_LEN, |most| most.saturating_sub(REST_OF_PACKET).min(MAX_RECORD_LEN));
+            let pending = Pending { key: key.clone(), owner, fence, max_record_len };
+            return Ok(Admission::Run(Some(pending), Event::of(previous)));
+        }
+        match found.standing(fingerprint) {
+            // Its holder has ended since the statement began.
+            Standing::Takeable => {}
+            Standing::Completed => {
+                // A completed row without a record is a corrupted one: an empty record is no record of any version.
+                return Ok(Admission::Replay(found.record.unwrap_or_else(|| Record::from_bytes(&[]))));
+            }
+            Standing::InProgress => {
+                return Err(Error::InProgress { key: scoped(), retry_after: found.left });
+            }
+            Standing::KeyReused => return Err(Error::KeyReused { key: scoped() }),
+            Standing::Parked => return Err(Error::OutcomeUnknown { key: scoped() }),
+        }
+    }
+    let source = StoreError::refused(tx.database().name(), "other transactions kept taking and leaving the key");
+    Err(Error::Conflict { key: scoped(), executed: false, source })
+}
+
+/// Asks for the key, in one statement where the database can.
+async fn claim<T: Transaction>(
+    site: &'static Site,
+    key: &Key,
+    owner: Owner,
+    fingerprint: Option<Fingerprint>,
+    tx: &mut T,
+) -> Result<Option<Found>, Failure> {
+    let database = tx.database();
+    let stays = site.ttl.saturating_add(linger(Duration::ZERO));
+    let place = Place { scope: site.scope, key, owner, fence: 0 };
+    let claim = sql::claim(database, &place, fingerprint.as_ref(), stays);
+    let answer = if claim.statement().columns.is_empty() {
+        tx.execute(claim.statement()).await?;
+        None
+    } else {
+        tx.query(claim.statement()).await?
+    };
+    let answer = match answer {
+        Some(row) => Some(row),
+        None => match sql::read(database, &place) {
+            Some(read) => tx.query(read.statement()).await?,
+            None => None,
+        },
+    };
+    answer.map(Found::read).transpose()
+}
+
+/// Records the outcome, where the claim is still in the transaction.
+async fn complete<T: Transaction>(
+    site: &'static Site,
+    pending: &Pending,
+    tx: &mut T,
+    record: &Record,
+) -> Result<(), Error> {
+    let key = || ScopedKey::new(site.scope, &pending.key);
+    let database = tx.database();
+    if tx.is_in_transaction() {
+        let place = pending.place(site);
+        let complete = sql::complete(database, &place, record, site.ttl, linger(Duration::ZERO));
+        match tx.execute(complete.statement()).await {
+            Ok(0) => {}
+            Ok(_) => return Ok(()),
+            Err(failure) => return Err(failure.into_error(key(), true)),
+        }
+    }
+    // The server rolled back (a deadlock that the body took for an error like any other), or the body did.
+    let source = StoreError::refused(
+        database.name(),
+        "the claim is no longer in the transaction, which was ended or rolled back while the handler ran, or a call with \
+         the same key ran inside of it",
+    );
+    Err(Error::Conflict { key: key(), executed: true, source })
+}

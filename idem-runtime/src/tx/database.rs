@@ -1,0 +1,51 @@
+//! The databases that tx mode knows.
+
+/// A database whose SQL tx mode speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Database {
+    /// PostgreSQL 12 or later.
+    Postgres,
+    /// MySQL 8.0 or later, MariaDB 10.6 or later.
+    MySql,
+    /// SQLite 3.37 or later.
+    Sqlite,
+}
+
+impl Database {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::MySql => "MySQL",
+            Self::Sqlite => "SQLite",
+        }
+    }
+
+    /// How to create the tables.
+    pub(super) fn how_to_migrate(self) -> &'static str {
+        match self {
+            Self::Postgres => "run `PostgresStore::migrate` once, or `idem_runtime::tx::schema(Database::Postgres)`",
+            Self::MySql => "run `MySqlStore::migrate` once, or `idem_runtime::tx::schema(Database::MySql)`",
+            Self::Sqlite => {
+                "open the file once with `SqliteStore`, or run `idem_runtime::tx::schema(Database::Sqlite)` on it"
+            }
+        }
+    }
+}
+
+/// The tables, as SQL: several statements, to be run as they are, or put among the migrations of an application. Running
+/// them again changes nothing. They are those of the stores.
+///
+/// ```
+/// use idem_runtime::tx::{Database, schema};
+///
+/// assert!(schema(Database::Postgres).contains("CREATE TABLE IF NOT EXISTS idempotency"));
+/// ```
+pub fn schema(database: Database) -> &'static str {
+    match database {
+        Database::Postgres => include_str!("../store/postgres/schema.sql"),
+        Database::MySql => include_str!("../store/mysql/schema.sql"),
+        Database::Sqlite => include_str!("../store/sqlite/schema.sql"),
+    }
+}

@@ -1,0 +1,139 @@
+//! What a driver's error means to the caller's transaction.
+
+use super::Database;
+use crate::error::{Error, ScopedKey, StoreError};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a statement failed.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A concurrent transaction was faster: rolled back and run again, this one can succeed.
+    Conflict(Database),
+    /// The table isn't there, or not as it should be.
+    NoTable(Database),
+    Refused(Database),
+    Unanswered,
+}
+
+impl Failure {
+    /// The database said no. `code` is the SQLSTATE of PostgreSQL, such as `40001`, and the number of the error of MySQL
+    /// or SQLite (also an extended one): it tells a conflict, after which the transaction can be run again, from others.
+    pub fn answered(database: Database, code: &str, source: impl Into<Source>) -> Self {
+        let source = source.into();
+        Self { kind: kind(database, code, &source), source }
+    }
+
+    /// Nobody knows what the database said: a connection that broke, an answer that can't be read.
+    pub fn unanswered(source: impl Into<Source>) -> Self {
+        Self { kind: Kind::Unanswered, source: source.into() }
+    }
+
+    /// As the error of a call; `executed` where its body has run.
+    pub(super) fn into_error(self, key: ScopedKey, executed: bool) -> Error {
+        match self.kind {
+            Kind::Conflict(database) => {
+                Error::Conflict { key, executed, source: StoreError::refused(database.name(), self.source) }
+            }
+            Kind::NoTable(database) if !executed => Error::Config {
+                message: format!(
+                    "{key} could not be claimed: the {} database has no table `idempotency`, or not the one that this \
+                     version needs: {}",
+                    database.name(),
+                    database.how_to_migrate()
+                ),
+                source: Some(StoreError::refused(database.name(), self.source)),
+            },
+            Kind::NoTable(database) | Kind::Refused(database) => {
+                failed(key, executed, StoreError::refused(database.name(), self.source))
+            }
+            Kind::Unanswered => failed(key, executed, StoreError::unanswered("transaction's", self.source)),
+        }
+    }
+}
+
+fn failed(key: ScopedKey, executed: bool, source: StoreError) -> Error {
+    if executed { Error::NotRecorded { key, source, in_transaction: true } } else { Error::Store { key, source } }
+}
+
+fn kind(database: Database, code: &str, source: &Source) -> Kind {
+    let (conflict, no_table) = match database {
+        // Class 40 is a transaction rolled back by the server; 55P03 a lock that was not waited for any longer.
+        Database::Postgres => (code.starts_with("40") || code == "55P03", matches!(code, "42P01" | "42703" | "3F000")),
+        // Deadlock, lock wait timeout, a row that changed since the snapshot (MariaDB), a lock that was not waited for.
+        Database::MySql => (matches!(code, "1213" | "1205" | "1020" | "3572"), matches!(code, "1146" | "1054")),
+        // The low byte is the code, the rest says more.
+        Database::Sqlite => match code.parse::<i64>().map(|code| code & 0xff) {
+            Ok(5 | 6) => (true, false),
+            // A general error: only its text tells.
+            Ok(1) => {
+                let text = source.to_string();
+                (false, text.contains("no such table") || text.contains("no such column") || text.contains("no column"))
+            }
+            _ => (false, false),
+        },
+    };
+    match (conflict, no_table) {
+        (true, _) => Kind::Conflict(database),
+        (_, true) => Kind::NoTable(database),
+        _ => Kind::Refused(database),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::Key;
+
+    fn error(database: Database, code: &str, text: &str, executed: bool) -> Error {
+        let key = Key::from_bytes(b"k").expect("a key");
+        Failure::answered(database, code, text.to_owned()).into_error(ScopedKey::new("s", &key), executed)
+    }
+
+    #[test]
+    fn r23_conflicts_are_told_from_other_errors() {
+        for (database, code) in [
+            (Database::Postgres, "40001"),
+            (Database::Postgres, "40P01"),
+            (Database::Postgres, "55P03"),
+            (Database::MySql, "1213"),
+            (Database::MySql, "1205"),
+            (Database::MySql, "1020"),
+            (Database::Sqlite, "5"),
+            (Database::Sqlite, "517"),
+            (Database::Sqlite, "6"),
+            (Database::Sqlite, "262"),
+        ] {
+            for executed in [false, true] {
+                let error = error(database, code, "text", executed);
+                assert!(matches!(error, Error::Conflict { .. }), "{database:?} {code}: {error}");
+                assert!(error.is_retryable());
+                assert_eq!(executed, error.executed());
+            }
+        }
+        for (database, code) in [(Database::Postgres, "23505"), (Database::MySql, "1062"), (Database::Sqlite, "19")] {
+            assert!(matches!(error(database, code, "text", false), Error::Store { .. }), "{database:?} {code}");
+            assert!(matches!(error(database, code, "text", true), Error::NotRecorded { .. }), "{database:?} {code}");
+        }
+    }
+
+    #[test]
+    fn a_missing_table_is_said_to_be_missing() {
+        for (database, code, text) in [
+            (Database::Postgres, "42P01", "relation \"idempotency\" does not exist"),
+            (Database::MySql, "1146", "Table 'x.idempotency' doesn't exist"),
+            (Database::Sqlite, "1", "no such table: idempotency"),
+        ] {
+            let error = error(database, code, text, false);
+            assert!(matches!(error, Error::Config { .. }), "{error}");
+            assert!(error.to_string().contains("idem_runtime::tx::schema"), "{error}");
+            assert!(!error.is_retryable());
+        }
+    }
+}

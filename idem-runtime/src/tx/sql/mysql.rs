@@ -1,0 +1,80 @@
+//! The statements of MySQL and MariaDB.
+
+use super::Texts;
+
+/// The server's clock, as it was when the statement began.
+macro_rules! now {
+    () => {
+        "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+    };
+}
+
+/// Whether a row can be had: it is free, or completed and over, or an orphan that is forgotten in the end.
+macro_rules! takeable {
+    () => {
+        concat!(
+            "(state = 4 OR (state = 5 AND until <= ",
+            now!(),
+            ") OR (purge_at IS NOT NULL AND (state = 2 OR (state IN (1, 3) AND until <= ",
+            now!(),
+            ")) AND (fingerprint IS NULL OR VALUES(fingerprint) IS NULL OR fingerprint = VALUES(fingerprint))))"
+        )
+    };
+}
+
+/// What a column becomes where the row can be had.
+macro_rules! set {
+    ($column:literal, $value:expr) => {
+        concat!($column, " = IF(", takeable!(), ", ", $value, ", ", $column, "), ")
+    };
+}
+
+pub(super) const TEXTS: Texts = Texts {
+    // Waits for the row of another transaction, and locks it: an INSERT IGNORE would take a shared lock, and two that wait
+    // for a rollback deadlock. `until` and what else tells whether the row can be had is assigned last or stays, as a SET
+    // list runs from left to right: see the store's statements.
+    claim: concat!(
+        "INSERT INTO idempotency \
+         (scope, `key`, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) VALUES (?, ?, 4, ?, ",
+        now!(),
+        ", ",
+        now!(),
+        ", 1, 1, NULLIF(?, X''), X'', ",
+        now!(),
+        " + ?) ON DUPLICATE KEY UPDATE ",
+        set!(
+            "previous_fence",
+            "CASE WHEN state = 4 THEN previous_fence WHEN state = 5 THEN NULL WHEN state = 2 THEN COALESCE(doubt, fence) \
+             ELSE fence END"
+        ),
+        set!("previous", "CASE WHEN state = 4 THEN previous WHEN state = 5 THEN 1 ELSE 3 END"),
+        set!("attempt", "IF(state = 5, 1, LEAST(attempt, 4294967294) + 1)"),
+        set!("doubt", "NULL"),
+        set!("fence", "GREATEST(fence + 1, VALUES(fence))"),
+        set!("ended", "LEFT(CONCAT(owner, ended), 64)"),
+        set!("owner", "VALUES(owner)"),
+        set!("record", "NULL"),
+        set!("purge_at", "VALUES(purge_at)"),
+        set!("fingerprint", "VALUES(fingerprint)"),
+        "state = IF(",
+        takeable!(),
+        ", 4, state)"
+    ),
+    // A locking read: another could see the table as it was when the transaction began.
+    read: Some(concat!(
+        "SELECT IF(owner = ? AND state = 4, fence, NULL), previous, state, until - ",
+        now!(),
+        ", purge_at IS NULL, CAST(@@max_allowed_packet AS SIGNED), fingerprint, IF(state = 5, record, NULL) \
+         FROM idempotency WHERE scope = ? AND `key` = ? FOR UPDATE"
+    )),
+    complete: concat!(
+        "UPDATE idempotency SET state = 5, record = ?, until = ",
+        now!(),
+        " + ?, purge_at = IF(purge_at >= ",
+        now!(),
+        " + ?, purge_at, ",
+        now!(),
+        " + ?) WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4"
+    ),
+    withdraw: "DELETE FROM idempotency WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4",
+};

@@ -1,0 +1,42 @@
+//! SQLite's statements. The time is the last parameter.
+
+use super::Texts;
+
+/// Whether a row can be had: it is free, or completed and over, or an orphan that is forgotten in the end.
+macro_rules! takeable {
+    () => {
+        "(state = 4 OR (state = 5 AND until <= ?6) OR (purge_at IS NOT NULL \
+         AND (state = 2 OR (state IN (1, 3) AND until <= ?6)) \
+         AND coalesce(fingerprint = excluded.fingerprint, true)))"
+    };
+}
+
+pub(super) const TEXTS: Texts = Texts {
+    // A write even where nothing is written: it waits for the lock, and sees what the last transaction has left.
+    claim: concat!(
+        "INSERT INTO idempotency (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) \
+         VALUES (?1, ?2, 4, ?3, ?6, ?6, 1, 1, nullif(?4, x''), x'', ?6 + ?5) \
+         ON CONFLICT (scope, key) DO UPDATE SET \
+         fence = max(fence + 1, excluded.fence), \
+         attempt = CASE WHEN state = 5 THEN 1 ELSE min(attempt, 4294967294) + 1 END, \
+         doubt = NULL, \
+         previous = CASE state WHEN 4 THEN previous WHEN 5 THEN 1 ELSE 3 END, \
+         previous_fence = CASE state WHEN 4 THEN previous_fence WHEN 5 THEN NULL \
+             WHEN 2 THEN coalesce(doubt, fence) ELSE fence END, \
+         fingerprint = excluded.fingerprint, \
+         ended = CAST(substr(CAST(owner || ended AS BLOB), 1, 64) AS BLOB), \
+         purge_at = excluded.purge_at, owner = excluded.owner, state = 4, record = NULL \
+         WHERE ",
+        takeable!(),
+        " RETURNING fence, previous, 4, 0, 0, NULL, NULL, NULL"
+    ),
+    // `?1` is the owner, of no use: the claim says whether it had the key.
+    read: Some(
+        "SELECT NULL, previous, state, until - ?4, purge_at IS NULL, NULL, fingerprint, \
+         CASE WHEN state = 5 THEN record END FROM idempotency WHERE scope = ?2 AND key = ?3",
+    ),
+    complete: "UPDATE idempotency SET state = 5, record = ?1, until = ?9 + ?2, \
+               purge_at = CASE WHEN purge_at >= ?9 + ?3 THEN purge_at ELSE ?9 + ?4 END \
+               WHERE scope = ?5 AND key = ?6 AND owner = ?7 AND fence = ?8 AND state = 4",
+    withdraw: "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state = 4",
+};

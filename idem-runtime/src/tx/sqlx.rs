@@ -1,0 +1,84 @@
+//! sqlx's transactions, and its connections in one.
+
+use sqlx::Row as _;
+
+use super::{Column, Database, Failure, Param, Statement, Transaction, Value};
+
+macro_rules! implement {
+    ($feature:literal, $database:ident, $connection:ident, $arguments:ty, $code:expr) => {
+        #[cfg(feature = $feature)]
+        const _: () = {
+            use sqlx::$database as Db;
+
+            fn failed(error: sqlx::Error) -> Failure {
+                let code: Option<String> = error.as_database_error().and_then($code);
+                match code {
+                    Some(code) => Failure::answered(Database::$database, &code, error),
+                    None => Failure::unanswered(error),
+                }
+            }
+
+            fn bound<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, Db, $arguments> {
+                let query = sqlx::query(statement.sql);
+                statement.params.iter().fold(query, |query, param| match *param {
+                    Param::Text(text) => query.bind(text),
+                    Param::Bytes(bytes) => query.bind(bytes),
+                    Param::Integer(number) => query.bind(number),
+                })
+            }
+
+            impl Transaction for sqlx::$connection {
+                fn database(&self) -> Database {
+                    Database::$database
+                }
+
+                fn is_in_transaction(&self) -> bool {
+                    sqlx::Connection::is_in_transaction(self)
+                }
+
+                async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+                    let row = bound(statement).fetch_optional(self).await.map_err(failed)?;
+                    let Some(row) = row else { return Ok(None) };
+                    let columns = statement.columns.iter().enumerate();
+                    let values = columns.map(|(nth, column)| {
+                        Ok(match column {
+                            Column::Integer => Value::Integer(row.try_get(nth)?),
+                            Column::Bytes => Value::Bytes(row.try_get(nth)?),
+                        })
+                    });
+                    values.collect::<sqlx::Result<_>>().map(Some).map_err(failed)
+                }
+
+                async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
+                    bound(statement).execute(self).await.map(|done| done.rows_affected()).map_err(failed)
+                }
+            }
+
+            impl Transaction for sqlx::Transaction<'_, Db> {
+                fn database(&self) -> Database {
+                    Database::$database
+                }
+
+                fn is_in_transaction(&self) -> bool {
+                    sqlx::Connection::is_in_transaction(&**self)
+                }
+
+                async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+                    Transaction::query(&mut **self, statement).await
+                }
+
+                async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
+                    Transaction::execute(&mut **self, statement).await
+                }
+            }
+        };
+    };
+}
+
+implement!("postgres", Postgres, PgConnection, sqlx::postgres::PgArguments, |error| error.code().map(Into::into));
+implement!("mysql", MySql, MySqlConnection, sqlx::mysql::MySqlArguments, |error| {
+    error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number().to_string())
+});
+implement!("sqlx-sqlite", Sqlite, SqliteConnection, sqlx::sqlite::SqliteArguments, |error| error
+    .code()
+    .map(Into::into));

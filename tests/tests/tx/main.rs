@@ -1,0 +1,29 @@
+//! Tx mode, on real databases.
+//!
+//! `rules.rs` is compiled once for each database: the same tests, with another `Db`.
+
+mod support;
+
+/// SQLite, through sqlx.
+#[path = "."]
+mod on_sqlite {
+    pub(crate) use super::support::sqlite::*;
+
+    mod rules;
+}
+
+/// PostgreSQL.
+#[path = "."]
+mod on_postgres {
+    pub(crate) use super::support::postgres::*;
+
+    mod rules;
+}
+
+/// MariaDB.
+#[path = "."]
+mod on_mariadb {
+    pub(crate) use super::support::mariadb::*;
+
+    mod rules;
+}

@@ -1,0 +1,163 @@
+//! A database of each kind, with a table for effects.
+
+use idem_runtime::{Error, tx};
+
+/// A handler's error.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Its own.
+    Declined,
+    /// Its SQL's.
+    Sql(sqlx::Error),
+    /// The library's.
+    Refused(Error),
+}
+
+impl Failed {
+    pub(crate) fn refusal(self) -> Error {
+        match self {
+            Self::Refused(error) => error,
+            other => panic!("not the library's error: {other:?}"),
+        }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// What the business writes, one row for each time.
+const EFFECTS: &str = "CREATE TABLE IF NOT EXISTS effects (id varchar(200) NOT NULL)";
+
+/// How a pool of connections is made, and what differs in a transaction.
+macro_rules! database {
+    ($database:ident, $store:ident) => {
+        use idem_runtime::$store as Store;
+        use sqlx::Executor as _;
+
+        pub(crate) type Db = sqlx::$database;
+        pub(crate) type Tx<'t> = sqlx::Transaction<'t, Db>;
+        pub(crate) type Connection = <Db as sqlx::Database>::Connection;
+
+        /// A database, its tables made.
+        pub(crate) struct Bench {
+            pub(crate) pool: sqlx::Pool<Db>,
+            pub(crate) url: String,
+            _home: Home,
+        }
+
+        impl Bench {
+            pub(crate) async fn new() -> Self {
+                let (url, home) = home().await;
+                let pool = sqlx::pool::PoolOptions::<Db>::new().max_connections(20).connect(&url).await.unwrap();
+                pool.execute(sqlx::raw_sql(tx::schema(tx::Database::$database))).await.unwrap();
+                pool.execute(EFFECTS).await.unwrap();
+                Self { pool, url, _home: home }
+            }
+
+            /// A transaction in which R23 holds without an error.
+            pub(crate) async fn begin(&self) -> Tx<'static> {
+                self.pool.begin_with(BEGIN).await.unwrap()
+            }
+
+            /// How often a business fact took effect.
+            pub(crate) async fn effects(&self, id: &str) -> i64 {
+                number(&self.pool, format!("SELECT count(*) FROM effects WHERE id = '{id}'")).await
+            }
+
+            /// How many keys there are of a handler.
+            pub(crate) async fn rows(&self, scope: &str) -> i64 {
+                number(&self.pool, format!("SELECT count(*) FROM idempotency WHERE scope = '{scope}'")).await
+            }
+
+            /// The same tables as a store.
+            pub(crate) async fn store(&self) -> Store {
+                store(&self.url).await
+            }
+
+            pub(crate) async fn execute(&self, sql: String) {
+                self.pool.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.unwrap();
+            }
+        }
+
+        async fn number(pool: &sqlx::Pool<Db>, sql: String) -> i64 {
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
+        }
+
+        /// Takes effect.
+        pub(crate) async fn effect(tx: &mut Connection, id: &str) -> Result<(), Failed> {
+            tx.execute(sqlx::AssertSqlSafe(format!("INSERT INTO effects (id) VALUES ('{id}')"))).await?;
+            Ok(())
+        }
+    };
+}
+
+pub(crate) mod sqlite {
+    pub(crate) use super::Failed;
+    use super::{EFFECTS, tx};
+
+    pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+    type Home = tempfile::TempDir;
+
+    async fn home() -> (String, Home) {
+        let home = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", home.path().join("ledger.db").display());
+        // Readers and a writer side by side, as `SqliteStore` has it.
+        let mut connection = <Connection as sqlx::Connection>::connect(&url).await.unwrap();
+        connection.execute("PRAGMA journal_mode = WAL").await.unwrap();
+        (url, home)
+    }
+
+    async fn store(url: &str) -> Store {
+        let path = url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
+        Store::open(path).await.unwrap()
+    }
+
+    database!(Sqlite, SqliteStore);
+}
+
+pub(crate) mod postgres {
+    pub(crate) use super::Failed;
+    use super::{EFFECTS, tx};
+
+    pub(crate) const BEGIN: &str = "BEGIN";
+    type Home = idem_tests::server::Postgres;
+
+    async fn home() -> (String, Home) {
+        let home = Home::start().await;
+        (home.url(), home)
+    }
+
+    async fn store(url: &str) -> Store {
+        Store::open(url).await.unwrap()
+    }
+
+    database!(Postgres, PostgresStore);
+}
+
+pub(crate) mod mariadb {
+    pub(crate) use super::Failed;
+    use super::{EFFECTS, tx};
+
+    pub(crate) const BEGIN: &str = "BEGIN";
+    type Home = idem_tests::server::MariaDb;
+
+    async fn home() -> (String, Home) {
+        let home = Home::start().await;
+        (home.url(), home)
+    }
+
+    async fn store(url: &str) -> Store {
+        Store::open(url).await.unwrap()
+    }
+
+    database!(MySql, MySqlStore);
+}

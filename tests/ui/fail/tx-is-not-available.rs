@@ -1,9 +1,0 @@
-use idem_runtime::{Error, idempotent};
-
-#[idempotent(key = "order_id", tx = "tx")]
-async fn handle(order_id: &str, cents: u64) -> Result<u64, Error> {
-    let _ = order_id;
-    Ok(cents)
-}
-
-fn main() {}
