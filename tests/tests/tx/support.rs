@@ -8,7 +8,7 @@ pub(crate) enum Failed {
     /// Its own.
     Declined,
     /// Its SQL's.
-    Sql(sqlx::Error),
+    Sql(#[expect(dead_code, reason = "shown where a test fails")] sqlx::Error),
     /// The library's.
     Refused(Error),
 }
@@ -83,9 +83,21 @@ macro_rules! database {
                 store(&self.url).await
             }
 
+            /// Waits until another transaction has to wait for one.
+            pub(crate) async fn someone_waits(&self) {
+                tokio::time::timeout(std::time::Duration::from_secs(10), self.sees_waiting())
+                    .await
+                    .expect("nobody waits");
+            }
+
             pub(crate) async fn execute(&self, sql: String) {
                 self.pool.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.unwrap();
             }
+        }
+
+        /// Begins a transaction that sqlx doesn't know of.
+        pub(crate) async fn begun_by_text(connection: &mut Connection) {
+            connection.execute(sqlx::raw_sql(BEGIN)).await.unwrap();
         }
 
         async fn number(pool: &sqlx::Pool<Db>, sql: String) -> i64 {
@@ -121,6 +133,16 @@ pub(crate) mod sqlite {
         Store::open(path).await.unwrap()
     }
 
+    pub(crate) const REFUSE_UPDATES: &str =
+        "CREATE TRIGGER refuse BEFORE UPDATE ON idempotency BEGIN SELECT RAISE(ABORT, 'refused'); END";
+
+    impl Bench {
+        /// Who waits for SQLite's lock isn't seen: it has had the time to.
+        async fn sees_waiting(&self) {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+
     database!(Sqlite, SqliteStore);
 }
 
@@ -140,6 +162,18 @@ pub(crate) mod postgres {
         Store::open(url).await.unwrap()
     }
 
+    pub(crate) const REFUSE_UPDATES: &str = "\
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON idempotency FOR EACH ROW EXECUTE FUNCTION refuse()";
+
+    impl Bench {
+        async fn sees_waiting(&self) {
+            while number(&self.pool, "SELECT count(*) FROM pg_locks WHERE NOT granted".to_owned()).await == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     database!(Postgres, PostgresStore);
 }
 
@@ -157,6 +191,19 @@ pub(crate) mod mariadb {
 
     async fn store(url: &str) -> Store {
         Store::open(url).await.unwrap()
+    }
+
+    pub(crate) const REFUSE_UPDATES: &str = "\
+        CREATE TRIGGER refuse BEFORE UPDATE ON idempotency FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused'";
+
+    impl Bench {
+        async fn sees_waiting(&self) {
+            let waiting = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
+                           WHERE variable_name = 'Innodb_row_lock_current_waits'";
+            while number(&self.pool, waiting.to_owned()).await == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     database!(MySql, MySqlStore);
