@@ -2,6 +2,8 @@
 //!
 //! `rules.rs` is compiled once for each database: the same tests, with another `Db`.
 
+mod blocking;
+mod isolation;
 mod support;
 
 /// SQLite, through sqlx.

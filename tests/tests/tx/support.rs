@@ -125,6 +125,7 @@ pub(crate) mod sqlite {
         // Readers and a writer side by side, as `SqliteStore` has it.
         let mut connection = <Connection as sqlx::Connection>::connect(&url).await.unwrap();
         connection.execute("PRAGMA journal_mode = WAL").await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
         (url, home)
     }
 

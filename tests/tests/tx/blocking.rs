@@ -1,0 +1,209 @@
+//! Sync handlers, with rusqlite's transactions.
+
+use idem_runtime::tx::{Database, schema};
+use idem_runtime::{Error, Outcome, idempotent};
+use rusqlite::{Connection, Savepoint, Transaction, TransactionBehavior};
+
+#[derive(Debug)]
+enum Failed {
+    Declined,
+    Refused(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Failed {
+    fn refusal(self) -> Error {
+        match self {
+            Self::Refused(error) => error,
+            Self::Declined => panic!("the handler's own error"),
+        }
+    }
+}
+
+/// A file with the tables, and a connection to it.
+fn bench() -> (tempfile::TempDir, Connection) {
+    let home = tempfile::tempdir().unwrap();
+    let connection = open(&home);
+    connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    connection.execute_batch(schema(Database::Sqlite)).unwrap();
+    connection.execute_batch("CREATE TABLE effects (id TEXT NOT NULL)").unwrap();
+    (home, connection)
+}
+
+fn open(home: &tempfile::TempDir) -> Connection {
+    Connection::open(home.path().join("ledger.db")).unwrap()
+}
+
+fn effect(connection: &Connection, id: &str) {
+    connection.execute("INSERT INTO effects (id) VALUES (?1)", [id]).unwrap();
+}
+
+fn effects(connection: &Connection, id: &str) -> i64 {
+    connection.query_row("SELECT count(*) FROM effects WHERE id = ?1", [id], |row| row.get(0)).unwrap()
+}
+
+fn immediate(connection: &mut Connection) -> Transaction<'_> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap()
+}
+
+#[idempotent(key = "id", tx = "tx")]
+fn book(tx: &Transaction<'_>, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
+    effect(tx, id);
+    if amount == 0 {
+        return Err(Failed::Declined);
+    }
+    Ok(amount.into())
+}
+
+#[test]
+fn r22_what_is_committed_is_replayed_and_what_is_rolled_back_never_was() {
+    let (_home, mut connection) = bench();
+    let tx = immediate(&mut connection);
+    assert_eq!(book(&tx, "a", 1).unwrap(), Outcome::Executed(1));
+    tx.rollback().unwrap();
+    let tx = immediate(&mut connection);
+    assert_eq!(book(&tx, "a", 2).unwrap(), Outcome::Executed(2));
+    assert_eq!(book(&tx, "a", 3).unwrap(), Outcome::Replayed(2), "in the same transaction");
+    tx.commit().unwrap();
+    let tx = immediate(&mut connection);
+    assert_eq!(book(&tx, "a", 4).unwrap(), Outcome::Replayed(2));
+    // R24
+    effect(&tx, "after");
+    tx.commit().unwrap();
+    assert_eq!((effects(&connection, "a"), effects(&connection, "after")), (1, 1));
+}
+
+#[test]
+fn r23_a_second_process_waits_and_then_replays() {
+    let (home, mut connection) = bench();
+    let tx = immediate(&mut connection);
+    book(&tx, "a", 1).unwrap();
+    let second = std::thread::spawn(move || {
+        let mut connection = open(&home);
+        let tx = immediate(&mut connection);
+        let outcome = book(&tx, "a", 2).unwrap();
+        tx.commit().unwrap();
+        (outcome, effects(&connection, "a"))
+    });
+    tx.commit().unwrap();
+    assert_eq!(second.join().unwrap(), (Outcome::Replayed(1), 1));
+}
+
+#[test]
+fn r25_an_err_leaves_no_claim_behind_even_if_the_caller_commits() {
+    let (_home, mut connection) = bench();
+    let tx = immediate(&mut connection);
+    assert!(matches!(book(&tx, "a", 0), Err(Failed::Declined)));
+    tx.commit().unwrap();
+    let rows: i64 = connection.query_row("SELECT count(*) FROM idempotency", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 0);
+    let tx = immediate(&mut connection);
+    assert_eq!(book(&tx, "a", 1).unwrap(), Outcome::Executed(1));
+}
+
+#[idempotent(key = "id", tx = "tx")]
+fn unwind(tx: &mut Transaction<'_>, id: &str, panics: bool) -> Result<Outcome<()>, Failed> {
+    assert!(!panics, "as it was told");
+    effect(tx, id);
+    Ok(().into())
+}
+
+#[test]
+fn r25_a_message_whose_handler_unwound_and_committed_is_not_lost() {
+    let (_home, mut connection) = bench();
+    let mut tx = immediate(&mut connection);
+    let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| unwind(&mut tx, "a", true)));
+    assert!(unwound.is_err());
+    tx.commit().unwrap();
+    let mut tx = immediate(&mut connection);
+    assert_eq!(unwind(&mut tx, "a", false).unwrap(), Outcome::Executed(()));
+    tx.commit().unwrap();
+    assert_eq!(effects(&connection, "a"), 1);
+}
+
+#[idempotent(key = "id", tx = "connection")]
+fn book_on_connection(connection: &Connection, id: &str, ends: &str) -> Result<Outcome<()>, Failed> {
+    effect(connection, id);
+    connection.execute_batch(ends).unwrap();
+    Ok(().into())
+}
+
+#[test]
+fn r22_a_connection_outside_of_a_transaction_is_refused() {
+    let (_home, connection) = bench();
+    let refused = book_on_connection(&connection, "a", "").unwrap_err().refusal();
+    assert!(matches!(refused, Error::NotInTransaction { .. }), "{refused}");
+    // rusqlite asks SQLite itself.
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(book_on_connection(&connection, "a", "").unwrap(), Outcome::Executed(()));
+    connection.execute_batch("COMMIT").unwrap();
+    assert_eq!(effects(&connection, "a"), 1);
+}
+
+#[test]
+fn r22_a_body_that_ends_the_transaction_is_not_recorded() {
+    for end in ["COMMIT", "ROLLBACK", "ROLLBACK; BEGIN IMMEDIATE"] {
+        let (_home, connection) = bench();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let error = book_on_connection(&connection, "a", end).unwrap_err().refusal();
+        assert!(matches!(error, Error::Conflict { .. }) && error.executed(), "{end}: {error:?}");
+        assert!(error.to_string().contains("no longer in the transaction"), "{error}");
+    }
+}
+
+#[idempotent(key = "id", tx = "savepoint")]
+fn book_in_savepoint(savepoint: &Savepoint<'_>, id: &str) -> Result<Outcome<()>, Failed> {
+    effect(savepoint, id);
+    Ok(().into())
+}
+
+#[test]
+fn r22_what_is_rolled_back_to_a_savepoint_never_was() {
+    let (_home, mut connection) = bench();
+    let mut tx = immediate(&mut connection);
+    let savepoint = tx.savepoint().unwrap();
+    assert_eq!(book_in_savepoint(&savepoint, "a").unwrap(), Outcome::Executed(()));
+    drop(savepoint);
+    let mut savepoint = tx.savepoint().unwrap();
+    assert_eq!(book_in_savepoint(&savepoint, "a").unwrap(), Outcome::Executed(()));
+    savepoint.set_drop_behavior(rusqlite::DropBehavior::Commit);
+    drop(savepoint);
+    tx.commit().unwrap();
+    assert_eq!(effects(&connection, "a"), 1);
+}
+
+#[idempotent(key = "id", tx = "tx")]
+async fn book_async(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Failed> {
+    tokio::task::yield_now().await;
+    effect(tx, id);
+    Ok(().into())
+}
+
+/// R20: it needs no runtime, and blocks none for longer than SQLite does.
+#[tokio::test(flavor = "current_thread")]
+async fn r20_handlers_work_on_a_current_thread_runtime() {
+    let (_home, mut connection) = bench();
+    let tx = immediate(&mut connection);
+    assert_eq!(book(&tx, "a", 1).unwrap(), Outcome::Executed(1));
+    assert_eq!(book_async(&tx, "b").await.unwrap(), Outcome::Executed(()));
+    assert_eq!(book_async(&tx, "b").await.unwrap(), Outcome::Replayed(()));
+}
+
+/// R26: two statements for a first execution, two for a duplicate, of which none writes.
+#[test]
+fn r26_statements() {
+    let (_home, mut connection) = bench();
+    let tx = immediate(&mut connection);
+    let before = tx.total_changes();
+    book(&tx, "a", 1).unwrap();
+    // The claim, the effect and the record.
+    assert_eq!(tx.total_changes() - before, 3);
+    let before = tx.total_changes();
+    book(&tx, "a", 1).unwrap();
+    assert_eq!(tx.total_changes() - before, 0);
+}
