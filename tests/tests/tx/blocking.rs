@@ -1,7 +1,10 @@
 //! Sync handlers, with rusqlite's transactions.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use idem_runtime::tx::{Database, schema};
 use idem_runtime::{Error, Outcome, idempotent};
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::{Connection, Savepoint, Transaction, TransactionBehavior};
 
 #[derive(Debug)]
@@ -194,16 +197,24 @@ async fn r20_handlers_work_on_a_current_thread_runtime() {
     assert_eq!(book_async(&tx, "b").await.unwrap(), Outcome::Replayed(()));
 }
 
-/// R26: two statements for a first execution, two for a duplicate, of which none writes.
 #[test]
-fn r26_statements() {
+fn r26_sqlite_is_asked_twice_and_a_duplicate_writes_nothing() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
     let (_home, mut connection) = bench();
+    connection.trace_v2(
+        TraceEventCodes::SQLITE_TRACE_STMT,
+        Some(|event| {
+            if let TraceEvent::Stmt(_, sql) = event
+                && sql.contains("idempotency")
+            {
+                ASKED.fetch_add(1, Ordering::SeqCst);
+            }
+        }),
+    );
     let tx = immediate(&mut connection);
-    let before = tx.total_changes();
-    book(&tx, "a", 1).unwrap();
-    // The claim, the effect and the record.
-    assert_eq!(tx.total_changes() - before, 3);
-    let before = tx.total_changes();
-    book(&tx, "a", 1).unwrap();
-    assert_eq!(tx.total_changes() - before, 0);
+    for (outcome, changes) in [(Outcome::Executed(1), 3), (Outcome::Replayed(1), 0)] {
+        let before = tx.total_changes();
+        assert_eq!(book(&tx, "a", 1).unwrap(), outcome);
+        assert_eq!((ASKED.swap(0, Ordering::SeqCst), tx.total_changes() - before), (2, changes));
+    }
 }

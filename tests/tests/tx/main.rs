@@ -4,6 +4,7 @@
 
 mod blocking;
 mod isolation;
+mod statements;
 mod support;
 
 /// SQLite, through sqlx.

@@ -51,7 +51,8 @@ macro_rules! database {
         pub(crate) struct Bench {
             pub(crate) pool: sqlx::Pool<Db>,
             pub(crate) url: String,
-            _home: Home,
+            #[allow(dead_code, reason = "it is stopped with this")]
+            pub(crate) home: Home,
         }
 
         impl Bench {
@@ -60,7 +61,7 @@ macro_rules! database {
                 let pool = sqlx::pool::PoolOptions::<Db>::new().max_connections(20).connect(&url).await.unwrap();
                 pool.execute(sqlx::raw_sql(tx::schema(tx::Database::$database))).await.unwrap();
                 pool.execute(EFFECTS).await.unwrap();
-                Self { pool, url, _home: home }
+                Self { pool, url, home }
             }
 
             /// A transaction in which R23 holds without an error.
@@ -117,7 +118,7 @@ pub(crate) mod sqlite {
     use super::{EFFECTS, tx};
 
     pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
-    type Home = tempfile::TempDir;
+    pub(crate) type Home = tempfile::TempDir;
 
     async fn home() -> (String, Home) {
         let home = tempfile::tempdir().unwrap();
@@ -152,7 +153,7 @@ pub(crate) mod postgres {
     use super::{EFFECTS, tx};
 
     pub(crate) const BEGIN: &str = "BEGIN";
-    type Home = idem_tests::server::Postgres;
+    pub(crate) type Home = idem_tests::server::Postgres;
 
     async fn home() -> (String, Home) {
         let home = Home::start().await;
@@ -183,7 +184,7 @@ pub(crate) mod mariadb {
     use super::{EFFECTS, tx};
 
     pub(crate) const BEGIN: &str = "BEGIN";
-    type Home = idem_tests::server::MariaDb;
+    pub(crate) type Home = idem_tests::server::MariaDb;
 
     async fn home() -> (String, Home) {
         let home = Home::start().await;
