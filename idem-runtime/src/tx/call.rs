@@ -152,7 +152,7 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
     let (Some(fingerprint), KeyInput::Key(key)) = (given(site, &call.key, &call.fingerprint)?, &call.key) else {
         return Ok(Admission::Run(None, Event::Unprotected));
     };
-    let owner = Owner::pooled();
+    let owner = Owner::random();
     let scoped = || ScopedKey::new(site.scope, key);
     for _ in 0..CLAIM_ATTEMPTS {
         let sent = site.starts();

@@ -204,6 +204,50 @@ mod on_mariadb {
         conflicts(book(&mut second, "a", 2).await);
     }
 
+    /// Each changes what a statement means.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "starts MariaDB: run by tests/run"]
+    async fn any_sql_mode_will_do() {
+        #[idempotent(key = "id", tx = "tx", ttl = "2s", fingerprint = "amount")]
+        async fn book_for_a_moment(tx: &mut Tx<'_>, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
+            effect(tx, id).await?;
+            Ok(amount.into())
+        }
+
+        let bench = Bench::new().await;
+        let modes = [
+            "",
+            "SIMULTANEOUS_ASSIGNMENT",
+            "EMPTY_STRING_IS_NULL",
+            "ORACLE",
+            "ANSI,TRADITIONAL,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE,NO_UNSIGNED_SUBTRACTION,\
+             TIME_ROUND_FRACTIONAL,IGNORE_SPACE",
+        ];
+        for (nth, mode) in modes.iter().enumerate() {
+            let start = format!("SET SESSION sql_mode = '{mode}'; START TRANSACTION");
+            let id = format!("mode-{nth}");
+            let mut tx = begin(&bench, &start).await;
+            assert_eq!(book(&mut tx, &id, 1).await.unwrap(), Outcome::Executed(1), "{mode}");
+            assert_eq!(book(&mut tx, &id, 2).await.unwrap(), Outcome::Replayed(1), "{mode}");
+            assert_eq!(book_for_a_moment(&mut tx, &id, 1).await.unwrap(), Outcome::Executed(1), "{mode}");
+            let error = book_for_a_moment(&mut tx, &id, 2).await.unwrap_err().refusal();
+            assert!(matches!(error, Error::KeyReused { .. }), "{mode}: {error:?}");
+            tx.commit().await.unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        for (nth, mode) in modes.iter().enumerate() {
+            let start = format!("SET SESSION sql_mode = '{mode}'; START TRANSACTION");
+            let id = format!("mode-{nth}");
+            let mut tx = begin(&bench, &start).await;
+            assert_eq!(book_for_a_moment(&mut tx, &id, 2).await.unwrap(), Outcome::Executed(2), "{mode}");
+            assert_eq!(book_for_a_moment(&mut tx, &id, 2).await.unwrap(), Outcome::Replayed(2), "{mode}");
+            tx.commit().await.unwrap();
+        }
+        let rows = "SELECT attempt, previous, length(ended) FROM idempotency WHERE scope LIKE '%for_a_moment'";
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(rows).fetch_all(&bench.pool).await.unwrap();
+        assert_eq!(rows, vec![(1, 1, 16); modes.len()]);
+    }
+
     /// InnoDB ends the transaction of a deadlock's victim, and sqlx doesn't know: what follows is committed at once. A
     /// handler that takes the deadlock for an error like any other must not be recorded.
     #[tokio::test(flavor = "multi_thread")]
