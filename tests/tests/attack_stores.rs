@@ -110,7 +110,7 @@ async fn a_waiter_takes_no_connection_of_a_users_pool_for_good() {
         .connect(&server.url())
         .await
         .unwrap();
-    let store = AnyStore::new(PostgresStore::from_pool(pool.clone()).await.unwrap());
+    let store = AnyStore::new(PostgresStore::open_with(pool.clone()).await.unwrap());
     let held = key("held");
     let request = ClaimRequest::new("attack", &held, Owner::random(), LEASE);
     assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
@@ -615,7 +615,7 @@ async fn conforms_whatever_the_settings_of_mysql() {
     ]).await;
     Suite::new().run(async || MySqlStore::open(&server.url()).await.unwrap()).await;
     let pool = sqlx::MySqlPool::connect(&server.url()).await.unwrap();
-    Suite::new().run(async || MySqlStore::from_pool(pool.clone()).await.unwrap()).await;
+    Suite::new().run(async || MySqlStore::open_with(pool.clone()).await.unwrap()).await;
     let modes = "ANSI,TRADITIONAL,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,SIMULTANEOUS_ASSIGNMENT,EMPTY_STRING_IS_NULL,HIGH_NOT_PRECEDENCE";
     let pool = sqlx::mysql::MySqlPoolOptions::new()
         .after_connect(move |connection, _| {
@@ -631,5 +631,5 @@ async fn conforms_whatever_the_settings_of_mysql() {
         .connect(&server.url())
         .await
         .unwrap();
-    Suite::new().run(async || MySqlStore::from_pool(pool.clone()).await.unwrap()).await;
+    Suite::new().run(async || MySqlStore::open_with(pool.clone()).await.unwrap()).await;
 }

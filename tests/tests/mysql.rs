@@ -121,7 +121,7 @@ async fn conforms_with_any_collation_mode_and_isolation_and_a_users_pool() {
         let url = server.url().replace("/idem", "/pool");
         let options: MySqlConnectOptions = url.parse().unwrap();
         let pool = MySqlPoolOptions::new().connect_with(options.disable_statement_logging()).await.unwrap();
-        Suite::new().processes(2).run(async || MySqlStore::from_pool(pool.clone()).await.unwrap()).await;
+        Suite::new().processes(2).run(async || MySqlStore::open_with(pool.clone()).await.unwrap()).await;
         let open = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_locked > 0";
         assert_eq!(number(&server, open).await, 0, "no transaction is left open");
     }
@@ -456,7 +456,7 @@ async fn who_waits_shares_a_commit_and_who_is_alone_does_not_wait() {
 async fn one_bad_request_fails_alone() {
     let server = MariaDb::start().await;
     let pool = MySqlPoolOptions::new().max_connections(4).connect(&server.url()).await.unwrap();
-    for store in [open(&server).await, MySqlStore::from_pool(pool).await.unwrap()] {
+    for store in [open(&server).await, MySqlStore::open_with(pool).await.unwrap()] {
         execute(
             &server,
             "DELETE FROM idempotency; CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW
@@ -846,7 +846,7 @@ async fn a_corrupted_row_is_refused_and_not_taken_for_an_absent_one() {
 async fn r13_a_dropped_call_is_undone() {
     let server = MariaDb::start().await;
     let pool = MySqlPoolOptions::new().max_connections(3).connect(&server.url()).await.unwrap();
-    for (name, store) in [("own", open(&server).await), ("pool", MySqlStore::from_pool(pool).await.unwrap())] {
+    for (name, store) in [("own", open(&server).await), ("pool", MySqlStore::open_with(pool).await.unwrap())] {
         for nth in 0..50 {
             let id = format!("{name}-{nth}");
             // Dropped at some point of its claim, its body or its completion.

@@ -98,7 +98,7 @@ async fn conforms_at_stricter_isolation_levels_with_a_users_pool() {
     for level in ["repeatable read", "serializable"] {
         let server = Postgres::start_with(&["-c", &format!("default_transaction_isolation={level}")]).await;
         let pool = PgPool::connect(&server.url()).await.unwrap();
-        Suite::new().processes(2).run(async || PostgresStore::from_pool(pool.clone()).await.unwrap()).await;
+        Suite::new().processes(2).run(async || PostgresStore::open_with(pool.clone()).await.unwrap()).await;
     }
 }
 

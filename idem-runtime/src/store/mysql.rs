@@ -116,7 +116,7 @@ impl MySqlStore {
     /// # Errors
     ///
     /// Those of [`MySqlOptions::open`].
-    pub async fn from_pool(pool: MySqlPool) -> Result<Self, Error> {
+    pub async fn open_with(pool: MySqlPool) -> Result<Self, Error> {
         Self::options().open_with(pool).await
     }
 

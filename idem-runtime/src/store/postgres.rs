@@ -111,12 +111,13 @@ impl PostgresStore {
         Self::options().open(url).await
     }
 
-    /// Opens the store with a pool of the user's.
+    /// Opens the store with a pool of the user's. Its connections wait for ever for a row that somebody has locked, unless
+    /// they are given a `lock_timeout`: [`PostgresOptions::open_with`] says this and what else to mind.
     ///
     /// # Errors
     ///
     /// Those of [`PostgresOptions::open`].
-    pub async fn from_pool(pool: PgPool) -> Result<Self, Error> {
+    pub async fn open_with(pool: PgPool) -> Result<Self, Error> {
         Self::options().open_with(pool).await
     }
 

@@ -16,6 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redis::aio::ConnectionManager;
 use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 
 use self::ears::Ears;
@@ -67,7 +68,7 @@ use crate::timer;
 /// # What it keeps
 ///
 /// One hash for each key, named `PREFIX LENGTH:SCOPE:KEY` with the length of the scope in bytes, so a cluster works
-/// ([`RedisOptions::with_cluster`]); `idem:6:charge:order-1` is one. Its fields are described at the head of
+/// ([`RedisOptions::open_with_cluster`]); `idem:6:charge:order-1` is one. Its fields are described at the head of
 /// `idem-runtime/src/store/redis/head.lua`. It expires by itself once nobody needs it, so there is nothing to sweep. A key
 /// whose outcome is unknown under `park` or a reconcile function doesn't expire. A hash takes about 300 bytes, and the
 /// record.
@@ -110,7 +111,16 @@ impl RedisStore {
         Self::options().open(url).await
     }
 
-    /// To open a store with other settings than the default ones, or of a connection that is there already.
+    /// Opens the store with a connection of the user's. [`RedisOptions::open_with`] says what to mind.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RedisOptions::open_with`].
+    pub async fn open_with(connection: ConnectionManager) -> Result<Self, Error> {
+        Self::options().open_with(connection).await
+    }
+
+    /// To open a store with other settings than the default ones, in a cluster, or where the sentinels say.
     pub fn options() -> RedisOptions {
         RedisOptions::default()
     }

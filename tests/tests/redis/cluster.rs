@@ -57,7 +57,7 @@ async fn a_cluster_is_a_store() {
     let nodes = cluster().await;
     let open = async || {
         let listen = redis::Client::open(nodes[2].url()).unwrap();
-        RedisStore::options().listen(listen).with_cluster(connect(&nodes).await).await.unwrap()
+        RedisStore::options().listen(listen).open_with_cluster(connect(&nodes).await).await.unwrap()
     };
     Suite::new().processes(2).run(open).await;
 }
@@ -66,7 +66,7 @@ async fn a_cluster_is_a_store() {
 #[ignore = "starts redis-server: run by tests/run"]
 async fn an_operator_sees_every_node() {
     let nodes = cluster().await;
-    let store = RedisStore::options().with_cluster(connect(&nodes).await).await.unwrap();
+    let store = RedisStore::options().open_with_cluster(connect(&nodes).await).await.unwrap();
     for number in 0..60 {
         execute(&store, "s", &key(&format!("{number:02}")), &record("r")).await;
     }
@@ -88,11 +88,11 @@ async fn an_operator_sees_every_node() {
 async fn replicas_of_a_cluster_confirm() {
     let nodes = cluster().await;
     let options = RedisStore::options().wait_replicas(1, Duration::from_millis(50));
-    let guarded = options.with_cluster(connect(&nodes).await).await.unwrap();
+    let guarded = options.open_with_cluster(connect(&nodes).await).await.unwrap();
     let id = key("k");
     assert!(guarded.claim(crate::request("s", &id)).await.unwrap_err().is_unanswered(), "there are no replicas");
     let options = RedisStore::options().wait_replicas(0, Duration::from_millis(50));
-    let store = options.with_cluster(connect(&nodes).await).await.unwrap();
+    let store = options.open_with_cluster(connect(&nodes).await).await.unwrap();
     execute(&store, "s", &key("other"), &record("r")).await;
     assert_eq!(replay(&store, "s", &key("other")).await, record("r"));
 }

@@ -77,9 +77,9 @@ impl Drop for Sentinel {
 async fn r14_the_store_follows_a_failover() {
     let (primary, replica) = pair().await;
     let sentinel = Sentinel::start(&primary).await;
-    let store = RedisStore::options().with_sentinel(sentinel.client()).await.unwrap();
+    let store = RedisStore::options().open_with_sentinel(sentinel.client()).await.unwrap();
     let guarded = RedisStore::options().wait_replicas(1, Duration::from_secs(1));
-    let guarded = guarded.with_sentinel(sentinel.client()).await.unwrap();
+    let guarded = guarded.open_with_sentinel(sentinel.client()).await.unwrap();
     let runs = Count::default();
     assert_eq!(charge(&store, "any", &runs).await.unwrap(), Outcome::Executed(1));
     assert_eq!(charge(&guarded, "k", &runs).await.unwrap(), Outcome::Executed(2));

@@ -119,7 +119,7 @@ async fn r03_a_waiter_that_is_told_nothing_looks_by_itself() {
     let client = redis::Client::open(server.url()).unwrap();
     let config = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
     let manager = ConnectionManager::new_with_config(client.clone(), config.clone()).await.unwrap();
-    let unheard = RedisStore::options().with_connection(manager).await.unwrap();
+    let unheard = RedisStore::open_with(manager).await.unwrap();
     // Allowed no channel.
     let acl = ["SETUSER", "deaf", "on", "nopass", "~*", "+@all", "resetchannels"];
     redis::cmd("ACL").arg(&acl).exec_async(&mut raw).await.unwrap();
@@ -132,7 +132,7 @@ async fn r03_a_waiter_that_is_told_nothing_looks_by_itself() {
     heard_after(&unheard, &deaf, &mut raw).await;
 
     let manager = ConnectionManager::new_with_config(client.clone(), config).await.unwrap();
-    let listening = RedisStore::options().listen(client).with_connection(manager).await.unwrap();
+    let listening = RedisStore::options().listen(client).open_with(manager).await.unwrap();
     let heard = heard_after(&listening, &holder, &mut raw).await;
     assert!(heard < Duration::from_millis(100), "{heard:?}");
 }

@@ -115,8 +115,23 @@ impl PostgresOptions {
 
     /// Opens the store with a pool of the user's, which checks its connections as it was told to.
     ///
-    /// Give its connections a `lock_timeout` of a second or so: a row that somebody's transaction keeps locked would else
-    /// hold up others. [`simple_queries`](Self::simple_queries) sees to it by itself.
+    /// Give its connections a `lock_timeout` of a second or so: PostgreSQL has none by default, and a row that somebody's
+    /// transaction keeps locked would hold up the others for as long.
+    ///
+    /// ```no_run
+    /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+    /// use idem_runtime::PostgresStore;
+    /// use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+    ///
+    /// let options: PgConnectOptions = "postgres://app@db.example/app".parse()?;
+    /// let pool = PgPoolOptions::new().connect_with(options.options([("lock_timeout", "1s")])).await?;
+    /// let store = PostgresStore::open_with(pool).await?;
+    /// # let _ = store;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// With [`simple_queries`](Self::simple_queries), the store sees to it by itself.
     ///
     /// sqlx logs the statements of a pool, at the level `debug` and slow ones at `warn`, and with `simple_queries` these
     /// hold keys and results: build its options with `ConnectOptions::disable_statement_logging`. To hear of endings, the

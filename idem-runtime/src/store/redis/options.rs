@@ -78,14 +78,15 @@ impl RedisOptions {
         self
     }
 
-    /// Where to hear that a key changed hands, for a store that is made of a connection: without it, waiting calls look
-    /// by themselves. A store that opens its own connections knows where. In a cluster, any node will do.
+    /// Where to hear that a key changed hands, for a store that is opened with a connection: without it, waiting calls
+    /// look by themselves. A store that opens its own connections knows where. In a cluster, any node will do.
     pub fn listen(mut self, client: Client) -> Self {
         self.listen = Some(client);
         self
     }
 
-    /// Opens a store: `redis://`, `rediss://` (feature `tls`), `valkey://`, `unix://`, as the crate `redis` reads them.
+    /// Opens the store at this URL, with connections of its own: `redis://`, `rediss://` (feature `tls`), `valkey://`,
+    /// `unix://`, as the crate `redis` reads them.
     ///
     /// # Errors
     ///
@@ -103,18 +104,18 @@ impl RedisOptions {
         self.over(Source::Client(Box::new(client))).await
     }
 
-    /// Makes a store of a connection that the application has already. Its time-outs are the application's: the default
-    /// of 500 ms for an answer is too short for a busy server, and the caller then doesn't know what was done.
+    /// Opens the store with a connection of the user's, which reconnects by itself. Its time-outs are the application's:
+    /// the default of 500 ms for an answer is too short for a busy server, and the caller then doesn't know what was done.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] where the server doesn't answer.
-    pub async fn with_connection(self, connection: ConnectionManager) -> Result<RedisStore, Error> {
+    pub async fn open_with(self, connection: ConnectionManager) -> Result<RedisStore, Error> {
         let source = self.listen.clone().map(|client| Arc::new(Source::Client(Box::new(client))));
         RedisStore::start(Link::Manager(connection), source, self).await
     }
 
-    /// Makes a store of a connection to a cluster. Each key is on one node, and a script names one key.
+    /// Opens the store with a connection of the user's to a cluster. Each key is on one node, and a script names one key.
     ///
     /// The driver repeats a request that the cluster redirects or that finds a node gone: give it few
     /// `retries`, and a response time-out of some seconds.
@@ -123,19 +124,22 @@ impl RedisOptions {
     ///
     /// [`Error::Config`] where the cluster doesn't answer.
     #[cfg(feature = "redis-cluster")]
-    pub async fn with_cluster(self, cluster: redis::cluster_async::ClusterConnection) -> Result<RedisStore, Error> {
+    pub async fn open_with_cluster(
+        self,
+        cluster: redis::cluster_async::ClusterConnection,
+    ) -> Result<RedisStore, Error> {
         let source = self.listen.clone().map(|client| Arc::new(Source::Client(Box::new(client))));
         RedisStore::start(Link::Cluster(cluster), source, self).await
     }
 
-    /// Opens a store where the sentinels say that the primary is. They are asked again where the connection broke, where
+    /// Opens the store where the sentinels say that the primary is. They are asked again where the connection broke, where
     /// the server doesn't answer, and where it has become a replica.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] where no primary is found and reached within some seconds.
     #[cfg(feature = "redis-sentinel")]
-    pub async fn with_sentinel(self, sentinel: redis::sentinel::SentinelClient) -> Result<RedisStore, Error> {
+    pub async fn open_with_sentinel(self, sentinel: redis::sentinel::SentinelClient) -> Result<RedisStore, Error> {
         self.over(Source::Sentinel(Box::new(tokio::sync::Mutex::new(sentinel)))).await
     }
 
