@@ -5,7 +5,7 @@ use crate::store::AnyStore;
 
 /// Opens a store by its URL.
 ///
-/// | URL | store | feature |
+/// | URL | store | feature of this crate |
 /// |---|---|---|
 /// | `memory:` | a new [`MemoryStore`](crate::MemoryStore) | `memory` |
 /// | `sqlite:PATH` or `sqlite://PATH` | `SqliteStore`, in that file | `sqlite` |
@@ -56,15 +56,32 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
         (scheme @ "postgresql", _) => Err(feature_off(scheme, "postgres")),
         (scheme @ "mariadb", _) => Err(feature_off(scheme, "mysql")),
         (scheme @ ("rediss" | "redis+unix" | "unix" | "valkey" | "valkeys"), _) => Err(feature_off(scheme, "redis")),
-        (path, "") => {
-            Err(Error::config(format!("`{path}` is no URL of a store: use `memory:`, or `sqlite:PATH` for a file")))
-        }
-        (scheme, _) => Err(Error::config(format!(
-            "no store has the URL scheme `{scheme}:`: use one of `memory:`, `sqlite:`, `postgres:`, `mysql:` and `redis:`"
-        ))),
+        (path, "") => Err(Error::config(format!("`{path}` is no URL of a store: {URLS}"))),
+        (scheme, _) => Err(Error::config(format!("no store has the URL scheme `{scheme}:`: {URLS}"))),
     }
 }
 
+/// What can be written, and which feature each needs.
+const URLS: &str = "write `memory:` (feature `memory`), `sqlite:PATH` (feature `sqlite`), \
+                    `postgres://USER@HOST/DATABASE` (feature `postgres`), `mysql://USER@HOST/DATABASE` (feature `mysql`, \
+                    also for MariaDB) or `redis://HOST` (feature `redis`, also for Valkey)";
+
 fn feature_off(scheme: &str, feature: &str) -> Error {
     Error::config(format!("`{scheme}:` URLs need idem-runtime's feature `{feature}`: turn it on in Cargo.toml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_url_of_a_store_is_told_of_every_kind_and_its_feature() {
+        for url in ["x", "keys.sqlite", "kafka://host", "http://host/"] {
+            let told = connect(url).await.unwrap_err().to_string();
+            for known in ["memory:", "sqlite:", "postgres:", "mysql:", "redis:"] {
+                let feature = format!("(feature `{}`", known.trim_end_matches(':'));
+                assert!(told.contains(known) && told.contains(&feature), "{told}");
+            }
+        }
+    }
 }
