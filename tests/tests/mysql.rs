@@ -668,6 +668,32 @@ async fn who_may_not_create_tables_can_use_them() {
     assert!(error.to_string().contains("version 7"), "{error}");
 }
 
+/// Who isn't let in is told so, in the server's own words too, and not of tables.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn who_is_turned_away_is_told_why() {
+    let server = MariaDb::start().await;
+    let users = "CREATE USER app IDENTIFIED BY 'sesame'; CREATE USER far@'10.9.8.7'; CREATE USER locked ACCOUNT LOCK";
+    execute(&server, users).await;
+    let url = server.url();
+    let refused = "logging in was refused";
+    for (wrong, database, told) in [
+        ("app:opensesame@", "idem", [refused, "Access denied for user 'app'", "check the user and the password"]),
+        ("nobody@", "idem", [refused, "Access denied for user 'nobody'", "check the user and the password"]),
+        ("far@", "idem", [refused, "Access denied for user 'far'", "may come from here"]),
+        ("locked@", "idem", [refused, "this account is locked", "unlock the account"]),
+        ("root@", "nowhere", ["there is no such database", "Unknown database 'nowhere'", "create the database"]),
+        ("app:sesame@", "idem", ["may not use this database", "Access denied for user 'app'", "a user with SELECT"]),
+    ] {
+        let url = url.replace("root@", wrong).replace("/idem", &format!("/{database}"));
+        for options in [MySqlStore::options(), MySqlStore::options().migrate(false)] {
+            let error = options.open(&url).await.unwrap_err().to_string();
+            assert!(told.iter().all(|told| error.contains(told)), "{error}");
+            assert!(!error.contains("tables could") && !error.contains("sesame"), "{error}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_url_is_explained_and_not_shown() {
     for url in [

@@ -318,6 +318,7 @@ async fn who_may_not_create_tables_can_use_them() {
 
     PostgresStore::migrate(PgPool::connect(&server.url()).await.unwrap()).await.unwrap();
     let error = PostgresStore::open(&url).await.unwrap_err();
+    assert!(error.to_string().contains("its tables could not be read"), "{error}");
     assert!(error.to_string().contains("needs SELECT, INSERT, UPDATE and DELETE"), "{error}");
     execute(
         &server,
@@ -334,6 +335,60 @@ async fn who_may_not_create_tables_can_use_them() {
     execute(&server, "UPDATE idempotency_schema SET version = 7").await;
     let error = PostgresStore::options().migrate(false).open(&server.url()).await.unwrap_err();
     assert!(error.to_string().contains("version 7"), "{error}");
+}
+
+/// Who isn't let in is told so, in the server's own words too, and not of tables.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn who_is_turned_away_is_told_why() {
+    let server = Postgres::start().await;
+    execute(&server, "CREATE ROLE app LOGIN PASSWORD 'sesame'").await;
+    let file = server.directory().join("data/pg_hba.conf");
+    let trusted = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("host all app all scram-sha-256\nhost all barred all reject\n{trusted}")).unwrap();
+    server.restart().await;
+    let url = server.url();
+    for (wrong, what, said, advice) in [
+        ("app:opensesame@", "logging in was refused", "password authentication failed for user", "the password"),
+        ("nobody@", "logging in was refused", "role \"nobody\" does not exist", "check the user"),
+        ("barred@", "logging in was refused", "pg_hba.conf rejects connection", "pg_hba.conf lets it in"),
+    ] {
+        turned_away(&url.replace("idem@", wrong), [what, said, advice]).await;
+    }
+    let nowhere = ["there is no such database", "database \"nowhere\" does not exist", "create the database"];
+    turned_away(&url.replace("/postgres", "/nowhere"), nowhere).await;
+    execute(&server, "GRANT CREATE ON SCHEMA public TO app").await;
+    PostgresStore::open(&url.replace("idem@", "app:sesame@")).await.unwrap();
+}
+
+async fn turned_away(url: &str, told: [&str; 3]) {
+    for options in [PostgresStore::options(), PostgresStore::options().migrate(false)] {
+        let error = options.open(url).await.unwrap_err().to_string();
+        assert!(told.iter().all(|told| error.contains(told)), "{error}");
+        assert!(!error.contains("table") && !error.contains("sesame"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn a_table_that_is_missing_or_another_is_noticed_at_once() {
+    let server = Postgres::start().await;
+    open(&server).await;
+    let unmigrated = async || {
+        let options = PostgresStore::options().migrate(false);
+        options.open(&server.url()).await.unwrap_err().to_string()
+    };
+    execute(&server, "DROP TABLE idempotency").await;
+    let error = unmigrated().await;
+    assert!(error.contains("relation \"idempotency\" does not exist"), "{error}");
+    assert!(error.contains("create the tables with `PostgresStore::migrate`"), "{error}");
+    execute(&server, "CREATE TABLE idempotency (k int)").await;
+    for error in [unmigrated().await, PostgresStore::open(&server.url()).await.unwrap_err().to_string()] {
+        assert!(error.contains("its table `idempotency` is not the one in schema.sql"), "{error}");
+    }
+    execute(&server, "DROP TABLE idempotency").await;
+    // Who may create it does.
+    charge(&open(&server).await, "order").await.unwrap();
 }
 
 #[tokio::test]

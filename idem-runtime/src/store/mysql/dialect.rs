@@ -42,14 +42,33 @@ impl Dialect for MySql {
         matches!(number(error), 1053 | 1079 | 1927 | 4031 | 1290 | 1836)
     }
 
+    fn turns_away(error: &dyn DatabaseError) -> Option<&'static str> {
+        match number(error) {
+            // The user or the password, the host, an account that is locked, a password that is over.
+            1045 | 1130 | 1698 | 1820 | 1862 | 3118 | 4151 => Some("logging in was refused"),
+            1044 => Some("the user may not use this database, or there is none"),
+            1049 => Some("there is no such database"),
+            _ => None,
+        }
+    }
+
+    fn may_lack_table(error: &dyn DatabaseError) -> bool {
+        matches!(number(error), 1142 | 1146)
+    }
+
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
         match number(error) {
+            1045 | 1698 => Some("check the user and the password, and whether the user may come from here"),
+            1130 => Some("create the user for this host"),
+            1820 | 1862 | 3118 | 4151 => Some("have an administrator unlock the account, or renew its password"),
+            1049 => Some("create the database, or name another one"),
             1146 => Some("create the tables with `MySqlStore::migrate`, or with schema.sql, in the URL's database"),
             1046 => Some("name the database in the URL"),
             1054 => Some("its table `idempotency` is not the one in schema.sql"),
-            1044 | 1045 | 1142 | 1143 | 1227 => {
-                Some("the store needs a user with SELECT, INSERT, UPDATE and DELETE on its tables")
-            }
+            1044 | 1142 | 1143 | 1227 => Some(
+                "the store needs a user with SELECT, INSERT, UPDATE and DELETE on its tables, and CREATE where it is to \
+                 create them",
+            ),
             1290 | 1792 | 1836 => Some("connect to the primary: this server is read-only"),
             1153 => Some("raise `max_allowed_packet`, and open the store again"),
             1665 => Some("the server's `binlog_format` has to be MIXED or ROW"),

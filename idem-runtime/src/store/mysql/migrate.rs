@@ -26,18 +26,18 @@ pub(super) async fn create(session: &Session) -> Result<(), Error> {
     // Who may not create tables needn't, where they are there.
     match look(session).await {
         Ok((Some(_), _)) => return Ok(()),
-        Err(failure) if !failure.is_definite() => return Err(failed("it can't be reached", failure)),
+        Err(failure) if !failure.may_lack_table::<MySql>() => return Err(unread(failure)),
         Ok((None, _)) | Err(_) => {}
     }
     let mut script = session.single();
     script.sql.push_str(SCHEMA);
     let created = session.execute(script).await;
-    created.map(drop).map_err(|failure| failed("its tables could not be created", failure))
+    created.map(drop).map_err(|failure| failure.into_refusal::<MySql>("its tables could not be created"))
 }
 
 /// Refuses tables of another version.
 pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
-    match look(session).await.map_err(|failure| failed("its tables could not be read", failure))? {
+    match look(session).await.map_err(unread)? {
         (Some(VERSION), limits) => Ok(limits),
         (Some(version), _) => Err(Error::config(format!(
             "the MySQL database has tables of version {version}, and this program knows version {VERSION}: update the \
@@ -64,9 +64,6 @@ async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
     Ok((version, Limits { packet: usize::try_from(packet).unwrap_or(usize::MAX) }))
 }
 
-fn failed(what: &str, failure: Failure) -> Error {
-    Error::Config {
-        message: format!("the MySQL database can't be used as a store: {what}"),
-        source: Some(failure.into_error::<MySql>()),
-    }
+fn unread(failure: Failure) -> Error {
+    failure.into_refusal::<MySql>("its tables could not be read")
 }

@@ -31,14 +31,32 @@ impl Dialect for Postgres {
         matches!(&*code(error), "57P01" | "57P02" | "57P04" | "57P05" | "25006")
     }
 
+    fn turns_away(error: &dyn DatabaseError) -> Option<&'static str> {
+        match &*code(error) {
+            "28000" | "28P01" => Some("logging in was refused"),
+            "3D000" => Some("there is no such database"),
+            _ => None,
+        }
+    }
+
+    fn may_lack_table(error: &dyn DatabaseError) -> bool {
+        code(error) == "42P01"
+    }
+
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
         match &*code(error) {
+            "28P01" => Some("check the user and the password"),
+            "28000" => Some("check the user, and whether the server's pg_hba.conf lets it in from here"),
+            "3D000" => Some("create the database, or name another one"),
             "42P01" => Some(
                 "create the tables with `PostgresStore::migrate`, or with schema.sql, in a schema of the connection's \
                  `search_path`",
             ),
             "42703" => Some("its table `idempotency` is not the one in schema.sql"),
-            "42501" => Some("the store needs SELECT, INSERT, UPDATE and DELETE on its tables"),
+            "42501" => Some(
+                "the store needs SELECT, INSERT, UPDATE and DELETE on its tables, and CREATE on their schema where it is to \
+                 create them",
+            ),
             "25006" => Some("connect to the primary: a standby can't be written"),
             // The last is how PgBouncer refuses a setting of its client.
             "26000" | "42P05" | "08P01" => {

@@ -5,6 +5,7 @@ use sqlx::{Executor as _, Row as _};
 
 use super::Postgres;
 use super::session::Session;
+use super::statements;
 use crate::error::Error;
 use crate::store::sql::Failure;
 
@@ -21,10 +22,10 @@ const ONE_AT_A_TIME: &str =
 /// Creates the tables where they are missing.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
     // Who may not create tables needn't, where they are there.
-    match version(session).await {
-        Ok(_) => return Ok(()),
-        Err(failure) if !failure.is_definite() => return Err(failed("it can't be reached", failure)),
-        Err(_) => {}
+    match look(session).await {
+        Ok(Some(_)) => return Ok(()),
+        Err(failure) if !failure.may_lack_table::<Postgres>() => return Err(unread(failure)),
+        Ok(None) | Err(_) => {}
     }
     let created = async {
         let mut connected = session.connections.connect().await?;
@@ -33,12 +34,12 @@ pub(super) async fn create(session: &Session) -> Result<(), Error> {
         session.connections.put_back(connected);
         Ok(())
     };
-    created.await.map_err(|failure: Failure| failed("its tables could not be created", failure))
+    created.await.map_err(|failure: Failure| failure.into_refusal::<Postgres>("its tables could not be created"))
 }
 
 /// Refuses tables of another version.
 pub(super) async fn check(session: &Session) -> Result<(), Error> {
-    match version(session).await.map_err(|failure| failed("its tables could not be read", failure))? {
+    match look(session).await.map_err(unread)? {
         Some(VERSION) => Ok(()),
         Some(version) => Err(Error::config(format!(
             "the PostgreSQL database has tables of version {version}, and this program knows version {VERSION}: update \
@@ -51,15 +52,17 @@ pub(super) async fn check(session: &Session) -> Result<(), Error> {
     }
 }
 
-async fn version(session: &Session) -> Result<Option<i64>, Failure> {
+/// The version of the tables, if it was written yet. Fails where a table or, in one of this version, a column is missing.
+async fn look(session: &Session) -> Result<Option<i64>, Failure> {
     let sql = "SELECT version::bigint FROM idempotency_schema WHERE id = 1".into();
     let rows: Vec<PgRow> = session.fetch(&sql, &[]).await?;
-    Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
+    let version = rows.first().map(|row| row.try_get(0)).transpose()?;
+    if version == Some(VERSION) {
+        session.fetch(&statements::NOTHING, &[]).await?;
+    }
+    Ok(version)
 }
 
-fn failed(what: &str, failure: Failure) -> Error {
-    Error::Config {
-        message: format!("the PostgreSQL database can't be used as a store: {what}"),
-        source: Some(failure.into_error::<Postgres>()),
-    }
+fn unread(failure: Failure) -> Error {
+    failure.into_refusal::<Postgres>("its tables could not be read")
 }

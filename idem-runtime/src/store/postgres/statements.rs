@@ -301,6 +301,10 @@ pub(super) static AWAIT: Lazy<Arc<str>> = Lazy::new(|| {
 pub(super) static GET: Lazy<Arc<str>> =
     Lazy::new(|| format!("SELECT {NOW}, {ROW}, record FROM idempotency WHERE scope = $1 AND key = $2").into());
 
+/// Finds nothing: to see whether every column is there.
+pub(super) static NOTHING: Lazy<Arc<str>> =
+    Lazy::new(|| format!("SELECT scope, key, {ROW}, awaited, record FROM idempotency LIMIT 0").into());
+
 /// The beginning of a listing.
 pub(super) fn list(filters: &str, limit: &str) -> String {
     format!("SELECT {NOW}, {ROW}, scope, key FROM idempotency WHERE true{filters} ORDER BY scope, key LIMIT {limit}")

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::error::DatabaseError;
 
 use super::MAX_SCOPE_LEN;
-use crate::error::{ScopedKey, StoreError};
+use crate::error::{Error, ScopedKey, StoreError};
 use crate::store::Key;
 
 /// What databases say differently.
@@ -24,6 +24,12 @@ pub(in crate::store) trait Dialect {
 
     /// Whether the server ended the connection, or is one that can't be written any more: others to it share its fate.
     fn is_farewell(error: &dyn DatabaseError) -> bool;
+
+    /// What it means for who wants to use the database at all, where it does: not let in, or no such database.
+    fn turns_away(error: &dyn DatabaseError) -> Option<&'static str>;
+
+    /// Whether a table is missing, or may be: some tell only those who may look at it.
+    fn may_lack_table(error: &dyn DatabaseError) -> bool;
 
     /// What to do about it, where that is known.
     fn advice(error: &dyn DatabaseError) -> Option<&'static str>;
@@ -70,6 +76,11 @@ impl Failure {
         }
     }
 
+    /// Whether a table is missing, or may be.
+    pub(in crate::store) fn may_lack_table<D: Dialect>(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.as_database_error().is_some_and(D::may_lack_table))
+    }
+
     /// Whether the connection can't be used any more, nor those that were opened before.
     pub(in crate::store) fn is_broken_connection<D: Dialect>(&self) -> bool {
         use sqlx::Error::{Database, Io, Protocol, Tls, WorkerCrashed};
@@ -78,6 +89,19 @@ impl Failure {
             Io(_) | Tls(_) | Protocol(_) | WorkerCrashed => true,
             Database(error) => D::is_farewell(&**error),
             _ => false,
+        }
+    }
+
+    /// As the error of a store that can't be opened for it: `what` could not be done, unless it is about something else.
+    pub(in crate::store) fn into_refusal<D: Dialect>(self, what: &str) -> Error {
+        let turned_away = match &self {
+            Self::Driver(error) => error.as_database_error().and_then(D::turns_away),
+            _ => None,
+        };
+        let what = turned_away.unwrap_or(if self.is_definite() { what } else { "it can't be reached" });
+        Error::Config {
+            message: format!("the {} database can't be used as a store: {what}", D::STORE),
+            source: Some(self.into_error::<D>()),
         }
     }
 

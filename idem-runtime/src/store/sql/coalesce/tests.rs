@@ -75,6 +75,14 @@ impl Dialect for Nobodys {
         false
     }
 
+    fn turns_away(_: &dyn sqlx::error::DatabaseError) -> Option<&'static str> {
+        None
+    }
+
+    fn may_lack_table(_: &dyn sqlx::error::DatabaseError) -> bool {
+        false
+    }
+
     fn advice(_: &dyn sqlx::error::DatabaseError) -> Option<&'static str> {
         None
     }
