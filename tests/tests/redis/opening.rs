@@ -35,6 +35,28 @@ async fn a_server_that_is_down_or_refuses_the_client_is_a_wrong_setting() {
     assert!(matches!(error, Error::Config { source: Some(_), .. }), "{error:?}");
 }
 
+/// Waiting would change nothing.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn what_the_server_says_no_to_is_not_asked_again() {
+    let server = Redis::start().await;
+    redis::cmd("CONFIG").arg(&["SET", "requirepass", "hunter2"]).exec_async(&mut raw(&server).await).await.unwrap();
+    let url = server.url();
+    let open = async |user: &str, rest: &str| {
+        let begun = std::time::Instant::now();
+        let error = open_error(&format!("{}{rest}", url.replace("127.0.0.1", &format!("{user}127.0.0.1")))).await;
+        let took = begun.elapsed();
+        assert!(took < std::time::Duration::from_secs(1), "{took:?}: {error}");
+        error.to_string()
+    };
+    let error = open(":hunter2@", "99").await;
+    assert!(error.contains("DB index is out of range"), "{error}");
+    for rest in ["", "?protocol=resp3"] {
+        let error = open(":hunter3@", rest).await;
+        assert!(error.contains("uthentication") || error.contains("WRONGPASS"), "{error}");
+    }
+}
+
 async fn open_error(url: &str) -> Error {
     RedisStore::open(url).await.unwrap_err()
 }

@@ -51,7 +51,7 @@ impl Failure {
 
 /// Broken connections and time-outs say nothing about what was carried out; a server that is starting, failing over or
 /// busy will answer later. A wrong password, a missing permission or a full memory would say no again.
-fn is_unanswered(error: &RedisError) -> bool {
+pub(super) fn is_unanswered(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io
         | ErrorKind::Parse

@@ -8,7 +8,7 @@ use redis::aio::{ConnectionManager, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use tokio::runtime::{Handle, Id};
 
-use super::failure::is_astray;
+use super::failure::{is_astray, is_unanswered};
 use crate::timer;
 
 /// How long one attempt to connect takes at most.
@@ -193,7 +193,8 @@ impl Line {
     }
 }
 
-/// Whether another attempt to connect can succeed soon.
+/// Whether another attempt to connect can succeed soon: not where the server has said no, as to a database that it doesn't
+/// have, nor where something else than a Redis answers.
 fn may_pass(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Io | ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::Server(_))
+    is_unanswered(error) && error.kind() != ErrorKind::Parse
 }
