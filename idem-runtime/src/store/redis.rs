@@ -80,8 +80,8 @@ use crate::timer;
 /// without an answer within ten seconds is given up. A call that waits for another's result is told of it by the server,
 /// over a second connection that is made at the first wait, and looks by itself once in a while.
 ///
-/// Redis 5 or later. The user needs `EVAL`, `EVALSHA`, `TIME`, `HMGET`, `HSET`, `HDEL`, `PEXPIREAT`, `PERSIST`, `PING` and
-/// `PUBLISH`; an operator `SCAN`, `HGET` and `HEXISTS` too. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of where they
+/// Redis 5 or later. The user needs `EVAL`, `EVALSHA`, `TIME`, `HMGET`, `HLEN`, `HSET`, `HDEL`, `PEXPIREAT`, `PERSIST`,
+/// `PING` and `PUBLISH`; an operator `SCAN` and `HGET` too. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of where they
 /// are allowed.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);

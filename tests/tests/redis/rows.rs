@@ -141,6 +141,9 @@ fn refusal<T: std::fmt::Debug>(answer: Result<T, StoreError>, names: &str) {
     assert!(error.to_string().contains(names), "{error}");
 }
 
+/// What is told of something else than a row.
+const NO_ROW: &str = "is no row of this store";
+
 /// Nobody takes a row that can't be read for none: the body would run again.
 async fn is_refused(store: &RedisStore, names: &str) {
     let (id, result) = (key("k"), record("r"));
@@ -196,7 +199,6 @@ async fn r16_a_corrupted_row_is_refused() {
     let row: Vec<u8> = raw.hget(name, "row").await.unwrap();
     let owner = row.len() - 16;
     for (damaged, names) in [
-        (b"".to_vec(), "row.st"),
         (row[..7].to_vec(), "row.un"),
         (row[..owner].to_vec(), "row.ow"),
         ([&row[..], &[7; 80]].concat(), "row.en"),
@@ -205,20 +207,35 @@ async fn r16_a_corrupted_row_is_refused() {
         let _: () = raw.hset(name, "row", damaged).await.unwrap();
         is_refused(&store, &format!("`{names}`")).await;
     }
-    // The record without the row.
+    // No text at all, and the record without the row.
+    let _: () = raw.hset(name, "row", "").await.unwrap();
+    is_refused(&store, NO_ROW).await;
     let _: () = raw.hdel(name, "row").await.unwrap();
-    is_refused(&store, "`row").await;
+    is_refused(&store, NO_ROW).await;
 }
 
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
-async fn r16_a_key_of_another_type_is_refused() {
+async fn r16_what_is_somebody_elses_is_refused_and_left_as_it_is() {
     let server = Redis::start().await;
     let (store, mut raw) = (open(&server).await, raw(&server).await);
-    let _: () = raw.set("idem:1:s:k", "somebody else's").await.unwrap();
-    is_refused(&store, "`type`").await;
-    let kept: String = raw.get("idem:1:s:k").await.unwrap();
-    assert_eq!(kept, "somebody else's");
+    let name = "idem:1:s:k";
+    for (theirs, names) in [
+        (redis::cmd("SET").arg(name).arg("theirs"), NO_ROW),
+        (redis::cmd("SADD").arg(name).arg("theirs"), NO_ROW),
+        (redis::cmd("HSET").arg(name).arg(&["cents", "5"]), NO_ROW),
+        (redis::cmd("HSET").arg(name).arg(&["row", "theirs", "cents", "5"]), "`row.st`"),
+        (redis::cmd("HSET").arg(name).arg(&["row", "5,hello", "cents", "5"]), "`row.un`"),
+    ] {
+        theirs.exec_async(&mut raw).await.unwrap();
+        let before: Vec<u8> = redis::cmd("DUMP").arg(name).query_async(&mut raw).await.unwrap();
+        is_refused(&store, names).await;
+        let after: Vec<u8> = redis::cmd("DUMP").arg(name).query_async(&mut raw).await.unwrap();
+        assert_eq!(before, after, "{names}");
+        assert_eq!(raw.pttl::<_, i64>(name).await.unwrap(), -1, "nor does it expire");
+        let _: () = raw.del(name).await.unwrap();
+    }
+    acquire(&store, request("s", &key("k"))).await;
 }
 
 #[tokio::test]

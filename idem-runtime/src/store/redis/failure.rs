@@ -5,6 +5,7 @@ use std::fmt;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::rows::NO_ROW;
 use crate::error::{ScopedKey, StoreError};
 use crate::store::Key;
 
@@ -34,7 +35,7 @@ impl Failure {
     /// The same failure of a request for this key.
     pub(super) fn of(self, scope: &str, key: &Key) -> Self {
         match self {
-            Self::Redis(error) if error.code() == Some("WRONGTYPE") => Self::corrupt(scope, key, "type"),
+            Self::Redis(error) if error.code() == Some("WRONGTYPE") => Self::corrupt(scope, key, NO_ROW),
             other => other,
         }
     }
@@ -90,6 +91,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redis(error) => error.fmt(f),
+            Self::Corrupt { key, field: NO_ROW } => write!(
+                f,
+                "what Redis has under the name of {key} is no row of this store: it is somebody else's, or has been damaged; \
+                 look at it, then delete or restore it, or give the store a `prefix` of its own"
+            ),
             Self::Corrupt { key, field } => {
                 write!(f, "the row of {key} is corrupted in its field `{field}`: look at it, then delete or restore it")
             }

@@ -13,6 +13,6 @@ local key = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local row, wa, re = unpack(redis.call('HMGET', key, 'row', 'wa', 're'))
--- A hash with the rest of a row is no absent one. An empty text can't be read.
-if not row and (wa or re) then row = '' end
+-- A hash without a row is no absent row: it has lost it, or is somebody else's. An empty text can't be read.
+if not row and redis.call('HLEN', key) > 0 then row = '' end
 

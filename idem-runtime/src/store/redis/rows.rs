@@ -16,9 +16,12 @@ pub(super) struct Found {
     pub(super) record: Option<Record>,
 }
 
-/// A field that holds what it can't, or a part of the field `row`.
+/// A field that holds what it can't, or a part of the field `row`; or [`NO_ROW`].
 #[derive(Debug)]
 pub(super) struct Misread(pub(super) &'static str);
+
+/// There is something under the name of a row, and it is none.
+pub(super) const NO_ROW: &str = "no row";
 
 /// Reads a script's answer: what it found, from which the answer to the caller follows, or nothing where it wrote what it
 /// was asked for.
@@ -70,6 +73,9 @@ impl<'a> Parts<'a> {
 
 /// The field `row` as a row.
 pub(super) fn row(bytes: &[u8]) -> Result<Row, Misread> {
+    if bytes.is_empty() {
+        return Err(Misread(NO_ROW));
+    }
     let mut parts = Parts(bytes);
     let state = u8::try_from(parts.number("row.st")?).ok().and_then(State::from_u8).ok_or(Misread("row.st"))?;
     let until = parts.number("row.un")?;

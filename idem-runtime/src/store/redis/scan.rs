@@ -69,7 +69,7 @@ impl Scan<'_> {
         pipeline.cmd("TIME");
         for (scope, key) in &keys {
             let name = self.shared.name(scope, key);
-            pipeline.cmd("HGET").arg(&name).arg("row").cmd("HEXISTS").arg(&name).arg("re");
+            pipeline.cmd("HGET").arg(&name).arg("row").cmd("HLEN").arg(&name);
         }
         // One of them may be no hash.
         pipeline.ignore_errors();
@@ -79,9 +79,9 @@ impl Scan<'_> {
         for (scope, key) in keys {
             let row = match (answers.next(), answers.next()) {
                 (Some(Value::BulkString(row)), _) => row,
-                // Expired, or somebody else's.
+                // Expired.
                 (Some(Value::Nil), Some(Value::Int(0))) => continue,
-                (Some(Value::Nil), Some(Value::Int(_))) => return Err(Failure::corrupt(&scope, &key, "row")),
+                (Some(Value::Nil), Some(Value::Int(_))) => return Err(Failure::corrupt(&scope, &key, rows::NO_ROW)),
                 (Some(Value::ServerError(error)), _) => return Err(Failure::Redis(error.into()).of(&scope, &key)),
                 _ => return Err(Failure::Answer),
             };
