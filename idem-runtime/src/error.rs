@@ -46,20 +46,40 @@ pub struct StoreError(Box<StoreErrorParts>);
 
 struct StoreErrorParts {
     store: &'static str,
-    answered: bool,
+    said: Said,
     source: Box<dyn StdError + Send + Sync>,
+}
+
+/// How far a store has come with a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    No,
+    /// It has the write, and those who were to confirm it have not.
+    #[cfg(feature = "redis")]
+    Unconfirmed,
 }
 
 impl StoreError {
     /// Nobody knows whether the request was carried out: a connection that broke, a time-out, a busy database. The
     /// engine repeats it.
     pub fn unanswered(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(Box::new(StoreErrorParts { store, answered: false, source: source.into() }))
+        Self::new(store, Said::Nothing, source.into())
     }
 
     /// The store said no, and would again: a missing table, a full disk, a wrong password.
     pub fn refused(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(Box::new(StoreErrorParts { store, answered: true, source: source.into() }))
+        Self::new(store, Said::No, source.into())
+    }
+
+    /// The same as [`unanswered`](Self::unanswered) to the engine.
+    #[cfg(feature = "redis")]
+    pub(crate) fn unconfirmed(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(store, Said::Unconfirmed, source.into())
+    }
+
+    fn new(store: &'static str, said: Said, source: Box<dyn StdError + Send + Sync>) -> Self {
+        Self(Box::new(StoreErrorParts { store, said, source }))
     }
 
     /// Which store.
@@ -69,13 +89,18 @@ impl StoreError {
 
     /// Whether repeating the request can help.
     pub fn is_unanswered(&self) -> bool {
-        !self.0.answered
+        self.0.said != Said::No
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.0.answered { "refused the request" } else { "did not answer" };
+        let what = match self.0.said {
+            Said::Nothing => "did not answer",
+            Said::No => "refused the request",
+            #[cfg(feature = "redis")]
+            Said::Unconfirmed => "lacks a confirmation",
+        };
         write!(f, "the {} store {what}: {}", self.0.store, self.0.source)
     }
 }

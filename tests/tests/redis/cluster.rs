@@ -82,15 +82,39 @@ async fn an_operator_sees_every_node() {
     assert_eq!(admin.forget("s", &key("00")).await.unwrap(), Standing::Held);
 }
 
+/// One more server, which follows this one of a cluster.
+async fn replica(of: &Redis) -> Redis {
+    let bus = free_port().to_string();
+    let replica = Redis::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus]).await;
+    let (mut raw, mut primary) = (raw(&replica).await, raw(of).await);
+    let id: String = redis::cmd("CLUSTER").arg("MYID").query_async(&mut primary).await.unwrap();
+    let mut meet = redis::cmd("CLUSTER");
+    meet.arg("MEET").arg("127.0.0.1").arg(replica.port()).arg(bus).exec_async(&mut primary).await.unwrap();
+    while redis::cmd("CLUSTER").arg(&["REPLICATE", &id]).exec_async(&mut raw).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    while redis::cmd("WAIT").arg(1).arg(100).query_async::<u32>(&mut primary).await.unwrap() == 0 {}
+    replica
+}
+
 /// A shortfall is one of the key's own node.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn replicas_of_a_cluster_confirm() {
     let nodes = cluster().await;
-    let options = RedisStore::options().wait_replicas(1, Duration::from_millis(50));
-    let guarded = options.open_with_cluster(connect(&nodes).await).await.unwrap();
-    let id = key("k");
-    assert!(guarded.claim(crate::request("s", &id)).await.unwrap_err().is_unanswered(), "there are no replicas");
+    let guarded = async || {
+        let options = RedisStore::options().wait_replicas(1, Duration::from_millis(300));
+        options.open_with_cluster(connect(&nodes).await).await
+    };
+    let replicas = [replica(&nodes[0]).await, replica(&nodes[1]).await];
+    let error = guarded().await.unwrap_err().to_string();
+    assert!(error.contains("0 of 1 replicas"), "the third has none: {error}");
+    let last = replica(&nodes[2]).await;
+    let store = guarded().await.unwrap();
+    execute(&store, "s", &key("k"), &record("r")).await;
+    drop((replicas, last));
+    let error = store.claim(crate::request("s", &key("another"))).await.unwrap_err();
+    assert!(error.is_unanswered() && error.to_string().contains("0 of 1 replicas"), "{error}");
     let options = RedisStore::options().wait_replicas(0, Duration::from_millis(50));
     let store = options.open_with_cluster(connect(&nodes).await).await.unwrap();
     execute(&store, "s", &key("other"), &record("r")).await;

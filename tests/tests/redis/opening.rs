@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use idem_runtime::{Error, RedisStore};
 use idem_tests::server::Redis;
@@ -43,10 +44,10 @@ async fn what_the_server_says_no_to_is_not_asked_again() {
     redis::cmd("CONFIG").arg(&["SET", "requirepass", "hunter2"]).exec_async(&mut raw(&server).await).await.unwrap();
     let url = server.url();
     let open = async |user: &str, rest: &str| {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let error = open_error(&format!("{}{rest}", url.replace("127.0.0.1", &format!("{user}127.0.0.1")))).await;
         let took = begun.elapsed();
-        assert!(took < std::time::Duration::from_secs(1), "{took:?}: {error}");
+        assert!(took < Duration::from_secs(1), "{took:?}: {error}");
         error.to_string()
     };
     let error = open(":hunter2@", "99").await;
@@ -55,6 +56,28 @@ async fn what_the_server_says_no_to_is_not_asked_again() {
         let error = open(":hunter3@", rest).await;
         assert!(error.contains("uthentication") || error.contains("WRONGPASS"), "{error}");
     }
+}
+
+/// Whose writes nobody would confirm hears of it before it serves anyone.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn replicas_that_are_not_there_are_missed_at_once() {
+    let (primary, replica) = crate::failover::pair().await;
+    let most = Duration::from_millis(300);
+    let guarded = async |replicas| RedisStore::options().wait_replicas(replicas, most).open(&primary.url()).await;
+    guarded(1).await.unwrap();
+    let error = guarded(2).await.unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error:?}");
+    let told = "`wait_replicas` can't be kept to, so every claim would fail: connect as many replicas, or ask for fewer: \
+                the Redis store lacks a confirmation: 1 of 2 replicas confirmed within 300ms what the server has";
+    assert_eq!(error.to_string(), told);
+    drop(replica);
+    let error = guarded(1).await.unwrap_err().to_string();
+    assert!(error.contains("0 of 1 replicas"), "{error}");
+    // Redis 7.0 doesn't know the command, and later ones have nothing to sync here.
+    let unsynced = Redis::start_with(&["--appendonly", "no"]).await;
+    let error = RedisStore::options().wait_aof(0, most).open(&unsynced.url()).await.unwrap_err().to_string();
+    assert!(error.contains("`wait_aof` can't be kept to") && error.contains("WAITAOF"), "{error}");
 }
 
 async fn open_error(url: &str) -> Error {

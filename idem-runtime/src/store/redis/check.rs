@@ -4,17 +4,24 @@ use redis::Value;
 
 use super::Shared;
 use super::failure::{Failure, STORE};
-use super::script::HANDLERS;
+use super::script::{Confirmation, HANDLERS};
 use crate::error::Error;
 
 impl Shared {
-    /// Reaches the server, has it keep the scripts, and warns where it may evict rows.
+    /// Reaches the server and those who are to confirm what it writes, has it keep the scripts, and warns where it may evict
+    /// rows.
     pub(super) async fn check(&self) -> Result<(), Error> {
         let reached = self.link.send(&redis::cmd("PING")).await;
         reached.map_err(|error| Error::Config {
             message: "the Redis server can't be reached, or refuses this client".to_owned(),
             source: Some(Failure::Redis(error).into()),
         })?;
+        if let Some(confirmation) = &self.confirmation {
+            self.try_out(confirmation).await.map_err(|failure| Error::Config {
+                message: confirmation.refusal().to_owned(),
+                source: Some(failure.into()),
+            })?;
+        }
         for script in HANDLERS {
             // Where that is not allowed, the first request sends it.
             let _ = self.link.send(&script.load()).await;
@@ -35,6 +42,27 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Has nothing confirmed, by as many as are to confirm every write.
+    async fn try_out(&self, confirmation: &Confirmation) -> Result<(), Failure> {
+        for node in self.link.nodes().await? {
+            let confirmed = self.link.send_to(&node, confirmation.command()).await?;
+            confirmation.check(&confirmed).map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+}
+
+impl Confirmation {
+    /// What a store is told that is to have more confirmed than can be.
+    fn refusal(&self) -> &'static str {
+        if self.synced {
+            "`wait_aof` can't be kept to, so every claim would fail: it needs Redis 7.2 or Valkey, `appendonly yes`, and as \
+             many replicas as are to confirm"
+        } else {
+            "`wait_replicas` can't be kept to, so every claim would fail: connect as many replicas, or ask for fewer"
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::rows::NO_ROW;
+use super::script::Confirmation;
 use crate::error::{ScopedKey, StoreError};
 use crate::store::Key;
 
@@ -21,8 +22,8 @@ pub(super) enum Failure {
     Corrupt { key: ScopedKey, field: &'static str },
     /// A script wrote where the state machine would not have, or the other way round.
     Disagrees { key: ScopedKey },
-    /// The server has the write, and too few others have confirmed it in time.
-    Shortfall { wanted: u32, confirmed: i64 },
+    /// The server has the write, and too few have confirmed it in time: its own disk, if that counts, and the replicas.
+    Shortfall { wanted: Confirmation, local: bool, confirmed: i64 },
     /// An answer that no server gives.
     Answer,
 }
@@ -102,8 +103,12 @@ impl fmt::Display for Failure {
             Self::Disagrees { key } => {
                 write!(f, "the row of {key} was not written as the protocol says: is the server a Redis 5 or later?")
             }
-            Self::Shortfall { wanted, confirmed } => {
-                write!(f, "the write is on {confirmed} of {wanted} replicas that were to confirm it in time")
+            Self::Shortfall { wanted: Confirmation { replicas, synced, timeout }, local, confirmed } => {
+                if !local {
+                    return write!(f, "the server's own append-only file did not have the write within {timeout:?}");
+                }
+                write!(f, "{confirmed} of {replicas} replicas confirmed within {timeout:?} what the server has")?;
+                if *synced { f.write_str(" in their append-only files") } else { Ok(()) }
             }
             Self::Answer => f.write_str("the server gave an answer that no Redis gives"),
         }
@@ -121,6 +126,10 @@ impl StdError for Failure {
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
-        if failure.is_unanswered() { Self::unanswered(STORE, failure) } else { Self::refused(STORE, failure) }
+        match failure {
+            Failure::Shortfall { .. } => Self::unconfirmed(STORE, failure),
+            _ if failure.is_unanswered() => Self::unanswered(STORE, failure),
+            _ => Self::refused(STORE, failure),
+        }
     }
 }

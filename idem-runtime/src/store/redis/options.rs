@@ -60,9 +60,10 @@ impl RedisOptions {
     /// requests of a store share a connection, on which whatever follows waits too: for `timeout` each, where a replica is
     /// missing.
     ///
-    /// Where too few confirm in time, the store answers that it can't say ([`StoreError::unanswered`]): a claim is
-    /// repeated and then given up, and a completion is repeated while its lease holds and is then
-    /// [`Error::NotRecorded`]. Nothing is rolled back: the primary has the write.
+    /// Where fewer replicas are there, the store isn't opened ([`Error::Config`]): none of its claims would count. Where too
+    /// few confirm later on, the store answers that it can't say ([`StoreError::is_unanswered`]): a claim is repeated and
+    /// then given up, and a completion is repeated while its lease holds and is then [`Error::NotRecorded`]. Nothing is
+    /// rolled back: the primary has the write.
     pub fn wait_replicas(mut self, replicas: u32, timeout: Duration) -> Self {
         self.confirmation = Some(Confirmation { replicas, synced: false, timeout });
         self

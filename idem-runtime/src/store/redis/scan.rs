@@ -104,7 +104,7 @@ fn micros(time: &Value) -> Option<Micros> {
 
 impl Link {
     /// The servers that have rows.
-    async fn nodes(&self) -> RedisResult<Vec<Node>> {
+    pub(super) async fn nodes(&self) -> RedisResult<Vec<Node>> {
         match self {
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(_) => Ok(primaries(&self.send(redis::cmd("CLUSTER").arg("SLOTS")).await?)),
@@ -112,7 +112,7 @@ impl Link {
         }
     }
 
-    async fn send_to(&self, node: &Node, command: Cmd) -> RedisResult<Value> {
+    pub(super) async fn send_to(&self, node: &Node, command: Cmd) -> RedisResult<Value> {
         match (self, node) {
             #[cfg(feature = "redis-cluster")]
             (Self::Cluster(cluster), Some(node)) => {

@@ -75,16 +75,21 @@ pub(super) struct Confirmation {
 impl Confirmation {
     /// The command, and behind it on the same connection the one that waits: one round trip.
     pub(super) fn behind(&self, command: Cmd) -> Pipeline {
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(command).add_command(self.command());
+        pipeline
+    }
+
+    /// The command that waits: until as many have what was written on its connection.
+    pub(super) fn command(&self) -> Cmd {
         // Zero would wait for ever.
         let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut pipeline = redis::pipe();
-        pipeline.add_command(command);
+        let mut command = redis::cmd(if self.synced { "WAITAOF" } else { "WAIT" });
         if self.synced {
-            pipeline.cmd("WAITAOF").arg(1).arg(self.replicas).arg(timeout);
-        } else {
-            pipeline.cmd("WAIT").arg(self.replicas).arg(timeout);
+            command.arg(1);
         }
-        pipeline
+        command.arg(self.replicas).arg(timeout);
+        command
     }
 
     /// What is missing, by the answer of the command that waits.
@@ -97,7 +102,8 @@ impl Confirmation {
             },
             _ => return Some(Failure::Answer),
         };
-        (local < 1 || confirmed < i64::from(self.replicas))
-            .then_some(Failure::Shortfall { wanted: self.replicas, confirmed })
+        let local = local > 0;
+        let falls_short = !local || confirmed < i64::from(self.replicas);
+        falls_short.then_some(Failure::Shortfall { wanted: *self, local, confirmed })
     }
 }
