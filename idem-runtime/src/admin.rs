@@ -166,6 +166,29 @@ impl Resolution {
 
 /// What an operator can do with a store. Every store of this crate has it: [`AnyStore::admin`](crate::AnyStore::admin),
 /// or [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
+///
+/// ```no_run
+/// # async fn settle() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use idem_runtime::admin::{Filter, Resolution};
+/// use idem_runtime::store::Key;
+///
+/// let store = idem_runtime::connect("postgres://app@db.example/app").await?;
+/// let admin = store.admin().expect("the stores of this crate have one");
+///
+/// // By scope and key, which for `key = "tenant, order_id"` is that of a tuple.
+/// let key = Key::of(&("acme", "order-1")).expect("it is neither missing nor too long");
+/// if let Some((entry, _record)) = admin.get("shop::orders::charge", &key).await? {
+///     println!("{}: {:?}, attempt {}", entry.key, entry.row.state, entry.row.attempt);
+/// }
+/// for parked in admin.list(Filter::all().orphans()).await? {
+///     // Look at the provider: was the order charged? If not, `Resolution::NotExecuted`.
+///     let found = Resolution::executed(&"receipt-1", Duration::from_secs(7 * 24 * 60 * 60))?;
+///     admin.resolve(&parked.scope, &parked.key, found).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub trait IdempotencyAdmin: Send + Sync {
     /// One key, with its record if it is completed. One round trip.
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>>;

@@ -692,6 +692,8 @@ async fn who_is_turned_away_is_told_why() {
             assert!(!error.contains("tables could") && !error.contains("sesame"), "{error}");
         }
     }
+    execute(&server, "GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON idem.* TO app").await;
+    MySqlStore::open(&url.replace("root@", "app:sesame@")).await.unwrap();
 }
 
 #[tokio::test]

@@ -79,6 +79,15 @@ use crate::timer;
 ///
 /// Keys and scopes are binary-safe and case-sensitive, whatever the database's collation. A scope is at most 1,024 bytes
 /// long. A record can have 16 MiB, or nearly half of the server's `max_allowed_packet` where that is less.
+///
+/// # What it needs
+///
+/// MariaDB 10.6 or MySQL 8.0, for `SKIP LOCKED`, with InnoDB pages of 16 KiB or more; tested is MariaDB 10.11, and no MySQL
+/// yet.
+///
+/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`. To create them, when
+/// the store is opened or by [`migrate`](Self::migrate), also CREATE on the database and INSERT on `idempotency_schema`; not
+/// where an administrator has run schema.sql.
 #[derive(Clone)]
 pub struct MySqlStore(Arc<Inner>);
 

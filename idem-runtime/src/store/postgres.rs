@@ -69,14 +69,24 @@ use crate::timer;
 ///
 /// Its tables, `idempotency` and `idempotency_schema`, are in the first schema of the connection's `search_path` that has
 /// them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. Time is the
-/// server's. It works at every isolation level, and leaves nothing in the session but prepared statements; behind a pooler
-/// that hands on connections between transactions, use [`PostgresOptions::simple_queries`].
+/// server's. It works at every isolation level, and leaves nothing in the session but prepared statements.
 ///
-/// A waiter is told of an ending by `NOTIFY`, for which the store opens one more connection when someone first waits.
-/// Expired rows are swept in the background, in bounded statements that skip what others hold; several processes may.
+/// A waiter is told of an ending by `NOTIFY`, for which the store opens one more connection when someone first waits; it
+/// looks for itself once a second, and every 50 to 250 ms where it isn't told. Expired rows are swept in the background, in bounded statements that skip what others hold; several processes may.
 ///
 /// Keys are binary-safe and case-sensitive. A scope is a text of the database's encoding, at most 1,024 bytes long and
-/// without NUL.
+/// without NUL. A record can have 16 MiB.
+///
+/// # What it needs
+///
+/// PostgreSQL 12 or later, for `AS MATERIALIZED` and `plan_cache_mode`; tested is 15.
+///
+/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`. To create them, when
+/// the store is opened or by [`migrate`](Self::migrate), also CREATE on their schema, which PostgreSQL 15 no longer gives
+/// everyone on `public`; not where an administrator has run schema.sql.
+///
+/// Behind PgBouncer and its like, [`PostgresOptions::simple_queries`]: they hand on connections between transactions, and
+/// prepared statements get lost. Waiters then aren't told. Tested is PgBouncer 1.18 with `pool_mode = transaction`.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 

@@ -77,12 +77,19 @@ use crate::timer;
 ///
 /// All handles share one connection for each Tokio runtime, on which requests are pipelined; sync handlers have a runtime
 /// of their own. Where it broke, or where the server has become a replica, the next request makes a new one. A request
-/// without an answer within ten seconds is given up. A call that waits for another's result is told of it by the server,
-/// over a second connection that is made at the first wait, and looks by itself once in a while.
+/// without an answer within ten seconds is given up. A call that waits for another's result is told of it by `PUBLISH`,
+/// over a second connection that is made at the first wait, and looks by itself every 50 ms to 1 s.
 ///
-/// Redis 5 or later. The user needs `EVAL`, `EVALSHA`, `TIME`, `HMGET`, `HLEN`, `HSET`, `HDEL`, `PEXPIREAT`, `PERSIST`,
-/// `PING` and `PUBLISH`; an operator `SCAN` and `HGET` too. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of where they
-/// are allowed.
+/// A record can have 16 MiB. While Redis works on a large one, it does nothing else.
+///
+/// # What it needs
+///
+/// Redis 5 or later, for scripts that read the clock and write; `wait_aof` needs 7.2. Tested is 7.0, and no Valkey yet.
+///
+/// A user with the keys and channels that begin with the prefix (`~idem:* &idem:*`), and the commands `EVAL`, `EVALSHA`,
+/// `TIME`, `HMGET`, `HLEN`, `HSET`, `HDEL`, `PEXPIREAT`, `PERSIST`, `PING` and `PUBLISH`; with
+/// [`RedisOptions::wait_replicas`] `WAIT`, and for an operator `SCAN` and `HGET`. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are
+/// made use of where they are allowed.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 

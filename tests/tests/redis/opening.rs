@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use idem_runtime::{Error, RedisStore};
+use idem_runtime::admin::{Filter, Resolution};
+use idem_runtime::store::{Leave, ReleaseRequest, RenewRequest, WaitRequest};
+use idem_runtime::{Error, IdempotencyStore, RedisStore};
 use idem_tests::server::Redis;
 use tracing::field::{Field, Visit};
 use tracing::span;
@@ -56,6 +58,33 @@ async fn what_the_server_says_no_to_is_not_asked_again() {
         let error = open(":hunter3@", rest).await;
         assert!(error.contains("uthentication") || error.contains("WRONGPASS"), "{error}");
     }
+}
+
+/// The rights that the store's description names are enough.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn a_user_with_few_rights_can_use_it() {
+    let server = Redis::start().await;
+    let commands = "eval evalsha time hmget hlen hset hdel pexpireat persist ping publish";
+    let operators = "scan hget";
+    let mut allow = redis::cmd("ACL");
+    allow.arg(&["SETUSER", "app", "on", ">hunter2", "~idem:*", "&idem:*", "-@all"]);
+    for command in commands.split(' ').chain(operators.split(' ')) {
+        allow.arg(format!("+{command}"));
+    }
+    allow.exec_async(&mut raw(&server).await).await.unwrap();
+    let store = RedisStore::open(&server.url().replace("127.0.0.1", "app:hunter2@127.0.0.1")).await.unwrap();
+    execute(&store, "s", &key("k"), &record("r")).await;
+    assert_eq!(replay(&store, "s", &key("k")).await, record("r"));
+    let (id, admin) = (key("another"), store.admin().unwrap());
+    let claim = crate::request("s", &id);
+    let fence = crate::acquire(&store, claim).await.fence;
+    store.wait(WaitRequest::new("s", &id, Duration::from_millis(50))).await.unwrap();
+    store.renew(RenewRequest::new(&claim, fence)).await.unwrap();
+    store.release(ReleaseRequest::new(&claim, fence, Leave::OutcomeUnknown)).await.unwrap();
+    assert_eq!(admin.list(Filter::all().orphans()).await.unwrap().len(), 1);
+    admin.resolve("s", &id, Resolution::NotExecuted).await.unwrap();
+    admin.forget("s", &key("k")).await.unwrap();
 }
 
 /// Whose writes nobody would confirm hears of it before it serves anyone.
