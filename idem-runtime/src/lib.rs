@@ -38,6 +38,7 @@ mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connect;
+pub mod consumer;
 mod engine;
 mod error;
 mod fingerprint;

@@ -1,0 +1,138 @@
+//! What a consumer does with a message, now that its handler has returned: for whatever broker.
+//!
+//! ```
+//! use idem_runtime::consumer::{Disposition, Refusal, disposition};
+//! use idem_runtime::Error;
+//!
+//! enum ChargeError {
+//!     CardDeclined,
+//!     Idempotency(Error),
+//! }
+//!
+//! impl Refusal for ChargeError {
+//!     fn refusal(&self) -> Option<&Error> {
+//!         match self {
+//!             Self::Idempotency(error) => Some(error),
+//!             Self::CardDeclined => None,
+//!         }
+//!     }
+//! }
+//!
+//! # fn settle(result: Result<(), ChargeError>) {
+//! match disposition(&result) {
+//!     Disposition::Acknowledge => { /* ack */ }
+//!     Disposition::Retry { after } => { /* nak, with that delay if the broker can; else with its own */ }
+//!     Disposition::DeadLetter => { /* move it to where a human looks; it was not handled */ }
+//! }
+//! # }
+//! ```
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// What to do with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is handled, by this delivery or by an earlier one.
+    Acknowledge,
+    /// It is not handled: have it delivered again.
+    Retry {
+        /// When, at the latest, that can help: what is left of the lease of the call that runs. `None`: with the broker's
+        /// own delay.
+        after: Option<Duration>,
+    },
+    /// It is not handled, and another delivery can't help before a human has acted: put it aside.
+    DeadLetter,
+}
+
+/// A handler's error, which can be one of this library.
+pub trait Refusal {
+    /// The library's error, if it is one. A handler's own error is `None`.
+    fn refusal(&self) -> Option<&Error>;
+}
+
+impl Refusal for Error {
+    fn refusal(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
+/// Errors of many kinds in one box.
+impl Refusal for Box<dyn std::error::Error + Send + Sync> {
+    fn refusal(&self) -> Option<&Error> {
+        self.downcast_ref()
+    }
+}
+
+/// What to do with a message, by what its handler returned.
+///
+/// | returned | so |
+/// |---|---|
+/// | `Ok`, executed or replayed | acknowledge |
+/// | the handler's own `Err` | retry: its key is free again (unless `on_error` recorded it: then each retry is a replay, so tell those that are final by your own error type) |
+/// | [`Error::InProgress`] | retry, once the running call's lease is over at the latest |
+/// | [`Error::ResultUnavailable`], [`Error::Decode`] | acknowledge: it was handled, only its result can't be read |
+/// | [`Error::MissingKey`], [`Error::KeyTooLong`], [`Error::KeyReused`], [`Error::OutcomeUnknown`] | dead letter |
+/// | what a redelivery can help ([`Error::is_retryable`]), or an operator who mends a setting | retry |
+pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
+    let Err(error) = result else { return Disposition::Acknowledge };
+    match error.refusal() {
+        None => Disposition::Retry { after: None },
+        Some(Error::ResultUnavailable { .. } | Error::Decode { .. }) => Disposition::Acknowledge,
+        Some(
+            Error::MissingKey { .. }
+            | Error::KeyTooLong { .. }
+            | Error::KeyReused { .. }
+            | Error::OutcomeUnknown { .. },
+        ) => Disposition::DeadLetter,
+        // A wrong setting fails every message alike: they wait for it to be mended, and aren't put aside one by one.
+        Some(error) => Disposition::Retry { after: error.retry_after() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::Key;
+    use crate::error::{ScopedKey, StoreError};
+
+    #[derive(Debug)]
+    struct Own;
+
+    impl Refusal for Own {
+        fn refusal(&self) -> Option<&Error> {
+            None
+        }
+    }
+
+    #[test]
+    fn every_error_has_a_disposition() {
+        let key = || ScopedKey::new("s", &Key::from_bytes(b"k").expect("a key"));
+        let source = || StoreError::refused("memory", "no");
+        let retry = Disposition::Retry { after: None };
+        let left = Duration::from_secs(3);
+        for (error, expected) in [
+            (Error::MissingKey { scope: "s" }, Disposition::DeadLetter),
+            (Error::KeyTooLong { scope: "s", length: 2_000 }, Disposition::DeadLetter),
+            (Error::KeyReused { key: key() }, Disposition::DeadLetter),
+            (Error::OutcomeUnknown { key: key() }, Disposition::DeadLetter),
+            (Error::InProgress { key: key(), retry_after: left }, Disposition::Retry { after: Some(left) }),
+            (Error::ResultUnavailable { key: key() }, Disposition::Acknowledge),
+            (Error::NoStore { scope: "s" }, retry),
+            (Error::NotInTransaction { scope: "s" }, retry),
+            (Error::Store { key: key(), source: source() }, retry),
+            (Error::LeaseLost { key: key(), executed: true }, retry),
+            (Error::NotRecorded { key: key(), source: source(), in_transaction: false }, retry),
+            (Error::Conflict { key: key(), executed: true, source: source() }, retry),
+            (Error::config("a setting"), retry),
+        ] {
+            let result: Result<(), Error> = Err(error);
+            assert_eq!(disposition(&result), expected, "{result:?}");
+        }
+        assert_eq!(disposition(&Ok::<(), Own>(())), Disposition::Acknowledge);
+        assert_eq!(disposition(&Err::<(), _>(Own)), retry);
+        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Error::MissingKey { scope: "s" });
+        assert_eq!(disposition(&Err::<(), _>(boxed)), Disposition::DeadLetter);
+    }
+}
