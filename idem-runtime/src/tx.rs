@@ -20,7 +20,7 @@
 //! | `&mut sqlx::Transaction<'_, MySql>`, `&mut MySqlConnection` | `mysql` |
 //! | `&mut sqlx::Transaction<'_, Sqlite>`, `&mut SqliteConnection` | `sqlx-sqlite` |
 //! | `&rusqlite::Transaction<'_>`, `&rusqlite::Savepoint<'_>`, `&rusqlite::Connection`, for sync and async handlers | `sqlite` |
-//! | `&tokio_postgres::Transaction<'_>` | `tokio-postgres` |
+//! | `&tokio_postgres::Transaction<'_>`, and so a `&` to one of `deadpool_postgres`, which derefs to it | `tokio-postgres` |
 //! | `&sea_orm::DatabaseTransaction` | `sea-orm` |
 //! | any other | implement [`Transaction`] or [`BlockingTransaction`]: four short methods |
 //!
@@ -66,6 +66,8 @@ mod rusqlite;
 mod sql;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite"))]
 mod sqlx;
+#[cfg(feature = "tokio-postgres")]
+mod tokio_postgres;
 
 use std::future::{Future, ready};
 
@@ -97,7 +99,7 @@ pub enum Param<'a> {
     Integer(i64),
 }
 
-/// Shows no bytes: they can be those of a result.
+/// Shows no bytes: they can be those of a result. A driver that logs its parameters is better given this than them.
 impl std::fmt::Debug for Param<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

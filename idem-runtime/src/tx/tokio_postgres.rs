@@ -1,0 +1,64 @@
+//! tokio-postgres' transactions.
+//!
+//! A statement goes out with its text and the types of its parameters, in one round trip. tokio-postgres keeps no prepared
+//! statements and says of no connection which one it is, so there is nowhere to keep them: to prepare one for each use is
+//! two round trips, and as slow on the server. One that is kept saves it the planning: on one machine, an execution took
+//! 1.8 ms so, 1.9 ms prepared for each use, and 0.5 ms kept. So a handle of one's own over a pool that keeps them, such as
+//! deadpool's `prepare_cached`, is faster. It has to mind that tokio-postgres logs the parameters of a prepared statement.
+
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
+
+use super::{Column, Database, Failure, Param, Statement, Transaction, Value};
+
+fn failed(error: Error) -> Failure {
+    let code = error.code().map(|code| code.code().to_owned());
+    match code {
+        Some(code) => Failure::answered(Database::Postgres, &code, error),
+        None => Failure::unanswered(error),
+    }
+}
+
+fn typed<'p>(params: &'p [Param<'p>]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
+    let typed = params.iter().map(|param| match param {
+        Param::Text(text) => (text as &(dyn ToSql + Sync), Type::TEXT),
+        Param::Bytes(bytes) => (bytes as &(dyn ToSql + Sync), Type::BYTEA),
+        Param::Integer(number) => (number as &(dyn ToSql + Sync), Type::INT8),
+    });
+    typed.collect()
+}
+
+fn values(row: &Row, columns: &[Column]) -> Result<Vec<Value>, Error> {
+    let values = columns.iter().enumerate().map(|(nth, column)| {
+        Ok(match column {
+            Column::Integer => Value::Integer(row.try_get(nth)?),
+            Column::Bytes => Value::Bytes(row.try_get(nth)?),
+        })
+    });
+    values.collect()
+}
+
+macro_rules! implement {
+    ($($handle:ty),*) => { $(
+        impl Transaction for $handle {
+            fn database(&self) -> Database {
+                Database::Postgres
+            }
+
+            fn is_in_transaction(&self) -> bool {
+                true
+            }
+
+            async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+                let row = self.query_typed_opt(statement.sql, &typed(statement.params)).await.map_err(failed)?;
+                row.map(|row| values(&row, statement.columns)).transpose().map_err(failed)
+            }
+
+            async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
+                self.execute_typed(statement.sql, &typed(statement.params)).await.map_err(failed)
+            }
+        }
+    )* };
+}
+
+implement!(tokio_postgres::Transaction<'_>, &tokio_postgres::Transaction<'_>);

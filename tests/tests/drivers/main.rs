@@ -1,0 +1,62 @@
+//! Tx mode through other drivers than sqlx, and through one's own.
+//!
+//! `rules.rs` is compiled once for each driver and database.
+
+#![allow(clippy::duplicate_mod, reason = "that is the point of it")]
+
+mod logs;
+mod own;
+mod own_blocking;
+#[path = "../tx/support.rs"]
+#[expect(dead_code, reason = "half of it is for sqlx's own transactions")]
+mod support;
+mod tokio_postgres;
+
+/// What the rules need of a driver.
+trait Driver: Sized {
+    type Tx<'t>;
+
+    /// One connection.
+    async fn connect(url: &str) -> Self;
+
+    /// A transaction in which R23 holds without an error.
+    async fn begin(&mut self) -> Self::Tx<'_>;
+
+    /// One that has read, and can't go on once another has written what it wants to.
+    async fn begin_strictly(&mut self) -> Self::Tx<'_>;
+
+    async fn commit(tx: Self::Tx<'_>);
+
+    async fn rollback(tx: Self::Tx<'_>);
+
+    /// Takes effect.
+    async fn effect(tx: &Self::Tx<'_>, id: &str);
+}
+
+/// SQL that takes effect.
+fn effect(id: &str) -> String {
+    format!("INSERT INTO effects (id) VALUES ('{id}')")
+}
+
+/// What a transaction reads, so that it has begun.
+const READ: &str = "SELECT count(*) FROM effects";
+
+#[path = "."]
+mod tokio_postgres_on_postgres {
+    pub(crate) use super::support::postgres::Bench;
+    pub(crate) use super::tokio_postgres::Client;
+
+    pub(crate) const TRIPS: Option<(u32, u32)> = Some((2, 1));
+
+    mod rules;
+}
+
+#[path = "."]
+mod own_on_postgres {
+    pub(crate) use super::own::Client;
+    pub(crate) use super::support::postgres::Bench;
+
+    pub(crate) const TRIPS: Option<(u32, u32)> = Some((2, 1));
+
+    mod rules;
+}

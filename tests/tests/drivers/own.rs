@@ -1,0 +1,153 @@
+//! A transaction of one's own, with no more than what the library publishes: one that keeps its statements prepared.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use bytes::BytesMut;
+use idem_runtime::tx::{Column, Database, Failure, Param, Statement, Transaction, Value};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use super::Driver;
+use super::tokio_postgres::Client as Driven;
+
+type Prepared = Mutex<HashMap<&'static str, tokio_postgres::Statement>>;
+
+pub(crate) struct Client {
+    driven: Driven,
+    prepared: Prepared,
+}
+
+pub(crate) struct Tx<'t> {
+    tx: tokio_postgres::Transaction<'t>,
+    prepared: &'t Prepared,
+}
+
+impl Tx<'_> {
+    async fn prepare(&self, sql: &'static str) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+        let known = self.prepared.lock().unwrap().get(sql).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let prepared = self.tx.prepare(sql).await?;
+        self.prepared.lock().unwrap().insert(sql, prepared.clone());
+        Ok(prepared)
+    }
+
+    async fn query(&self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, tokio_postgres::Error> {
+        let prepared = self.prepare(statement.sql).await?;
+        let row = self.tx.query_opt(&prepared, &references(&bound(statement.params))).await?;
+        Ok(row.map(|row| {
+            let columns = statement.columns.iter().enumerate();
+            let value = |(nth, column): (usize, &Column)| match column {
+                Column::Integer => Value::Integer(row.get(nth)),
+                Column::Bytes => Value::Bytes(row.get(nth)),
+            };
+            columns.map(value).collect()
+        }))
+    }
+
+    async fn execute(&self, statement: Statement<'_>) -> Result<u64, tokio_postgres::Error> {
+        let prepared = self.prepare(statement.sql).await?;
+        self.tx.execute(&prepared, &references(&bound(statement.params))).await
+    }
+}
+
+/// Shows no bytes, as [`Param`] shows none: tokio-postgres logs the parameters of a prepared statement.
+#[derive(Debug)]
+struct Bound<'p>(&'p Param<'p>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Send + Sync>> {
+        match self.0 {
+            Param::Text(text) => text.to_sql(ty, out),
+            Param::Bytes(bytes) => bytes.to_sql(ty, out),
+            Param::Integer(number) => number.to_sql(ty, out),
+            other => panic!("a later version's: {other:?}"),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn bound<'p>(params: &'p [Param<'p>]) -> Vec<Bound<'p>> {
+    params.iter().map(Bound).collect()
+}
+
+fn references<'p>(bound: &'p [Bound<'p>]) -> Vec<&'p (dyn ToSql + Sync)> {
+    bound.iter().map(|bound| bound as &(dyn ToSql + Sync)).collect()
+}
+
+fn failed(error: tokio_postgres::Error) -> Failure {
+    match error.code().map(|code| code.code().to_owned()) {
+        Some(sqlstate) => Failure::answered(Database::Postgres, &sqlstate, error),
+        None => Failure::unanswered(error),
+    }
+}
+
+impl Transaction for Tx<'_> {
+    fn database(&self) -> Database {
+        Database::Postgres
+    }
+
+    fn is_in_transaction(&self) -> bool {
+        true
+    }
+
+    async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+        Tx::query(self, statement).await.map_err(failed)
+    }
+
+    async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
+        Tx::execute(self, statement).await.map_err(failed)
+    }
+}
+
+impl Transaction for &Tx<'_> {
+    fn database(&self) -> Database {
+        Database::Postgres
+    }
+
+    fn is_in_transaction(&self) -> bool {
+        true
+    }
+
+    async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+        Tx::query(self, statement).await.map_err(failed)
+    }
+
+    async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
+        Tx::execute(self, statement).await.map_err(failed)
+    }
+}
+
+impl Driver for Client {
+    type Tx<'t> = Tx<'t>;
+
+    async fn connect(url: &str) -> Self {
+        Self { driven: Driven::connect(url).await, prepared: Mutex::default() }
+    }
+
+    async fn begin(&mut self) -> Tx<'_> {
+        Tx { tx: self.driven.begin().await, prepared: &self.prepared }
+    }
+
+    async fn begin_strictly(&mut self) -> Tx<'_> {
+        Tx { tx: self.driven.begin_strictly().await, prepared: &self.prepared }
+    }
+
+    async fn commit(tx: Self::Tx<'_>) {
+        Driven::commit(tx.tx).await;
+    }
+
+    async fn rollback(tx: Self::Tx<'_>) {
+        Driven::rollback(tx.tx).await;
+    }
+
+    async fn effect(tx: &Self::Tx<'_>, id: &str) {
+        Driven::effect(&tx.tx, id).await;
+    }
+}

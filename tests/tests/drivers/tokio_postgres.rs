@@ -1,0 +1,73 @@
+//! tokio-postgres.
+
+use std::ops::Deref;
+
+use idem_runtime::{Outcome, idempotent};
+use idem_tests::Failure;
+use tokio_postgres::{IsolationLevel, NoTls, Transaction};
+
+use super::support::postgres::Bench;
+use super::{Driver, READ, effect};
+
+pub(crate) struct Client(pub(crate) tokio_postgres::Client);
+
+impl Driver for Client {
+    type Tx<'t> = Transaction<'t>;
+
+    async fn connect(url: &str) -> Self {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        Self(client)
+    }
+
+    async fn begin(&mut self) -> Transaction<'_> {
+        self.0.transaction().await.unwrap()
+    }
+
+    async fn begin_strictly(&mut self) -> Transaction<'_> {
+        let tx = self.0.build_transaction().isolation_level(IsolationLevel::Serializable).start().await.unwrap();
+        tx.query_one(READ, &[]).await.unwrap();
+        tx
+    }
+
+    async fn commit(tx: Self::Tx<'_>) {
+        tx.commit().await.unwrap();
+    }
+
+    async fn rollback(tx: Self::Tx<'_>) {
+        tx.rollback().await.unwrap();
+    }
+
+    async fn effect(tx: &Self::Tx<'_>, id: &str) {
+        tx.batch_execute(&effect(id)).await.unwrap();
+    }
+}
+
+/// As `deadpool_postgres` has it.
+struct Pooled<'t>(Transaction<'t>);
+
+impl<'t> Deref for Pooled<'t> {
+    type Target = Transaction<'t>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+#[idempotent(key = "id", tx = "tx")]
+async fn book(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Failure> {
+    Client::effect(tx, id).await;
+    Ok(().into())
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn a_transaction_of_a_pool_is_taken_as_what_it_derefs_to() {
+    let bench = Bench::new().await;
+    let mut client = Client::connect(&bench.url).await;
+    let tx = Pooled(client.begin().await);
+    assert_eq!(book(&tx, "a").await.unwrap(), Outcome::Executed(()));
+    assert_eq!(book(&tx, "a").await.unwrap(), Outcome::Replayed(()));
+    tx.0.commit().await.unwrap();
+    assert_eq!(bench.effects("a").await, 1);
+}
