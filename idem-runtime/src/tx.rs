@@ -27,6 +27,9 @@
 //! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows it to be in
 //! a transaction: one that was begun by an SQL text of your own is not known.
 //!
+//! A recorded result is a parameter of a statement: sea-orm shows those to its metric callback, and logs them with its feature
+//! `debug-print`.
+//!
 //! # What it costs
 //!
 //! Two statements more in the transaction for a first execution: the claim and the record. A duplicate costs one (two on
@@ -63,6 +66,8 @@ mod failure;
 mod found;
 #[cfg(feature = "sqlite")]
 mod rusqlite;
+#[cfg(feature = "sea-orm")]
+mod sea_orm;
 mod sql;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite"))]
 mod sqlx;

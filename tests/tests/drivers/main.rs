@@ -7,6 +7,7 @@
 mod logs;
 mod own;
 mod own_blocking;
+mod sea_orm;
 #[path = "../tx/support.rs"]
 #[expect(dead_code, reason = "half of it is for sqlx's own transactions")]
 mod support;
@@ -57,6 +58,37 @@ mod own_on_postgres {
     pub(crate) use super::support::postgres::Bench;
 
     pub(crate) const TRIPS: Option<(u32, u32)> = Some((2, 1));
+
+    mod rules;
+}
+
+#[path = "."]
+mod sea_orm_on_postgres {
+    pub(crate) use super::sea_orm::Client;
+    pub(crate) use super::support::postgres::Bench;
+
+    pub(crate) const TRIPS: Option<(u32, u32)> = Some((2, 1));
+
+    mod rules;
+}
+
+#[path = "."]
+mod sea_orm_on_mariadb {
+    pub(crate) use super::sea_orm::Client;
+    pub(crate) use super::support::mariadb::Bench;
+
+    pub(crate) const TRIPS: Option<(u32, u32)> = Some((3, 2));
+
+    mod rules;
+}
+
+#[path = "."]
+mod sea_orm_on_sqlite {
+    pub(crate) use super::sea_orm::Client;
+    pub(crate) use super::support::sqlite::Bench;
+
+    /// A file has no line to count on.
+    pub(crate) const TRIPS: Option<(u32, u32)> = None;
 
     mod rules;
 }

@@ -1,0 +1,79 @@
+//! sea-orm's transactions.
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
+
+use super::{Column, Database, Failure, Param, Statement, Transaction, Value};
+
+/// `None` of one that came with a later version of sea-orm.
+fn database(tx: &DatabaseTransaction) -> Option<Database> {
+    match tx.get_database_backend() {
+        DbBackend::Postgres => Some(Database::Postgres),
+        DbBackend::MySql => Some(Database::MySql),
+        DbBackend::Sqlite => Some(Database::Sqlite),
+        _ => None,
+    }
+}
+
+fn failed(database: Database, error: DbErr) -> Failure {
+    let code = match &error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            error.as_database_error().and_then(|error| match database {
+                // Its `code` is an SQLSTATE, the same for a lock that was not had as for most errors. The number is behind a
+                // type that only the applications on MySQL build; it is also the first that the error says.
+                Database::MySql => error.to_string().split(' ').next().map(str::to_owned),
+                Database::Postgres | Database::Sqlite => error.code().map(Into::into),
+            })
+        }
+        _ => None,
+    };
+    match code {
+        Some(code) => Failure::answered(database, &code, error),
+        None => Failure::unanswered(error),
+    }
+}
+
+fn built(backend: DbBackend, statement: Statement<'_>) -> sea_orm::Statement {
+    let values = statement.params.iter().map(|param| match *param {
+        Param::Text(text) => text.into(),
+        Param::Bytes(bytes) => bytes.into(),
+        Param::Integer(number) => number.into(),
+    });
+    sea_orm::Statement::from_sql_and_values(backend, statement.sql, values)
+}
+
+async fn query(tx: &DatabaseTransaction, statement: Statement<'_>) -> Result<Option<Vec<Value>>, DbErr> {
+    let Some(row) = tx.query_one_raw(built(tx.get_database_backend(), statement)).await? else { return Ok(None) };
+    let values = statement.columns.iter().enumerate().map(|(nth, column)| {
+        Ok(match column {
+            Column::Integer => Value::Integer(row.try_get_by_index(nth)?),
+            Column::Bytes => Value::Bytes(row.try_get_by_index(nth)?),
+        })
+    });
+    values.collect::<Result<_, DbErr>>().map(Some)
+}
+
+macro_rules! implement {
+    ($($handle:ty),*) => { $(
+        impl Transaction for $handle {
+            fn database(&self) -> Database {
+                database(self).unwrap_or(Database::Postgres)
+            }
+
+            /// Always: its type says so. A database that isn't known is refused in these words, before any SQL is sent.
+            fn is_in_transaction(&self) -> bool {
+                database(self).is_some()
+            }
+
+            async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+                query(self, statement).await.map_err(|error| failed(Transaction::database(self), error))
+            }
+
+            async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
+                let executed = self.execute_raw(built(self.get_database_backend(), statement)).await;
+                executed.map(|done| done.rows_affected()).map_err(|error| failed(Transaction::database(self), error))
+            }
+        }
+    )* };
+}
+
+implement!(DatabaseTransaction, &DatabaseTransaction);

@@ -1,0 +1,56 @@
+//! sea-orm, on each of its databases.
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+use super::{Driver, READ, effect};
+
+pub(crate) struct Client(DatabaseConnection);
+
+impl Driver for Client {
+    type Tx<'t> = DatabaseTransaction;
+
+    async fn connect(url: &str) -> Self {
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1).sqlx_logging(true);
+        Self(Database::connect(options).await.unwrap())
+    }
+
+    async fn begin(&mut self) -> DatabaseTransaction {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        self.0.begin_with_options(options).await.unwrap()
+    }
+
+    async fn begin_strictly(&mut self) -> DatabaseTransaction {
+        let backend = self.0.get_database_backend();
+        let level = match backend {
+            // It waits at any level: here not for long.
+            DbBackend::MySql => {
+                self.0.execute_unprepared("SET SESSION innodb_lock_wait_timeout = 1").await.unwrap();
+                None
+            }
+            DbBackend::Postgres => Some(IsolationLevel::Serializable),
+            _ => None,
+        };
+        let tx = self.0.begin_with_config(level, None).await.unwrap();
+        tx.query_one_raw(Statement::from_string(backend, READ)).await.unwrap();
+        tx
+    }
+
+    async fn commit(tx: Self::Tx<'_>) {
+        tx.commit().await.unwrap();
+    }
+
+    async fn rollback(tx: Self::Tx<'_>) {
+        tx.rollback().await.unwrap();
+    }
+
+    async fn effect(tx: &Self::Tx<'_>, id: &str) {
+        tx.execute_unprepared(&effect(id)).await.unwrap();
+    }
+}
