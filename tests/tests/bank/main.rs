@@ -1,0 +1,138 @@
+//! A bank: transfers between ten accounts, each delivered at least three times by four processes with eight handlers each.
+//! The processes are killed and replaced, also where it hurts most: before and after each commit. The server is killed, too.
+//! At the end the books are checked.
+//!
+//! In tx mode every transfer is booked exactly once. In lease mode the same handler, with a transaction of its own, loses
+//! nothing; what was booked twice is explained by a death between its commit and its record.
+//!
+//! `IDEM_BANK_TRANSFERS` says how many, 600 unless set.
+
+#![allow(clippy::duplicate_mod, reason = "the tellers are one text for each database")]
+
+mod broker;
+mod check;
+mod databases;
+mod history;
+mod ledger;
+mod run;
+mod worker;
+
+use idem_tests::server::{MariaDb, Postgres, Server};
+use tokio::sync::Mutex;
+
+use self::run::{Figures, run};
+use self::worker::{Bank, Mode, Point, bank, work};
+
+/// SQLite, through sqlx.
+#[path = "."]
+mod on_sqlite {
+    use super::databases::sqlite::*;
+
+    pub(crate) mod teller;
+}
+
+/// PostgreSQL.
+#[path = "."]
+mod on_postgres {
+    use super::databases::postgres::*;
+
+    pub(crate) mod teller;
+}
+
+/// MariaDB.
+#[path = "."]
+mod on_mariadb {
+    use super::databases::mariadb::*;
+
+    pub(crate) mod teller;
+}
+
+type Sqlite = on_sqlite::teller::Desk;
+type OnPostgres = on_postgres::teller::Desk;
+type OnMariaDb = on_mariadb::teller::Desk;
+
+/// One run at a time: each wants the whole machine.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Not a test of its own: what a worker is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn worker() {
+    match bank().as_deref() {
+        Some(Sqlite::NAME) => work::<Sqlite>().await,
+        Some(OnPostgres::NAME) => work::<OnPostgres>().await,
+        Some(OnMariaDb::NAME) => work::<OnMariaDb>().await,
+        name => assert_eq!(name, None),
+    }
+}
+
+/// The figures, once everything is as it should be.
+async fn proven<B: Bank>(url: &str, server: Option<&Server>, mode: Mode) {
+    let transfers = std::env::var("IDEM_BANK_TRANSFERS").ok().and_then(|text| text.parse().ok()).unwrap_or(600);
+    let figures: Figures = run::<B>(url, server, mode, transfers).await;
+    let points: &[Point] = match mode {
+        Mode::Tx => &[Point::Written, Point::Uncommitted, Point::Unacknowledged],
+        Mode::Lease => &[Point::Written, Point::Unrecorded, Point::Unacknowledged],
+    };
+    for &point in points {
+        assert!(figures.deaths(point) > 0, "workers died {point:?}");
+    }
+    match mode {
+        Mode::Tx => assert_eq!(figures.repeats.sum(), 0),
+        Mode::Lease => assert!(figures.repeats.deliberate > 0, "the window was met"),
+    }
+    assert!(server.is_none() || figures.restarts > 0);
+}
+
+async fn on_sqlite(mode: Mode) {
+    let _turn = TURN.lock().await;
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("bank.db").display());
+    proven::<Sqlite>(&url, None, mode).await;
+}
+
+async fn on_postgres(mode: Mode) {
+    let _turn = TURN.lock().await;
+    // Deadlocks are frequent here: it looks for one as soon as it waits.
+    let server = Postgres::start_with(&["-c", "deadlock_timeout=20ms"]).await;
+    proven::<OnPostgres>(&server.url(), Some(&server), mode).await;
+}
+
+async fn on_mariadb(mode: Mode) {
+    let _turn = TURN.lock().await;
+    let server = MariaDb::start().await;
+    proven::<OnMariaDb>(&server.url(), Some(&server), mode).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r22_sqlite_books_each_transfer_exactly_once() {
+    on_sqlite(Mode::Tx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn r22_postgres_books_each_transfer_exactly_once() {
+    on_postgres(Mode::Tx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+async fn r22_mariadb_books_each_transfer_exactly_once() {
+    on_mariadb(Mode::Tx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r13_sqlite_under_leases_repeats_only_what_a_death_explains() {
+    on_sqlite(Mode::Lease).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn r13_postgres_under_leases_repeats_only_what_a_death_explains() {
+    on_postgres(Mode::Lease).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+async fn r13_mariadb_under_leases_repeats_only_what_a_death_explains() {
+    on_mariadb(Mode::Lease).await;
+}
