@@ -22,7 +22,7 @@ const HANDLERS: usize = 8;
 /// How near the first two copies of a transfer are in the queue: near enough to meet.
 const NEAR: u64 = 40;
 /// A worker is killed at about one in so many of its acknowledgements.
-const KILL_ODDS: u64 = 150;
+const KILL_ODDS: u64 = 250;
 
 pub(crate) struct Broker {
     orders: Orders,

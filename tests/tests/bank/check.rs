@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::broker::{Acknowledged, COPIES};
 use crate::history::{Kind, Line};
 use crate::ledger::{Booking, Books, OPENING, Receipt, Transfer};
-use crate::worker::{Mode, Point};
+use crate::worker::{Again, Mode, Point};
 
 /// What is left.
 #[derive(Clone, Debug)]
@@ -19,6 +19,14 @@ pub(crate) struct Evidence {
     pub(crate) keys: (u64, u64),
     pub(crate) acknowledged: Vec<Acknowledged>,
     pub(crate) history: String,
+}
+
+/// What was found where nothing is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Bookings of whose record nobody who made them lived to hear.
+    pub(crate) unheard: usize,
+    pub(crate) repeats: Repeats,
 }
 
 /// Bookings that a later one repeats, by what explains them.
@@ -43,7 +51,7 @@ impl Repeats {
 struct Past<'a> {
     committing: BTreeSet<&'a str>,
     recorded: BTreeSet<&'a str>,
-    failed: BTreeSet<&'a str>,
+    unanswered: BTreeSet<&'a str>,
     unrecorded: BTreeSet<&'a str>,
     dead: BTreeSet<&'a str>,
 }
@@ -56,10 +64,10 @@ impl<'a> Past<'a> {
             let set = match line.kind {
                 Kind::Commits => &mut past.committing,
                 Kind::Recorded => &mut past.recorded,
-                Kind::Again => &mut past.failed,
+                Kind::Again if line.is(Again::NotRecorded) || line.is(Again::Disconnected) => &mut past.unanswered,
                 Kind::Dead => &mut past.dead,
-                Kind::Dies if line.rest == format!("{:?}", Point::Unrecorded) => &mut past.unrecorded,
-                Kind::Dies | Kind::Begins => continue,
+                Kind::Dies if line.is(Point::Unrecorded) => &mut past.unrecorded,
+                Kind::Again | Kind::Dies | Kind::Begins => continue,
             };
             set.insert(line.execution);
         }
@@ -69,15 +77,12 @@ impl<'a> Past<'a> {
     /// Counts a booking that another repeats, if that can be.
     fn explain(&self, execution: &str, repeats: &mut Repeats) -> Result<(), &'static str> {
         let (worker, _) = execution.split_once('.').ok_or("no execution has this name")?;
-        if !self.committing.contains(execution) {
-            return Err("it was never committed");
-        }
         if self.recorded.contains(execution) {
             return Err("its call had returned");
         }
         *match () {
             () if self.unrecorded.contains(execution) => &mut repeats.deliberate,
-            () if self.failed.contains(execution) => &mut repeats.told,
+            () if self.unanswered.contains(execution) => &mut repeats.told,
             () if self.dead.contains(worker) => &mut repeats.killed,
             () => return Err("nothing explains it"),
         } += 1;
@@ -86,11 +91,11 @@ impl<'a> Past<'a> {
 }
 
 /// Checks every rule, and says what is wrong.
-pub(crate) fn judge(evidence: &Evidence) -> Result<Repeats, Vec<String>> {
+pub(crate) fn judge(evidence: &Evidence) -> Result<Found, Vec<String>> {
     let mut wrong = Vec::new();
     let Evidence { mode, transfers, books, records, keys, acknowledged, history } = evidence;
     let past = Past::read(history);
-    let mut repeats = Repeats::default();
+    let mut found = Found::default();
 
     let mut booked: BTreeMap<u64, Vec<&Booking>> = (0..*transfers).map(|transfer| (transfer, Vec::new())).collect();
     let mut balances = vec![OPENING; books.balances.len()];
@@ -101,6 +106,11 @@ pub(crate) fn judge(evidence: &Evidence) -> Result<Repeats, Vec<String>> {
         if booking.made != Transfer::of(id) {
             wrong.push(format!("{booking:?} isn't what was asked for"));
         }
+        let execution = booking.receipt.execution.as_str();
+        if !past.committing.contains(execution) {
+            wrong.push(format!("{booking:?} was never to be committed"));
+        }
+        found.unheard += usize::from(!past.recorded.contains(execution));
         booked.entry(id).or_default().push(booking);
     }
     if balances != books.balances {
@@ -120,7 +130,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Result<Repeats, Vec<String>> {
             continue;
         }
         for booking in bookings.iter().filter(|booking| booking.receipt != *record) {
-            if let Err(why) = past.explain(&booking.receipt.execution, &mut repeats) {
+            if let Err(why) = past.explain(&booking.receipt.execution, &mut found.repeats) {
                 wrong.push(format!("{booking:?} was repeated, and {why}"));
             }
         }
@@ -146,5 +156,5 @@ pub(crate) fn judge(evidence: &Evidence) -> Result<Repeats, Vec<String>> {
     if *keys != (*transfers, 0) {
         wrong.push(format!("of {transfers} keys, {} are completed and {} are not", keys.0, keys.1));
     }
-    if wrong.is_empty() { Ok(repeats) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(found) } else { Err(wrong) }
 }

@@ -1,5 +1,6 @@
 //! What the workers of a run, and those who kill them, write down.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What a line tells.
@@ -31,7 +32,7 @@ impl Kind {
 pub(crate) struct Line<'a> {
     pub(crate) kind: Kind,
     pub(crate) execution: &'a str,
-    pub(crate) rest: &'a str,
+    rest: &'a str,
 }
 
 impl<'a> Line<'a> {
@@ -39,6 +40,16 @@ impl<'a> Line<'a> {
         let mut words = line.splitn(4, ' ');
         let (kind, _transfer) = (Kind::parse(words.next()?)?, words.next()?);
         Some(Self { kind, execution: words.next()?, rest: words.next()? })
+    }
+
+    /// What follows the execution.
+    pub(crate) fn word(&self) -> &'a str {
+        self.rest.split(' ').next().unwrap_or_default()
+    }
+
+    /// Whether that is this.
+    pub(crate) fn is(&self, word: impl fmt::Debug) -> bool {
+        self.word() == format!("{word:?}")
     }
 }
 

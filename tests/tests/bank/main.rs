@@ -5,7 +5,7 @@
 //! In tx mode every transfer is booked exactly once. In lease mode the same handler, with a transaction of its own, loses
 //! nothing; what was booked twice is explained by a death between its commit and its record.
 //!
-//! `IDEM_BANK_TRANSFERS` says how many, 600 unless set.
+//! `IDEM_BANK_TRANSFERS` says how many, 400 unless set.
 
 #![allow(clippy::duplicate_mod, reason = "the tellers are one text for each database")]
 
@@ -13,6 +13,7 @@ mod broker;
 mod check;
 mod databases;
 mod history;
+mod judged;
 mod ledger;
 mod run;
 mod worker;
@@ -67,7 +68,7 @@ async fn worker() {
 
 /// The figures, once everything is as it should be.
 async fn proven<B: Bank>(url: &str, server: Option<&Server>, mode: Mode) {
-    let transfers = std::env::var("IDEM_BANK_TRANSFERS").ok().and_then(|text| text.parse().ok()).unwrap_or(600);
+    let transfers = std::env::var("IDEM_BANK_TRANSFERS").ok().and_then(|text| text.parse().ok()).unwrap_or(400);
     let figures: Figures = run::<B>(url, server, mode, transfers).await;
     let points: &[Point] = match mode {
         Mode::Tx => &[Point::Written, Point::Uncommitted, Point::Unacknowledged],
@@ -77,8 +78,8 @@ async fn proven<B: Bank>(url: &str, server: Option<&Server>, mode: Mode) {
         assert!(figures.deaths(point) > 0, "workers died {point:?}");
     }
     match mode {
-        Mode::Tx => assert_eq!(figures.repeats.sum(), 0),
-        Mode::Lease => assert!(figures.repeats.deliberate > 0, "the window was met"),
+        Mode::Tx => assert_eq!(figures.found.repeats.sum(), 0),
+        Mode::Lease => assert!(figures.found.repeats.deliberate > 0, "the window was met"),
     }
     assert!(server.is_none() || figures.restarts > 0);
 }
@@ -93,13 +94,15 @@ async fn on_sqlite(mode: Mode) {
 async fn on_postgres(mode: Mode) {
     let _turn = TURN.lock().await;
     // Deadlocks are frequent here: it looks for one as soon as it waits.
-    let server = Postgres::start_with(&["-c", "deadlock_timeout=20ms"]).await;
+    let server = Postgres::start_with(&["-c", "deadlock_timeout=10ms"]).await;
     proven::<OnPostgres>(&server.url(), Some(&server), mode).await;
 }
 
 async fn on_mariadb(mode: Mode) {
     let _turn = TURN.lock().await;
-    let server = MariaDb::start().await;
+    // Without its log of changes, which MySQL has by default, InnoDB shows what was committed before it is durable
+    // (https://bugs.mysql.com/bug.php?id=74303): a replay could be acknowledged that the server forgets as it is killed.
+    let server = MariaDb::start_with(&["--log-bin=changes", "--sync-binlog=1", "--binlog-format=ROW"]).await;
     proven::<OnMariaDb>(&server.url(), Some(&server), mode).await;
 }
 

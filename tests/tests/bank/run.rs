@@ -14,7 +14,7 @@ use idem_tests::server::Server;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::broker::{Broker, COPIES};
-use crate::check::{Evidence, Repeats, judge};
+use crate::check::{Evidence, Found, Repeats, judge};
 use crate::history::{self, Kind, Line};
 use crate::worker::{Again, Bank, Mode, Orders, Point, Worker};
 
@@ -33,7 +33,7 @@ pub(crate) struct Figures {
     pub(crate) restarts: u64,
     /// How many lines of the history begin so.
     counts: BTreeMap<String, usize>,
-    pub(crate) repeats: Repeats,
+    pub(crate) found: Found,
 }
 
 impl Figures {
@@ -61,13 +61,16 @@ impl Figures {
         ];
         let names = ["writing", "written", "uncommitted", "committed", "unacked"];
         columns.extend(names.into_iter().zip(Point::ALL.map(|point| self.deaths(point).to_string())));
-        let Repeats { deliberate, killed, told } = self.repeats;
-        columns.push(("repeated", format!("{}={deliberate}+{killed}+{told}", self.repeats.sum())));
+        let Found { unheard, repeats } = self.found;
+        columns.push(("unheard", unheard.to_string()));
+        let Repeats { deliberate, killed, told } = repeats;
+        columns.push(("repeated", format!("{}={deliberate}+{killed}+{told}", repeats.sum())));
         columns.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
-/// A table of one row. Conflicts: the library's, and the handler's own. Repeated: by deliberate kills, by others, and told.
+/// A table of one row. Conflicts: the library's, and the handler's own. Repeated: after a deliberate kill, after another
+/// kill, and after an error that says so.
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<48}", "")?;
@@ -114,7 +117,7 @@ pub(crate) async fn run<B: Bank>(url: &str, server: Option<&Server>, mode: Mode,
     for line in evidence.history.lines() {
         let line = Line::parse(line).expect("judged");
         let why = match line.kind {
-            Kind::Again | Kind::Dies => line.rest.split(' ').next().unwrap_or_default().to_owned(),
+            Kind::Again | Kind::Dies => line.word().to_owned(),
             kind => format!("{kind:?}"),
         };
         *counts.entry(why).or_default() += 1;
@@ -125,7 +128,7 @@ pub(crate) async fn run<B: Bank>(url: &str, server: Option<&Server>, mode: Mode,
         replays: evidence.acknowledged.iter().filter(|acknowledged| acknowledged.replayed).count(),
         restarts,
         counts,
-        repeats: verdict.as_ref().copied().unwrap_or_default(),
+        found: verdict.as_ref().copied().unwrap_or_default(),
     };
     println!("\n{figures}");
     if let Err(wrong) = verdict {

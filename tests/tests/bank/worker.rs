@@ -147,10 +147,10 @@ impl Point {
     /// It happens one time in so many.
     fn odds(self) -> u64 {
         match self {
-            Self::Unrecorded => 40,
-            Self::Writing | Self::Written | Self::Uncommitted => 100,
+            Self::Writing => 200,
+            Self::Written | Self::Uncommitted | Self::Unrecorded => 40,
             // Replays get there, too.
-            Self::Unacknowledged => 300,
+            Self::Unacknowledged => 120,
         }
     }
 }
@@ -195,9 +195,9 @@ impl Worker {
 
     pub(crate) fn attempt(&self, transfer: u64) -> Attempt<'_> {
         let nth = self.attempts.fetch_add(1, Ordering::Relaxed);
-        let begin = match self.below(8) {
+        let begin = match self.below(16) {
             0 => Begin::Strict,
-            1 => Begin::Audited,
+            1 | 2 => Begin::Audited,
             _ => Begin::Usual,
         };
         let execution = format!("{}.{nth}", self.number);
