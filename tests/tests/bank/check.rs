@@ -119,7 +119,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Result<Found, Vec<String>> {
 
     for (transfer, bookings) in &booked {
         let Some(record) = records.get(transfer) else {
-            wrong.push(format!("transfer {transfer} is not recorded"));
+            wrong.push(format!("transfer {transfer} is not recorded, and booked {} times", bookings.len()));
             continue;
         };
         if !bookings.iter().any(|booking| booking.receipt == *record) {
