@@ -4,8 +4,6 @@
 //! `IDEM_KILL_SECONDS` says for how long, 20 unless set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +12,7 @@ use std::time::{Duration, Instant};
 use idem_runtime::admin::Filter;
 use idem_runtime::protocol::State;
 use idem_runtime::{Claim, Error, IdempotencyStore, Outcome, Previous, SqliteStore, idempotent};
+use idem_tests::journal::Journal;
 use idem_tests::rng::Rng;
 
 const WORKERS: usize = 8;
@@ -22,17 +21,16 @@ const KEYS: u64 = 1_000;
 const DELIVERIES: u64 = 3;
 const LEASE: Duration = Duration::from_millis(400);
 
-/// One file for all processes, opened to append: a line is written whole, and where it stands is when it was written.
-struct Log(File);
+/// One file for all processes.
+struct Log(Journal);
 
 impl Log {
     fn open(directory: &Path) -> Self {
-        Self(OpenOptions::new().append(true).create(true).open(directory.join("log")).unwrap())
+        Self(Journal::open(&directory.join("log")))
     }
 
     fn line(&self, kind: &str, key: &str, fence: u64, rest: &str) {
-        let line = format!("{kind} {key} {fence} {} {} {rest}\n", std::process::id(), monotonic_micros());
-        (&self.0).write_all(line.as_bytes()).unwrap();
+        self.0.line(format_args!("{kind} {key} {fence} {} {} {rest}", std::process::id(), monotonic_micros()));
     }
 }
 

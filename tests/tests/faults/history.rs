@@ -1,19 +1,18 @@
 //! What every process of a run writes down, in one file.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The file, opened to append: a line is written whole, and where it stands is when it was written.
+use idem_tests::journal::Journal;
+
+/// The file.
 #[derive(Clone, Debug)]
-pub(crate) struct History(Arc<File>);
+pub(crate) struct History(Journal);
 
 impl History {
     pub(crate) fn open(directory: &Path) -> Self {
-        Self(Arc::new(OpenOptions::new().append(true).create(true).open(directory.join("history")).unwrap()))
+        Self(Journal::open(&directory.join("history")))
     }
 
     pub(crate) fn read(directory: &Path) -> String {
@@ -21,8 +20,7 @@ impl History {
     }
 
     pub(crate) fn line(&self, kind: Kind, key: &dyn fmt::Display, fence: u64, rest: &dyn fmt::Display) {
-        let line = format!("{kind:?} {key} {fence} {} {} {rest}\n", std::process::id(), now());
-        (&*self.0).write_all(line.as_bytes()).unwrap();
+        self.0.line(format_args!("{kind:?} {key} {fence} {} {} {rest}", std::process::id(), now()));
     }
 }
 
