@@ -94,7 +94,6 @@ pub struct Statement<'a> {
 
 /// A parameter of a [`Statement`]. None is ever null.
 #[derive(Clone, Copy)]
-#[non_exhaustive]
 pub enum Param<'a> {
     /// `text`.
     Text(&'a str),
