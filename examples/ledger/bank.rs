@@ -1,0 +1,54 @@
+//! A transfer as a whole transaction: begun, committed, and run again where another was faster.
+
+use std::time::Duration;
+
+use idem_runtime::Outcome;
+use tokio::time::sleep;
+
+use crate::account::Account;
+use crate::database::Database;
+use crate::transfer::{Receipt, Transfer, TransferError, execute};
+
+/// How often a transaction is run, at the most.
+const ATTEMPTS: u32 = 3;
+
+/// How long to wait before the second time; twice as long before the third.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Clone)]
+pub(crate) struct Bank {
+    pub(crate) database: Database,
+}
+
+impl Bank {
+    /// Makes the transfer, or finds out that it was made.
+    pub(crate) async fn transfer(
+        &self,
+        key: Option<&str>,
+        transfer: &Transfer,
+    ) -> Result<Outcome<Receipt>, TransferError> {
+        let mut attempt = 1;
+        loop {
+            match self.try_once(key, transfer).await {
+                Err(error) if error.is_retryable() && attempt < ATTEMPTS => {
+                    sleep(PAUSE * attempt).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Where this returns early, or is cancelled because the client has gone, the transaction is rolled back.
+    async fn try_once(&self, key: Option<&str>, transfer: &Transfer) -> Result<Outcome<Receipt>, TransferError> {
+        let mut tx = self.database.begin().await?;
+        let receipt = execute(&mut tx, key, transfer).await?;
+        tx.commit().await?; // the library never commits
+        Ok(receipt)
+    }
+
+    /// In cents; `None` where there is no such account.
+    pub(crate) async fn balance(&self, account: &Account) -> sqlx::Result<Option<i64>> {
+        account.balance(&mut *self.database.connection().await?).await
+    }
+}

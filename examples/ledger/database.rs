@@ -1,0 +1,157 @@
+//! One type for a database that is SQLite or PostgreSQL, as the command line has it. A service with one database needs none
+//! of this: it opens a `PgPool`, and its handlers take a `&mut sqlx::PgTransaction<'_>`.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use idem_runtime::tx;
+use sqlx::any::AnyPoolOptions;
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row as _};
+
+use crate::Fatal;
+
+/// What differs between the two.
+struct Dialect {
+    database: tx::Database,
+    /// The accounts and the transfers.
+    tables: &'static str,
+    /// Said once on each connection.
+    session: &'static str,
+    begin: &'static str,
+    connections: u32,
+}
+
+static SQLITE: Dialect = Dialect {
+    database: tx::Database::Sqlite,
+    tables: include_str!("sqlite.sql"),
+    session: "PRAGMA journal_mode = WAL",
+    // Takes the lock before it reads, so that it waits for another writer, and doesn't meet one half-way.
+    begin: "BEGIN IMMEDIATE",
+    // It has one writer: others queue here, in order.
+    connections: 1,
+};
+
+static POSTGRES: Dialect = Dialect {
+    database: tx::Database::Postgres,
+    tables: include_str!("postgres.sql"),
+    // A duplicate waits for the first transaction: for no longer than this.
+    session: "SET lock_timeout = '2s'",
+    // Stricter ones answer a duplicate with `Error::Conflict` where this one waits.
+    begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
+    connections: 10,
+};
+
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: AnyPool,
+    dialect: &'static Dialect,
+}
+
+impl Database {
+    /// Opens it, and creates the tables: those of the business, and the one of the keys.
+    ///
+    /// A row of the latter is dead once its `ttl` is over. A service that runs for long deletes those now and then: see
+    /// [`idem_runtime::tx`].
+    pub(crate) async fn open(url: &str) -> Result<Self, Fatal> {
+        sqlx::any::install_default_drivers();
+        let dialect = match url.split_once(':') {
+            Some(("sqlite", _)) => &SQLITE,
+            Some(("postgres" | "postgresql", _)) => &POSTGRES,
+            _ => return Err("--store is a postgres://… or a sqlite:FILE".into()),
+        };
+        // One by itself, before the pool: it says at once what is wrong, where the pool would go on trying.
+        let mut first = AnyConnection::connect(url).await?;
+        for tables in [dialect.tables, tx::schema(dialect.database)] {
+            sqlx::raw_sql(tables).execute(&mut first).await?;
+        }
+        first.close().await?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(dialect.connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .after_connect(|connection, _| {
+                Box::pin(async { sqlx::raw_sql(dialect.session).execute(connection).await.map(drop) })
+            })
+            .connect_lazy(url)?;
+        Ok(Self { pool, dialect })
+    }
+
+    pub(crate) async fn connection(&self) -> sqlx::Result<sqlx::pool::PoolConnection<Any>> {
+        self.pool.acquire().await
+    }
+
+    pub(crate) async fn begin(&self) -> sqlx::Result<Tx> {
+        Ok(Tx { tx: self.pool.begin_with(self.dialect.begin).await?, database: self.dialect.database })
+    }
+}
+
+/// A transaction on either, rolled back where it is dropped.
+pub(crate) struct Tx {
+    tx: sqlx::Transaction<'static, Any>,
+    database: tx::Database,
+}
+
+impl Tx {
+    pub(crate) async fn commit(self) -> sqlx::Result<()> {
+        self.tx.commit().await
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.tx
+    }
+}
+
+/// What makes it a `tx`: the library has this for sqlx's transactions on each database, and not on `Any`.
+impl tx::Transaction for Tx {
+    fn database(&self) -> tx::Database {
+        self.database
+    }
+
+    fn is_in_transaction(&self) -> bool {
+        true // its type says so
+    }
+
+    async fn query(&mut self, statement: tx::Statement<'_>) -> Result<Option<Vec<tx::Value>>, tx::Failure> {
+        let found = bound(&statement).fetch_optional(&mut *self.tx).await;
+        let read = |row: sqlx::any::AnyRow| {
+            let values = statement.columns.iter().enumerate().map(|(nth, column)| match column {
+                tx::Column::Integer => row.try_get(nth).map(tx::Value::Integer),
+                tx::Column::Bytes => row.try_get(nth).map(tx::Value::Bytes),
+            });
+            values.collect()
+        };
+        found.and_then(|row| row.map(read).transpose()).map_err(|error| self.failure(error))
+    }
+
+    async fn execute(&mut self, statement: tx::Statement<'_>) -> Result<u64, tx::Failure> {
+        let done = bound(&statement).execute(&mut *self.tx).await;
+        done.map(|done| done.rows_affected()).map_err(|error| self.failure(error))
+    }
+}
+
+impl Tx {
+    fn failure(&self, error: sqlx::Error) -> tx::Failure {
+        let code = error.as_database_error().and_then(|error| Some(error.code()?.into_owned()));
+        match code {
+            Some(code) => tx::Failure::answered(self.database, &code, error),
+            None => tx::Failure::unanswered(error),
+        }
+    }
+}
+
+fn bound<'q>(statement: &tx::Statement<'q>) -> sqlx::query::Query<'q, Any, sqlx::any::AnyArguments> {
+    statement.params.iter().fold(sqlx::query(statement.sql), |query, param| match *param {
+        tx::Param::Text(text) => query.bind(text),
+        tx::Param::Bytes(bytes) => query.bind(bytes),
+        tx::Param::Integer(number) => query.bind(number),
+    })
+}
