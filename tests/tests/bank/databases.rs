@@ -64,7 +64,7 @@ pub(crate) mod postgres {
     }
 
     pub(crate) async fn store(_url: &str, pool: &Pool) -> Result<Store, Error> {
-        Store::from_pool(pool.clone()).await
+        Store::open_with(pool.clone()).await
     }
 
     database!(Postgres, PostgresStore);
@@ -84,7 +84,7 @@ pub(crate) mod mariadb {
     }
 
     pub(crate) async fn store(_url: &str, pool: &Pool) -> Result<Store, Error> {
-        Store::from_pool(pool.clone()).await
+        Store::open_with(pool.clone()).await
     }
 
     database!(MySql, MySqlStore);
