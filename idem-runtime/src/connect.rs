@@ -66,7 +66,7 @@ const URLS: &str = "write `memory:` (feature `memory`), `sqlite:PATH` (feature `
                     `postgres://USER@HOST/DATABASE` (feature `postgres`), `mysql://USER@HOST/DATABASE` (feature `mysql`, \
                     also for MariaDB) or `redis://HOST` (feature `redis`, also for Valkey)";
 
-fn feature_off(scheme: &str, feature: &str) -> Error {
+pub(crate) fn feature_off(scheme: &str, feature: &str) -> Error {
     Error::config(format!("`{scheme}:` URLs need idem-runtime's feature `{feature}`: turn it on in Cargo.toml"))
 }
 

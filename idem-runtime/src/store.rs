@@ -21,6 +21,8 @@ pub(crate) mod redis;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

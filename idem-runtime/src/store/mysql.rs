@@ -113,6 +113,10 @@ impl MySqlStore {
     /// Opens the store in this database, as `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=REQUIRED` or `mariadb://…`,
     /// with connections of its own. sqlx's `MySqlConnectOptions` says what else a URL can hold.
     ///
+    /// TLS needs the feature `tls`. `ssl-mode=REQUIRED` asks for it, and trusts any certificate. `ssl-mode=VERIFY_IDENTITY`
+    /// checks the certificate and the host's name in it, by the system's roots and those in the file of `ssl-ca=FILE`.
+    /// Without an `ssl-mode`, a server that offers no TLS is spoken to in the open.
+    ///
     /// # Errors
     ///
     /// Those of [`MySqlOptions::open`].

@@ -114,6 +114,10 @@ impl PostgresStore {
     /// Opens the store in this database, as `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, with
     /// connections of its own. sqlx's `PgConnectOptions` says what else a URL can hold.
     ///
+    /// TLS needs the feature `tls`. `sslmode=require` asks for it, and trusts any certificate. `sslmode=verify-full` checks
+    /// the certificate and the host's name in it, by the system's roots and those in the file of `sslrootcert=FILE`. Without
+    /// an `sslmode`, a server that offers no TLS is spoken to in the open.
+    ///
     /// # Errors
     ///
     /// Those of [`PostgresOptions::open`].

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sqlx::MySqlPool;
-use sqlx::mysql::MySqlConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 use super::{MySqlStore, session};
 use crate::error::Error;
 use crate::store::sql::Connections;
+use crate::store::tls;
 
 /// How to open a [`MySqlStore`]: made by [`MySqlStore::options`].
 ///
@@ -84,6 +85,10 @@ impl MySqlOptions {
                  special characters percent-encoded",
             )
         })?;
+        // In this mode alone, the driver looks for the process's provider.
+        if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
+            tls::prepare();
+        }
         let connections = Connections::own(options, self.max_connections, Some(session::prepare));
         MySqlStore::start(connections, self).await
     }

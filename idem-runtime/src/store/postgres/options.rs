@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::PostgresStore;
 use crate::error::Error;
 use crate::store::sql::Connections;
+use crate::store::tls;
 
 /// Plans are made once for each connection, and never read the whole table: the statistics of a table that was small a
 /// minute ago would say so. Who holds a row for longer than a moment is no claim that is being committed: waiting for it
@@ -109,6 +110,10 @@ impl PostgresOptions {
         })?;
         // A pooler may refuse settings of its clients.
         let options = if self.simple_queries { options } else { options.options(SETTINGS) };
+        // In this mode alone, the driver looks for the process's provider.
+        if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
+            tls::prepare();
+        }
         let connections = Connections::own(options, self.max_connections, None);
         PostgresStore::start(connections, self).await
     }

@@ -2,13 +2,15 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::rows::NO_ROW;
 use super::script::Confirmation;
 use crate::error::{ScopedKey, StoreError};
-use crate::store::Key;
+use crate::store::{Key, tls};
 
 /// The name of the store in its errors.
 pub(super) const STORE: &str = "Redis";
@@ -55,8 +57,8 @@ impl Failure {
 /// busy will answer later. A wrong password, a missing permission or a full memory would say no again.
 pub(super) fn is_unanswered(error: &RedisError) -> bool {
     match error.kind() {
-        ErrorKind::Io
-        | ErrorKind::Parse
+        ErrorKind::Io => !is_refused_certificate(error),
+        ErrorKind::Parse
         | ErrorKind::ClusterConnectionNotFound
         | ErrorKind::MasterNameNotFoundBySentinel
         | ErrorKind::NoValidReplicasFoundBySentinel => true,
@@ -74,6 +76,12 @@ pub(super) fn is_unanswered(error: &RedisError) -> bool {
         ErrorKind::Extension => matches!(error.code(), Some("BUSY" | "NOREPLICAS" | "UNBLOCKED")),
         _ => false,
     }
+}
+
+/// Whether the server showed a certificate that this client doesn't accept.
+pub(super) fn is_refused_certificate(error: &RedisError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
+    source.and_then(|source| source.downcast_ref::<io::Error>()).is_some_and(tls::is_refusal)
 }
 
 /// Whether the server that this connection leads to is not, or no longer, the one to ask.

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use redis::aio::ConnectionManager;
 use redis::io::tcp::TcpSettings;
-use redis::{Client, RedisError};
+use redis::{Client, ConnectionAddr, RedisError};
 
 use super::RedisStore;
 use super::failure::STORE;
 use super::link::{Line, Link, Source};
 use super::script::Confirmation;
+use crate::connect::feature_off;
 use crate::error::{Error, StoreError};
+use crate::store::tls;
 
 /// How to open a [`RedisStore`]: made by [`RedisStore::options`].
 ///
@@ -89,19 +91,21 @@ impl RedisOptions {
     /// Opens the store at this URL, with connections of its own: `redis://`, `rediss://` (feature `tls`), `valkey://`,
     /// `unix://`, as the crate `redis` reads them.
     ///
+    /// Over TLS, the server's certificate and the host's name in it are checked by the system's roots, or those in the file
+    /// that the environment variable `SSL_CERT_FILE` names. For an authority of your own, or a client's certificate, build a
+    /// client with `redis::Client::build_with_tls`, and give its connection to [`with_connection`](Self::with_connection) and
+    /// itself to [`listen`](Self::listen).
+    ///
     /// # Errors
     ///
     /// [`Error::Config`] where the URL can't be read, and where the server can't be reached or refuses the client within
     /// some seconds.
     pub async fn open(self, url: &str) -> Result<RedisStore, Error> {
-        let client = Client::open(url).and_then(|client| prompt(&client)).map_err(|error| Error::Config {
-            // Without the URL: it can hold a password.
-            message:
-                "this is no URL of a Redis server: write `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which all \
-                      but the host can be left out"
-                    .to_owned(),
-            source: Some(StoreError::refused(STORE, error)),
-        })?;
+        let client = Client::open(url).and_then(|client| prompt(&client));
+        let client = client.map_err(|error| refusal(url, error, cfg!(feature = "tls")))?;
+        if matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
+            tls::prepare();
+        }
         self.over(Source::Client(Box::new(client))).await
     }
 
@@ -152,10 +156,41 @@ impl RedisOptions {
     }
 }
 
+/// What is wrong with a URL, where the feature `tls` is on or off. Without the URL: it can hold a password.
+fn refusal(url: &str, error: RedisError, tls: bool) -> Error {
+    match url.split_once(':') {
+        Some((scheme @ ("rediss" | "valkeys"), _)) if !tls => feature_off(scheme, "tls"),
+        _ => Error::Config {
+            message:
+                "this is no URL of a Redis server: write `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which all \
+                      but the host can be left out"
+                    .to_owned(),
+            source: Some(StoreError::refused(STORE, error)),
+        },
+    }
+}
+
 /// The same client, whose small requests are sent at once, and whose connection breaks where the server has vanished.
 fn prompt(client: &Client) -> Result<Client, RedisError> {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     let settings = settings.set_user_timeout(Duration::from_secs(10));
     Client::open(client.get_connection_info().clone().set_tcp_settings(settings))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn tls_without_its_feature_is_advised_to_turn_it_on() {
+        let refusal = |url, tls| {
+            let error = (redis::ErrorKind::InvalidClientConfig, "can't connect with TLS").into();
+            super::refusal(url, error, tls).to_string()
+        };
+        let advice = "`rediss:` URLs need idem-runtime's feature `tls`: turn it on in Cargo.toml";
+        assert_eq!(refusal("rediss://:secret@host", false), advice);
+        assert_eq!(refusal("valkeys://host", false), advice.replace("rediss", "valkeys"));
+        for (url, tls) in [("redis://host", false), ("rediss://host", true)] {
+            assert!(!refusal(url, tls).contains("feature"), "{url}");
+        }
+    }
 }

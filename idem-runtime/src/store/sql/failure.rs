@@ -9,7 +9,7 @@ use sqlx::error::DatabaseError;
 
 use super::MAX_SCOPE_LEN;
 use crate::error::{Error, ScopedKey, StoreError};
-use crate::store::Key;
+use crate::store::{Key, tls};
 
 /// What databases say differently.
 pub(in crate::store) trait Dialect {
@@ -110,18 +110,34 @@ impl Failure {
         let unanswered = match &self {
             Self::Driver(error) => match &**error {
                 sqlx::Error::Database(error) => D::is_passing(&**error),
-                sqlx::Error::Configuration(_) | sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } => false,
+                sqlx::Error::Io(error) => !tls::is_refusal(error),
+                sqlx::Error::Configuration(_)
+                | sqlx::Error::Encode(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::Tls(_) => false,
                 _ => true,
             },
             Self::Corrupt { .. } | Self::ScopeTooLong(_) => false,
             Self::Outrun | Self::TimedOut(_) | Self::Unexpected(_) => true,
         };
         let advice = match &self {
-            Self::Driver(error) => error.as_database_error().and_then(D::advice),
+            Self::Driver(error) => advice::<D>(error, cfg!(feature = "tls")),
             _ => None,
         };
         let explained = Explained { failure: self, advice };
         if unanswered { StoreError::unanswered(D::STORE, explained) } else { StoreError::refused(D::STORE, explained) }
+    }
+}
+
+/// What to do about it, where the feature `tls` is on or off.
+fn advice<D: Dialect>(error: &sqlx::Error, tls: bool) -> Option<&'static str> {
+    match error {
+        sqlx::Error::Database(error) => D::advice(&**error),
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Some("the URL names a file or a socket that isn't there")
+        }
+        sqlx::Error::Tls(_) if !tls => Some("TLS comes with idem-runtime's feature `tls`: turn it on in Cargo.toml"),
+        _ => None,
     }
 }
 
@@ -172,5 +188,40 @@ impl StdError for Explained {
             Failure::Driver(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    enum Silent {}
+
+    impl Dialect for Silent {
+        const STORE: &'static str = "";
+
+        fn is_passing(_: &dyn DatabaseError) -> bool {
+            false
+        }
+
+        fn is_conflict(_: &dyn DatabaseError) -> bool {
+            false
+        }
+
+        fn is_farewell(_: &dyn DatabaseError) -> bool {
+            false
+        }
+
+        fn advice(_: &dyn DatabaseError) -> Option<&'static str> {
+            None
+        }
+    }
+
+    #[test]
+    fn tls_without_its_feature_is_advised_to_turn_it_on() {
+        let error = sqlx::Error::Tls("SQLx was built without TLS support".into());
+        assert!(advice::<Silent>(&error, false).is_some_and(|advice| advice.contains("idem-runtime's feature `tls`")));
+        assert_eq!(advice::<Silent>(&error, true), None);
+        assert!(!Failure::from(error).into_error::<Silent>().is_unanswered(), "it would be refused again");
     }
 }
