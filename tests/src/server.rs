@@ -1,5 +1,6 @@
 //! Private servers: each on a port and a folder of its own, killed with the test's process at the latest.
 
+mod authority;
 mod mariadb;
 mod pgbouncer;
 mod postgres;
@@ -17,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use self::process::Process;
-pub use self::{mariadb::MariaDb, pgbouncer::PgBouncer, postgres::Postgres, redis::Redis};
+pub use self::{authority::Authority, mariadb::MariaDb, pgbouncer::PgBouncer, postgres::Postgres, redis::Redis};
 
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
