@@ -158,6 +158,13 @@ fn folder(user: Option<(u32, u32)>) -> TempDir {
     folder
 }
 
+/// The folders to look for programs in: another version of a server is tested by putting it first in `PATH`.
+fn in_path(program: &str) -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).collect();
+    folders.into_iter().map(move |folder| folder.join(program))
+}
+
 /// The first of these that is installed.
 fn program(package: &str, candidates: impl IntoIterator<Item = PathBuf>) -> PathBuf {
     let found = candidates.into_iter().find(|path| path.exists());

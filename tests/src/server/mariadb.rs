@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Program, Server, folder, free_port, program, template};
+use super::{Program, Server, folder, free_port, in_path, program, template};
 
 const DATABASE: &str = "idem";
 
@@ -32,7 +32,7 @@ impl MariaDb {
             "--max-connections=300".to_owned(),
         ]);
         arguments.extend(options.iter().map(|&option| option.to_owned()));
-        let path = program("mariadb-server", ["/usr/sbin/mariadbd", "/usr/bin/mariadbd"].map(PathBuf::from));
+        let path = program("mariadb-server", in_path("mariadbd"));
         // It speaks first, and names the way to log in only where it lets anyone do so.
         let program = Program { path, arguments, user: None, hello: (Vec::new(), b"mysql_native_password") };
         let url = format!("mysql://root@127.0.0.1:{port}/{DATABASE}");
@@ -63,7 +63,7 @@ fn settings(data: &Path) -> [String; 6] {
 }
 
 fn initialize(folder: &Path) {
-    let path = program("mariadb-server", [PathBuf::from("/usr/bin/mariadb-install-db")]);
+    let path = program("mariadb-server", in_path("mariadb-install-db"));
     let data = folder.join("data");
     let mut command = Command::new(path);
     command.args(settings(&data)).args(["--auth-root-authentication-method=normal", "--skip-test-db"]);

@@ -1,10 +1,9 @@
 //! A pooler in front of a PostgreSQL server.
 
 use std::ops::Deref;
-use std::path::PathBuf;
 
 use super::postgres::{Postgres, startup, user};
-use super::{Program, Server, folder, free_port, program};
+use super::{Program, Server, folder, free_port, in_path, program};
 
 /// PgBouncer, which gives each transaction another connection: `pool_mode = transaction`.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ impl PgBouncer {
         );
         let file = directory.path().join("pgbouncer.ini");
         std::fs::write(&file, settings).unwrap();
-        let path = program("pgbouncer", ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(PathBuf::from));
+        let path = program("pgbouncer", in_path("pgbouncer"));
         let arguments = vec![file.display().to_string()];
         let program = Program { path, arguments, user: user(), hello: (startup(), b"R\0\0\0\x08") };
         Self(Server::start(directory, port, String::new(), program).await)

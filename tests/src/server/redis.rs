@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use super::{Program, Server, folder, free_port, program};
+use super::{Program, Server, folder, free_port, in_path, program};
 
 /// A Redis server that keeps what it acknowledges: it syncs its file at each write.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Redis {
         );
         // Split at each space: the value of `--save` is empty.
         let arguments = always.split(' ').chain(options.iter().copied()).map(str::to_owned).collect();
-        let path = program("redis-server", ["/usr/bin/redis-server", "/usr/local/bin/redis-server"].map(PathBuf::from));
+        let path = program("redis-server", in_path("redis-server"));
         let program = Program { path, arguments, user: None, hello: (b"PING\r\n".to_vec(), b"+PONG") };
         let url = format!("redis://127.0.0.1:{port}/");
         Self(Server::start(directory, port, url, program).await)

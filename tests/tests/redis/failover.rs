@@ -110,12 +110,12 @@ async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
 }
 
 /// Stops a server in its tracks, or lets it go on.
-fn signal(pid: i32, signal: i32) {
+pub(crate) fn signal(pid: i32, signal: i32) {
     // SAFETY: no memory is touched.
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
 }
 
-async fn pid(server: &Redis) -> i32 {
+pub(crate) async fn pid(server: &Redis) -> i32 {
     let info: String = redis::cmd("INFO").arg("server").query_async(&mut raw(server).await).await.unwrap();
     info.lines().find_map(|line| line.trim_end().strip_prefix("process_id:")).unwrap().parse().unwrap()
 }

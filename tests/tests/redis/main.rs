@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aof;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod failover;

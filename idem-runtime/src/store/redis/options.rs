@@ -75,7 +75,7 @@ impl RedisOptions {
     /// none): `WAITAOF`, which Redis 7.2 and Valkey have.
     ///
     /// It buys what `appendfsync always` does, for the writes of this store alone, and costs a sync of the disk, which is
-    /// at most a second away with `appendfsync everysec`.
+    /// at most a second away with `appendfsync everysec`. A server that can't is refused when the store is opened.
     pub fn wait_aof(mut self, replicas: u32, timeout: Duration) -> Self {
         self.confirmation = Some(Confirmation { replicas, synced: true, timeout });
         self
