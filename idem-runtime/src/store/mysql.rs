@@ -115,7 +115,8 @@ impl MySqlStore {
     ///
     /// TLS needs the feature `tls`. `ssl-mode=REQUIRED` asks for it, and trusts any certificate. `ssl-mode=VERIFY_IDENTITY`
     /// checks the certificate and the host's name in it, by the system's roots and those in the file of `ssl-ca=FILE`.
-    /// Without an `ssl-mode`, a server that offers no TLS is spoken to in the open.
+    /// Without an `ssl-mode`, a server that offers no TLS is spoken to in the open; MySQL then takes no password of its usual
+    /// kind, `caching_sha2_password`.
     ///
     /// # Errors
     ///

@@ -136,7 +136,10 @@ fn advice<D: Dialect>(error: &sqlx::Error, tls: bool) -> Option<&'static str> {
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Some("the URL names a file or a socket that isn't there")
         }
-        sqlx::Error::Tls(_) if !tls => Some("TLS comes with idem-runtime's feature `tls`: turn it on in Cargo.toml"),
+        // The latter is about a password that MySQL takes over TLS alone.
+        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) if !tls && error.to_string().contains("TLS") => {
+            Some("TLS comes with idem-runtime's feature `tls`: turn it on in Cargo.toml")
+        }
         _ => None,
     }
 }
@@ -219,9 +222,14 @@ mod tests {
 
     #[test]
     fn tls_without_its_feature_is_advised_to_turn_it_on() {
-        let error = sqlx::Error::Tls("SQLx was built without TLS support".into());
-        assert!(advice::<Silent>(&error, false).is_some_and(|advice| advice.contains("idem-runtime's feature `tls`")));
-        assert_eq!(advice::<Silent>(&error, true), None);
-        assert!(!Failure::from(error).into_error::<Silent>().is_unanswered(), "it would be refused again");
+        for error in [
+            sqlx::Error::Tls("SQLx was built without TLS support enabled".into()),
+            sqlx::Error::Configuration("RSA auth backend disabled; enable feature `mysql-rsa` or use TLS.".into()),
+        ] {
+            let advised = advice::<Silent>(&error, false);
+            assert!(advised.is_some_and(|advice| advice.contains("idem-runtime's feature `tls`")), "{error}");
+            assert_eq!(advice::<Silent>(&error, true), None);
+            assert!(!Failure::from(error).into_error::<Silent>().is_unanswered(), "it would be refused again");
+        }
     }
 }
