@@ -1,12 +1,15 @@
-//! A MariaDB server.
+//! A MariaDB server, or a MySQL server in its stead.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Program, Server, folder, free_port, in_path, program, template};
+use super::{Program, Server, folder, free_port, in_path, template};
 
 const DATABASE: &str = "idem";
+
+/// The program of a MySQL server to test instead of MariaDB's.
+const MYSQLD: &str = "IDEM_MYSQLD";
 
 /// A MariaDB server that syncs at each commit, as it does by default.
 #[derive(Debug)]
@@ -22,7 +25,9 @@ impl MariaDb {
     pub async fn start_with(options: &[&str]) -> Self {
         let (directory, port) = (folder(None), free_port());
         let data = directory.path().join("data");
-        template::copy("mariadb", None, initialize, &data);
+        let program = mysqld();
+        let name = program.as_ref().map_or("mariadb".to_owned(), |path| path.display().to_string().replace('/', "-"));
+        template::copy(&name, None, |folder| initialize(program.as_deref(), folder), &data);
         let mut arguments: Vec<_> = settings(&data).into();
         arguments.extend([
             format!("--port={port}"),
@@ -32,9 +37,9 @@ impl MariaDb {
             "--max-connections=300".to_owned(),
         ]);
         arguments.extend(options.iter().map(|&option| option.to_owned()));
-        let path = program("mariadb-server", in_path("mariadbd"));
+        let path = program.unwrap_or_else(|| super::program("mariadb-server", in_path("mariadbd")));
         // It speaks first, and names the way to log in only where it lets anyone do so.
-        let program = Program { path, arguments, user: None, hello: (Vec::new(), b"mysql_native_password") };
+        let program = Program { path, arguments, user: None, hello: (Vec::new(), b"_password") };
         let url = format!("mysql://root@127.0.0.1:{port}/{DATABASE}");
         Self(Server::start(directory, port, url, program).await)
     }
@@ -50,7 +55,7 @@ fn socket(directory: &Path) -> PathBuf {
 }
 
 /// The first has to be the first.
-fn settings(data: &Path) -> [String; 6] {
+fn settings(data: &Path) -> [String; 9] {
     [
         "--no-defaults".to_owned(),
         format!("--datadir={}", data.display()),
@@ -58,12 +63,33 @@ fn settings(data: &Path) -> [String; 6] {
         "--skip-name-resolve".to_owned(),
         "--innodb-buffer-pool-size=32M".to_owned(),
         // Each start writes and syncs it.
-        "--innodb-log-file-size=16M".to_owned(),
+        "--loose-innodb-log-file-size=16M".to_owned(),
+        "--loose-innodb-redo-log-capacity=16M".to_owned(),
+        "--loose-mysqlx=OFF".to_owned(),
+        // Without one, it is spoken to in the open, and a proxy can read along.
+        "--loose-auto-generate-certs=OFF".to_owned(),
     ]
 }
 
-fn initialize(folder: &Path) {
-    let path = program("mariadb-server", in_path("mariadb-install-db"));
+fn mysqld() -> Option<PathBuf> {
+    std::env::var_os(MYSQLD).map(PathBuf::from)
+}
+
+fn initialize(mysqld: Option<&Path>, folder: &Path) {
+    if let Some(path) = mysqld {
+        let script = folder.join("script");
+        let user = "root@'127.0.0.1'";
+        let lines = [
+            format!("CREATE DATABASE {DATABASE};"),
+            format!("CREATE USER {user};"),
+            format!("GRANT ALL ON *.* TO {user} WITH GRANT OPTION;"),
+        ];
+        std::fs::write(&script, lines.join("\n")).unwrap();
+        let mut command = Command::new(path);
+        command.args(settings(&folder.join("data"))).arg("--initialize-insecure");
+        return template::run(command.arg(format!("--init-file={}", script.display())));
+    }
+    let path = super::program("mariadb-server", in_path("mariadb-install-db"));
     let data = folder.join("data");
     let mut command = Command::new(path);
     command.args(settings(&data)).args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
