@@ -215,6 +215,14 @@ mod tests {
             false
         }
 
+        fn turns_away(_: &dyn DatabaseError) -> Option<&'static str> {
+            None
+        }
+
+        fn may_lack_table(_: &dyn DatabaseError) -> bool {
+            false
+        }
+
         fn advice(_: &dyn DatabaseError) -> Option<&'static str> {
             None
         }
