@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::attempt::Point;
 use crate::broker::{Acknowledged, COPIES};
+use crate::failure::Again;
 use crate::history::{Kind, Line};
 use crate::ledger::{Booking, Books, OPENING, Receipt, Transfer};
-use crate::worker::{Again, Mode, Point};
+use crate::worker::Mode;
 
 /// What is left.
 #[derive(Clone, Debug)]

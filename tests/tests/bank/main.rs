@@ -9,9 +9,11 @@
 
 #![allow(clippy::duplicate_mod, reason = "the tellers are one text for each database")]
 
+mod attempt;
 mod broker;
 mod check;
 mod databases;
+mod failure;
 mod history;
 mod judged;
 mod ledger;
@@ -21,8 +23,9 @@ mod worker;
 use idem_tests::server::{MariaDb, Postgres, Server};
 use tokio::sync::Mutex;
 
+use self::attempt::Point;
 use self::run::{Figures, run};
-use self::worker::{Bank, Mode, Point, bank, work};
+use self::worker::{Bank, Mode, bank, work};
 
 /// SQLite, through sqlx.
 #[path = "."]

@@ -13,10 +13,12 @@ use idem_tests::rng::Rng;
 use idem_tests::server::Server;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::attempt::{Point, Worker};
 use crate::broker::{Broker, COPIES};
 use crate::check::{Evidence, Found, Repeats, judge};
+use crate::failure::Again;
 use crate::history::{self, Kind, Line};
-use crate::worker::{Again, Bank, Mode, Orders, Point, Worker};
+use crate::worker::{Bank, Mode, Orders};
 
 const WORKERS: usize = 4;
 /// How often the server is killed.
@@ -57,7 +59,7 @@ impl Figures {
             ("unanswered", self.count(Again::Disconnected).to_string()),
             ("restarts", self.restarts.to_string()),
             ("kills:", self.count(Kind::Dead).to_string()),
-            ("random", (self.count(Kind::Dead) - deliberate).to_string()),
+            ("random", self.count(Kind::Dead).saturating_sub(deliberate).to_string()),
         ];
         let names = ["writing", "written", "uncommitted", "committed", "unacked"];
         columns.extend(names.into_iter().zip(Point::ALL.map(|point| self.deaths(point).to_string())));

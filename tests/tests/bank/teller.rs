@@ -6,9 +6,11 @@ use idem_runtime::{IdempotencyStore as _, Outcome, idempotent};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::{BEGIN, BEGIN_STRICT, Connection, FOR_UPDATE, SERIAL, Store, Tx, pool, store};
+use crate::attempt::{Attempt, Begin, Point};
+use crate::failure::Failed;
 use crate::history::Kind;
 use crate::ledger::{ACCOUNTS, Booking, Books, OPENING, Receipt, Transfer};
-use crate::worker::{Attempt, Bank, Begin, Failed, Mode, Point};
+use crate::worker::{Bank, Mode};
 
 /// The bank at this database.
 pub(crate) struct Desk {
