@@ -179,7 +179,7 @@ async fn redis_works_over_tls_with_a_client_that_knows_the_authority() {
     let mut raw = client.get_multiplexed_async_connection().await.unwrap();
     let config = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
     let manager = ConnectionManager::new_with_config(client.clone(), config).await.unwrap();
-    let store = AnyStore::new(RedisStore::options().listen(client).with_connection(manager).await.unwrap());
+    let store = AnyStore::new(RedisStore::options().listen(client).open_with(manager).await.unwrap());
     works_with(&store, &url).await;
     let mut listens = redis::cmd("PUBSUB");
     listens.arg("CHANNELS");
