@@ -43,7 +43,15 @@
 //! | was rolled back, or its handler returned an `Err` or was cancelled | runs |
 //! | is under way | waits for it on PostgreSQL at READ COMMITTED, on MySQL and MariaDB, and on SQLite where it wrote or said `BEGIN IMMEDIATE` before it read; else [`Error::Conflict`](crate::Error::Conflict): roll back, and run the transaction again |
 //!
-//! A duplicate leaves the transaction usable. After any `Error` roll it back.
+//! A duplicate leaves the transaction usable. Roll it back after any [`Error`](crate::Error), and where a handler was cancelled
+//! or unwound: what it had written by then would be committed, and written again when the message comes again.
+//!
+//! At stricter levels than those, and on MariaDB with `innodb_snapshot_isolation` (its default from 11.6 on) in a transaction
+//! that has read before, a duplicate that comes too late for its snapshot gets the conflict too.
+//!
+//! "Once" is as durable as a commit is. A server that shows a commit before it is on its disk can have a duplicate replay what
+//! its death then takes back: InnoDB without a binary log (MariaDB's default: turn on `log_bin`, with `sync_binlog = 1`),
+//! PostgreSQL with `synchronous_commit = off`.
 //!
 //! # The table
 //!

@@ -52,8 +52,10 @@ use crate::timer;
 /// back about the last second (with 0, so does `kill -9`): a completion that is lost lets its handler run again. With a
 /// binary log, `sync_binlog = 1` belongs to it.
 ///
-/// Without a binary log, InnoDB shows a commit to others a moment before it is on the disk: a duplicate can be answered with
-/// a completion that a power loss in that moment takes back.
+/// Without a binary log, as MariaDB comes, InnoDB shows a commit to others a moment before it is on the disk: a duplicate can
+/// be answered with a completion that is lost if the server dies in that moment
+/// (<https://bugs.mysql.com/bug.php?id=74303>). Opening the store warns of it; `log_bin` with `sync_binlog = 1`, MySQL's
+/// default, closes it.
 ///
 /// A failover to an asynchronous replica loses the commits that had not arrived there. Semi-synchronous replication
 /// (`rpl_semi_sync_master_wait_point = AFTER_SYNC`) closes that gap, until it times out and goes on without.

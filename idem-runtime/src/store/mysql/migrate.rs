@@ -18,6 +18,8 @@ const VERSION: i64 = 1;
 pub(super) struct Limits {
     /// The longest statement that it takes, in bytes.
     pub(super) packet: usize,
+    /// Whether it shows a commit to others only once it is on its disk.
+    syncs_first: bool,
 }
 
 /// Creates the tables where they are missing. Any number of processes may at once: each statement waits for those of the
@@ -38,7 +40,15 @@ pub(super) async fn create(session: &Session) -> Result<(), Error> {
 /// Refuses tables of another version.
 pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
     match look(session).await.map_err(unread)? {
-        (Some(VERSION), limits) => Ok(limits),
+        (Some(VERSION), limits) => {
+            if !limits.syncs_first {
+                tracing::warn!(
+                    "the MySQL server shows a commit to others before it is on its disk, so a replay can be of a completion \
+                     that is lost if the server dies in that moment: turn on `log_bin`, with `sync_binlog = 1`"
+                );
+            }
+            Ok(limits)
+        }
         (Some(version), _) => Err(Error::config(format!(
             "the MySQL database has tables of version {version}, and this program knows version {VERSION}: update the \
              program"
@@ -53,15 +63,17 @@ pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
 async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
     let mut script = session.single();
     script.sql.push_str(concat!(
-        "SELECT @@max_allowed_packet;SELECT version FROM idempotency_schema WHERE id = 1;SELECT ",
+        "SELECT @@max_allowed_packet, CAST(@@log_bin AND @@sync_binlog = 1 AS SIGNED);SELECT version FROM idempotency_schema WHERE id = 1;SELECT ",
         columns!(),
         ", record FROM idempotency LIMIT 0;"
     ));
     let rows = session.fetch(script).await?;
     let Some(limits) = rows.first() else { return Err(Failure::Unexpected("the server doesn't say what it takes")) };
     let packet: u64 = limits.try_get(0)?;
+    let syncs_first: i64 = limits.try_get(1)?;
     let version = rows.get(1).map(|row| row.try_get(0)).transpose()?;
-    Ok((version, Limits { packet: usize::try_from(packet).unwrap_or(usize::MAX) }))
+    let packet = usize::try_from(packet).unwrap_or(usize::MAX);
+    Ok((version, Limits { packet, syncs_first: syncs_first == 1 }))
 }
 
 fn unread(failure: Failure) -> Error {

@@ -93,7 +93,7 @@ impl RedisOptions {
     ///
     /// Over TLS, the server's certificate and the host's name in it are checked by the system's roots, or those in the file
     /// that the environment variable `SSL_CERT_FILE` names. For an authority of your own, or a client's certificate, build a
-    /// client with `redis::Client::build_with_tls`, and give its connection to [`with_connection`](Self::with_connection) and
+    /// client with `redis::Client::build_with_tls`, and give its connection to [`open_with`](Self::open_with) and
     /// itself to [`listen`](Self::listen).
     ///
     /// # Errors
