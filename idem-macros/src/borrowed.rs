@@ -49,6 +49,15 @@ pub(crate) fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowe
     borrowed
 }
 
+/// Takes `mut` from a parameter whose body gets a variable of its own.
+pub(crate) fn take_mut(ident: &Ident, function: &mut Function) {
+    for input in &mut function.sig.inputs {
+        if let FnArg::Typed(parameter) = input {
+            TakeMut(ident).visit_pat_mut(&mut parameter.pat);
+        }
+    }
+}
+
 /// Takes `mut` from a binding.
 struct TakeMut<'i>(&'i Ident);
 

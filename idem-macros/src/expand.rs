@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
 use crate::args::Args;
-use crate::borrowed::{Borrowed, take_borrowed};
+use crate::borrowed::{Borrowed, take_borrowed, take_mut};
 use crate::hidden::Hidden;
 use crate::item::{Body, Function, braces};
 use crate::key::bindings;
@@ -34,6 +34,9 @@ pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden
         }
         (None, syn::ReturnType::Default) => function.body.stmts.clone(),
     };
+    if let Some(tx) = &args.tx {
+        take_mut(tx, &mut function);
+    }
     emit(&function, &body)
 }
 
@@ -271,21 +274,21 @@ impl Rewrite<'_> {
         let [site, ops, call, entered, output] = ["site", "ops", "call", "entered", "output"].map(local);
         let (setup, key, fingerprint) = (self.setup(), self.key(), self.fingerprint());
         let (handle, rebind) = (tx.handle(), tx.rebind());
-        // At the place of the type, where it is no transaction's.
-        let at = tx.reference.elem.span();
-        let enter = self.call_at(at, enter, &quote!(#call, #handle, #ops));
-        let leave = self.call_at(at, leave, &quote!(#entered, #handle, #ops, #output));
+        // A call, its argument and its future are at one place: the compiler leaves out what it has said of it before.
+        let [enter, leave] = [enter, leave].map(|name| Ident::new(name, Span::call_site()));
+        let enter = located(quote!(#p::#enter(#call, #handle, #ops) #wait), tx.place());
+        let leave = located(quote!(#p::#leave(#entered, #handle, #ops, #output) #wait), tx.place());
         quote! {
             #setup
             let #call = #p::TxCall::new(#site, #key, #fingerprint);
-            match #enter #wait {
+            match #enter {
                 ::core::result::Result::Err(#output) => #output,
                 ::core::result::Result::Ok(#entered) => {
                     let #output = {
                         #rebind
                         #run
                     };
-                    #leave #wait
+                    #leave
                 }
             }
         }

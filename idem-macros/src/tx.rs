@@ -1,27 +1,32 @@
 //! `tx = "tx"`: the parameter that is a transaction, and what can't be asked for beside it.
 
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::{Ident, Lifetime, Pat, Token, Type, TypeReference};
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::item::{Function, ungroup};
+use crate::key::bindings;
 use crate::suggest;
 
 /// What lease mode has, and why tx mode has it not.
 const EXCLUDED: [(&str, &str); 7] = [
-    ("store", "the claim is written through the transaction, in its own database"),
-    ("lease", "there is none: the transaction holds the key until it ends"),
+    ("store", "the claim is written through the transaction, to its own database"),
+    ("lease", "the transaction holds the key until it ends, and no lease runs out"),
     ("wait", "a duplicate waits in the database, until the first transaction has ended"),
     ("on_error", "an `Err` leaves no claim behind, and the effects of the handler are rolled back by its caller"),
     ("on_crash", "a crash rolls the transaction back, and nothing is left in doubt"),
-    ("on_store_error", "without its claim, the handler's effects would not be protected in the transaction either"),
-    ("claim", "there is no fencing token: nobody can take the key from a transaction"),
+    ("on_store_error", "where its database takes no claim, it takes no effects either"),
+    ("claim", "nobody can take the key from a transaction, so there is no fence"),
 ];
+
+/// The type of such a parameter, in a message.
+const EXAMPLE: &str = "&mut sqlx::PgTransaction<'_>";
 
 /// The parameter that is a transaction.
 pub(crate) struct Tx<'f> {
@@ -45,11 +50,17 @@ impl<'f> Tx<'f> {
 
     /// A `&mut` to what the trait is implemented for: for a `&X`, that is `&X` itself.
     pub(crate) fn handle(&self) -> TokenStream {
-        let ident = self.ident;
+        let mut ident = self.ident.clone();
+        ident.set_span(ident.span().located_at(self.place()));
         match self.reference.mutability {
-            Some(_) => quote!(&mut *#ident),
-            None => quote!(&mut &*#ident),
+            Some(_) => quote_spanned!(self.place()=> &mut *#ident),
+            None => quote_spanned!(self.place()=> &mut &*#ident),
         }
+    }
+
+    /// For code of the attribute's that fails where the type is no transaction's: where that type stands.
+    pub(crate) fn place(&self) -> Span {
+        Span::call_site().located_at(self.reference.elem.span())
     }
 
     /// The body's own variable of that name, which ends with it.
@@ -77,8 +88,16 @@ pub(crate) fn check(args: &Args, function: &Function, errors: &mut Errors) {
         }
     }
     let Some((pattern, ty)) = named(function).find(|(pattern, _)| pattern.ident == *tx) else {
-        let parameters = || named(function).map(|(pattern, _)| pattern.ident.unraw().to_string());
-        let names: Vec<String> = parameters().collect();
+        if function.parameters().any(|parameter| bindings(&parameter.pat).iter().any(|bound| bound.ident == *tx)) {
+            return errors.at(
+                tx,
+                format!(
+                    "`{tx}` is a part of a parameter: the transaction has to be a parameter of its own, such as \
+                     `{tx}: {EXAMPLE}`"
+                ),
+            );
+        }
+        let names: Vec<String> = named(function).map(|(pattern, _)| pattern.ident.unraw().to_string()).collect();
         let names = || names.iter().map(String::as_str);
         let similar = suggest::nearest(&tx.unraw().to_string(), names());
         let listed = suggest::list(names(), "and");
@@ -86,10 +105,10 @@ pub(crate) fn check(args: &Args, function: &Function, errors: &mut Errors) {
             tx,
             match similar {
                 Some(similar) => format!("`{tx}` names no parameter: did you mean `{similar}`?"),
-                None if listed.is_empty() => format!("`{tx}` names no parameter: this function has none"),
+                None if listed.is_empty() => format!("`{tx}` names no parameter: add `{tx}: {EXAMPLE}`"),
                 None => format!(
-                    "`{tx}` names no parameter: `tx` needs one that is a reference to a transaction; the parameters are \
-                     {listed}"
+                    "`{tx}` names no parameter: `tx` needs one that is a reference to a transaction, such as \
+                     `{tx}: {EXAMPLE}`; the parameters are {listed}"
                 ),
             },
         );
@@ -98,8 +117,8 @@ pub(crate) fn check(args: &Args, function: &Function, errors: &mut Errors) {
         return errors.at(
             ty,
             format!(
-                "`{}` has to be a reference, such as `&mut sqlx::PgTransaction<'_>` or `&rusqlite::Transaction<'_>`: the \
-                 result is written through the transaction when the body has returned, and the caller commits it",
+                "`{}` has to be a reference, such as `{EXAMPLE}` or `&rusqlite::Transaction<'_>`: the result is written \
+                 through the transaction when the body has returned, and the caller commits it",
                 pattern.ident
             ),
         );

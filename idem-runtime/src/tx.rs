@@ -209,8 +209,8 @@ impl std::fmt::Debug for Value {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no transaction that a handler's `tx` can be",
     label = "`idem_runtime::tx::Transaction` is not implemented for `{Self}`",
-    note = "`tx` is a `&mut` to a transaction of sqlx, or a `&` to one of rusqlite, tokio-postgres or sea-orm, each behind \
-            its feature of `idem-runtime`",
+    note = "take a transaction of sqlx by `&mut`, and one of rusqlite, tokio-postgres or sea-orm by `&`: each is known \
+            behind a feature of `idem-runtime`",
     note = "for another driver, implement `idem_runtime::tx::Transaction`: for `X` where `tx` is a `&mut X`, for `&X` \
             where it is a `&X`"
 )]
@@ -241,9 +241,10 @@ pub trait Transaction {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no transaction that a sync handler's `tx` can be",
     label = "`idem_runtime::tx::BlockingTransaction` is not implemented for `{Self}`",
-    note = "in a handler that isn't `async`, `tx` is a `&` to a transaction of rusqlite (feature `sqlite` of \
-            `idem-runtime`), or to one that you implement `idem_runtime::tx::BlockingTransaction` for",
-    note = "with an async driver, make the handler `async`"
+    note = "with an async driver, such as sqlx, make the handler `async`",
+    note = "in one that isn't, take a transaction of rusqlite by `&`, behind the feature `sqlite` of `idem-runtime`; for \
+            another driver, implement `idem_runtime::tx::BlockingTransaction`: for `X` where `tx` is a `&mut X`, for `&X` \
+            where it is a `&X`"
 )]
 pub trait BlockingTransaction {
     /// As [`Transaction::database`].

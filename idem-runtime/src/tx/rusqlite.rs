@@ -42,6 +42,7 @@ fn query(connection: &Connection, statement: Statement<'_>) -> rusqlite::Result<
 
 macro_rules! derefs_to_a_connection {
     ($($handle:ty),*) => { $(
+        #[diagnostic::do_not_recommend]
         impl BlockingTransaction for $handle {
             fn database(&self) -> Database {
                 Database::Sqlite

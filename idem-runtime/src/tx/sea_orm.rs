@@ -54,6 +54,7 @@ async fn query(tx: &DatabaseTransaction, statement: Statement<'_>) -> Result<Opt
 
 macro_rules! implement {
     ($($handle:ty),*) => { $(
+        #[diagnostic::do_not_recommend]
         impl Transaction for $handle {
             fn database(&self) -> Database {
                 database(self).unwrap_or(Database::Postgres)

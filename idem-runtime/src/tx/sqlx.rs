@@ -27,6 +27,7 @@ macro_rules! implement {
                 })
             }
 
+            #[diagnostic::do_not_recommend]
             impl Transaction for sqlx::$connection {
                 fn database(&self) -> Database {
                     Database::$database
@@ -54,6 +55,7 @@ macro_rules! implement {
                 }
             }
 
+            #[diagnostic::do_not_recommend]
             impl Transaction for sqlx::Transaction<'_, Db> {
                 fn database(&self) -> Database {
                     Database::$database

@@ -40,6 +40,7 @@ fn values(row: &Row, columns: &[Column]) -> Result<Vec<Value>, Error> {
 
 macro_rules! implement {
     ($($handle:ty),*) => { $(
+        #[diagnostic::do_not_recommend]
         impl Transaction for $handle {
             fn database(&self) -> Database {
                 Database::Postgres
