@@ -2,6 +2,9 @@
 //!
 //! `rules.rs` is compiled once for each database: the same tests, with another `Db`.
 
+#![allow(clippy::duplicate_mod, reason = "that is the point of it")]
+#![allow(clippy::useless_format, reason = "a key that borrows its parameter inside of a format string")]
+
 mod blocking;
 mod isolation;
 mod statements;
