@@ -1,5 +1,7 @@
 //! What a consumer does with a message, now that its handler has returned: for whatever broker.
 //!
+//! In tx mode, nothing is handled before the commit: ask by the result of the whole transaction, commit included.
+//!
 //! ```
 //! use idem_runtime::consumer::{Disposition, Refusal, disposition};
 //! use idem_runtime::Error;

@@ -282,7 +282,8 @@ impl Error {
     ///
     /// False where a human has to act first: a key that is missing, reused or parked, a record that can't be read, a
     /// setting that is wrong. Put such a message aside, and don't acknowledge it away: except for a completed key
-    /// ([`Error::ResultUnavailable`], [`Error::Decode`]), it was not handled.
+    /// ([`Error::ResultUnavailable`], [`Error::Decode`]), it was not handled. What a consumer does with a message, with which
+    /// a wrong setting is waited out, says [`consumer::disposition`](crate::consumer::disposition).
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,

@@ -8,7 +8,7 @@
 //! async fn charge(tx: &mut sqlx::PgTransaction<'_>, order: &Order) -> Result<Receipt, BillingError> { .. }
 //!
 //! let mut tx = pool.begin().await?;
-//! let receipt = charge(&mut tx, &order).await?;
+//! let receipt = charge(&mut tx, &order).await?; // an error drops the transaction, and so rolls it back
 //! tx.commit().await?; // the library never commits
 //! ```
 //!
@@ -25,7 +25,7 @@
 //! | any other | implement [`Transaction`] or [`BlockingTransaction`]: four short methods |
 //!
 //! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows it to be in
-//! a transaction: one that was begun by an SQL text of your own is not known.
+//! a transaction: sqlx doesn't know of one that was begun by an SQL text of your own. rusqlite asks SQLite itself.
 //!
 //! A recorded result is a parameter of a statement: sea-orm shows those to its metric callback, and logs them with its feature
 //! `debug-print`.
@@ -43,8 +43,15 @@
 //! | was rolled back, or its handler returned an `Err` or was cancelled | runs |
 //! | is under way | waits for it on PostgreSQL at READ COMMITTED, on MySQL and MariaDB, and on SQLite where it wrote or said `BEGIN IMMEDIATE` before it read; else [`Error::Conflict`](crate::Error::Conflict): roll back, and run the transaction again |
 //!
-//! A duplicate leaves the transaction usable. Roll it back after any [`Error`](crate::Error), and where a handler was cancelled
-//! or unwound: what it had written by then would be committed, and written again when the message comes again.
+//! A duplicate leaves the transaction usable. Roll it back after any `Err`, the handler's own too, and where a handler was
+//! cancelled or unwound: no claim is left, so what was written by then would be committed, and written again when the message
+//! comes again. To go on in the same transaction, give the handler a savepoint, and roll that back. A time-out belongs around
+//! the whole transaction. The handler leaves `COMMIT` and `ROLLBACK` to its caller.
+//!
+//! Nothing is handled before the commit: acknowledge a message by the result of the whole transaction, commit included.
+//!
+//! A duplicate waits for as long as the first transaction takes. What bounds it is the database's: `SET LOCAL lock_timeout` on
+//! PostgreSQL, `innodb_lock_wait_timeout`, SQLite's `busy_timeout`. Then it is [`Error::Conflict`](crate::Error::Conflict).
 //!
 //! At stricter levels than those, and on MariaDB with `innodb_snapshot_isolation` (its default from 11.6 on) in a transaction
 //! that has read before, a duplicate that comes too late for its snapshot gets the conflict too.
@@ -58,15 +65,16 @@
 //! The rows are those of the stores, in the table `idempotency` of the transaction's own database: create it with the
 //! store's `migrate`, or put [`schema`] among your migrations. So an
 //! [`IdempotencyAdmin`](crate::IdempotencyAdmin) of a store on that database shows the keys of both modes, and sweeps them:
-//! open one, or now and then run `DELETE FROM idempotency WHERE purge_at < ..`, in microseconds since the Unix epoch.
+//! open one (a key under way is seen once it is committed; `forget` and `resolve` may wait for it), or now and then run `DELETE FROM idempotency WHERE purge_at < ..`, in microseconds since the Unix epoch.
 //!
 //! # From lease mode to tx mode
 //!
-//! Add `tx`, keep the `scope`, and keep the keys in the database of the business rows. Completed keys replay as before. A
+//! Add `tx`, keep the `scope`, and keep the keys in the database of the business rows. Completed keys replay as before, but for
+//! errors that `on_error` recorded: those are [`Error::Decode`](crate::Error::Decode) from then on. A
 //! key that a process of the old version still holds is [`Error::InProgress`](crate::Error::InProgress) until its lease ends.
 //! A key whose holder died runs again, as under `on_crash = "rerun"`; but one that was parked, or left for a reconcile
 //! function, stays [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) until it is resolved. Both versions can run at
-//! once.
+//! once, in different processes: in one, the second is [`Error::ScopeTaken`](crate::Error::ScopeTaken).
 
 pub(crate) mod call;
 mod database;

@@ -229,11 +229,11 @@ async fn complete<T: Transaction>(
             Err(failure) => return Err(failure.into_error(key(), true)),
         }
     }
-    // The server rolled back (a deadlock that the body took for an error like any other), or the body did.
+    // On MySQL, also the server: it rolls back the victim of a deadlock, which the body may take for an error like any other.
     let source = StoreError::refused(
         database.name(),
-        "the claim is no longer in the transaction, which was ended or rolled back while the handler ran, or a call with \
-         the same key ran inside of it",
+        "the claim is no longer in it: the handler ended the transaction, or a statement that failed did, or the handler was \
+         called within itself with the same key; COMMIT and ROLLBACK are the caller's",
     );
-    Err(Error::Conflict { key: key(), executed: true, source })
+    Err(Error::NotRecorded { key: key(), source, in_transaction: true })
 }

@@ -25,10 +25,14 @@ impl Database {
     /// How to create the tables.
     pub(super) fn how_to_migrate(self) -> &'static str {
         match self {
-            Self::Postgres => "run `PostgresStore::migrate` once, or `idem_runtime::tx::schema(Database::Postgres)`",
-            Self::MySql => "run `MySqlStore::migrate` once, or `idem_runtime::tx::schema(Database::MySql)`",
+            Self::Postgres => {
+                "roll back, and run `PostgresStore::migrate` once, or the SQL of `idem_runtime::tx::schema(Database::Postgres)`"
+            }
+            Self::MySql => {
+                "roll back, and run `MySqlStore::migrate` once, or the SQL of `idem_runtime::tx::schema(Database::MySql)`"
+            }
             Self::Sqlite => {
-                "open the file once with `SqliteStore`, or run `idem_runtime::tx::schema(Database::Sqlite)` on it"
+                "roll back, and open the file once with `SqliteStore`, or run the SQL of `idem_runtime::tx::schema(Database::Sqlite)` on it"
             }
         }
     }

@@ -64,8 +64,11 @@ fn failed(key: ScopedKey, executed: bool, source: StoreError) -> Error {
 
 fn kind(database: Database, code: &str, source: &Source) -> Kind {
     let (conflict, no_table) = match database {
-        // Class 40 is a transaction rolled back by the server; 55P03 a lock that was not waited for any longer.
-        Database::Postgres => (code.starts_with("40") || code == "55P03", matches!(code, "42P01" | "42703" | "3F000")),
+        // Class 40 is a transaction rolled back by the server; 55P03 a lock that was not waited for any longer, 57014 a
+        // statement.
+        Database::Postgres => {
+            (code.starts_with("40") || matches!(code, "55P03" | "57014"), matches!(code, "42P01" | "42703" | "3F000"))
+        }
         // Deadlock, lock wait timeout, a row that changed since the snapshot (MariaDB), a lock that was not waited for.
         Database::MySql => (matches!(code, "1213" | "1205" | "1020" | "3572"), matches!(code, "1146" | "1054")),
         // The low byte is the code, the rest says more.
@@ -102,6 +105,7 @@ mod tests {
             (Database::Postgres, "40001"),
             (Database::Postgres, "40P01"),
             (Database::Postgres, "55P03"),
+            (Database::Postgres, "57014"),
             (Database::MySql, "1213"),
             (Database::MySql, "1205"),
             (Database::MySql, "1020"),

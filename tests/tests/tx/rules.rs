@@ -542,7 +542,7 @@ async fn r05_a_handler_that_calls_itself_with_its_own_key_is_refused() {
     let bench = Bench::new().await;
     let mut tx = bench.begin().await;
     let error = book_inside_itself(&mut tx, "a", 1).await.unwrap_err().refusal();
-    assert!(matches!(error, Error::Conflict { .. }) && error.executed(), "{error:?}");
+    assert!(matches!(error, Error::NotRecorded { .. }), "{error:?}");
     tx.rollback().await.unwrap();
     assert_eq!(bench.effects("a").await, 0);
 }
