@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
@@ -70,31 +71,55 @@ fn is_polled_by_runtime() -> bool {
 
 /// Polls a future on this thread, which is parked in between.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    fn new_waker() -> Waker {
-        Waker::from(Arc::new(Unpark(std::thread::current())))
-    }
-
     thread_local! {
-        static WAKER: Waker = new_waker();
+        static PARKING: Arc<Parking> = Parking::of_this_thread();
     }
 
     let mut future = pin!(future);
     // The thread's own is gone while its thread-locals are dropped.
-    let waker = WAKER.try_with(Waker::clone).unwrap_or_else(|_| new_waker());
+    let parking = PARKING.try_with(Arc::clone).unwrap_or_else(|_| Parking::of_this_thread());
+    let waker = Waker::from(Arc::clone(&parking));
     let mut cx = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut cx) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
+            Poll::Ready(output) => {
+                // What this call is nested in may have been woken meanwhile.
+                parking.woken.store(true, Ordering::Release);
+                return output;
+            }
+            Poll::Pending => parking.park(),
         }
+    }
+}
+
+/// A thread that is parked until it is woken. The thread's own token is not enough: whatever else parks while a future is
+/// polled, such as a `OnceCell` that another thread fills, may take it.
+struct Parking {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Parking {
+    fn of_this_thread() -> Arc<Self> {
+        Arc::new(Self { thread: std::thread::current(), woken: AtomicBool::new(false) })
+    }
+
+    /// Returns at once if it was woken since it last returned.
+    fn park(&self) {
+        while !self.woken.swap(false, Ordering::Acquire) {
+            std::thread::park();
+        }
+    }
+}
+
+impl Wake for Parking {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
@@ -192,5 +217,45 @@ impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
 
     fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
         self.0.admin()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Runs it on a thread of its own, which is left behind where it hangs.
+    fn ends(work: impl FnOnce() + Send + 'static) -> bool {
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || done.send(work()));
+        ended.recv_timeout(Duration::from_secs(10)).is_ok()
+    }
+
+    /// Is woken while it is polled, and then does `meanwhile`.
+    async fn woken_before(meanwhile: impl Fn()) {
+        let mut polled = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut polled, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            meanwhile();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    #[test]
+    fn a_wake_is_heard_though_something_else_parked_in_the_meantime() {
+        assert!(ends(|| block_on(woken_before(std::thread::park))));
+    }
+
+    #[test]
+    fn a_wake_is_heard_though_another_future_was_waited_for_in_the_meantime() {
+        assert!(ends(|| block_on(woken_before(|| block_on(woken_before(|| {}))))));
     }
 }
