@@ -7,7 +7,8 @@
 //! use idem_runtime::Error;
 //!
 //! enum ChargeError {
-//!     CardDeclined,
+//!     ProviderDown,
+//!     Unreadable,
 //!     Idempotency(Error),
 //! }
 //!
@@ -15,8 +16,12 @@
 //!     fn refusal(&self) -> Option<&Error> {
 //!         match self {
 //!             Self::Idempotency(error) => Some(error),
-//!             Self::CardDeclined => None,
+//!             Self::ProviderDown | Self::Unreadable => None,
 //!         }
+//!     }
+//!
+//!     fn is_final(&self) -> bool {
+//!         matches!(self, Self::Unreadable)
 //!     }
 //! }
 //!
@@ -52,6 +57,12 @@ pub enum Disposition {
 pub trait Refusal {
     /// The library's error, if it is one. A handler's own error is `None`.
     fn refusal(&self) -> Option<&Error>;
+
+    /// Whether a handler's own error is one that no redelivery can help: a message that can't be read, a card that is
+    /// declined for good. Without it, such a message is delivered again for as long as the broker allows.
+    fn is_final(&self) -> bool {
+        false
+    }
 }
 
 impl Refusal for Error {
@@ -72,7 +83,8 @@ impl Refusal for Box<dyn std::error::Error + Send + Sync> {
 /// | returned | so |
 /// |---|---|
 /// | `Ok`, executed or replayed | acknowledge |
-/// | the handler's own `Err` | retry: its key is free again (unless `on_error` recorded it: then each retry is a replay, so tell those that are final by your own error type) |
+/// | the handler's own `Err` | retry: its key is free again |
+/// | the handler's own `Err` that [is final](Refusal::is_final): so should be one that `on_error` recorded, of which each retry is a replay | dead letter |
 /// | [`Error::InProgress`] | retry, once the running call's lease is over at the latest |
 /// | [`Error::ResultUnavailable`], [`Error::Decode`] | acknowledge: it was handled, only its result can't be read |
 /// | [`Error::MissingKey`], [`Error::KeyTooLong`], [`Error::KeyReused`], [`Error::OutcomeUnknown`] | dead letter |
@@ -80,6 +92,7 @@ impl Refusal for Box<dyn std::error::Error + Send + Sync> {
 pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
     let Err(error) = result else { return Disposition::Acknowledge };
     match error.refusal() {
+        None if error.is_final() => Disposition::DeadLetter,
         None => Disposition::Retry { after: None },
         Some(Error::ResultUnavailable { .. } | Error::Decode { .. }) => Disposition::Acknowledge,
         Some(
@@ -100,11 +113,17 @@ mod tests {
     use crate::error::{ScopedKey, StoreError};
 
     #[derive(Debug)]
-    struct Own;
+    struct Own {
+        is_final: bool,
+    }
 
     impl Refusal for Own {
         fn refusal(&self) -> Option<&Error> {
             None
+        }
+
+        fn is_final(&self) -> bool {
+            self.is_final
         }
     }
 
@@ -133,7 +152,8 @@ mod tests {
             assert_eq!(disposition(&result), expected, "{result:?}");
         }
         assert_eq!(disposition(&Ok::<(), Own>(())), Disposition::Acknowledge);
-        assert_eq!(disposition(&Err::<(), _>(Own)), retry);
+        assert_eq!(disposition(&Err::<(), _>(Own { is_final: false })), retry);
+        assert_eq!(disposition(&Err::<(), _>(Own { is_final: true })), Disposition::DeadLetter);
         let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Error::MissingKey { scope: "s" });
         assert_eq!(disposition(&Err::<(), _>(boxed)), Disposition::DeadLetter);
     }
