@@ -2,9 +2,11 @@
 
 mod authority;
 mod mariadb;
+mod nats;
 mod pgbouncer;
 mod postgres;
 mod process;
+mod rabbitmq;
 mod redis;
 mod template;
 
@@ -18,7 +20,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use self::process::Process;
-pub use self::{authority::Authority, mariadb::MariaDb, pgbouncer::PgBouncer, postgres::Postgres, redis::Redis};
+pub use self::{
+    authority::Authority, mariadb::MariaDb, nats::Nats, pgbouncer::PgBouncer, postgres::Postgres, rabbitmq::RabbitMq,
+    redis::Redis,
+};
 
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,11 +56,12 @@ impl Kind {
 /// A server, of whatever kind.
 #[derive(Debug)]
 pub struct Server {
+    // Dead before its folder is removed: it could still write there.
+    process: Mutex<Option<Process>>,
     directory: TempDir,
     port: u16,
     url: String,
     program: Program,
-    process: Mutex<Option<Process>>,
 }
 
 /// What is started, and how it is asked whether it answers.
@@ -76,7 +82,7 @@ impl Server {
         server
     }
 
-    /// What `idem_runtime::connect` takes.
+    /// What `idem_runtime::connect` takes; a broker's client, where it is a broker.
     pub fn url(&self) -> String {
         self.url.clone()
     }
