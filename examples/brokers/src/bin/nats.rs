@@ -1,0 +1,28 @@
+//! `cargo run --bin nats [URL]`: an idempotent consumer of NATS JetStream, on a server of its own unless a URL is given.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use idem_brokers::nats::{consume, stage::Stage};
+use idem_brokers::{Fatal, demo};
+use idem_tests::server::Nats;
+
+#[tokio::main]
+async fn main() -> Result<(), Fatal> {
+    let (url, _server) = match std::env::args().nth(1) {
+        Some(url) => (url, None),
+        None => Some(Nats::start().await).map(|server| (server.url(), Some(server))).unwrap(),
+    };
+    let folder = tempfile::tempdir()?;
+    let shop = demo::shop(folder.path()).await?;
+    let stage = Stage::open(&url, Duration::from_secs(30)).await?;
+
+    let handle = async |message: &Message| {
+        let deliveries = message.info().map_or(1, |info| info.delivered);
+        shop.deliver(&message.payload, Some(deliveries > 1)).await
+    };
+    let stop = shop.report.settled(demo::MESSAGES);
+    let published = demo::publish(&shop, async |order| stage.send(order).await);
+    tokio::try_join!(consume(&stage.jetstream, &stage.consumer, handle, stop), published)?;
+    demo::print("NATS JetStream", &shop)
+}

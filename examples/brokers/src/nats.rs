@@ -1,0 +1,53 @@
+//! The consumer's loop for NATS JetStream.
+
+pub mod stage;
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::jetstream::{AckKind, Context, Message, consumer::PullConsumer};
+use futures_util::StreamExt;
+use idem_runtime::consumer::{Disposition, Refusal, disposition};
+
+/// How many messages are handled at a time.
+const AT_ONCE: usize = 16;
+
+/// When a message that failed comes again: a nak without a delay comes at once.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Where messages go that no redelivery can help.
+const DEAD: &str = "dead.orders";
+
+/// Handles messages until `stop`, and then finishes those that it has begun.
+pub async fn consume<T, E: Refusal>(
+    jetstream: &Context,
+    consumer: &PullConsumer,
+    handle: impl AsyncFn(&Message) -> Result<T, E>,
+    stop: impl Future,
+) -> Result<(), async_nats::Error> {
+    // No more than are handled: `ack_wait` runs for those that wait here, too.
+    let messages = consumer.stream().max_messages_per_batch(AT_ONCE).messages().await?;
+    let handle_one = async |message| {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return eprintln!("the connection limps: {error}"),
+        };
+        let settled = match disposition(&handle(&message).await) {
+            Disposition::Acknowledge => message.ack().await,
+            Disposition::Retry { after } => message.ack_with(AckKind::Nak(Some(after.unwrap_or(RETRY)))).await,
+            Disposition::DeadLetter => bury(jetstream, &message).await,
+        };
+        if let Err(error) = settled {
+            // It comes again after `ack_wait`, and what was handled is then replayed.
+            eprintln!("not settled: {error}");
+        }
+    };
+    messages.take_until(stop).for_each_concurrent(AT_ONCE, handle_one).await;
+    Ok(())
+}
+
+/// Twice there, rather than nowhere, if the process dies in between.
+async fn bury(jetstream: &Context, message: &Message) -> Result<(), async_nats::Error> {
+    jetstream.publish(DEAD, message.payload.clone()).await?.await?;
+    message.ack_with(AckKind::Term).await
+}

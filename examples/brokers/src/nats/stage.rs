@@ -1,0 +1,52 @@
+//! The stream and the consumer of the example, and its producer.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::{self, Context, stream};
+
+use crate::Fatal;
+use crate::order::{Order, message_id};
+
+/// A connection with the streams and the consumer.
+#[derive(Debug)]
+pub struct Stage {
+    /// The connection.
+    pub jetstream: Context,
+    /// Of the orders.
+    pub consumer: PullConsumer,
+    /// Of the orders that were put aside.
+    pub dead: stream::Stream,
+}
+
+impl Stage {
+    /// Connects, and creates what isn't there. `ack_wait`: when a message that was not acknowledged is delivered again.
+    pub async fn open(url: &str, ack_wait: Duration) -> Result<Self, Fatal> {
+        let jetstream = jetstream::new(async_nats::connect(url).await?);
+        let stream = |name: &str, subject: &str| stream::Config {
+            name: name.to_owned(),
+            subjects: vec![subject.to_owned()],
+            ..Default::default()
+        };
+        let orders = jetstream.get_or_create_stream(stream("ORDERS", "orders.>")).await?;
+        let dead = jetstream.get_or_create_stream(stream("DEAD", "dead.>")).await?;
+        let settings = pull::Config {
+            durable_name: Some("charge".to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait,
+            // Duplicates of a running order use some up, too.
+            max_deliver: 20,
+            ..Default::default()
+        };
+        let consumer = orders.get_or_create_consumer("charge", settings).await?;
+        Ok(Self { jetstream, consumer, dead })
+    }
+
+    /// Publishes an order, under a new message id each time, as a producer does that has lost its answer. The stream drops
+    /// a message whose id it has seen within its `duplicate_window`, and none of these.
+    pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
+        let message = jetstream::message::PublishMessage::build().payload(order.body().into()).message_id(message_id());
+        self.jetstream.send_publish("orders.new", message).await?.await?;
+        Ok(())
+    }
+}

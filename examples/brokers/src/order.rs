@@ -1,0 +1,41 @@
+//! What is in a message, and the message's own id.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+/// What is to be charged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The business key: the producer that sends the order again gives it the same. Producers forget it, so it may be
+    /// missing.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// How much.
+    pub cents: u32,
+}
+
+impl Order {
+    /// An order with this id.
+    pub fn new(id: &str, cents: u32) -> Self {
+        Self { id: Some(id.to_owned()), cents }
+    }
+
+    /// An order whose producer forgot the id.
+    pub fn nameless(cents: u32) -> Self {
+        Self { id: None, cents }
+    }
+
+    /// The body of its message.
+    pub fn body(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("text and numbers are JSON")
+    }
+}
+
+/// An id that no message had before. It says nothing about duplicates: an order that is sent again has a new one.
+pub fn message_id() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    format!("{now:x}-{:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,120 @@
+//! Tells a failing handler from a resending producer.
+//!
+//! A service has the same counts from the library, without a line of its own: `idempotency_calls_total`, by `event`.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use idem_runtime::consumer::{Disposition, disposition};
+use idem_runtime::{Error, Outcome, Previous};
+use tokio::sync::watch;
+
+use crate::charge::ChargeError;
+
+/// What a delivery was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The first of its order to run the handler.
+    Executed,
+    /// A duplicate of an order that was charged.
+    Replayed,
+    /// A duplicate of an order that was being charged.
+    InProgress,
+    /// It ran the handler again after the handler's own failure.
+    Redelivered,
+    /// It ran the handler again after a holder that was lost: killed, or cancelled.
+    TakenOver,
+    /// It was refused: no key, or no order at all.
+    Refused,
+}
+
+const LINES: [(Event, &str); 6] = [
+    (Event::Executed, "first executions"),
+    (Event::Replayed, "replays of completed orders"),
+    (Event::InProgress, "duplicates of running orders"),
+    (Event::Redelivered, "runs after the handler's own failure"),
+    (Event::TakenOver, "takeovers after a crash or a time-out"),
+    (Event::Refused, "refused"),
+];
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// By what they were, and whether the broker had delivered their message before, if it says so.
+    deliveries: HashMap<(Event, Option<bool>), u64>,
+    /// That need no other delivery.
+    settled: u64,
+    failures: u64,
+}
+
+/// Counts deliveries.
+#[derive(Debug, Default)]
+pub struct Report(watch::Sender<Counts>);
+
+impl Report {
+    /// A delivery. `started`: if it ran the handler, what was known of the key's last holder.
+    pub fn saw<T>(
+        &self,
+        redelivered: Option<bool>,
+        started: Option<Previous>,
+        result: &Result<Outcome<T>, ChargeError>,
+    ) {
+        let event = match (started, result) {
+            (Some(Previous::First), _) => Event::Executed,
+            (Some(Previous::AfterFailure), _) => Event::Redelivered,
+            (Some(Previous::AfterCrash { .. }), _) => Event::TakenOver,
+            (None, Ok(_)) => Event::Replayed,
+            (None, Err(ChargeError::Idempotency(Error::InProgress { .. }))) => Event::InProgress,
+            (None, Err(_)) => Event::Refused,
+        };
+        let settled = !matches!(disposition(result), Disposition::Retry { .. });
+        self.0.send_modify(|counts| {
+            *counts.deliveries.entry((event, redelivered)).or_default() += 1;
+            counts.settled += u64::from(settled);
+            counts.failures += u64::from(started.is_some() && result.is_err());
+        });
+    }
+
+    /// How many deliveries were so.
+    pub fn count(&self, event: Event) -> u64 {
+        [None, Some(false), Some(true)].map(|redelivered| self.count_of(event, redelivered)).iter().sum()
+    }
+
+    /// Waits until so many deliveries were so.
+    pub async fn counted(&self, event: Event, number: u64) {
+        let mut counts = self.0.subscribe();
+        while self.count(event) < number {
+            counts.changed().await.expect("its sender is here");
+        }
+    }
+
+    /// Waits until so many messages need no other delivery.
+    pub async fn settled(&self, number: u64) {
+        let mut counts = self.0.subscribe();
+        counts.wait_for(|counts| counts.settled >= number).await.expect("its sender is here");
+    }
+
+    fn count_of(&self, event: Event, redelivered: Option<bool>) -> u64 {
+        self.0.borrow().deliveries.get(&(event, redelivered)).copied().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let broker_says = self.0.borrow().deliveries.keys().any(|(_, redelivered)| redelivered.is_some());
+        let heads = if broker_says { "message: new   again" } else { "         all" };
+        writeln!(f, "{:38} {heads}", "deliveries")?;
+        for (event, name) in LINES {
+            let (new, again) = (self.count_of(event, Some(false)), self.count_of(event, Some(true)));
+            if broker_says {
+                writeln!(f, "{name:38} {new:12} {again:7}")?;
+            } else {
+                writeln!(f, "{name:38} {:12}", self.count(event))?;
+            }
+        }
+        let duplicates = [Event::Replayed, Event::InProgress].map(|event| self.count_of(event, Some(false)));
+        if broker_says {
+            writeln!(f, "the producer sent {} orders again under a new message", duplicates.iter().sum::<u64>())?;
+        }
+        write!(f, "the handler failed or was cancelled {} times", self.0.borrow().failures)
+    }
+}

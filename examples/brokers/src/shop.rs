@@ -1,0 +1,57 @@
+//! What the handler works with, and what a consumer's loop calls for each message.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use idem_runtime::{Outcome, SqliteStore};
+use tokio::time::timeout;
+
+use crate::Fatal;
+use crate::charge::{ChargeError, Receipt, charge};
+use crate::ledger::Ledger;
+use crate::order::Order;
+use crate::provider::Provider;
+use crate::report::Report;
+
+/// What the handler works with. Several shops, in several processes, can share one folder.
+#[derive(Debug)]
+pub struct Shop {
+    /// Of the keys.
+    pub store: SqliteStore,
+    /// Of the charges.
+    pub ledger: Ledger,
+    /// Who charges.
+    pub provider: Provider,
+    /// What became of the deliveries.
+    pub report: Report,
+    /// How long a handler may take.
+    pub patience: Duration,
+}
+
+impl Shop {
+    /// A shop that keeps its keys and its ledger in this folder.
+    pub async fn open(folder: &Path, latency: Duration) -> Result<Self, Fatal> {
+        Ok(Self {
+            store: SqliteStore::open(folder.join("keys.sqlite")).await?,
+            ledger: Ledger::open(&folder.join("ledger.sqlite"))?,
+            provider: Provider::new(latency),
+            report: Report::default(),
+            patience: Duration::from_secs(30),
+        })
+    }
+
+    /// Handles the body of a message. `redelivered`: whether the broker has delivered the message before, if it says so.
+    pub async fn deliver(&self, body: &[u8], redelivered: Option<bool>) -> Result<Outcome<Receipt>, ChargeError> {
+        let started = OnceLock::new();
+        let handled = async {
+            let order: Order = serde_json::from_slice(body)?;
+            // A handler that is cancelled leaves its outcome unknown; the next one knows by `Claim::previous`.
+            let charged = timeout(self.patience, charge(self, &order, &started)).await;
+            charged.unwrap_or(Err(ChargeError::TimedOut))
+        };
+        let result = handled.await;
+        self.report.saw(redelivered, started.get().copied(), &result);
+        result
+    }
+}

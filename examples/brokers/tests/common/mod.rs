@@ -1,0 +1,262 @@
+//! What holds for each broker: the ways in which a message comes twice, and that its order is charged once.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::future::{Future, pending};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, join, select};
+use idem_brokers::charge::{ChargeError, Receipt};
+use idem_brokers::ledger::Charge;
+use idem_brokers::order::Order;
+use idem_brokers::provider::Trouble;
+use idem_brokers::report::Event;
+use idem_brokers::shop::Shop;
+use idem_runtime::{Error, Outcome};
+use idem_tests::Gate;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// How long a test may take that waits for a server, or for a redelivery.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub type Handled = Result<Outcome<Receipt>, ChargeError>;
+
+/// A broker, as the tests need it.
+pub trait Broker: Sized {
+    /// Connects to what a test started.
+    async fn connect(address: &str) -> Self;
+    /// Sends an order, under a new message id.
+    async fn publish(&self, order: &Order);
+    /// Runs the example's consumer.
+    async fn consume(&self, deliver: impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>);
+    /// Waits for the next message that was put aside.
+    async fn next_dead(&self) -> Vec<u8>;
+}
+
+/// A broker, a shop, and what was seen of each delivery.
+pub struct Bench<B> {
+    pub broker: B,
+    pub shop: Shop,
+    address: String,
+    folder: TempDir,
+    not_yet: Mutex<Vec<(Instant, Duration)>>,
+    replayed: Mutex<Vec<Instant>>,
+}
+
+impl<B: Broker> Bench<B> {
+    pub async fn new(address: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            broker: B::connect(address).await,
+            shop: Shop::open(folder.path(), Duration::ZERO).await.unwrap(),
+            address: address.to_owned(),
+            folder,
+            not_yet: Mutex::default(),
+            replayed: Mutex::default(),
+        }
+    }
+
+    /// Does this while the consumer runs, and stops it then.
+    pub async fn consuming<T>(&self, script: impl AsyncFnOnce() -> T) -> T {
+        let (done, stop) = oneshot::channel();
+        let script = async {
+            let result = script().await;
+            done.send(()).expect("the consumer runs");
+            result
+        };
+        let stop = async { drop(stop.await) };
+        let consumer = self.broker.consume(async |body, redelivered| self.deliver(body, redelivered).await, stop);
+        tokio::time::timeout(PATIENCE, join(consumer, script)).await.expect("it ends").1
+    }
+
+    pub async fn deliver(&self, body: &[u8], redelivered: Option<bool>) -> Handled {
+        let result = self.shop.deliver(body, redelivered).await;
+        match &result {
+            Ok(Outcome::Replayed(_)) => self.replayed.lock().unwrap().push(Instant::now()),
+            Err(ChargeError::Idempotency(Error::InProgress { retry_after, .. })) => {
+                self.not_yet.lock().unwrap().push((Instant::now(), *retry_after));
+            }
+            _ => {}
+        }
+        result
+    }
+
+    /// How often the deliveries were: first executions, replays, duplicates of running orders, runs after a failure,
+    /// takeovers, refused.
+    pub fn counts(&self) -> [u64; 6] {
+        use Event::{Executed, InProgress, Redelivered, Refused, Replayed, TakenOver};
+        [Executed, Replayed, InProgress, Redelivered, TakenOver, Refused].map(|event| self.shop.report.count(event))
+    }
+
+    /// The one charge of this order.
+    #[track_caller]
+    pub fn charge(&self, order: &str) -> Charge {
+        let charges = self.shop.ledger.charges(order).unwrap();
+        let [charge] = <[Charge; 1]>::try_from(charges).expect("the order is charged once");
+        charge
+    }
+
+    /// Runs a consumer in a process of its own until it is so far, and kills it with SIGKILL.
+    pub async fn kill_a_consumer(&self, when: When) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "worker", "--nocapture", "--quiet"])
+            .env("IDEM_BROKERS_WORKER", format!("{when:?}"))
+            .env("IDEM_BROKERS_ADDRESS", &self.address)
+            .env("IDEM_BROKERS_FOLDER", self.folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let came_so_far = move || lines.any(|line| line.unwrap().ends_with(SO_FAR));
+        assert!(tokio::task::spawn_blocking(came_so_far).await.unwrap(), "it comes so far");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// When a consumer is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum When {
+    InTheHandler,
+    BeforeTheAck,
+}
+
+/// The line that a worker prints when it is to be killed.
+const SO_FAR: &str = "so far";
+
+/// What a worker's process does; nothing in the test's own.
+pub async fn worker<B: Broker>() {
+    let Ok(when) = std::env::var("IDEM_BROKERS_WORKER") else { return };
+    let folder = PathBuf::from(std::env::var_os("IDEM_BROKERS_FOLDER").unwrap());
+    let broker = B::connect(&std::env::var("IDEM_BROKERS_ADDRESS").unwrap()).await;
+    let shop = Shop::open(&folder, Duration::ZERO).await.unwrap();
+    let gate = Gate::default();
+    if when == format!("{:?}", When::InTheHandler) {
+        shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
+    }
+    let deliver = async |body: &[u8], redelivered| {
+        let result = shop.deliver(body, redelivered).await;
+        assert!(result.is_ok(), "{result:?}");
+        println!("{SO_FAR}");
+        // Never acknowledged.
+        pending::<()>().await;
+        result
+    };
+    let in_the_handler = async {
+        gate.started().await;
+        println!("{SO_FAR}");
+        pending::<()>().await;
+    };
+    match select(pin!(broker.consume(deliver, pending())), pin!(in_the_handler)).await {
+        Either::Left(_) | Either::Right(_) => unreachable!("it is killed"),
+    }
+}
+
+pub async fn an_order_that_is_sent_again_is_charged_once(bench: &Bench<impl Broker>) {
+    let order = Order::new("order-1", 500);
+    bench.broker.publish(&order).await;
+    bench
+        .consuming(async || {
+            bench.shop.report.settled(1).await;
+            bench.broker.publish(&order).await;
+            bench.shop.report.settled(2).await;
+        })
+        .await;
+    assert_eq!(bench.counts(), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(bench.charge("order-1"), Charge { cents: 500, attempt: 1, after: "nothing".to_owned() });
+}
+
+pub async fn a_handler_that_fails_twice_is_run_again_and_charges_once(bench: &Bench<impl Broker>) {
+    bench.shop.provider.expect("order-1", [Trouble::Declined, Trouble::Declined]);
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    bench.consuming(|| bench.shop.report.settled(1)).await;
+    assert_eq!(bench.counts(), [1, 0, 0, 2, 0, 0]);
+    assert_eq!(bench.charge("order-1"), Charge { cents: 500, attempt: 3, after: "failure".to_owned() });
+}
+
+pub async fn a_consumer_killed_before_its_ack_leaves_a_message_that_is_replayed(bench: &Bench<impl Broker>) {
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    bench.kill_a_consumer(When::BeforeTheAck).await;
+    bench.consuming(|| bench.shop.report.settled(1)).await;
+    assert_eq!(bench.counts(), [0, 1, 0, 0, 0, 0]);
+    assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+pub async fn a_consumer_killed_in_its_handler_leaves_an_order_that_is_taken_over(bench: &Bench<impl Broker>) {
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    bench.kill_a_consumer(When::InTheHandler).await;
+    bench.consuming(|| bench.shop.report.settled(1)).await;
+    assert_eq!(bench.shop.report.count(Event::TakenOver), 1);
+    assert_eq!(bench.charge("order-1"), Charge { cents: 500, attempt: 2, after: "crash".to_owned() });
+}
+
+/// The broker has to deliver the second message while the first is being handled.
+pub async fn a_duplicate_of_a_running_order_comes_back_after_its_lease_and_is_replayed(bench: &Bench<impl Broker>) {
+    let gate = Gate::default();
+    bench.shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
+    let order = Order::new("order-1", 500);
+    bench.broker.publish(&order).await;
+    bench
+        .consuming(async || {
+            gate.started().await;
+            bench.broker.publish(&order).await;
+            bench.shop.report.counted(Event::InProgress, 1).await;
+            gate.open();
+            bench.shop.report.settled(2).await;
+        })
+        .await;
+    assert_eq!(bench.counts(), [1, 1, 1, 0, 0, 0]);
+    let ((refused, retry_after), replayed) = (bench.not_yet.lock().unwrap()[0], bench.replayed.lock().unwrap()[0]);
+    let came_back = replayed - refused;
+    println!("was to come back in {retry_after:?}, and came in {came_back:?}");
+    assert!(came_back > retry_after.mul_f64(0.9), "{came_back:?} is not {retry_after:?}");
+    assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+pub async fn a_poison_message_is_put_aside_and_the_next_is_handled(bench: &Bench<impl Broker>) {
+    let poison = Order::nameless(500);
+    bench.broker.publish(&poison).await;
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    let dead = bench
+        .consuming(async || {
+            bench.shop.report.settled(2).await;
+            bench.broker.next_dead().await
+        })
+        .await;
+    assert_eq!(dead, poison.body());
+    assert_eq!(bench.counts(), [1, 0, 0, 0, 0, 1]);
+    assert_eq!(bench.shop.ledger.totals().unwrap(), (1, 1));
+}
+
+/// The example, as a user runs it.
+pub fn the_example_charges_each_order_once(program: &str) {
+    let output = Command::new(program).output().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{complained}");
+    assert!(said.contains("ledger: 10 orders, 10 charges"), "{said}{complained}");
+    println!("{said}");
+}
+
+/// The tests that every broker passes. `$bench` is an expression for a new bench, and what has to live as long.
+#[macro_export]
+macro_rules! every_broker {
+    ($broker:ty, $bench:expr, [$($name:ident),* $(,)?]) => {
+        /// Not a test of its own: what a consumer's process does.
+        #[tokio::test]
+        async fn worker() {
+            common::worker::<$broker>().await;
+        }
+
+        $(#[tokio::test]
+        async fn $name() {
+            let (bench, _server) = $bench.await;
+            common::$name(&bench).await;
+        })*
+    };
+}

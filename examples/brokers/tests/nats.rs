@@ -1,0 +1,82 @@
+//! The consumer of NATS JetStream, on a server of the tests' own.
+
+mod common;
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use common::{Bench, Broker, Handled};
+use futures_util::StreamExt;
+use idem_brokers::nats::{consume, stage::Stage};
+use idem_brokers::order::Order;
+use idem_brokers::provider::Trouble;
+use idem_brokers::report::Event;
+use idem_tests::Gate;
+use idem_tests::server::Nats;
+
+impl Broker for Stage {
+    async fn connect(address: &str) -> Self {
+        Stage::open(address, Duration::from_secs(3)).await.unwrap()
+    }
+
+    async fn publish(&self, order: &Order) {
+        self.send(order).await.unwrap();
+    }
+
+    async fn consume(&self, deliver: impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>) {
+        let handle = async |message: &Message| {
+            let deliveries = message.info().unwrap().delivered;
+            deliver(&message.payload, Some(deliveries > 1)).await
+        };
+        consume(&self.jetstream, &self.consumer, handle, stop).await.unwrap();
+    }
+
+    async fn next_dead(&self) -> Vec<u8> {
+        let settings = pull::Config { ack_policy: AckPolicy::None, ..Default::default() };
+        let reader = self.dead.create_consumer(settings).await.unwrap();
+        reader.messages().await.unwrap().next().await.unwrap().unwrap().payload.to_vec()
+    }
+}
+
+async fn bench() -> (Bench<Stage>, Nats) {
+    let server = Nats::start().await;
+    (Bench::new(&server.url()).await, server)
+}
+
+every_broker!(
+    Stage,
+    bench(),
+    [
+        an_order_that_is_sent_again_is_charged_once,
+        a_handler_that_fails_twice_is_run_again_and_charges_once,
+        a_consumer_killed_before_its_ack_leaves_a_message_that_is_replayed,
+        a_consumer_killed_in_its_handler_leaves_an_order_that_is_taken_over,
+        a_duplicate_of_a_running_order_comes_back_after_its_lease_and_is_replayed,
+        a_poison_message_is_put_aside_and_the_next_is_handled,
+    ]
+);
+
+/// `ack_wait` is shorter than the handler takes: the same message comes again while it is being handled.
+#[tokio::test]
+async fn a_handler_longer_than_ack_wait_is_not_run_beside_itself() {
+    let (bench, _server) = bench().await;
+    let gate = Gate::default();
+    bench.shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    bench
+        .consuming(async || {
+            bench.shop.report.counted(Event::InProgress, 1).await;
+            gate.open();
+            bench.shop.report.settled(1).await;
+        })
+        .await;
+    assert_eq!(bench.shop.report.count(Event::Executed), 1);
+    assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+#[test]
+fn the_example_charges_each_order_once() {
+    common::the_example_charges_each_order_once(env!("CARGO_BIN_EXE_nats"));
+}
