@@ -231,7 +231,10 @@ mod tests {
     /// Runs it on a thread of its own, which is left behind where it hangs.
     fn ends(work: impl FnOnce() + Send + 'static) -> bool {
         let (done, ended) = mpsc::channel();
-        std::thread::spawn(move || done.send(work()));
+        std::thread::spawn(move || {
+            work();
+            done.send(())
+        });
         ended.recv_timeout(Duration::from_secs(10)).is_ok()
     }
 
