@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod nats;
 pub mod order;
 pub mod provider;
+pub mod rabbitmq;
 pub mod report;
 pub mod shop;
 

@@ -1,0 +1,26 @@
+//! `cargo run --bin rabbitmq [URL]`: an idempotent consumer of RabbitMQ, on a server of its own unless a URL is given.
+
+use idem_brokers::rabbitmq::{consume, stage::Stage};
+use idem_brokers::{Fatal, demo};
+use idem_tests::server::RabbitMq;
+use lapin::message::Delivery;
+
+#[tokio::main]
+async fn main() -> Result<(), Fatal> {
+    let (url, _server) = match std::env::args().nth(1) {
+        Some(url) => (url, None),
+        None => Some(RabbitMq::start().await).map(|server| (server.url(), Some(server))).unwrap(),
+    };
+    let folder = tempfile::tempdir()?;
+    let shop = demo::shop(folder.path()).await?;
+    let stage = Stage::open(&url, "orders").await?;
+
+    let handle = async |message: &Delivery| shop.deliver(&message.data, Some(message.redelivered)).await;
+    let consumed = async {
+        let stop = shop.report.settled(demo::MESSAGES);
+        Ok(consume(&stage.connection, &stage.queue, handle, stop).await?)
+    };
+    let published = demo::publish(&shop, async |order| stage.send(order).await);
+    tokio::try_join!(consumed, published)?;
+    demo::print("RabbitMQ", &shop)
+}

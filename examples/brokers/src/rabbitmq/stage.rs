@@ -1,0 +1,57 @@
+//! The queues of the example, and its producer.
+
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, LongString};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+
+use crate::Fatal;
+use crate::order::{Order, message_id};
+
+/// A connection with the queues.
+#[derive(Debug)]
+pub struct Stage {
+    /// The connection.
+    pub connection: Connection,
+    /// Of the orders.
+    pub queue: String,
+    /// Of the orders that were put aside.
+    pub dead: String,
+    channel: Channel,
+}
+
+impl Stage {
+    /// Connects, and creates what isn't there.
+    pub async fn open(url: &str, queue: &str) -> Result<Self, Fatal> {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+
+        let dead = format!("{queue}.dead");
+        let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
+        channel.exchange_declare((&*dead).into(), ExchangeKind::Fanout, durable, FieldTable::default()).await?;
+        let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+        channel.queue_declare((&*dead).into(), durable, FieldTable::default()).await?;
+        let bind = QueueBindOptions::default();
+        channel.queue_bind((&*dead).into(), (&*dead).into(), "".into(), bind, FieldTable::default()).await?;
+
+        let mut arguments = FieldTable::default();
+        let text = |text: &str| AMQPValue::LongString(LongString::from(text));
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        arguments.insert("x-dead-letter-exchange".into(), text(&dead));
+        // Then it is put aside, too. Duplicates of a running order use some up.
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(20));
+        channel.queue_declare(queue.into(), durable, arguments).await?;
+        Ok(Self { connection, queue: queue.to_owned(), dead, channel })
+    }
+
+    /// Publishes an order, under a new message id each time, as a producer does that has lost its answer.
+    pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
+        let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(message_id().into());
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let (exchange, body) = ("".into(), order.body());
+        self.channel.basic_publish(exchange, (&*self.queue).into(), options, &body, properties).await?.await?;
+        Ok(())
+    }
+}
