@@ -19,10 +19,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use self::process::Process;
 pub use self::{
-    authority::Authority, mariadb::MariaDb, nats::Nats, pgbouncer::PgBouncer, postgres::Postgres, rabbitmq::RabbitMq,
-    redis::Redis,
+    authority::Authority, mariadb::MariaDb, nats::Nats, pgbouncer::PgBouncer, postgres::Postgres, process::Process,
+    rabbitmq::RabbitMq, redis::Redis,
 };
 
 /// How long a server may take until it answers.

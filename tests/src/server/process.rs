@@ -10,13 +10,34 @@ use super::Program;
 
 /// Killed when it is dropped, with its children.
 #[derive(Debug)]
-pub(super) struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
     /// Starts it; what it says is appended to `log`.
     pub(super) fn start(program: &Program, log: &Path) -> Self {
         let log = OpenOptions::new().append(true).create(true).open(log).unwrap();
-        Self(spawn(command(program, log)))
+        Self::spawn(command(program, log))
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    ///
+    /// Where it can't be started.
+    pub fn spawn(mut command: Command) -> Self {
+        // Runs after the change of user, which would undo it.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        Self(spawn(command))
+    }
+
+    /// Its number, and its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
     }
 
     pub(super) fn is_running(&mut self) -> bool {
@@ -42,13 +63,6 @@ fn command(program: &Program, log: File) -> Command {
     command.stdout(log.try_clone().unwrap()).stderr(log);
     if let Some((user, group)) = program.user {
         command.uid(user).gid(group);
-    }
-    // Runs after the change of user, which would undo it.
-    unsafe {
-        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-            0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        });
     }
     command
 }

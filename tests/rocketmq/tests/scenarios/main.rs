@@ -1,0 +1,34 @@
+//! At-least-once delivery, cause by cause, against rocketmq-rust's broker: what makes it deliver an order twice is done to
+//! it, and the charges are counted.
+
+#![recursion_limit = "512"]
+
+mod crash;
+mod failure;
+mod resend;
+
+use idem_rocketmq::handlers::Handler;
+use idem_rocketmq::harness::{Program, World};
+use idem_rocketmq::journal::Delivery;
+
+const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_idem-rocketmq"));
+
+/// A broker and a shop, whose topic has four queues.
+fn world(handler: Handler) -> World {
+    World::start(PROGRAM, handler, 4)
+}
+
+/// How many of them ended so.
+fn ended(deliveries: &[Delivery], outcome: &str) -> usize {
+    deliveries.iter().filter(|delivery| delivery.is(outcome)).count()
+}
+
+/// How many of them were told that their order is charged.
+fn settled(deliveries: &[Delivery]) -> usize {
+    ["executed", "replayed", "CONSUME_SUCCESS"].iter().map(|outcome| ended(deliveries, outcome)).sum()
+}
+
+/// How many bodies ran.
+fn runs(deliveries: &[Delivery]) -> usize {
+    deliveries.iter().filter(|delivery| delivery.ran.is_some()).count()
+}
