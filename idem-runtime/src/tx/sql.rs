@@ -49,7 +49,8 @@ struct Texts {
     /// Makes a completed row of a pending one. Record, ttl, how long the row stays at least and at most, scope, key, owner,
     /// fence.
     complete: &'static str,
-    /// Deletes a pending row. Scope, key, owner, fence.
+    /// Deletes a pending row that the claim made. One that was there before, and so has someone who left, stays: it counts
+    /// as absent too, and what it knows of them is what refuses a late copy of a claim of theirs. Scope, key, owner, fence.
     withdraw: &'static str,
 }
 

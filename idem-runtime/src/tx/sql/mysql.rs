@@ -76,5 +76,6 @@ pub(super) const TEXTS: Texts = Texts {
         now!(),
         " + ?) WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4"
     ),
-    withdraw: "DELETE FROM idempotency WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4",
+    withdraw: "DELETE FROM idempotency \
+               WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 AND ended = X''",
 };

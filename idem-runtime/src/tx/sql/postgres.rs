@@ -92,5 +92,6 @@ pub(super) const TEXTS: Texts = Texts {
         WHERE scope = $5::text AND key = $6::bytea AND owner = $7::bytea AND fence = $8::bigint AND state = 4"
     ),
     withdraw: "DELETE FROM idempotency \
-               WHERE scope = $1::text AND key = $2::bytea AND owner = $3::bytea AND fence = $4::bigint AND state = 4",
+               WHERE scope = $1::text AND key = $2::bytea AND owner = $3::bytea AND fence = $4::bigint AND state = 4 \
+               AND ended = ''::bytea",
 };

@@ -38,5 +38,6 @@ pub(super) const TEXTS: Texts = Texts {
     complete: "UPDATE idempotency SET state = 5, record = ?1, until = ?9 + ?2, \
                purge_at = CASE WHEN purge_at >= ?9 + ?3 THEN purge_at ELSE ?9 + ?4 END \
                WHERE scope = ?5 AND key = ?6 AND owner = ?7 AND fence = ?8 AND state = 4",
-    withdraw: "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state = 4",
+    withdraw: "DELETE FROM idempotency \
+               WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state = 4 AND ended = x''",
 };
