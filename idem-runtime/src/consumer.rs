@@ -56,6 +56,9 @@ pub enum Disposition {
 /// A handler's error, which can be one of this library.
 pub trait Refusal {
     /// The library's error, if it is one. A handler's own error is `None`.
+    ///
+    /// A refusal of another handler, which this one has called, is this one's own error: that the other's key is completed
+    /// says nothing of this message.
     fn refusal(&self) -> Option<&Error>;
 
     /// Whether a handler's own error is one that no redelivery can help: a message that can't be read, a card that is

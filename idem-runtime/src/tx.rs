@@ -27,6 +27,9 @@
 //! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows it to be in
 //! a transaction: sqlx doesn't know of one that was begun by an SQL text of your own. rusqlite asks SQLite itself.
 //!
+//! sqlx names the statements that it prepares on PostgreSQL, which PgBouncer's `pool_mode = transaction` loses: behind it,
+//! use tokio-postgres.
+//!
 //! A recorded result is a parameter of a statement: sea-orm shows those to its metric callback, and logs them with its feature
 //! `debug-print`.
 //!
@@ -52,6 +55,12 @@
 //!
 //! A duplicate waits for as long as the first transaction takes. What bounds it is the database's: `SET LOCAL lock_timeout` on
 //! PostgreSQL, `innodb_lock_wait_timeout`, SQLite's `busy_timeout`. Then it is [`Error::Conflict`](crate::Error::Conflict).
+//!
+//! sqlx's MySQL connection doesn't survive a call that is dropped while a statement is prepared on it: what comes next takes
+//! the rest of that answer for its own. Close it, as by a pool's `close_on_drop`, where a handler was timed out.
+//!
+//! On MySQL and MariaDB, `CREATE TABLE`, `TRUNCATE` and their like end the transaction, and its driver doesn't know: what
+//! comes after is committed statement by statement, and no duplicate waits for it. Keep them out of such transactions.
 //!
 //! At stricter levels than those, and on MariaDB with `innodb_snapshot_isolation` (its default from 11.6 on) in a transaction
 //! that has read before, a duplicate that comes too late for its snapshot gets the conflict too.

@@ -356,3 +356,51 @@ async fn r02_both_modes_and_a_sweeper_at_the_same_keys_take_effect_once() {
         }
     }
 }
+
+#[idempotent(key = "id", tx = "tx")]
+async fn outer(tx: &mut Tx<'_>, id: &str, inner: &str, keeps: bool) -> Result<Outcome<u64>, Failed> {
+    let mut savepoint = sqlx::Acquire::begin(&mut **tx).await?;
+    let (of_outer, of_inner) = (Box::pin(within(&mut savepoint, id, inner)).await, inner);
+    if keeps {
+        savepoint.commit().await?
+    } else {
+        savepoint.rollback().await?
+    }
+    effect(tx, &format!("outer {of_inner}")).await?;
+    of_outer
+}
+
+/// On a savepoint, a handler with the same key, or with another.
+async fn within(tx: &mut Tx<'_>, id: &str, inner: &str) -> Result<Outcome<u64>, Failed> {
+    if id == inner { Box::pin(outer(tx, id, "leaf", true)).await } else { book(tx, inner, 4).await }
+}
+
+/// What a body did and undid itself, calls of handlers among it, never was.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn r22_calls_in_a_savepoint_of_a_body_share_its_fate() {
+    let bench = Bench::new().await;
+    for (nth, (keeps, booked)) in [(true, 1), (false, 0)].into_iter().enumerate() {
+        let (id, inner) = (format!("outer-{nth}"), format!("inner-{nth}"));
+        let mut tx = bench.begin().await;
+        assert_eq!(outer(&mut tx, &id, &inner, keeps).await.unwrap(), Outcome::Executed(4));
+        tx.commit().await.unwrap();
+        assert_eq!(bench.effects(&inner).await, booked);
+        let mut tx = bench.begin().await;
+        let again = book(&mut tx, &inner, 5).await.unwrap();
+        assert_eq!(again, if keeps { Outcome::Replayed(4) } else { Outcome::Executed(5) });
+        assert_eq!(outer(&mut tx, &id, &inner, keeps).await.unwrap(), Outcome::Replayed(4));
+        tx.commit().await.unwrap();
+    }
+    // The same key, inside of itself: told where it stays, harmless where it is undone.
+    let mut tx = bench.begin().await;
+    let error = outer(&mut tx, "same", "same", true).await.unwrap_err().refusal();
+    assert!(matches!(error, Error::Conflict { .. }) && error.executed(), "{error:?}");
+    tx.rollback().await.unwrap();
+    let mut tx = bench.begin().await;
+    assert_eq!(outer(&mut tx, "same", "same", false).await.unwrap(), Outcome::Executed(4));
+    tx.commit().await.unwrap();
+    let mut tx = bench.begin().await;
+    assert_eq!(outer(&mut tx, "same", "same", false).await.unwrap(), Outcome::Replayed(4));
+    assert_eq!((bench.effects("outer same").await, bench.effects("leaf").await), (1, 0));
+}

@@ -102,6 +102,38 @@ mod on_postgres {
         let mut tx = begin(&bench, "BEGIN").await;
         assert!(matches!(large(&mut tx, "a", 0).await.unwrap(), Outcome::Replayed(text) if text.len() == 15 << 20));
     }
+
+    #[idempotent(key = "id", tx = "tx")]
+    async fn book_beyond(tx: &tokio_postgres::Transaction<'_>, id: &str) -> Result<Outcome<()>, Error> {
+        tx.batch_execute(&format!("INSERT INTO effects (id) VALUES ('{id}')")).await.unwrap();
+        Ok(().into())
+    }
+
+    /// A pooler that gives each transaction another connection of the server. Not with sqlx: it names each statement.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "starts PostgreSQL: run by tests/run"]
+    async fn r23_behind_a_pooler_of_transactions_a_duplicate_waits_and_replays() {
+        let bench = Bench::new().await;
+        let pooler = idem_tests::server::PgBouncer::start(&bench.home).await;
+        let settings = format!("host=127.0.0.1 port={} user=idem dbname=postgres", pooler.port());
+        let mut calls = tokio::task::JoinSet::new();
+        for nth in 0..24 {
+            let settings = settings.clone();
+            calls.spawn(async move {
+                let (mut client, connection) = tokio_postgres::connect(&settings, tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                let tx = client.transaction().await.unwrap();
+                let outcome = book_beyond(&tx, &format!("key {}", nth % 6)).await.unwrap();
+                tx.commit().await.unwrap();
+                outcome == Outcome::Executed(())
+            });
+        }
+        let executed = calls.join_all().await.into_iter().filter(|executed| *executed).count();
+        assert_eq!(executed, 6);
+        for nth in 0..6 {
+            assert_eq!(bench.effects(&format!("key {nth}")).await, 1);
+        }
+    }
 }
 
 mod on_mariadb {
