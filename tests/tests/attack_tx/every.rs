@@ -395,7 +395,7 @@ async fn r22_calls_in_a_savepoint_of_a_body_share_its_fate() {
     // The same key, inside of itself: told where it stays, harmless where it is undone.
     let mut tx = bench.begin().await;
     let error = outer(&mut tx, "same", "same", true).await.unwrap_err().refusal();
-    assert!(matches!(error, Error::Conflict { .. }) && error.executed(), "{error:?}");
+    assert!(matches!(error, Error::NotRecorded { .. }) && error.executed(), "{error:?}");
     tx.rollback().await.unwrap();
     let mut tx = bench.begin().await;
     assert_eq!(outer(&mut tx, "same", "same", false).await.unwrap(), Outcome::Executed(4));
