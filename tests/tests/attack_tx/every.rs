@@ -264,9 +264,9 @@ async fn r07_a_holder_that_was_overtaken_by_a_transaction_completes_only_if_that
         let mut tx = bench.begin().await;
         assert_eq!(book(&mut tx, id, 5).await.unwrap(), Outcome::Executed(5));
         if commit {
-            tx.commit().await.unwrap()
+            tx.commit().await.unwrap();
         } else {
-            tx.rollback().await.unwrap()
+            tx.rollback().await.unwrap();
         }
         let record = Record::from_bytes(b"x");
         let late = store.complete(CompleteRequest::new(&request, grant.fence, &record, DAY)).await.unwrap();
@@ -298,9 +298,8 @@ async fn r02_both_modes_and_a_sweeper_at_the_same_keys_take_effect_once() {
                             tx.commit().await.unwrap();
                             took[nth] += u32::from(matches!(outcome, Outcome::Executed(_)));
                         }
-                        Ok(_) => tx.rollback().await.unwrap(),
                         // The effect of a handler that declined is undone.
-                        Err(Failed::Declined) => tx.rollback().await.unwrap(),
+                        Ok(_) | Err(Failed::Declined) => tx.rollback().await.unwrap(),
                         Err(Failed::Refused(Error::Conflict { .. } | Error::InProgress { .. })) => {
                             tx.rollback().await.unwrap();
                         }
@@ -362,9 +361,9 @@ async fn outer(tx: &mut Tx<'_>, id: &str, inner: &str, keeps: bool) -> Result<Ou
     let mut savepoint = sqlx::Acquire::begin(&mut **tx).await?;
     let (of_outer, of_inner) = (Box::pin(within(&mut savepoint, id, inner)).await, inner);
     if keeps {
-        savepoint.commit().await?
+        savepoint.commit().await?;
     } else {
-        savepoint.rollback().await?
+        savepoint.rollback().await?;
     }
     effect(tx, &format!("outer {of_inner}")).await?;
     of_outer

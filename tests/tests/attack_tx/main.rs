@@ -3,6 +3,7 @@
 //! `every.rs` is compiled once for each database, as the rules of `tx` are.
 
 #![allow(dead_code, reason = "not every database needs all of the support of `tx`")]
+#![allow(clippy::duplicate_mod, reason = "once for each database")]
 
 mod settings;
 mod shapes;

@@ -1,12 +1,13 @@
 //! Handlers that are written in an unusual way, under every lint.
 
-#![deny(warnings, clippy::all, clippy::pedantic, clippy::nursery)]
+#![deny(warnings, clippy::all, clippy::pedantic)]
 #![allow(clippy::unused_async, clippy::missing_errors_doc, clippy::significant_drop_tightening)]
 
 use idem_runtime::{Error, Outcome, idempotent};
 use rusqlite::{Connection, Transaction};
 
 #[idempotent(key = "(site, call)", tx = "tx", fingerprint = "(ops, output, entered)")]
+#[expect(clippy::too_many_arguments, reason = "each a name of the macro's")]
 fn shadows(
     tx: &Transaction<'_>,
     site: &str,
@@ -104,7 +105,7 @@ where
 async fn conditional(
     tx: &mut sqlx::SqliteTransaction<'_>,
     #[cfg(any())] missing: u8,
-    #[cfg(all())] id: &str,
+    #[cfg(not(any()))] id: &str,
     #[allow(unused_variables)] ignored: u8,
     _: u8,
     (left, right): (u8, u8),
@@ -114,7 +115,7 @@ async fn conditional(
 }
 
 #[idempotent(key = "id", tx = "connection")]
-async fn on_connection<'c>(connection: &mut sqlx::SqliteConnection, id: &'c str) -> Result<usize, Error> {
+async fn on_connection(connection: &mut sqlx::SqliteConnection, id: &str) -> Result<usize, Error> {
     let _ = &connection;
     Ok(id.len())
 }
