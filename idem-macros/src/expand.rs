@@ -261,11 +261,9 @@ impl Rewrite<'_> {
 
     // As `in_transaction`, with a closure for the body.
     fn in_transaction_blocking(&self, tx: &Tx<'_>, body: &Body) -> TokenStream {
-        let (body_name, output) = (local("body"), self.output);
-        let run = quote! {
-            let #body_name = move || -> #output #body;
-            #body_name()
-        };
+        let (p, output) = (self.private(), self.output);
+        // Called by a function, as one that changes what it has captured would have to be a `mut` variable here.
+        let run = quote!(#p::once(move || -> #output #body));
         self.around(tx, ("enter_blocking", "leave_blocking"), &TokenStream::new(), &run)
     }
 

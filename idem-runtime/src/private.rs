@@ -124,6 +124,11 @@ where
     find_out
 }
 
+/// Runs a sync handler's body.
+pub fn once<O>(body: impl FnOnce() -> O) -> O {
+    body()
+}
+
 /// A value of any type, in a branch that is never taken: tells the compiler the body's type before it reads the body, so
 /// that a type error points into the body and not at the attribute.
 pub fn never<T>() -> T {

@@ -24,6 +24,9 @@ use crate::site::Site;
 /// How often a claim that finds nothing is asked again. Each time another transaction has ended in between.
 const CLAIM_ATTEMPTS: u32 = 100;
 
+/// The longest scope, in bytes: what the tables of the stores take.
+const MAX_SCOPE_LEN: usize = 1024;
+
 /// The largest record that is kept, in bytes: that of the stores.
 const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;
 
@@ -146,6 +149,13 @@ where
 async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, Error> {
     let site = call.site;
     site.register()?;
+    if site.scope.len() > MAX_SCOPE_LEN {
+        return Err(Error::config(format!(
+            "the scope `{}` is {} bytes long, and {MAX_SCOPE_LEN} are allowed",
+            site.scope,
+            site.scope.len()
+        )));
+    }
     if !tx.is_in_transaction() {
         return Err(Error::NotInTransaction { scope: site.scope });
     }

@@ -181,6 +181,33 @@ fn r22_what_is_rolled_back_to_a_savepoint_never_was() {
 }
 
 #[idempotent(key = "id", tx = "tx")]
+fn change_what_it_has(tx: &mut Transaction<'_>, mut id: String) -> Result<Outcome<usize>, Failed> {
+    tx.set_drop_behavior(rusqlite::DropBehavior::Commit);
+    id.push('!');
+    effect(tx, &id);
+    Ok(id.len().into())
+}
+
+#[idempotent(key = "id", tx = "tx")]
+fn change_to_another<'t>(mut tx: &'t Transaction<'t>, id: &str, other: &'t Transaction<'t>) -> Result<(), Failed> {
+    effect(tx, id);
+    tx = other;
+    effect(tx, id);
+    Ok(())
+}
+
+#[test]
+fn r01_a_body_may_change_what_it_was_given() {
+    let (_home, mut connection) = bench();
+    let mut tx = immediate(&mut connection);
+    assert_eq!(change_what_it_has(&mut tx, "a".to_owned()).unwrap(), Outcome::Executed(2));
+    assert_eq!(change_what_it_has(&mut tx, "a".to_owned()).unwrap(), Outcome::Replayed(2));
+    change_to_another(&tx, "b", &tx).unwrap();
+    drop(tx);
+    assert_eq!((effects(&connection, "a!"), effects(&connection, "b")), (1, 2));
+}
+
+#[idempotent(key = "id", tx = "tx")]
 async fn book_async(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Failed> {
     tokio::task::yield_now().await;
     effect(tx, id);
