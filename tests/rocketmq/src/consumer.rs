@@ -42,8 +42,8 @@ pub struct Settings {
     pub at_once: usize,
     /// The client's consume time-out.
     pub limit: Duration,
-    /// Whether handlers work in no time, whatever an order says.
-    pub hurry: bool,
+    /// Whether handlers work in no time and don't fail, whatever an order says.
+    pub mended: bool,
     /// How often a message is delivered again, before it goes to the dead-letter queue.
     pub retries: i32,
 }
@@ -81,7 +81,7 @@ pub fn run(settings: Settings) -> Outcome<()> {
 
 struct Listener {
     handler: Handler,
-    hurry: bool,
+    mended: bool,
     journal: Journal,
     shop: Shop,
 }
@@ -95,8 +95,8 @@ impl Listener {
             }
             Shop::Postgres(pool, runtime) => install(runtime.block_on(PostgresStore::open_with(pool.clone()))?)?,
         }
-        let (handler, hurry) = (settings.handler, settings.hurry);
-        Ok(Self { handler, hurry, journal: Journal::open(&settings.directory), shop })
+        let (handler, mended) = (settings.handler, settings.mended);
+        Ok(Self { handler, mended, journal: Journal::open(&settings.directory), shop })
     }
 
     /// Hands over a batch, all messages at once. A status is for a batch as a whole: where one message has to come again, all
@@ -115,8 +115,8 @@ impl Listener {
         let property = |name: &'static str| message.property(&name.into()).map(|value| value.to_string());
         let id = business_key(property("KEYS").as_deref());
         let mut order = Order::read(id, &message.body().unwrap_or_default());
-        if self.hurry {
-            order = order.taking(Duration::ZERO, Duration::ZERO);
+        if self.mended {
+            order = order.failing(0).taking(Duration::ZERO, Duration::ZERO);
         }
         let sent = property("UNIQ_KEY").unwrap_or_default();
         let retry = message.reconsume_times();

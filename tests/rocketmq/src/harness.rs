@@ -43,6 +43,7 @@ pub struct World {
     _server: Option<Postgres>,
     // The last to go.
     directory: TempDir,
+    _data: TempDir,
 }
 
 impl World {
@@ -54,7 +55,8 @@ impl World {
     pub fn start(program: Program, handler: Handler, queues: i32) -> Self {
         let directory = tempfile::Builder::new().prefix("idem-rocketmq-").tempdir().unwrap();
         let (name_server, broker) = ports();
-        let place = Place { directory: directory.path().join("broker"), name_server, broker };
+        let data = memory();
+        let place = Place { directory: data.path().into(), name_server, broker };
         let server = handler.needs_a_server().then(|| Runtime::new().unwrap().block_on(Postgres::start()));
         let postgres = server.as_ref().map(|server| server.url());
         let settings = Settings {
@@ -67,7 +69,7 @@ impl World {
             batch: 1,
             at_once: 8,
             limit: Duration::from_secs(60),
-            hurry: false,
+            mended: false,
             retries: 16,
         };
         let process = program.start("broker", &place, &directory.path().join("broker.log"));
@@ -75,7 +77,18 @@ impl World {
         producer.create_topic(TOPIC, queues).unwrap();
         let journal = Journal::open(directory.path());
         let shop = Shop::open(directory.path(), settings.postgres.as_deref());
-        Self { producer, broker: Some(process), program, place, settings, journal, shop, _server: server, directory }
+        Self {
+            producer,
+            broker: Some(process),
+            program,
+            place,
+            settings,
+            journal,
+            shop,
+            _server: server,
+            directory,
+            _data: data,
+        }
     }
 
     /// Changes how the next consumers are started.
@@ -83,14 +96,23 @@ impl World {
         &mut self.settings
     }
 
+    /// Has the next consumers handle what the group gave up.
+    pub fn read_dead_letters(&mut self) {
+        self.settings.topic = format!("%DLQ%{GROUP}");
+        self.settings.group = "operator".into();
+    }
+
     /// The folder of the journal, the shop and the store.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Sends an order: as a message of its own, with an id of its own.
+    /// Sends an order: as a message of its own, with an id of its own. And again, until a broker says that it has it.
     pub fn send(&mut self, order: &Order) {
-        self.producer.send(TOPIC, order).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = self.producer.send(TOPIC, order) {
+            assert!(Instant::now() < deadline, "the broker takes no order: {error}");
+        }
     }
 
     /// Starts a consumer.
@@ -146,8 +168,8 @@ impl World {
     /// Everything that is known, for whoever reads of a failure.
     pub fn report(&self) -> String {
         let deliveries: Vec<String> = self.deliveries().iter().map(|delivery| format!("{delivery:?}")).collect();
-        let log = std::fs::read_to_string(self.directory().join("consumers.log")).unwrap_or_default();
-        format!("{}\n{:?}\n{log}", deliveries.join("\n"), self.charged())
+        let log = |name| std::fs::read_to_string(self.directory().join(name)).unwrap_or_default();
+        format!("{}\n{:?}\n{}{}", deliveries.join("\n"), self.charged(), log("broker.log"), log("consumers.log"))
     }
 }
 
@@ -194,6 +216,14 @@ impl Program {
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         process
     }
+}
+
+/// A folder for a broker: in memory, where there is such a folder. It takes no message while its disk is nine tenths full,
+/// and whatever the disk is used for besides.
+fn memory() -> TempDir {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("idem-rocketmq-");
+    folder.tempdir_in("/dev/shm").or_else(|_| folder.tempdir()).unwrap()
 }
 
 /// For a name server, and for a broker: which also takes the ports two below and one above.

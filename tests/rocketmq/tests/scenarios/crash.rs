@@ -41,7 +41,7 @@ fn crash(handler: Handler) -> Charged {
     });
     first.kill();
 
-    world.settings().hurry = true;
+    world.settings().mended = true;
     let _second = world.consumer();
     world.until("all are delivered again and handled", |deliveries| settled(deliveries) == HANDLED + HANDLED + 2);
     let charged = world.charged();

@@ -3,9 +3,18 @@
 
 #![recursion_limit = "512"]
 
+mod batch;
+mod broker;
+mod chaos;
 mod crash;
+mod dead_letters;
 mod failure;
+mod keys;
+mod rebalance;
 mod resend;
+mod slow;
+
+use std::collections::BTreeSet;
 
 use idem_rocketmq::handlers::Handler;
 use idem_rocketmq::harness::{Program, World};
@@ -26,6 +35,12 @@ fn ended(deliveries: &[Delivery], outcome: &str) -> usize {
 /// How many of them were told that their order is charged.
 fn settled(deliveries: &[Delivery]) -> usize {
     ["executed", "replayed", "CONSUME_SUCCESS"].iter().map(|outcome| ended(deliveries, outcome)).sum()
+}
+
+/// How many messages have a delivery that was told so: the broker may forget them.
+fn settled_messages(deliveries: &[Delivery]) -> usize {
+    let told = deliveries.iter().filter(|delivery| delivery.is("executed") || delivery.is("replayed"));
+    told.map(|delivery| &delivery.message).collect::<BTreeSet<_>>().len()
 }
 
 /// How many bodies ran.

@@ -1,0 +1,37 @@
+//! The broker and its name server are killed and started again, while handlers run and the producer sends.
+
+use std::time::Duration;
+
+use idem_rocketmq::handlers::Handler;
+use idem_rocketmq::order::Order;
+
+use crate::{runs, world};
+
+const ORDERS: usize = 10;
+
+/// Says how many bodies ran, and how often each order was charged.
+fn restart(handler: Handler) -> (usize, Vec<usize>) {
+    let mut world = world(handler);
+    let _consumer = world.consumer();
+    for nth in 0..ORDERS {
+        world.send(&Order::new(format!("before-{nth}")).taking(Duration::from_millis(300), Duration::ZERO));
+    }
+    world.until("handlers run", |deliveries| runs(deliveries) > 0);
+    world.kill_broker();
+    world.restart_broker();
+    for nth in 0..ORDERS {
+        world.send(&Order::new(format!("after-{nth}")));
+    }
+    let deliveries = world.until("all orders are charged", |_| world.charged().len() == 2 * ORDERS);
+    (runs(&deliveries), world.charged().into_values().collect())
+}
+
+#[test]
+fn a_broker_that_is_killed_and_started_again_loses_no_order_and_repeats_none_in_lease_mode() {
+    assert_eq!(restart(Handler::Lease), (2 * ORDERS, vec![1; 2 * ORDERS]));
+}
+
+#[test]
+fn a_broker_that_is_killed_and_started_again_loses_no_order_and_repeats_none_in_tx_mode() {
+    assert_eq!(restart(Handler::Tx), (2 * ORDERS, vec![1; 2 * ORDERS]));
+}

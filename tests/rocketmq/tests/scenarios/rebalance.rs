@@ -1,0 +1,76 @@
+//! Consumers join a group while another is at work: they are given its queues, from the last progress it stored.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use idem_rocketmq::handlers::Handler;
+use idem_rocketmq::harness::Consumer;
+use idem_rocketmq::journal::Delivery;
+use idem_rocketmq::order::Order;
+
+use crate::{runs, settled_messages, world};
+
+const ORDERS: usize = 8;
+const TAKES: Duration = Duration::from_secs(5);
+
+/// Eight orders are at work in one process when two more join, and eight come when they leave; says what was delivered, and
+/// the most that an order was charged.
+fn rebalance(handler: Handler) -> (Vec<Delivery>, usize) {
+    let mut world = world(handler);
+    for nth in 0..ORDERS {
+        world.send(&Order::new(format!("joining-{nth}")).taking(TAKES, Duration::ZERO));
+    }
+    let mut first = world.consumer();
+    world.until("all are at work", |deliveries| runs(deliveries) == ORDERS);
+    let pid = first.pid();
+    let joined = [world.consumer(), world.consumer()];
+    world.until("one is delivered to another process meanwhile", |deliveries| {
+        deliveries.iter().any(|delivery| delivery.pid != pid && at_once(delivery, deliveries))
+    });
+    world.until("all are handled", |deliveries| settled_messages(deliveries) == ORDERS);
+    for nth in 0..ORDERS {
+        world.send(&Order::new(format!("leaving-{nth}")));
+    }
+    joined.into_iter().for_each(Consumer::leave);
+    let deliveries = world.until("all are handled", |deliveries| settled_messages(deliveries) == 2 * ORDERS);
+    let charged = world.charged();
+    assert_eq!(charged.len(), 2 * ORDERS);
+    (deliveries, *charged.values().max().unwrap())
+}
+
+/// Whether the message was in the hands of another process when it was delivered.
+fn at_once(delivery: &Delivery, deliveries: &[Delivery]) -> bool {
+    deliveries.iter().any(|other| {
+        let held = other.began < delivery.began && other.ended.is_none_or(|ended| delivery.began < ended);
+        other.message == delivery.message && other.pid != delivery.pid && held
+    })
+}
+
+/// The orders of which two bodies ran at one moment.
+fn overlaps(deliveries: &[Delivery]) -> BTreeSet<&str> {
+    let others = |delivery: &Delivery| {
+        deliveries
+            .iter()
+            .any(|other| other.pid != delivery.pid && other.order == delivery.order && other.overlaps(delivery))
+    };
+    deliveries.iter().filter(|delivery| others(delivery)).filter_map(|delivery| delivery.order.as_deref()).collect()
+}
+
+#[test]
+fn an_order_that_two_consumers_have_at_once_is_run_by_one_in_lease_mode() {
+    let (deliveries, charged) = rebalance(Handler::Lease);
+    assert_eq!((runs(&deliveries), charged), (2 * ORDERS, 1));
+}
+
+#[test]
+fn an_order_that_two_consumers_have_at_once_is_run_by_one_in_tx_mode() {
+    let (deliveries, charged) = rebalance(Handler::PostgresTx);
+    assert_eq!((runs(&deliveries), charged), (2 * ORDERS, 1));
+}
+
+#[test]
+fn without_the_attribute_an_order_runs_in_two_consumers_at_once() {
+    let (deliveries, charged) = rebalance(Handler::Plain);
+    assert!(!overlaps(&deliveries).is_empty(), "{deliveries:?}");
+    assert!(charged >= 2);
+}

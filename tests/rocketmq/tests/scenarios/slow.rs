@@ -1,0 +1,61 @@
+//! The handler takes longer than the client waits for a listener: the message is sent back and comes again, while the
+//! handler runs on.
+
+use std::time::Duration;
+
+use idem_rocketmq::handlers::Handler;
+use idem_rocketmq::journal::Delivery;
+use idem_rocketmq::order::Order;
+
+use crate::{runs, world};
+
+/// How long the client waits.
+const LIMIT: Duration = Duration::from_secs(2);
+/// How long the handler takes.
+const TAKES: Duration = Duration::from_secs(8);
+
+/// Delivers one message until `enough`; says what was delivered, and how often it was charged.
+fn slow(handler: Handler, enough: impl Fn(&[Delivery]) -> bool) -> (Vec<Delivery>, usize) {
+    let mut world = world(handler);
+    world.settings().limit = LIMIT;
+    let _consumer = world.consumer();
+    world.send(&Order::new("order").taking(TAKES, Duration::ZERO));
+    let deliveries = world.until("one message is delivered often enough", enough);
+    assert!(deliveries.iter().all(|delivery| delivery.message == deliveries[0].message));
+    (deliveries, world.charged()["order"])
+}
+
+/// A delivery that was in time.
+fn replayed(deliveries: &[Delivery]) -> bool {
+    let limit = LIMIT.as_micros() as i64;
+    deliveries.iter().any(|delivery| delivery.is("replayed") && delivery.ended.unwrap() - delivery.began < limit)
+}
+
+/// How many came while the first ran.
+fn overlapping(deliveries: &[Delivery]) -> usize {
+    let first = deliveries.iter().find(|delivery| delivery.ran.is_some()).unwrap();
+    deliveries.iter().filter(|delivery| delivery.began < first.ended.unwrap()).count()
+}
+
+#[test]
+fn a_message_that_is_delivered_again_while_its_handler_runs_is_run_once_in_lease_mode() {
+    let (deliveries, charged) = slow(Handler::Lease, replayed);
+    assert!(overlapping(&deliveries) >= 3, "{deliveries:?}");
+    assert_eq!((runs(&deliveries), charged), (1, 1));
+    assert!(deliveries.iter().any(|delivery| delivery.is("in progress")));
+}
+
+#[test]
+fn a_message_that_is_delivered_again_while_its_handler_runs_is_run_once_in_tx_mode() {
+    let (deliveries, charged) = slow(Handler::Tx, replayed);
+    assert!(overlapping(&deliveries) >= 3, "{deliveries:?}");
+    assert_eq!((runs(&deliveries), charged), (1, 1));
+}
+
+#[test]
+fn without_the_attribute_runs_of_one_message_overlap_and_each_charges() {
+    let charged_twice = |deliveries: &[Delivery]| deliveries.iter().filter(|run| run.ended.is_some()).count() >= 2;
+    let (deliveries, charged) = slow(Handler::Plain, charged_twice);
+    assert!(overlapping(&deliveries) >= 3, "{deliveries:?}");
+    assert!(charged >= 2);
+}
