@@ -5,6 +5,7 @@
 
 pub mod charge;
 pub mod demo;
+pub mod kafka;
 pub mod ledger;
 pub mod nats;
 pub mod order;

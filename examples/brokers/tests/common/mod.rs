@@ -46,7 +46,7 @@ pub struct Bench<B> {
     address: String,
     folder: TempDir,
     not_yet: Mutex<Vec<(Instant, Duration)>>,
-    replayed: Mutex<Vec<Instant>>,
+    replayed: Mutex<Vec<(Instant, Option<bool>)>>,
 }
 
 impl<B: Broker> Bench<B> {
@@ -78,7 +78,7 @@ impl<B: Broker> Bench<B> {
     pub async fn deliver(&self, body: &[u8], redelivered: Option<bool>) -> Handled {
         let result = self.shop.deliver(body, redelivered).await;
         match &result {
-            Ok(Outcome::Replayed(_)) => self.replayed.lock().unwrap().push(Instant::now()),
+            Ok(Outcome::Replayed(_)) => self.replayed.lock().unwrap().push((Instant::now(), redelivered)),
             Err(ChargeError::Idempotency(Error::InProgress { retry_after, .. })) => {
                 self.not_yet.lock().unwrap().push((Instant::now(), *retry_after));
             }
@@ -185,6 +185,7 @@ pub async fn a_consumer_killed_before_its_ack_leaves_a_message_that_is_replayed(
     bench.kill_a_consumer(When::BeforeTheAck).await;
     bench.consuming(|| bench.shop.report.settled(1)).await;
     assert_eq!(bench.counts(), [0, 1, 0, 0, 0, 0]);
+    assert_ne!(bench.replayed.lock().unwrap()[0].1, Some(false), "the broker says that it has delivered it before");
     assert_eq!(bench.charge("order-1").attempt, 1);
 }
 
@@ -212,7 +213,8 @@ pub async fn a_duplicate_of_a_running_order_comes_back_after_its_lease_and_is_re
         })
         .await;
     assert_eq!(bench.counts(), [1, 1, 1, 0, 0, 0]);
-    let ((refused, retry_after), replayed) = (bench.not_yet.lock().unwrap()[0], bench.replayed.lock().unwrap()[0]);
+    let (refused, retry_after) = bench.not_yet.lock().unwrap()[0];
+    let (replayed, _) = bench.replayed.lock().unwrap()[0];
     let came_back = replayed - refused;
     println!("was to come back in {retry_after:?}, and came in {came_back:?}");
     assert!(came_back > retry_after.mul_f64(0.9), "{came_back:?} is not {retry_after:?}");

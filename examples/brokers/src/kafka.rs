@@ -1,0 +1,60 @@
+//! The consumer's loop for Kafka.
+
+pub mod stage;
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use idem_runtime::consumer::{Disposition, Refusal, disposition};
+use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Message, Offset, error::KafkaError, error::KafkaResult, message::BorrowedMessage};
+
+/// When a message that failed is tried again. Those behind it in the consumer's partitions wait, too.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Handles messages of the topic, one at a time, until `stop` or an error: what was not committed is delivered again.
+pub async fn consume<T, E: Refusal>(
+    consumer: &StreamConsumer,
+    topic: &str,
+    dead: &FutureProducer,
+    handle: impl AsyncFn(&BorrowedMessage<'_>) -> Result<T, E>,
+    stop: impl Future,
+) -> KafkaResult<()> {
+    consumer.subscribe(&[topic])?;
+    let mut messages = pin!(consumer.stream().take_until(stop));
+    while let Some(message) = messages.next().await {
+        let message = match message {
+            Ok(message) => message,
+            Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error),
+            Err(error) => {
+                eprintln!("the connection limps: {error}");
+                continue;
+            }
+        };
+        match disposition(&handle(&message).await) {
+            Disposition::Acknowledge => {}
+            Disposition::Retry { after } => {
+                tokio::time::sleep(after.unwrap_or(RETRY)).await;
+                // A message that was skipped would be committed with the next.
+                let offset = Offset::Offset(message.offset());
+                consumer.seek(topic, message.partition(), offset, Duration::from_secs(1))?;
+                continue;
+            }
+            Disposition::DeadLetter => bury(dead, &message).await?,
+        }
+        // Where this doesn't arrive, the message comes again, and what was handled is then replayed.
+        consumer.commit_message(&message, CommitMode::Async)?;
+    }
+    consumer.unsubscribe();
+    Ok(())
+}
+
+/// To the topic for messages that no redelivery can help: twice, rather than not at all, if the process dies after it.
+async fn bury(dead: &FutureProducer, message: &BorrowedMessage<'_>) -> KafkaResult<()> {
+    let topic = format!("{}.dead", message.topic());
+    let record = FutureRecord { key: message.key(), payload: message.payload(), ..FutureRecord::to(&topic) };
+    dead.send(record, Duration::from_secs(5)).await.map(|_| ()).map_err(|(error, _)| error)
+}

@@ -1,0 +1,137 @@
+//! The consumer of Kafka, on a cluster in the tests' own process.
+
+mod common;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use common::{Bench, Broker, Handled};
+use futures_util::future::{FutureExt, join};
+use idem_brokers::kafka::consume;
+use idem_brokers::kafka::stage::{Stage, TOPIC, cluster};
+use idem_brokers::order::Order;
+use idem_brokers::provider::Trouble;
+use idem_brokers::report::Event;
+use idem_tests::Gate;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::{Message, Offset, TopicPartitionList};
+use tokio::sync::oneshot;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Broker for Stage {
+    async fn connect(address: &str) -> Self {
+        Stage::open(address).unwrap()
+    }
+
+    async fn publish(&self, order: &Order) {
+        self.send(order).await.unwrap();
+    }
+
+    /// Two, so that two messages are handled at a time.
+    async fn consume(&self, deliver: impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>) {
+        let stop = stop.shared();
+        let one = || run(self, &deliver, stop.clone());
+        join(one(), one()).await;
+    }
+
+    async fn next_dead(&self) -> Vec<u8> {
+        let reader = self.consumer().unwrap();
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset("orders.dead", 0, Offset::Beginning).unwrap();
+        reader.assign(&start).unwrap();
+        reader.recv().await.unwrap().payload().unwrap().to_vec()
+    }
+}
+
+/// Runs the example's consumer.
+async fn run(stage: &Stage, deliver: &impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>) {
+    let handle = async |message: &BorrowedMessage<'_>| deliver(message.payload().unwrap(), None).await;
+    consume(&stage.consumer().unwrap(), TOPIC, &stage.producer, handle, stop).await.unwrap();
+}
+
+async fn bench() -> (Bench<Stage>, MockCluster<'static, DefaultProducerContext>) {
+    let cluster = cluster().unwrap();
+    (Bench::new(&cluster.bootstrap_servers()).await, cluster)
+}
+
+/// What the group has committed for the first partition.
+fn committed(stage: &Stage) -> Offset {
+    let reader: StreamConsumer = stage.consumer().unwrap();
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition(TOPIC, 0);
+    let answer = reader.committed_offsets(asked, PATIENCE).unwrap();
+    answer.find_partition(TOPIC, 0).unwrap().offset()
+}
+
+every_broker!(
+    Stage,
+    bench(),
+    [
+        an_order_that_is_sent_again_is_charged_once,
+        a_handler_that_fails_twice_is_run_again_and_charges_once,
+        a_consumer_killed_before_its_ack_leaves_a_message_that_is_replayed,
+        a_consumer_killed_in_its_handler_leaves_an_order_that_is_taken_over,
+        a_duplicate_of_a_running_order_comes_back_after_its_lease_and_is_replayed,
+        a_poison_message_is_put_aside_and_the_next_is_handled,
+    ]
+);
+
+#[tokio::test]
+async fn nothing_is_committed_before_it_is_handled() {
+    let (bench, _cluster) = bench().await;
+    let gate = Gate::default();
+    bench.shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    bench
+        .consuming(async || {
+            gate.started().await;
+            assert_eq!(committed(&bench.broker), Offset::Invalid);
+            gate.open();
+            bench.shop.report.settled(1).await;
+        })
+        .await;
+    let deadline = Instant::now() + PATIENCE;
+    while committed(&bench.broker) != Offset::Offset(1) {
+        assert!(Instant::now() < deadline, "it is committed");
+    }
+    assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+/// A second consumer joins while the first is in its handler, and is given the message that is being handled.
+#[tokio::test]
+async fn a_rebalance_delivers_a_running_message_again_which_is_replayed() {
+    let (bench, _cluster) = bench().await;
+    let gate = Gate::default();
+    bench.shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+
+    let (done, stop) = oneshot::channel::<()>();
+    let stop = stop.map(|_| ()).shared();
+    let deliver = async |body: &[u8], redelivered| bench.deliver(body, redelivered).await;
+    let first = run(&bench.broker, &deliver, stop.clone());
+    let second = async {
+        gate.started().await;
+        run(&bench.broker, &deliver, stop.clone()).await;
+    };
+    let script = async {
+        bench.shop.report.counted(Event::InProgress, 1).await;
+        gate.open();
+        bench.shop.report.settled(2).await;
+        drop(done);
+    };
+    let all = async { tokio::join!(first, second, script) };
+    tokio::time::timeout(PATIENCE, all).await.expect("it ends");
+
+    assert_eq!(bench.shop.report.count(Event::Executed), 1);
+    assert_eq!(bench.shop.report.count(Event::Replayed), 1);
+    assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+#[test]
+fn the_example_charges_each_order_once() {
+    common::the_example_charges_each_order_once(env!("CARGO_BIN_EXE_kafka"));
+}
