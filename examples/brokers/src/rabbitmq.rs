@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use idem_runtime::consumer::{Disposition, Refusal, disposition};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::{Connection, types::FieldTable};
 
 /// How many messages are handled, or wait to be sent back, at a time.
@@ -38,10 +38,14 @@ pub async fn consume<T, E: Refusal>(
             Disposition::Retry { after } => {
                 // A message that is sent back is delivered at once, so it waits here: it is still the broker's.
                 tokio::time::sleep(after.unwrap_or(RETRY)).await;
-                message.nack(BasicNackOptions { requeue: true, ..Default::default() }).await
+                // From RabbitMQ 4.3 on a reject uses up `x-delivery-limit`, and a nack, which says "not now", doesn't.
+                match after {
+                    Some(_) => message.nack(BasicNackOptions { requeue: true, multiple: false }).await,
+                    None => message.reject(BasicRejectOptions { requeue: true }).await,
+                }
             }
             // To the queue's dead-letter exchange.
-            Disposition::DeadLetter => message.nack(BasicNackOptions { requeue: false, ..Default::default() }).await,
+            Disposition::DeadLetter => message.reject(BasicRejectOptions { requeue: false }).await,
         };
         if let Err(error) = settled {
             // It comes again, and what was handled is then replayed.

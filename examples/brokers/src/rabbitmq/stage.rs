@@ -40,7 +40,7 @@ impl Stage {
         let text = |text: &str| AMQPValue::LongString(LongString::from(text));
         arguments.insert("x-queue-type".into(), text("quorum"));
         arguments.insert("x-dead-letter-exchange".into(), text(&dead));
-        // Then it is put aside, too. Duplicates of a running order use some up.
+        // After so many failures a message is put aside, too. Before RabbitMQ 4.3, duplicates of a running order use some up.
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(20));
         channel.queue_declare(queue.into(), durable, arguments).await?;
         Ok(Self { connection, queue: queue.to_owned(), dead, channel })
