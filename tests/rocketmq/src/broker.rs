@@ -28,6 +28,9 @@ pub struct Place {
 
 impl Place {
     /// Small files, nothing that is reached from elsewhere, and a ladder of retries that takes seconds and not hours.
+    ///
+    /// A busy broker lets requests wait, and doesn't refuse them: a message whose sending back it refuses is lost. Its client
+    /// (rocketmq-client-rust 1.0.0) then sends it as a new one, which says that it succeeded, and never arrives.
     fn configuration(&self) -> String {
         let store = self.directory.join("store");
         let (name_server, broker, ha) = (self.name_server, self.broker, self.broker + 1);
@@ -39,6 +42,7 @@ brokerIp1 = "127.0.0.1"
 brokerIp2 = "127.0.0.1"
 listenPort = {broker}
 storePathRootDir = "{store}"
+brokerFastFailureEnable = false
 [broker.brokerServerConfig]
 bindAddress = "127.0.0.1"
 [broker.brokerIdentity]

@@ -91,7 +91,8 @@ impl Listener {
         let shop = Shop::open(&settings.directory, settings.postgres.as_deref());
         match &shop {
             Shop::Sqlite(_) => {
-                install(Runtime::new()?.block_on(SqliteStore::open(settings.directory.join("keys.sqlite")))?)?
+                let store = SqliteStore::open(settings.directory.join("keys.sqlite"));
+                install(Runtime::new()?.block_on(store)?)?;
             }
             Shop::Postgres(pool, runtime) => install(runtime.block_on(PostgresStore::open_with(pool.clone()))?)?,
         }
