@@ -12,7 +12,7 @@ use crate::provider::Trouble;
 use crate::shop::Shop;
 
 /// How many messages are published.
-pub const MESSAGES: u64 = 15;
+pub const MESSAGES: usize = 15;
 
 /// A shop with the demo's troubles.
 pub async fn shop(folder: &Path) -> Result<Shop, Fatal> {

@@ -2,7 +2,7 @@
 //!
 //! A service has the same counts from the library, without a line of its own: `idempotency_calls_total`, by `event`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use idem_runtime::consumer::{Disposition, disposition};
@@ -10,6 +10,7 @@ use idem_runtime::{Error, Outcome, Previous};
 use tokio::sync::watch;
 
 use crate::charge::ChargeError;
+use crate::shop::Delivery;
 
 /// What a delivery was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,8 +42,8 @@ const LINES: [(Event, &str); 6] = [
 struct Counts {
     /// By what they were, and whether the broker had delivered their message before, if it says so.
     deliveries: HashMap<(Event, Option<bool>), u64>,
-    /// That need no other delivery.
-    settled: u64,
+    /// The messages that need no other delivery. They can be delivered again all the same.
+    settled: HashSet<String>,
     failures: u64,
 }
 
@@ -52,12 +53,7 @@ pub struct Report(watch::Sender<Counts>);
 
 impl Report {
     /// A delivery. `started`: if it ran the handler, what was known of the key's last holder.
-    pub fn saw<T>(
-        &self,
-        redelivered: Option<bool>,
-        started: Option<Previous>,
-        result: &Result<Outcome<T>, ChargeError>,
-    ) {
+    pub fn saw<T>(&self, delivery: &Delivery<'_>, started: Option<Previous>, result: &Result<Outcome<T>, ChargeError>) {
         let event = match (started, result) {
             (Some(Previous::First), _) => Event::Executed,
             (Some(Previous::AfterFailure), _) => Event::Redelivered,
@@ -68,8 +64,10 @@ impl Report {
         };
         let settled = !matches!(disposition(result), Disposition::Retry { .. });
         self.0.send_modify(|counts| {
-            *counts.deliveries.entry((event, redelivered)).or_default() += 1;
-            counts.settled += u64::from(settled);
+            *counts.deliveries.entry((event, delivery.redelivered)).or_default() += 1;
+            if settled {
+                counts.settled.insert(delivery.message.clone());
+            }
             counts.failures += u64::from(started.is_some() && result.is_err());
         });
     }
@@ -88,9 +86,9 @@ impl Report {
     }
 
     /// Waits until so many messages need no other delivery.
-    pub async fn settled(&self, number: u64) {
+    pub async fn settled(&self, number: usize) {
         let mut counts = self.0.subscribe();
-        counts.wait_for(|counts| counts.settled >= number).await.expect("its sender is here");
+        counts.wait_for(|counts| counts.settled.len() >= number).await.expect("its sender is here");
     }
 
     fn count_of(&self, event: Event, redelivered: Option<bool>) -> u64 {

@@ -14,6 +14,17 @@ use crate::order::Order;
 use crate::provider::Provider;
 use crate::report::Report;
 
+/// What a broker delivered.
+#[derive(Clone, Debug)]
+pub struct Delivery<'a> {
+    /// Which message: the same when it is delivered again, and another when its order is sent again.
+    pub message: String,
+    /// Whether the broker has delivered it before, if it says so.
+    pub redelivered: Option<bool>,
+    /// An order.
+    pub body: &'a [u8],
+}
+
 /// What the handler works with. Several shops, in several processes, can share one folder.
 #[derive(Debug)]
 pub struct Shop {
@@ -41,17 +52,17 @@ impl Shop {
         })
     }
 
-    /// Handles the body of a message. `redelivered`: whether the broker has delivered the message before, if it says so.
-    pub async fn deliver(&self, body: &[u8], redelivered: Option<bool>) -> Result<Outcome<Receipt>, ChargeError> {
+    /// Handles a message.
+    pub async fn deliver(&self, delivery: Delivery<'_>) -> Result<Outcome<Receipt>, ChargeError> {
         let started = OnceLock::new();
         let handled = async {
-            let order: Order = serde_json::from_slice(body)?;
+            let order: Order = serde_json::from_slice(delivery.body)?;
             // A handler that is cancelled leaves its outcome unknown; the next one knows by `Claim::previous`.
             let charged = timeout(self.patience, charge(self, &order, &started)).await;
             charged.unwrap_or(Err(ChargeError::TimedOut))
         };
         let result = handled.await;
-        self.report.saw(redelivered, started.get().copied(), &result);
+        self.report.saw(&delivery, started.get().copied(), &result);
         result
     }
 }

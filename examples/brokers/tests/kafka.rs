@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use common::{Bench, Broker, Handled};
 use futures_util::future::{FutureExt, join};
 use idem_brokers::kafka::consume;
-use idem_brokers::kafka::stage::{Stage, TOPIC, cluster};
+use idem_brokers::kafka::stage::{Stage, TOPIC, cluster, delivery};
 use idem_brokers::order::Order;
 use idem_brokers::provider::Trouble;
 use idem_brokers::report::Event;
+use idem_brokers::shop::Delivery;
 use idem_tests::Gate;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::BorrowedMessage;
@@ -23,6 +24,9 @@ use tokio::sync::oneshot;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Broker for Stage {
+    /// A consumer that joins its group late takes a partition of another, whose commit is then refused.
+    const MAY_REPEAT: bool = true;
+
     async fn connect(address: &str) -> Self {
         Stage::open(address).unwrap()
     }
@@ -32,7 +36,7 @@ impl Broker for Stage {
     }
 
     /// Two, so that two messages are handled at a time.
-    async fn consume(&self, deliver: impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>) {
+    async fn consume(&self, deliver: impl AsyncFn(Delivery<'_>) -> Handled, stop: impl Future<Output = ()>) {
         let stop = stop.shared();
         let one = || run(self, &deliver, stop.clone());
         join(one(), one()).await;
@@ -48,8 +52,8 @@ impl Broker for Stage {
 }
 
 /// Runs the example's consumer.
-async fn run(stage: &Stage, deliver: &impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>) {
-    let handle = async |message: &BorrowedMessage<'_>| deliver(message.payload().unwrap(), None).await;
+async fn run(stage: &Stage, deliver: &impl AsyncFn(Delivery<'_>) -> Handled, stop: impl Future<Output = ()>) {
+    let handle = async |message: &BorrowedMessage<'_>| deliver(delivery(message)).await;
     consume(&stage.consumer().unwrap(), TOPIC, &stage.producer, handle, stop).await.unwrap();
 }
 
@@ -86,14 +90,18 @@ async fn nothing_is_committed_before_it_is_handled() {
     let gate = Gate::default();
     bench.shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
     bench.broker.publish(&Order::new("order-1", 500)).await;
-    bench
-        .consuming(async || {
-            gate.started().await;
-            assert_eq!(committed(&bench.broker), Offset::Invalid);
-            gate.open();
-            bench.shop.report.settled(1).await;
-        })
-        .await;
+    let (done, stop) = oneshot::channel::<()>();
+    let deliver = async |delivery: Delivery<'_>| bench.deliver(delivery).await;
+    // One alone: a rebalance can undo a commit.
+    let consumer = run(&bench.broker, &deliver, stop.map(|_| ()));
+    let script = async {
+        gate.started().await;
+        assert_eq!(committed(&bench.broker), Offset::Invalid);
+        gate.open();
+        bench.shop.report.settled(1).await;
+        drop(done);
+    };
+    tokio::time::timeout(PATIENCE, join(consumer, script)).await.expect("it ends");
     let deadline = Instant::now() + PATIENCE;
     while committed(&bench.broker) != Offset::Offset(1) {
         assert!(Instant::now() < deadline, "it is committed");
@@ -111,7 +119,7 @@ async fn a_rebalance_delivers_a_running_message_again_which_is_replayed() {
 
     let (done, stop) = oneshot::channel::<()>();
     let stop = stop.map(|_| ()).shared();
-    let deliver = async |body: &[u8], redelivered| bench.deliver(body, redelivered).await;
+    let deliver = async |delivery: Delivery<'_>| bench.deliver(delivery).await;
     let first = run(&bench.broker, &deliver, stop.clone());
     let second = async {
         gate.started().await;
@@ -120,14 +128,13 @@ async fn a_rebalance_delivers_a_running_message_again_which_is_replayed() {
     let script = async {
         bench.shop.report.counted(Event::InProgress, 1).await;
         gate.open();
-        bench.shop.report.settled(2).await;
+        bench.shop.report.counted(Event::Replayed, 1).await;
         drop(done);
     };
     let all = async { tokio::join!(first, second, script) };
     tokio::time::timeout(PATIENCE, all).await.expect("it ends");
 
     assert_eq!(bench.shop.report.count(Event::Executed), 1);
-    assert_eq!(bench.shop.report.count(Event::Replayed), 1);
     assert_eq!(bench.charge("order-1").attempt, 1);
 }
 

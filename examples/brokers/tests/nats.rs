@@ -9,10 +9,11 @@ use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use common::{Bench, Broker, Handled};
 use futures_util::StreamExt;
-use idem_brokers::nats::{consume, stage::Stage};
+use idem_brokers::nats::{consume, stage::Stage, stage::delivery};
 use idem_brokers::order::Order;
 use idem_brokers::provider::Trouble;
 use idem_brokers::report::Event;
+use idem_brokers::shop::Delivery;
 use idem_tests::Gate;
 use idem_tests::server::Nats;
 
@@ -25,11 +26,8 @@ impl Broker for Stage {
         self.send(order).await.unwrap();
     }
 
-    async fn consume(&self, deliver: impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>) {
-        let handle = async |message: &Message| {
-            let deliveries = message.info().unwrap().delivered;
-            deliver(&message.payload, Some(deliveries > 1)).await
-        };
+    async fn consume(&self, deliver: impl AsyncFn(Delivery<'_>) -> Handled, stop: impl Future<Output = ()>) {
+        let handle = async |message: &Message| deliver(delivery(message)).await;
         consume(&self.jetstream, &self.consumer, handle, stop).await.unwrap();
     }
 

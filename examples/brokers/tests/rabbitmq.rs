@@ -9,9 +9,10 @@ use std::sync::{Arc, Weak};
 use common::{Bench, Broker, Handled};
 use futures_util::StreamExt;
 use idem_brokers::order::Order;
-use idem_brokers::rabbitmq::{consume, stage::Stage};
+use idem_brokers::rabbitmq::{consume, stage::Stage, stage::delivery};
+use idem_brokers::shop::Delivery;
 use idem_tests::server::RabbitMq;
-use lapin::message::Delivery;
+use lapin::message;
 use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
 use tokio::sync::Mutex;
@@ -27,8 +28,8 @@ impl Broker for Stage {
         self.send(order).await.unwrap();
     }
 
-    async fn consume(&self, deliver: impl AsyncFn(&[u8], Option<bool>) -> Handled, stop: impl Future<Output = ()>) {
-        let handle = async |message: &Delivery| deliver(&message.data, Some(message.redelivered)).await;
+    async fn consume(&self, deliver: impl AsyncFn(Delivery<'_>) -> Handled, stop: impl Future<Output = ()>) {
+        let handle = async |message: &message::Delivery| deliver(delivery(message)).await;
         consume(&self.connection, &self.queue, handle, stop).await.unwrap();
     }
 

@@ -2,9 +2,9 @@
 //! servers of one are given, which has a topic `orders`, and `orders.dead`.
 
 use idem_brokers::kafka::consume;
-use idem_brokers::kafka::stage::{Stage, TOPIC, cluster};
+use idem_brokers::kafka::stage::{Stage, TOPIC, cluster, delivery};
 use idem_brokers::{Fatal, demo};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::BorrowedMessage;
 
 #[tokio::main]
 async fn main() -> Result<(), Fatal> {
@@ -16,10 +16,7 @@ async fn main() -> Result<(), Fatal> {
     let shop = demo::shop(folder.path()).await?;
     let stage = Stage::open(&servers)?;
 
-    let handle = async |message: &BorrowedMessage<'_>| {
-        // Kafka doesn't say whether a message was delivered before.
-        shop.deliver(message.payload().unwrap_or_default(), None).await
-    };
+    let handle = async |message: &BorrowedMessage<'_>| shop.deliver(delivery(message)).await;
     let consumed = async || -> Result<(), Fatal> {
         let consumer = stage.consumer()?;
         let stop = shop.report.settled(demo::MESSAGES);

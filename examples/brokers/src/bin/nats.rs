@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Message;
-use idem_brokers::nats::{consume, stage::Stage};
+use idem_brokers::nats::{consume, stage::Stage, stage::delivery};
 use idem_brokers::{Fatal, demo};
 use idem_tests::server::Nats;
 
@@ -17,10 +17,7 @@ async fn main() -> Result<(), Fatal> {
     let shop = demo::shop(folder.path()).await?;
     let stage = Stage::open(&url, Duration::from_secs(30)).await?;
 
-    let handle = async |message: &Message| {
-        let deliveries = message.info().map_or(1, |info| info.delivered);
-        shop.deliver(&message.payload, Some(deliveries > 1)).await
-    };
+    let handle = async |message: &Message| shop.deliver(delivery(message)).await;
     let stop = shop.report.settled(demo::MESSAGES);
     let published = demo::publish(&shop, async |order| stage.send(order).await);
     tokio::try_join!(consume(&stage.jetstream, &stage.consumer, handle, stop), published)?;

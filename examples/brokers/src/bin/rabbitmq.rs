@@ -1,6 +1,6 @@
 //! `cargo run --bin rabbitmq [URL]`: an idempotent consumer of RabbitMQ, on a server of its own unless a URL is given.
 
-use idem_brokers::rabbitmq::{consume, stage::Stage};
+use idem_brokers::rabbitmq::{consume, stage::Stage, stage::delivery};
 use idem_brokers::{Fatal, demo};
 use idem_tests::server::RabbitMq;
 use lapin::message::Delivery;
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Fatal> {
     let shop = demo::shop(folder.path()).await?;
     let stage = Stage::open(&url, "orders").await?;
 
-    let handle = async |message: &Delivery| shop.deliver(&message.data, Some(message.redelivered)).await;
+    let handle = async |message: &Delivery| shop.deliver(delivery(message)).await;
     let consumed = async {
         let stop = shop.report.settled(demo::MESSAGES);
         Ok(consume(&stage.connection, &stage.queue, handle, stop).await?)

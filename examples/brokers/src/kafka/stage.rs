@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
 
 use crate::Fatal;
 use crate::order::{Order, message_id};
+use crate::shop::Delivery;
 
 /// Of the orders. Those that were put aside are in `orders.dead`.
 pub const TOPIC: &str = "orders";
@@ -69,5 +70,14 @@ impl Stage {
         let record = FutureRecord::<(), _>::to(TOPIC).partition(partition as i32).payload(&body).headers(headers);
         self.producer.send(record, PATIENCE).await.map_err(|(error, _)| error)?;
         Ok(())
+    }
+}
+
+/// A message as the shop takes it. Its place tells which it is, and nothing whether it was delivered before.
+pub fn delivery<'a>(message: &'a BorrowedMessage<'_>) -> Delivery<'a> {
+    Delivery {
+        message: format!("{}/{}", message.partition(), message.offset()),
+        redelivered: None,
+        body: message.payload().unwrap_or_default(),
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::{self, Context, stream};
+use async_nats::jetstream::{self, Context, Message, stream};
 
 use crate::Fatal;
 use crate::order::{Order, message_id};
+use crate::shop::Delivery;
 
 /// A connection with the streams and the consumer.
 #[derive(Debug)]
@@ -48,5 +49,15 @@ impl Stage {
         let message = jetstream::message::PublishMessage::build().payload(order.body().into()).message_id(message_id());
         self.jetstream.send_publish("orders.new", message).await?.await?;
         Ok(())
+    }
+}
+
+/// A message as the shop takes it. The stream numbers its messages, and counts the deliveries of each.
+pub fn delivery(message: &Message) -> Delivery<'_> {
+    let info = message.info().expect("a message of a stream");
+    Delivery {
+        message: info.stream_sequence.to_string(),
+        redelivered: Some(info.delivered > 1),
+        body: &message.payload,
     }
 }

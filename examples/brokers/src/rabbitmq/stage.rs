@@ -1,5 +1,6 @@
 //! The queues of the example, and its producer.
 
+use lapin::message;
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
@@ -8,6 +9,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Exchange
 
 use crate::Fatal;
 use crate::order::{Order, message_id};
+use crate::shop::Delivery;
 
 /// A connection with the queues.
 #[derive(Debug)]
@@ -53,5 +55,15 @@ impl Stage {
         let (exchange, body) = ("".into(), order.body());
         self.channel.basic_publish(exchange, (&*self.queue).into(), options, &body, properties).await?.await?;
         Ok(())
+    }
+}
+
+/// A message as the shop takes it. Only the producer's id tells which it is.
+pub fn delivery(message: &message::Delivery) -> Delivery<'_> {
+    let id = message.properties.message_id().as_ref();
+    Delivery {
+        message: id.map(ToString::to_string).unwrap_or_default(),
+        redelivered: Some(message.redelivered),
+        body: &message.data,
     }
 }
