@@ -29,8 +29,9 @@ pub struct Place {
 impl Place {
     /// Small files, nothing that is reached from elsewhere, and a ladder of retries that takes seconds and not hours.
     ///
-    /// A busy broker lets requests wait, and doesn't refuse them: a message whose sending back it refuses is lost. Its client
-    /// (rocketmq-client-rust 1.0.0) then sends it as a new one, which says that it succeeded, and never arrives.
+    /// A busy broker lets requests wait, and doesn't refuse them. Where it refused to take a message back, its client
+    /// (rocketmq-client-rust 1.0.0) fell back to sending it as a new one, and it was never seen again: five of five, in a run of
+    /// the chaos.
     fn configuration(&self) -> String {
         let store = self.directory.join("store");
         let (name_server, broker, ha) = (self.name_server, self.broker, self.broker + 1);
