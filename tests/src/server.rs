@@ -28,7 +28,7 @@ pub use self::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a server may give up at its start: one that was killed may have left memory and locks behind for a moment.
-const TRIES: u32 = 50;
+const TRIES: u32 = 300;
 
 /// Whose server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
