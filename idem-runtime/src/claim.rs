@@ -425,6 +425,9 @@ pub(crate) fn linger(lease: Duration) -> Duration {
     lease.max(LONGEST_REQUEST)
 }
 
+/// The longest scope, in bytes: with the longest key it fits into a primary key of every database.
+pub(crate) const MAX_SCOPE_LEN: usize = 1024;
+
 /// A number as SQL has it.
 pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

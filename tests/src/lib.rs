@@ -1,5 +1,6 @@
 //! Shared helpers of the tests.
 
+pub mod examples;
 pub mod journal;
 pub mod probe;
 pub mod proxy;

@@ -3,45 +3,19 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use idem_runtime::{Error, idempotent};
+use idem_tests::examples::{example, workspace};
 use idem_tests::server::{Postgres, free_port};
 use sqlx::Connection as _;
 
 /// How long an answer may take: longer than the service tries.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The example, built with the profile of this test and into the same target folder.
-fn example() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // target/debug/deps/ledger-0123 -> target/debug
-        let this = std::env::current_exe().unwrap();
-        let folder = this.ancestors().nth(2).unwrap();
-        let profile = match folder.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "ledger", "--profile", profile, "--target-dir"])
-            .arg(folder.parent().unwrap())
-            .current_dir(workspace())
-            .status()
-            .unwrap();
-        assert!(built.success());
-        folder.join("examples").join(format!("ledger{}", std::env::consts::EXE_SUFFIX))
-    })
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
 
 /// Where a service keeps what it knows.
 enum Home {
@@ -79,7 +53,7 @@ impl Service {
     }
 
     fn start_at(home: &Home, port: u16) -> Self {
-        let mut command = Command::new(example());
+        let mut command = Command::new(example("ledger"));
         command.args(home.arguments()).arg("--listen").arg(format!("127.0.0.1:{port}"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -491,7 +465,7 @@ fn what_keeps_it_from_serving_is_named() {
         (&["--listen", "127.0.0.1:0", "--data", "/dev/null"], "/dev/null"),
     ] {
         let Output { status, stdout, stderr } =
-            Command::new(example()).args([&data, &folder]).args(args).stdin(Stdio::null()).output().unwrap();
+            Command::new(example("ledger")).args([&data, &folder]).args(args).stdin(Stdio::null()).output().unwrap();
         let stderr = String::from_utf8(stderr).unwrap();
         assert_eq!((status.code(), stdout.as_slice()), (Some(2), &b""[..]), "{stderr}");
         assert!(stderr.contains(says) && !stderr.contains("secret"), "{stderr}");

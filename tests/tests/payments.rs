@@ -2,37 +2,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
+use idem_tests::examples::{example, workspace};
 use idem_tests::server::Kind;
-
-/// The example, built with the profile of this test and into the same target folder.
-fn example() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // target/debug/deps/payments-0123 -> target/debug
-        let this = std::env::current_exe().unwrap();
-        let folder = this.ancestors().nth(2).unwrap();
-        let profile = match folder.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "payments", "--profile", profile, "--target-dir"])
-            .arg(folder.parent().unwrap())
-            .current_dir(workspace())
-            .status()
-            .unwrap();
-        assert!(built.success());
-        folder.join("examples").join(format!("payments{}", std::env::consts::EXE_SUFFIX))
-    })
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
 
 fn sample() -> PathBuf {
     workspace().join("examples/payments/deliveries.jsonl")
@@ -52,7 +26,7 @@ impl Shop {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(example());
+        let mut command = Command::new(example("payments"));
         command.arg("--data").arg(self.0.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

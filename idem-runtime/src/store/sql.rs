@@ -15,12 +15,9 @@ pub(super) use self::connections::Connections;
 pub(super) use self::failure::{Dialect, Failure};
 pub(super) use self::patience::patiently;
 pub(super) use self::sweeper::{Sweep, keep_swept, sweep_all};
-pub(super) use crate::claim::{integer, interval, purge_window};
+pub(super) use crate::claim::{MAX_SCOPE_LEN, integer, interval, purge_window};
 use crate::protocol::{Ended, Row, State};
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
-
-/// The longest scope, in bytes: with the longest key it fits into a primary key of every database.
-pub(super) const MAX_SCOPE_LEN: usize = 1024;
 
 /// The longest that a statement is waited for where no caller's deadline bounds it: a batch, a sweep.
 pub(super) const LONGEST_STATEMENT: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use super::found::{Found, Standing};
 use super::sql::{self, Place};
 use super::{BlockingTransaction, Failure, Transaction};
 use crate::blocking::block_on;
-use crate::claim::{Fingerprint, Key, Owner, Record, linger};
+use crate::claim::{Fingerprint, Key, MAX_SCOPE_LEN, Owner, Record, linger};
 use crate::engine::{given, refuse, replay};
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
@@ -23,9 +23,6 @@ use crate::site::Site;
 
 /// How often a claim that finds nothing is asked again. Each time another transaction has ended in between.
 const CLAIM_ATTEMPTS: u32 = 100;
-
-/// The longest scope, in bytes: what the tables of the stores take.
-const MAX_SCOPE_LEN: usize = 1024;
 
 /// The largest record that is kept, in bytes: that of the stores.
 const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;

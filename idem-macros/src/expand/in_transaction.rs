@@ -1,0 +1,78 @@
+//! The rewritten function in tx mode.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::Ident;
+
+use super::{Rewrite, local, located};
+use crate::item::Body;
+use crate::tx::Tx;
+
+impl Rewrite<'_> {
+    // Input:
+    //     async fn f(tx: &mut Transaction<'_>, order: Order) -> Ret { BODY }
+    //
+    // Output:
+    //     async fn f(tx: &mut Transaction<'_>, order: Order) -> Ret {
+    //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
+    //         let ops = output::<Ret, ..>();
+    //         match enter(TxCall::new(site, key(&(order.id)), FingerprintInput::None), &mut *tx, ops).await {
+    //             Err(output) => output,
+    //             Ok(entered) => {
+    //                 let output = {
+    //                     let tx = &mut *tx;
+    //                     let body = async move { if false { return never::<Ret>(); } { BODY } };
+    //                     body.await
+    //                 };
+    //                 leave(entered, &mut *tx, ops, output).await
+    //             }
+    //         }
+    //     }
+    pub(super) fn in_transaction(&self, tx: &Tx<'_>, body: &Body) -> TokenStream {
+        let p = self.private();
+        let (body_name, output) = (local("body"), self.output);
+        let run = quote! {
+            let #body_name = async move {
+                if false {
+                    return #p::never::<#output>();
+                }
+                #body
+            };
+            #body_name.await
+        };
+        self.around(tx, ("enter", "leave"), &quote!(.await), &run)
+    }
+
+    // As `in_transaction`, with a closure for the body.
+    pub(super) fn in_transaction_blocking(&self, tx: &Tx<'_>, body: &Body) -> TokenStream {
+        let (p, output) = (self.private(), self.output);
+        // Called by a function, as one that changes what it has captured would have to be a `mut` variable here.
+        let run = quote!(#p::once(move || -> #output #body));
+        self.around(tx, ("enter_blocking", "leave_blocking"), &TokenStream::new(), &run)
+    }
+
+    fn around(&self, tx: &Tx<'_>, (enter, leave): (&str, &str), wait: &TokenStream, run: &TokenStream) -> TokenStream {
+        let p = self.private();
+        let [site, ops, call, entered, output] = ["site", "ops", "call", "entered", "output"].map(local);
+        let (setup, key, fingerprint) = (self.setup(), self.key(), self.fingerprint());
+        let (handle, rebind) = (tx.handle(), tx.rebind());
+        // A call, its argument and its future are at one place: the compiler leaves out what it has said of it before.
+        let [enter, leave] = [enter, leave].map(|name| Ident::new(name, Span::call_site()));
+        let enter = located(quote!(#p::#enter(#call, #handle, #ops) #wait), tx.place());
+        let leave = located(quote!(#p::#leave(#entered, #handle, #ops, #output) #wait), tx.place());
+        quote! {
+            #setup
+            let #call = #p::TxCall::new(#site, #key, #fingerprint);
+            match #enter {
+                ::core::result::Result::Err(#output) => #output,
+                ::core::result::Result::Ok(#entered) => {
+                    let #output = {
+                        #rebind
+                        #run
+                    };
+                    #leave
+                }
+            }
+        }
+    }
+}

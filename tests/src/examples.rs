@@ -1,0 +1,39 @@
+//! The examples, as a user runs them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+/// The root of the repository.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// An example's program, built once with the profile of this test and into the same target folder.
+///
+/// # Panics
+///
+/// Where it can't be built.
+pub fn example(name: &'static str) -> PathBuf {
+    static BUILT: LazyLock<Mutex<HashMap<&str, PathBuf>>> = LazyLock::new(Mutex::default);
+    BUILT.lock().unwrap().entry(name).or_insert_with(|| build(name)).clone()
+}
+
+fn build(name: &str) -> PathBuf {
+    // target/debug/deps/payments-0123 -> target/debug
+    let this = std::env::current_exe().unwrap();
+    let folder = this.ancestors().nth(2).unwrap();
+    let profile = match folder.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        other => other,
+    };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", name, "--profile", profile, "--target-dir"])
+        .arg(folder.parent().unwrap())
+        .current_dir(workspace())
+        .status()
+        .unwrap();
+    assert!(built.success());
+    folder.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
