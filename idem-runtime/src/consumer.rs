@@ -49,16 +49,13 @@ pub enum Disposition {
         /// own delay.
         after: Option<Duration>,
     },
-    /// It is not handled, and another delivery can't help before a human has acted: put it aside.
+    /// It is not handled, or can't be known to be, and another delivery can't help before a human has acted: put it aside.
     DeadLetter,
 }
 
 /// A handler's error, which can be one of this library.
 pub trait Refusal {
     /// The library's error, if it is one. A handler's own error is `None`.
-    ///
-    /// A refusal of another handler, which this one has called, is this one's own error: that the other's key is completed
-    /// says nothing of this message.
     fn refusal(&self) -> Option<&Error>;
 
     /// Whether a handler's own error is one that no redelivery can help: a message that can't be read, a card that is
@@ -89,20 +86,21 @@ impl Refusal for Box<dyn std::error::Error + Send + Sync> {
 /// | the handler's own `Err` | retry: its key is free again |
 /// | the handler's own `Err` that [is final](Refusal::is_final): so should be one that `on_error` recorded, of which each retry is a replay | dead letter |
 /// | [`Error::InProgress`] | retry, once the running call's lease is over at the latest |
-/// | [`Error::ResultUnavailable`], [`Error::Decode`] | acknowledge: it was handled, only its result can't be read |
 /// | [`Error::MissingKey`], [`Error::KeyTooLong`], [`Error::KeyReused`], [`Error::OutcomeUnknown`] | dead letter |
+/// | [`Error::ResultUnavailable`], [`Error::Decode`] | dead letter: a key is completed whose result can't be read. Where it is that of another handler, which this one has called, nobody knows that this message is handled |
 /// | what a redelivery can help ([`Error::is_retryable`]), or an operator who mends a setting | retry |
 pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
     let Err(error) = result else { return Disposition::Acknowledge };
     match error.refusal() {
         None if error.is_final() => Disposition::DeadLetter,
         None => Disposition::Retry { after: None },
-        Some(Error::ResultUnavailable { .. } | Error::Decode { .. }) => Disposition::Acknowledge,
         Some(
             Error::MissingKey { .. }
             | Error::KeyTooLong { .. }
             | Error::KeyReused { .. }
-            | Error::OutcomeUnknown { .. },
+            | Error::OutcomeUnknown { .. }
+            | Error::ResultUnavailable { .. }
+            | Error::Decode { .. },
         ) => Disposition::DeadLetter,
         // A wrong setting fails every message alike: they wait for it to be mended, and aren't put aside one by one.
         Some(error) => Disposition::Retry { after: error.retry_after() },
@@ -142,7 +140,7 @@ mod tests {
             (Error::KeyReused { key: key() }, Disposition::DeadLetter),
             (Error::OutcomeUnknown { key: key() }, Disposition::DeadLetter),
             (Error::InProgress { key: key(), retry_after: left }, Disposition::Retry { after: Some(left) }),
-            (Error::ResultUnavailable { key: key() }, Disposition::Acknowledge),
+            (Error::ResultUnavailable { key: key() }, Disposition::DeadLetter),
             (Error::NoStore { scope: "s" }, retry),
             (Error::NotInTransaction { scope: "s" }, retry),
             (Error::Store { key: key(), source: source() }, retry),
