@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use idem_runtime::consumer::Refusal;
 use idem_runtime::{AnyStore, Outcome, idempotent};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,26 @@ pub(crate) enum ChargeError {
     Provider(ProviderError),
     /// The handler was not run, or its outcome not recorded.
     Idempotency(idem_runtime::Error),
+}
+
+impl ChargeError {
+    /// Whether every other delivery would fail alike.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Provider(error) => !matches!(error, ProviderError::TimedOut),
+            Self::Idempotency(error) => !error.is_retryable(),
+        }
+    }
+}
+
+/// What a consumer has to know of an error.
+impl Refusal for ChargeError {
+    fn refusal(&self) -> Option<&idem_runtime::Error> {
+        match self {
+            Self::Provider(_) => None,
+            Self::Idempotency(error) => Some(error),
+        }
+    }
 }
 
 impl fmt::Display for ChargeError {

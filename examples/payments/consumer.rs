@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use idem_runtime::consumer::{Disposition, disposition};
 use idem_runtime::{Error, Outcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -11,7 +12,6 @@ use tokio::time::sleep;
 use crate::Fatal;
 use crate::charge::{ChargeError, Shop, charge};
 use crate::delivery::{Deliveries, Delivery};
-use crate::provider::ProviderError;
 use crate::report::{Ended, Ending, Refusal, Report};
 
 /// How often a message is delivered before it is put aside: RocketMQ's default.
@@ -72,23 +72,22 @@ impl Deliver {
 
     async fn deliver(&mut self, delivery: &Delivery) -> Result<Ending, Fatal> {
         for _ in 0..MAX_DELIVERIES {
-            let error = match charge(&self.shop, &delivery.order).await {
-                // Acknowledge either: the order is charged, and its receipt recorded.
-                Ok(Outcome::Executed(_)) => return Ok(Ending::Executed),
-                Ok(Outcome::Replayed(_)) => return Ok(Ending::Replayed),
-                Err(error) => error,
-            };
-            match answer(error) {
-                Answer::NotYet(after) => {
+            let result = charge(&self.shop, &delivery.order).await;
+            match (disposition(&result), result) {
+                (_, Ok(Outcome::Executed(_))) => return Ok(Ending::Executed),
+                (_, Ok(Outcome::Replayed(_))) => return Ok(Ending::Replayed),
+                (Disposition::DeadLetter, Err(error)) => return refuse(error).map(Ending::Refused),
+                // The next delivery would fail alike.
+                (_, Err(error)) if error.is_lasting() => return Err(error.into()),
+                // Never acknowledged: whoever is charging the order may yet fail.
+                (Disposition::Retry { after: Some(after) }, _) => {
                     self.in_flight += 1;
                     self.put_back(after).await?;
                 }
-                Answer::Again => {
+                _ => {
                     self.failed += 1;
                     self.put_back(REDELIVERY_DELAY).await?;
                 }
-                Answer::Refuse(refusal) => return Ok(Ending::Refused(refusal)),
-                Answer::Stop(error) => return Err(error),
             }
         }
         Ok(Ending::Refused(Refusal::TooManyDeliveries))
@@ -103,29 +102,11 @@ impl Deliver {
     }
 }
 
-/// What to do with a delivery that was not charged.
-enum Answer {
-    /// Deliver it again after this time: its order is being charged by someone else.
-    NotYet(Duration),
-    /// Deliver it again soon.
-    Again,
-    /// Put it aside for a human: delivering it again can't help.
-    Refuse(Refusal),
-    /// Stop consuming: the next delivery would fail alike.
-    Stop(Fatal),
-}
-
-fn answer(error: ChargeError) -> Answer {
+/// Why a delivery is put aside, for a human: delivering it again can't help.
+fn refuse(error: ChargeError) -> Result<Refusal, Fatal> {
     match error {
-        ChargeError::Provider(ProviderError::TimedOut) => Answer::Again,
-        ChargeError::Idempotency(error) => match error {
-            // Never acknowledge this one: whoever is charging the order may yet fail.
-            Error::InProgress { retry_after, .. } => Answer::NotYet(retry_after),
-            Error::MissingKey { .. } | Error::KeyTooLong { .. } => Answer::Refuse(Refusal::NoKey),
-            Error::KeyReused { .. } => Answer::Refuse(Refusal::AnotherAmount),
-            error if error.is_retryable() => Answer::Again,
-            error => Answer::Stop(error.into()),
-        },
-        error @ ChargeError::Provider(_) => Answer::Stop(error.into()),
+        ChargeError::Idempotency(Error::MissingKey { .. } | Error::KeyTooLong { .. }) => Ok(Refusal::NoKey),
+        ChargeError::Idempotency(Error::KeyReused { .. }) => Ok(Refusal::AnotherAmount),
+        error => Err(error.into()),
     }
 }
