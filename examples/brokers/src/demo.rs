@@ -7,12 +7,17 @@ use std::time::Duration;
 use idem_tests::Gate;
 
 use crate::Fatal;
-use crate::order::Order;
+use crate::order::{Order, message_id};
 use crate::provider::Trouble;
 use crate::shop::Shop;
 
 /// How many messages are published.
 pub const MESSAGES: usize = 15;
+
+/// A name for its stream or queue that no other has, on a server of yours as well.
+pub fn name() -> String {
+    format!("idem-demo-{}", message_id())
+}
 
 /// A shop with the demo's troubles.
 pub async fn shop(folder: &Path) -> Result<Shop, Fatal> {

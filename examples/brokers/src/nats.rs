@@ -15,9 +15,6 @@ const AT_ONCE: usize = 16;
 /// When a message that failed comes again: a nak without a delay comes at once.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Where messages go that no redelivery can help.
-const DEAD: &str = "dead.orders";
-
 /// Handles messages until `stop`, and then finishes those that it has begun.
 pub async fn consume<T, E: Refusal>(
     jetstream: &Context,
@@ -25,7 +22,7 @@ pub async fn consume<T, E: Refusal>(
     handle: impl AsyncFn(&Message) -> Result<T, E>,
     stop: impl Future,
 ) -> Result<(), async_nats::Error> {
-    // No more than are handled: `ack_wait` runs for those that wait here, too.
+    // As many as are handled wait here besides, and `ack_wait` runs for both: it has to outlast two handlers.
     let messages = consumer.stream().max_messages_per_batch(AT_ONCE).messages().await?;
     let handle_one = async |message| {
         let message = match message {
@@ -46,8 +43,8 @@ pub async fn consume<T, E: Refusal>(
     Ok(())
 }
 
-/// Twice there, rather than nowhere, if the process dies in between.
+/// To a stream for messages that no redelivery can help: twice, rather than not at all, if the process dies in between.
 async fn bury(jetstream: &Context, message: &Message) -> Result<(), async_nats::Error> {
-    jetstream.publish(DEAD, message.payload.clone()).await?.await?;
+    jetstream.publish(format!("dead.{}", message.subject), message.payload.clone()).await?.await?;
     message.ack_with(AckKind::Term).await
 }

@@ -19,8 +19,8 @@ use crate::report::Report;
 pub struct Delivery<'a> {
     /// Which message: the same when it is delivered again, and another when its order is sent again.
     pub message: String,
-    /// Whether the broker has delivered it before, if it says so.
-    pub redelivered: Option<bool>,
+    /// Whether it was delivered before, for all that is known.
+    pub redelivered: bool,
     /// An order.
     pub body: &'a [u8],
 }

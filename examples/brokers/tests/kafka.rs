@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Bench, Broker, Handled};
 use futures_util::future::{FutureExt, join};
 use idem_brokers::kafka::consume;
-use idem_brokers::kafka::stage::{Stage, TOPIC, cluster, delivery};
+use idem_brokers::kafka::stage::{Stage, cluster};
 use idem_brokers::order::Order;
 use idem_brokers::provider::Trouble;
 use idem_brokers::report::Event;
@@ -22,13 +22,15 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+const TOPIC: &str = "orders";
 
 impl Broker for Stage {
     /// A consumer that joins its group late takes a partition of another, whose commit is then refused.
     const MAY_REPEAT: bool = true;
+    const MARKS_REDELIVERIES: bool = false;
 
     async fn connect(address: &str) -> Self {
-        Stage::open(address).unwrap()
+        Stage::open(address, TOPIC).unwrap()
     }
 
     async fn publish(&self, order: &Order) {
@@ -53,12 +55,12 @@ impl Broker for Stage {
 
 /// Runs the example's consumer.
 async fn run(stage: &Stage, deliver: &impl AsyncFn(Delivery<'_>) -> Handled, stop: impl Future<Output = ()>) {
-    let handle = async |message: &BorrowedMessage<'_>| deliver(delivery(message)).await;
+    let handle = async |message: &BorrowedMessage<'_>| deliver(stage.delivery(message)).await;
     consume(&stage.consumer().unwrap(), TOPIC, &stage.producer, handle, stop).await.unwrap();
 }
 
 async fn bench() -> (Bench<Stage>, MockCluster<'static, DefaultProducerContext>) {
-    let cluster = cluster().unwrap();
+    let cluster = cluster(TOPIC).unwrap();
     (Bench::new(&cluster.bootstrap_servers()).await, cluster)
 }
 

@@ -19,7 +19,7 @@ use idem_tests::server::Nats;
 
 impl Broker for Stage {
     async fn connect(address: &str) -> Self {
-        Stage::open(address, Duration::from_secs(3)).await.unwrap()
+        Stage::open(address, "orders", Duration::from_secs(3)).await.unwrap()
     }
 
     async fn publish(&self, order: &Order) {

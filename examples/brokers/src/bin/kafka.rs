@@ -1,26 +1,34 @@
 //! `cargo run --bin kafka [SERVERS]`: two idempotent consumers of one Kafka group, on a cluster in this process unless the
-//! servers of one are given, which has a topic `orders`, and `orders.dead`.
+//! servers of one are given; there it uses topics of its own, and deletes them at the end.
 
 use idem_brokers::kafka::consume;
-use idem_brokers::kafka::stage::{Stage, TOPIC, cluster, delivery};
+use idem_brokers::kafka::stage::{Stage, Topics, cluster};
 use idem_brokers::{Fatal, demo};
 use rdkafka::message::BorrowedMessage;
 
 #[tokio::main]
 async fn main() -> Result<(), Fatal> {
-    let (servers, _cluster) = match std::env::args().nth(1) {
-        Some(servers) => (servers, None),
-        None => Some(cluster()?).map(|cluster| (cluster.bootstrap_servers(), Some(cluster))).unwrap(),
-    };
+    let topic = demo::name();
+    match std::env::args().nth(1) {
+        Some(servers) => {
+            let topics = Topics::create(&servers, &topic).await?;
+            run(&servers, &topic).await?;
+            topics.delete().await
+        }
+        None => run(&cluster(&topic)?.bootstrap_servers(), &topic).await,
+    }
+}
+
+async fn run(servers: &str, topic: &str) -> Result<(), Fatal> {
     let folder = tempfile::tempdir()?;
     let shop = demo::shop(folder.path()).await?;
-    let stage = Stage::open(&servers)?;
+    let stage = Stage::open(servers, topic)?;
 
-    let handle = async |message: &BorrowedMessage<'_>| shop.deliver(delivery(message)).await;
+    let handle = async |message: &BorrowedMessage<'_>| shop.deliver(stage.delivery(message)).await;
     let consumed = async || -> Result<(), Fatal> {
         let consumer = stage.consumer()?;
         let stop = shop.report.settled(demo::MESSAGES);
-        Ok(consume(&consumer, TOPIC, &stage.producer, handle, stop).await?)
+        Ok(consume(&consumer, topic, &stage.producer, handle, stop).await?)
     };
     let published = demo::publish(&shop, async |order| stage.send(order).await);
     tokio::try_join!(consumed(), consumed(), published)?;

@@ -1,4 +1,5 @@
-//! `cargo run --bin nats [URL]`: an idempotent consumer of NATS JetStream, on a server of its own unless a URL is given.
+//! `cargo run --bin nats [URL]`: an idempotent consumer of NATS JetStream, on a server of its own unless a URL is given; there
+//! it uses streams of its own, and deletes them at the end.
 
 use std::time::Duration;
 
@@ -15,11 +16,12 @@ async fn main() -> Result<(), Fatal> {
     };
     let folder = tempfile::tempdir()?;
     let shop = demo::shop(folder.path()).await?;
-    let stage = Stage::open(&url, Duration::from_secs(30)).await?;
+    let stage = Stage::open(&url, &demo::name(), Duration::from_secs(30)).await?;
 
     let handle = async |message: &Message| shop.deliver(delivery(message)).await;
     let stop = shop.report.settled(demo::MESSAGES);
     let published = demo::publish(&shop, async |order| stage.send(order).await);
     tokio::try_join!(consume(&stage.jetstream, &stage.consumer, handle, stop), published)?;
+    stage.close().await?;
     demo::print("NATS JetStream", &shop)
 }

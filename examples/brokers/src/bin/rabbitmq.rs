@@ -1,4 +1,5 @@
-//! `cargo run --bin rabbitmq [URL]`: an idempotent consumer of RabbitMQ, on a server of its own unless a URL is given.
+//! `cargo run --bin rabbitmq [URL]`: an idempotent consumer of RabbitMQ, on a server of its own unless a URL is given; there it
+//! uses queues of its own, and deletes them at the end.
 
 use idem_brokers::rabbitmq::{consume, stage::Stage, stage::delivery};
 use idem_brokers::{Fatal, demo};
@@ -13,7 +14,7 @@ async fn main() -> Result<(), Fatal> {
     };
     let folder = tempfile::tempdir()?;
     let shop = demo::shop(folder.path()).await?;
-    let stage = Stage::open(&url, "orders").await?;
+    let stage = Stage::open(&url, &demo::name()).await?;
 
     let handle = async |message: &Delivery| shop.deliver(delivery(message)).await;
     let consumed = async {
@@ -22,5 +23,6 @@ async fn main() -> Result<(), Fatal> {
     };
     let published = demo::publish(&shop, async |order| stage.send(order).await);
     tokio::try_join!(consumed, published)?;
+    stage.close().await?;
     demo::print("RabbitMQ", &shop)
 }

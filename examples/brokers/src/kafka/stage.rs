@@ -1,9 +1,13 @@
 //! The consumers' settings of the example, and its producer.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
@@ -13,32 +17,63 @@ use crate::Fatal;
 use crate::order::{Order, message_id};
 use crate::shop::Delivery;
 
-/// Of the orders. Those that were put aside are in `orders.dead`.
-pub const TOPIC: &str = "orders";
-
 /// How long the cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection with the topics.
+/// A connection with a topic of orders, and one, whose name ends in `.dead`, of those that are put aside.
 pub struct Stage {
+    /// Of the orders.
+    pub topic: String,
     /// Of orders, and of those that are put aside.
     pub producer: FutureProducer,
     settings: ClientConfig,
     partitions: usize,
     sent: AtomicUsize,
+    /// The last offset that came, by partition.
+    seen: Mutex<HashMap<i32, i64>>,
 }
 
 /// A cluster in this process, with the topics: the client library brings one for tests.
-pub fn cluster() -> Result<MockCluster<'static, DefaultProducerContext>, Fatal> {
+pub fn cluster(topic: &str) -> Result<MockCluster<'static, DefaultProducerContext>, Fatal> {
     let cluster = MockCluster::new(1)?;
-    cluster.create_topic(TOPIC, 2, 1)?;
-    cluster.create_topic("orders.dead", 1, 1)?;
+    cluster.create_topic(topic, 2, 1)?;
+    cluster.create_topic(&dead(topic), 1, 1)?;
     Ok(cluster)
+}
+
+fn dead(topic: &str) -> String {
+    format!("{topic}.dead")
+}
+
+/// The topics, on servers that others use too.
+pub struct Topics {
+    admin: AdminClient<DefaultClientContext>,
+    names: [String; 2],
+}
+
+impl Topics {
+    /// Creates them.
+    pub async fn create(servers: &str, topic: &str) -> Result<Self, Fatal> {
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create()?;
+        let names = [topic.to_owned(), dead(topic)];
+        let new = |name, partitions| NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let created = admin.create_topics(&[new(&names[0], 2), new(&names[1], 1)], &AdminOptions::new()).await?;
+        created.into_iter().collect::<Result<Vec<_>, _>>().map_err(|(name, code)| format!("{name}: {code}"))?;
+        Ok(Self { admin, names })
+    }
+
+    /// Deletes them.
+    pub async fn delete(self) -> Result<(), Fatal> {
+        let names = self.names.each_ref().map(String::as_str);
+        let deleted = self.admin.delete_topics(&names, &AdminOptions::new()).await?;
+        deleted.into_iter().collect::<Result<Vec<_>, _>>().map_err(|(name, code)| format!("{name}: {code}"))?;
+        Ok(())
+    }
 }
 
 impl Stage {
     /// Connects.
-    pub fn open(servers: &str) -> Result<Self, Fatal> {
+    pub fn open(servers: &str, topic: &str) -> Result<Self, Fatal> {
         let mut settings = ClientConfig::new();
         settings.set("bootstrap.servers", servers);
         let producer: FutureProducer = settings.create()?;
@@ -52,8 +87,9 @@ impl Stage {
         // How long a handler, and then the delay of a retry, may take: after it, another consumer is given the message.
         settings.set("max.poll.interval.ms", "300000");
         let consumer: StreamConsumer = settings.create()?;
-        let partitions = consumer.fetch_metadata(Some(TOPIC), PATIENCE)?.topics()[0].partitions().len().max(1);
-        Ok(Self { producer, settings, partitions, sent: AtomicUsize::new(0) })
+        let partitions = consumer.fetch_metadata(Some(topic), PATIENCE)?.topics()[0].partitions().len().max(1);
+        let (topic, sent, seen) = (topic.to_owned(), AtomicUsize::new(0), Mutex::default());
+        Ok(Self { topic, producer, settings, partitions, sent, seen })
     }
 
     /// A new consumer, as each process of the group has one.
@@ -62,22 +98,24 @@ impl Stage {
     }
 
     /// Publishes an order, under a new message id each time, to each partition in turn: so two that are sent one after the
-    /// other meet, as they do where a producer doesn't choose the partition by the order.
+    /// other can meet, as they can where a producer doesn't choose the partition by the order.
     pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
         let partition = self.sent.fetch_add(1, Ordering::Relaxed) % self.partitions;
         let (body, id) = (order.body(), message_id());
         let headers = OwnedHeaders::new().insert(Header { key: "message-id", value: Some(&id) });
-        let record = FutureRecord::<(), _>::to(TOPIC).partition(partition as i32).payload(&body).headers(headers);
+        let record = FutureRecord::<(), _>::to(&self.topic).partition(partition as i32).payload(&body).headers(headers);
         self.producer.send(record, PATIENCE).await.map_err(|(error, _)| error)?;
         Ok(())
     }
-}
 
-/// A message as the shop takes it. Its place tells which it is, and nothing whether it was delivered before.
-pub fn delivery<'a>(message: &'a BorrowedMessage<'_>) -> Delivery<'a> {
-    Delivery {
-        message: format!("{}/{}", message.partition(), message.offset()),
-        redelivered: None,
-        body: message.payload().unwrap_or_default(),
+    /// A message as the shop takes it. Its place tells which it is. Kafka doesn't say whether it was delivered before: what
+    /// came to this process does.
+    pub fn delivery<'a>(&self, message: &'a BorrowedMessage<'_>) -> Delivery<'a> {
+        let (partition, offset) = (message.partition(), message.offset());
+        let mut seen = self.seen.lock().unwrap();
+        let last = seen.entry(partition).or_insert(-1);
+        let redelivered = offset <= *last;
+        *last = offset.max(*last);
+        Delivery { message: format!("{partition}/{offset}"), redelivered, body: message.payload().unwrap_or_default() }
     }
 }

@@ -18,19 +18,17 @@ pub struct Stage {
     pub consumer: PullConsumer,
     /// Of the orders that were put aside.
     pub dead: stream::Stream,
+    name: String,
 }
 
 impl Stage {
-    /// Connects, and creates what isn't there. `ack_wait`: when a message that was not acknowledged is delivered again.
-    pub async fn open(url: &str, ack_wait: Duration) -> Result<Self, Fatal> {
+    /// Connects, and creates a stream of this name, and one for what is put aside. `ack_wait`: when a message that was not
+    /// acknowledged is delivered again.
+    pub async fn open(url: &str, name: &str, ack_wait: Duration) -> Result<Self, Fatal> {
         let jetstream = jetstream::new(async_nats::connect(url).await?);
-        let stream = |name: &str, subject: &str| stream::Config {
-            name: name.to_owned(),
-            subjects: vec![subject.to_owned()],
-            ..Default::default()
-        };
-        let orders = jetstream.get_or_create_stream(stream("ORDERS", "orders.>")).await?;
-        let dead = jetstream.get_or_create_stream(stream("DEAD", "dead.>")).await?;
+        let stream = |name: String, subject| stream::Config { name, subjects: vec![subject], ..Default::default() };
+        let orders = jetstream.get_or_create_stream(stream(name.to_owned(), format!("{name}.>"))).await?;
+        let dead = jetstream.get_or_create_stream(stream(dead(name), format!("dead.{name}.>"))).await?;
         let settings = pull::Config {
             durable_name: Some("charge".to_owned()),
             ack_policy: AckPolicy::Explicit,
@@ -40,24 +38,31 @@ impl Stage {
             ..Default::default()
         };
         let consumer = orders.get_or_create_consumer("charge", settings).await?;
-        Ok(Self { jetstream, consumer, dead })
+        Ok(Self { jetstream, consumer, dead, name: name.to_owned() })
     }
 
     /// Publishes an order, under a new message id each time, as a producer does that has lost its answer. The stream drops
     /// a message whose id it has seen within its `duplicate_window`, and none of these.
     pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
         let message = jetstream::message::PublishMessage::build().payload(order.body().into()).message_id(message_id());
-        self.jetstream.send_publish("orders.new", message).await?.await?;
+        self.jetstream.send_publish(format!("{}.new", self.name), message).await?.await?;
         Ok(())
     }
+
+    /// Deletes both streams.
+    pub async fn close(self) -> Result<(), Fatal> {
+        self.jetstream.delete_stream(dead(&self.name)).await?;
+        self.jetstream.delete_stream(self.name).await?;
+        Ok(())
+    }
+}
+
+fn dead(name: &str) -> String {
+    format!("{name}-dead")
 }
 
 /// A message as the shop takes it. The stream numbers its messages, and counts the deliveries of each.
 pub fn delivery(message: &Message) -> Delivery<'_> {
     let info = message.info().expect("a message of a stream");
-    Delivery {
-        message: info.stream_sequence.to_string(),
-        redelivered: Some(info.delivered > 1),
-        body: &message.payload,
-    }
+    Delivery { message: info.stream_sequence.to_string(), redelivered: info.delivered > 1, body: &message.payload }
 }

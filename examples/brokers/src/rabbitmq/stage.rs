@@ -2,7 +2,8 @@
 
 use lapin::message;
 use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
@@ -24,7 +25,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Connects, and creates what isn't there.
+    /// Connects, and creates a queue of this name, and an exchange with a queue for what is put aside.
     pub async fn open(url: &str, queue: &str) -> Result<Self, Fatal> {
         let connection = Connection::connect(url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
@@ -56,6 +57,15 @@ impl Stage {
         self.channel.basic_publish(exchange, (&*self.queue).into(), options, &body, properties).await?.await?;
         Ok(())
     }
+
+    /// Deletes both queues, and the exchange.
+    pub async fn close(self) -> Result<(), Fatal> {
+        for queue in [&self.queue, &self.dead] {
+            self.channel.queue_delete((&**queue).into(), QueueDeleteOptions::default()).await?;
+        }
+        self.channel.exchange_delete((&*self.dead).into(), ExchangeDeleteOptions::default()).await?;
+        Ok(())
+    }
 }
 
 /// A message as the shop takes it. Only the producer's id tells which it is.
@@ -63,7 +73,7 @@ pub fn delivery(message: &message::Delivery) -> Delivery<'_> {
     let id = message.properties.message_id().as_ref();
     Delivery {
         message: id.map(ToString::to_string).unwrap_or_default(),
-        redelivered: Some(message.redelivered),
+        redelivered: message.redelivered,
         body: &message.data,
     }
 }
