@@ -54,6 +54,11 @@ pub enum Disposition {
 }
 
 /// A handler's error, which can be one of this library.
+#[diagnostic::on_unimplemented(
+    message = "`disposition` can't tell what the error `{Self}` means",
+    label = "`idem_runtime::consumer::Refusal` isn't implemented for this error",
+    note = "implement it: its `refusal` returns the `idem_runtime::Error` that the error holds, or `None`"
+)]
 pub trait Refusal {
     /// The library's error, if it is one. A handler's own error is `None`.
     fn refusal(&self) -> Option<&Error>;

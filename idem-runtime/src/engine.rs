@@ -144,11 +144,14 @@ fn judge<S: IdempotencyStore, O, V, E>(
     let outcome = (ops.into_result)(output);
     match &outcome {
         Ok(value) => call.records(|| (ops.encode)(value)),
-        Err(error) => match on_error.judge(error) {
-            Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
-            Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
-            Verdict::Record => call.records(|| on_error.encode(error)),
-        },
+        Err(error) => {
+            call.site.observe(Event::Failed);
+            match on_error.judge(error) {
+                Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
+                Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
+                Verdict::Record => call.records(|| on_error.encode(error)),
+            }
+        }
     }
     Some(outcome)
 }

@@ -14,7 +14,7 @@ use crate::claim::Previous;
 use crate::error::Error;
 use crate::site::Site;
 
-/// What happened to a call.
+/// What happened to a call: how it went on from its claim, and, where a body that was started did not end well, that too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The first delivery of a key: its body is started.
@@ -37,6 +37,8 @@ pub(crate) enum Event {
     StoreFailed,
     /// The body is started without protection.
     Unprotected,
+    /// The body, which was started, returned an error of its own.
+    Failed,
     /// The call was refused for another reason: a missing key, a setting, a record that can't be read.
     Refused,
 }
@@ -63,13 +65,14 @@ impl Event {
             Self::KeyReused => "key_reused",
             Self::StoreFailed => "store_failed",
             Self::Unprotected => "unprotected",
+            Self::Failed => "failed",
             Self::Refused => "refused",
         }
     }
 
     /// Whether someone should look.
     fn is_alarming(self) -> bool {
-        !matches!(self, Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered)
+        !matches!(self, Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered | Self::Failed)
     }
 }
 

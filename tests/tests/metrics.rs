@@ -38,7 +38,8 @@ fn calls_are_counted_by_scope_and_by_what_happened() {
             DebugValue::Gauge(_) => panic!("no gauges"),
         }
     }
-    let expected = [("executed", 1), ("redelivered", 1), ("replayed", 2), ("key_reused", 1), ("store_failed", 1)];
+    let expected =
+        [("executed", 1), ("failed", 1), ("redelivered", 1), ("replayed", 2), ("key_reused", 1), ("store_failed", 1)];
     assert_eq!(counts, expected.map(|(event, count)| (event.to_owned(), count)).into());
     assert_eq!(timed["idempotency_handler_seconds"], 2);
     assert!(timed["idempotency_store_seconds"] >= 6);

@@ -118,6 +118,7 @@ where
             }
         }
         Err(error) => {
+            site.observe(Event::Failed);
             // If this fails, the transaction has failed before, or the row stays and counts as absent: the handler's own
             // error says more.
             let _ = tx.execute(sql::withdraw(tx.database(), &pending.place(site)).statement()).await;
