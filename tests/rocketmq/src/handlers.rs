@@ -38,7 +38,7 @@ pub enum Handler {
 }
 
 /// The scope of the keys of all of them.
-pub const SCOPE: &str = "shop.charge";
+pub const SCOPE: &str = "shop/charge";
 
 /// A delivery that is being handled.
 #[derive(Debug)]
@@ -123,8 +123,8 @@ impl HandlerOutput<Consumed> for ConsumeConcurrentlyStatus {
         Self::ReconsumeLater
     }
 
-    fn refused(error: Error) -> Self {
-        status(disposition::<(), _>(&Err(error)))
+    fn refused(_: Error) -> Self {
+        Self::ReconsumeLater
     }
 }
 
@@ -153,7 +153,7 @@ fn plain(shop: &Connection, delivery: &Delivery<'_>, claim: Option<&Claim>) -> C
 
 #[idempotent(
     key = "delivery.order.id",
-    scope = "shop.charge",
+    scope = "shop/charge",
     fingerprint = "delivery.order.cents",
     lease = "6s",
     claim = claim
@@ -162,22 +162,22 @@ fn lease(shop: &Connection, delivery: &Delivery<'_>) -> Charged {
     plain(shop, delivery, Some(claim))
 }
 
-#[idempotent(key = "delivery.order.id", scope = "shop.charge", lease = "6s", wait = "20s", claim = claim)]
+#[idempotent(key = "delivery.order.id", scope = "shop/charge", lease = "6s", wait = "20s", claim = claim)]
 fn waiting(shop: &Connection, delivery: &Delivery<'_>) -> Charged {
     plain(shop, delivery, Some(claim))
 }
 
-#[idempotent(key = "delivery.order.id", scope = "shop.charge", lease = "6s", on_error = "record", claim = claim)]
+#[idempotent(key = "delivery.order.id", scope = "shop/charge", lease = "6s", on_error = "record", claim = claim)]
 fn recording(shop: &Connection, delivery: &Delivery<'_>) -> Charged {
     plain(shop, delivery, Some(claim))
 }
 
-#[idempotent(key = "delivery.order.id", scope = "shop.charge", lease = "6s", claim = claim)]
+#[idempotent(key = "delivery.order.id", scope = "shop/charge", lease = "6s", claim = claim)]
 fn consume(shop: &Connection, delivery: &Delivery<'_>) -> ConsumeConcurrentlyStatus {
     status(disposition(&plain(shop, delivery, Some(claim))))
 }
 
-#[idempotent(key = "delivery.order.id", scope = "shop.charge", fingerprint = "delivery.order.cents", tx = "tx")]
+#[idempotent(key = "delivery.order.id", scope = "shop/charge", fingerprint = "delivery.order.cents", tx = "tx")]
 fn within(tx: &rusqlite::Transaction<'_>, delivery: &Delivery<'_>) -> Charged {
     plain(tx, delivery, None)
 }
@@ -206,7 +206,7 @@ async fn plain_on(shop: &mut PgConnection, delivery: &Delivery<'_>, claim: Optio
 
 #[idempotent(
     key = "delivery.order.id",
-    scope = "shop.charge",
+    scope = "shop/charge",
     fingerprint = "delivery.order.cents",
     lease = "6s",
     claim = claim
@@ -215,7 +215,7 @@ async fn lease_on(pool: &PgPool, delivery: &Delivery<'_>) -> Charged {
     plain_on(&mut *pool.acquire().await?, delivery, Some(claim)).await
 }
 
-#[idempotent(key = "delivery.order.id", scope = "shop.charge", fingerprint = "delivery.order.cents", tx = "tx")]
+#[idempotent(key = "delivery.order.id", scope = "shop/charge", fingerprint = "delivery.order.cents", tx = "tx")]
 async fn within_on(tx: &mut sqlx::PgTransaction<'_>, delivery: &Delivery<'_>) -> Charged {
     plain_on(tx, delivery, None).await
 }

@@ -107,6 +107,11 @@ impl World {
         self.directory.path()
     }
 
+    /// Where clients ask who has the topic.
+    pub fn name_server(&self) -> String {
+        format!("127.0.0.1:{}", self.place.name_server)
+    }
+
     /// Sends an order: as a message of its own, with an id of its own. And again, until a broker says that it has it.
     pub fn send(&mut self, order: &Order) {
         let deadline = Instant::now() + PATIENCE;

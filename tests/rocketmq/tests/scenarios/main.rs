@@ -6,6 +6,7 @@
 mod batch;
 mod broker;
 mod chaos;
+mod copied;
 mod crash;
 mod dead_letters;
 mod failure;
