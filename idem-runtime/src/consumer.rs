@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+use std::iter::successors;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -76,10 +77,13 @@ impl Refusal for Error {
     }
 }
 
-/// Errors of many kinds in one box.
+/// Errors of many kinds in one box. The library's is found behind others, by their
+/// [`source`](std::error::Error::source). None is final: a message that can't be read is delivered again for as long as the
+/// broker allows, so have a type of your own where such messages come.
 impl Refusal for Box<dyn std::error::Error + Send + Sync> {
     fn refusal(&self) -> Option<&Error> {
-        self.downcast_ref()
+        let outermost: &(dyn std::error::Error + 'static) = &**self;
+        successors(Some(outermost), |error| error.source()).find_map(|error| error.downcast_ref())
     }
 }
 
@@ -162,5 +166,30 @@ mod tests {
         assert_eq!(disposition(&Err::<(), _>(Own { is_final: true })), Disposition::DeadLetter);
         let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Error::MissingKey { scope: "s" });
         assert_eq!(disposition(&Err::<(), _>(boxed)), Disposition::DeadLetter);
+    }
+
+    #[test]
+    fn a_refusal_is_found_behind_the_errors_that_it_caused() {
+        #[derive(Debug)]
+        struct Because(Box<dyn std::error::Error + Send + Sync>);
+
+        impl std::fmt::Display for Because {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the order was not charged")
+            }
+        }
+
+        impl std::error::Error for Because {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&*self.0)
+            }
+        }
+
+        let because = |error: Box<dyn std::error::Error + Send + Sync>| {
+            let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Because(Box::new(Because(error))));
+            disposition(&Err::<(), _>(boxed))
+        };
+        assert_eq!(because(Error::MissingKey { scope: "s" }.into()), Disposition::DeadLetter);
+        assert_eq!(because("the provider is down".into()), Disposition::Retry { after: None });
     }
 }
