@@ -2,22 +2,22 @@
 
 pub mod stage;
 
-use std::future::Future;
-use std::pin::pin;
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::StreamExt;
 use idem_runtime::consumer::{Disposition, Refusal, disposition};
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{Message, Offset, error::KafkaError, error::KafkaResult, message::BorrowedMessage};
+use rdkafka::{Message, Offset, error::KafkaError, error::KafkaResult};
 
 /// When a message that failed is tried again. Those behind it in the consumer's partitions wait, too.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Handles messages of the topic, one at a time, until `stop` or an error: what was not committed is delivered again.
+/// Handles messages of the topic, one at a time, until `stop` or an error: what was not committed is delivered again, to
+/// another consumer. This one is closed, as it could be past it.
 pub async fn consume<T, E: Refusal>(
-    consumer: &StreamConsumer,
+    consumer: StreamConsumer,
     topic: &str,
     dead: &FutureProducer,
     handle: impl AsyncFn(&BorrowedMessage<'_>) -> Result<T, E>,
@@ -48,13 +48,13 @@ pub async fn consume<T, E: Refusal>(
         // Where this doesn't arrive, the message comes again, and what was handled is then replayed.
         consumer.commit_message(&message, CommitMode::Async)?;
     }
-    consumer.unsubscribe();
     Ok(())
 }
 
 /// To the topic for messages that no redelivery can help: twice, rather than not at all, if the process dies after it.
 async fn bury(dead: &FutureProducer, message: &BorrowedMessage<'_>) -> KafkaResult<()> {
     let topic = format!("{}.dead", message.topic());
-    let record = FutureRecord { key: message.key(), payload: message.payload(), ..FutureRecord::to(&topic) };
+    let headers = message.headers().map(BorrowedHeaders::detach);
+    let record = FutureRecord { key: message.key(), payload: message.payload(), headers, ..FutureRecord::to(&topic) };
     dead.send(record, Duration::from_secs(5)).await.map(|_| ()).map_err(|(error, _)| error)
 }

@@ -15,10 +15,10 @@ use idem_brokers::report::Event;
 use idem_brokers::shop::Delivery;
 use idem_tests::Gate;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::producer::{DefaultProducerContext, FutureProducer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,14 +49,16 @@ impl Broker for Stage {
         let mut start = TopicPartitionList::new();
         start.add_partition_offset("orders.dead", 0, Offset::Beginning).unwrap();
         reader.assign(&start).unwrap();
-        reader.recv().await.unwrap().payload().unwrap().to_vec()
+        let message = reader.recv().await.unwrap();
+        assert_eq!(message.headers().unwrap().get(0).key, "message-id", "its headers come with it");
+        message.payload().unwrap().to_vec()
     }
 }
 
 /// Runs the example's consumer.
 async fn run(stage: &Stage, deliver: &impl AsyncFn(Delivery<'_>) -> Handled, stop: impl Future<Output = ()>) {
     let handle = async |message: &BorrowedMessage<'_>| deliver(stage.delivery(message)).await;
-    consume(&stage.consumer().unwrap(), TOPIC, &stage.producer, handle, stop).await.unwrap();
+    consume(stage.consumer().unwrap(), TOPIC, &stage.producer, handle, stop).await.unwrap();
 }
 
 async fn bench() -> (Bench<Stage>, MockCluster<'static, DefaultProducerContext>) {
@@ -109,6 +111,47 @@ async fn nothing_is_committed_before_it_is_handled() {
         assert!(Instant::now() < deadline, "it is committed");
     }
     assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+/// The topic for messages that are put aside can't be reached, and then it can.
+#[tokio::test]
+async fn a_message_that_could_not_be_put_aside_comes_again() {
+    let (bench, _cluster) = bench().await;
+    let poison = Order::nameless(500);
+    bench.broker.publish(&poison).await;
+    let mut settings = ClientConfig::new();
+    let nowhere: FutureProducer =
+        settings.set("bootstrap.servers", "127.0.0.1:1").set("message.timeout.ms", "100").create().unwrap();
+    let handle = async |message: &BorrowedMessage<'_>| bench.deliver(bench.broker.delivery(message)).await;
+    let consumer = bench.broker.consumer().unwrap();
+    let consumed = consume(consumer, TOPIC, &nowhere, handle, std::future::pending::<()>());
+    tokio::time::timeout(PATIENCE, consumed).await.expect("it ends").expect_err("it has nowhere to put it");
+    let dead = bench.consuming(async || bench.broker.next_dead().await).await;
+    assert_eq!(dead, poison.body());
+}
+
+/// Messages wait behind one that fails, of its own partition and of the other.
+#[tokio::test]
+async fn no_message_is_passed_over_when_one_before_it_fails() {
+    const MESSAGES: u32 = 40;
+    let (bench, _cluster) = bench().await;
+    for number in 0..MESSAGES {
+        let order = format!("order-{number}");
+        bench.broker.publish(&Order::new(&order, 500)).await;
+        if number % 15 == 0 {
+            bench.shop.provider.expect(&order, [Trouble::Declined]);
+        }
+    }
+    let (done, stop) = oneshot::channel::<()>();
+    let deliver = async |delivery: Delivery<'_>| bench.deliver(delivery).await;
+    let consumer = run(&bench.broker, &deliver, stop.map(|_| ()));
+    let script = async {
+        bench.shop.report.settled(MESSAGES as usize).await;
+        drop(done);
+    };
+    tokio::time::timeout(PATIENCE, join(consumer, script)).await.expect("it ends");
+    assert_eq!(bench.shop.ledger.totals().unwrap(), (MESSAGES, MESSAGES));
+    assert_eq!(bench.shop.report.count(Event::Redelivered), 3);
 }
 
 /// A second consumer joins while the first is in its handler, and is given the message that is being handled.

@@ -26,9 +26,8 @@ async fn run(servers: &str, topic: &str) -> Result<(), Fatal> {
 
     let handle = async |message: &BorrowedMessage<'_>| shop.deliver(stage.delivery(message)).await;
     let consumed = async || -> Result<(), Fatal> {
-        let consumer = stage.consumer()?;
         let stop = shop.report.settled(demo::MESSAGES);
-        Ok(consume(&consumer, topic, &stage.producer, handle, stop).await?)
+        Ok(consume(stage.consumer()?, topic, &stage.producer, handle, stop).await?)
     };
     let published = demo::publish(&shop, async |order| stage.send(order).await);
     tokio::try_join!(consumed(), consumed(), published)?;
