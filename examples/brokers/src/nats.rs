@@ -2,11 +2,10 @@
 
 pub mod stage;
 
-use std::future::Future;
-use std::time::Duration;
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use async_nats::jetstream::{AckKind, Context, Message, consumer::PullConsumer};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use idem_runtime::consumer::{Disposition, Refusal, disposition};
 
 /// How many messages are handled at a time.
@@ -15,7 +14,7 @@ const AT_ONCE: usize = 16;
 /// When a message that failed comes again: a nak without a delay comes at once.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Handles messages until `stop`, and then finishes those that it has begun.
+/// Handles messages until `stop`, and then finishes those that it has begun. That there are no more is an error.
 pub async fn consume<T, E: Refusal>(
     jetstream: &Context,
     consumer: &PullConsumer,
@@ -29,7 +28,9 @@ pub async fn consume<T, E: Refusal>(
             Ok(message) => message,
             Err(error) => return eprintln!("the connection limps: {error}"),
         };
-        let settled = match disposition(&handle(&message).await) {
+        // A handler that panics has failed, and those that run beside it go on.
+        let result = AssertUnwindSafe(handle(&message)).catch_unwind().await;
+        let settled = match result.map_or(Disposition::Retry { after: None }, |result| disposition(&result)) {
             Disposition::Acknowledge => message.ack().await,
             Disposition::Retry { after } => message.ack_with(AckKind::Nak(Some(after.unwrap_or(RETRY)))).await,
             Disposition::DeadLetter => bury(jetstream, &message).await,
@@ -39,8 +40,10 @@ pub async fn consume<T, E: Refusal>(
             eprintln!("not settled: {error}");
         }
     };
+    let mut stopped = false;
+    let stop = stop.map(|_| stopped = true);
     messages.take_until(stop).for_each_concurrent(AT_ONCE, handle_one).await;
-    Ok(())
+    if stopped { Ok(()) } else { Err("there are no more messages: is the consumer gone?".into()) }
 }
 
 /// To a stream for messages that no redelivery can help: twice, rather than not at all, if the process dies in between.

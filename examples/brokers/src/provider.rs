@@ -14,6 +14,8 @@ pub enum Trouble {
     Declined,
     /// It waits here.
     Waits(Gate),
+    /// Its client has a bug.
+    Panics,
 }
 
 /// The provider.
@@ -41,6 +43,7 @@ impl Provider {
         match trouble {
             None => Ok(()),
             Some(Trouble::Declined) => Err(Declined),
+            Some(Trouble::Panics) => panic!("a bug in the provider's client"),
             Some(Trouble::Waits(gate)) => {
                 gate.pass().await;
                 Ok(())

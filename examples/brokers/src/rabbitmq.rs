@@ -2,14 +2,12 @@
 
 pub mod stage;
 
-use std::future::Future;
-use std::time::Duration;
+use std::{future::Future, io, panic::AssertUnwindSafe, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use idem_runtime::consumer::{Disposition, Refusal, disposition};
-use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
-use lapin::{Connection, types::FieldTable};
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
+use lapin::{Connection, message::Delivery};
 
 /// How many messages are handled, or wait to be sent back, at a time.
 const AT_ONCE: u16 = 16;
@@ -17,7 +15,7 @@ const AT_ONCE: u16 = 16;
 /// When a message that failed is sent back.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Handles messages until `stop`, and then finishes those that it has begun.
+/// Handles messages until `stop`, and then finishes those that it has begun. That there are no more is an error.
 pub async fn consume<T, E: Refusal>(
     connection: &Connection,
     queue: &str,
@@ -26,14 +24,15 @@ pub async fn consume<T, E: Refusal>(
 ) -> Result<(), lapin::Error> {
     let channel = connection.create_channel().await?;
     channel.basic_qos(AT_ONCE, BasicQosOptions::default()).await?;
-    let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-    let messages = channel.basic_consume(queue.into(), "".into(), options, arguments).await?;
+    let messages = channel.basic_consume(queue.into(), "".into(), Default::default(), Default::default()).await?;
     let handle_one = async |message| {
         let message = match message {
             Ok(message) => message,
             Err(error) => return eprintln!("the channel is lost: {error}"),
         };
-        let settled = match disposition(&handle(&message).await) {
+        // A handler that panics has failed, and those that run beside it go on.
+        let result = AssertUnwindSafe(handle(&message)).catch_unwind().await;
+        let settled = match result.map_or(Disposition::Retry { after: None }, |result| disposition(&result)) {
             Disposition::Acknowledge => message.ack(BasicAckOptions::default()).await,
             Disposition::Retry { after } => {
                 // A message that is sent back is delivered at once, so it waits here: it is still the broker's.
@@ -52,7 +51,9 @@ pub async fn consume<T, E: Refusal>(
             eprintln!("not settled: {error}");
         }
     };
+    let mut stopped = false;
+    let stop = stop.map(|_| stopped = true);
     messages.take_until(stop).for_each_concurrent(usize::from(AT_ONCE), handle_one).await;
-    // Those that were fetched and not begun go back.
-    channel.close(200, "stopped".into()).await
+    channel.close(200, "stopped".into()).await?;
+    if stopped { Ok(()) } else { Err(io::Error::other("there are no more messages: is the queue gone?").into()) }
 }

@@ -2,13 +2,14 @@
 
 mod common;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::time::Duration;
 
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use common::{Bench, Broker, Handled};
 use futures_util::StreamExt;
+use futures_util::future::join;
 use idem_brokers::nats::{consume, stage::Stage, stage::delivery};
 use idem_brokers::order::Order;
 use idem_brokers::provider::Trouble;
@@ -49,12 +50,28 @@ every_broker!(
     [
         an_order_that_is_sent_again_is_charged_once,
         a_handler_that_fails_twice_is_run_again_and_charges_once,
+        a_handler_that_panics_is_run_again_and_cancels_no_other,
         a_consumer_killed_before_its_ack_leaves_a_message_that_is_replayed,
         a_consumer_killed_in_its_handler_leaves_an_order_that_is_taken_over,
         a_duplicate_of_a_running_order_comes_back_after_its_lease_and_is_replayed,
         a_poison_message_is_put_aside_and_the_next_is_handled,
     ]
 );
+
+#[tokio::test]
+async fn a_consumer_that_is_deleted_is_an_error_and_not_an_end() {
+    let (bench, _server) = bench().await;
+    let stage = &bench.broker;
+    let handle = async |message: &Message| bench.deliver(delivery(message)).await;
+    let consumed = consume(&stage.jetstream, &stage.consumer, handle, pending::<()>());
+    let delete = async {
+        stage.send(&Order::new("order-1", 500)).await.unwrap();
+        bench.shop.report.settled(1).await;
+        stage.jetstream.get_stream("orders").await.unwrap().delete_consumer("charge").await.unwrap();
+    };
+    let consumed = tokio::time::timeout(Duration::from_secs(60), join(consumed, delete)).await.expect("it ends").0;
+    consumed.expect_err("nobody told it to stop");
+}
 
 /// `ack_wait` is shorter than the handler takes: the same message comes again while it is being handled.
 #[tokio::test]

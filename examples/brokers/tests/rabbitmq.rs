@@ -2,18 +2,20 @@
 
 mod common;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use common::{Bench, Broker, Handled};
 use futures_util::StreamExt;
+use futures_util::future::join;
 use idem_brokers::order::Order;
 use idem_brokers::rabbitmq::{consume, stage::Stage, stage::delivery};
 use idem_brokers::shop::Delivery;
 use idem_tests::server::RabbitMq;
 use lapin::message;
-use lapin::options::BasicConsumeOptions;
+use lapin::options::{BasicConsumeOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use tokio::sync::Mutex;
 
@@ -61,12 +63,29 @@ every_broker!(
     [
         an_order_that_is_sent_again_is_charged_once,
         a_handler_that_fails_twice_is_run_again_and_charges_once,
+        a_handler_that_panics_is_run_again_and_cancels_no_other,
         a_consumer_killed_before_its_ack_leaves_a_message_that_is_replayed,
         a_consumer_killed_in_its_handler_leaves_an_order_that_is_taken_over,
         a_duplicate_of_a_running_order_comes_back_after_its_lease_and_is_replayed,
         a_poison_message_is_put_aside_and_the_next_is_handled,
     ]
 );
+
+#[tokio::test]
+async fn a_queue_that_is_deleted_is_an_error_and_not_an_end() {
+    let (bench, _server) = bench().await;
+    let stage = &bench.broker;
+    let handle = async |message: &message::Delivery| bench.deliver(delivery(message)).await;
+    let consumed = consume(&stage.connection, &stage.queue, handle, pending::<()>());
+    let delete = async {
+        stage.send(&Order::new("order-1", 500)).await.unwrap();
+        bench.shop.report.settled(1).await;
+        let channel = stage.connection.create_channel().await.unwrap();
+        channel.queue_delete((&*stage.queue).into(), QueueDeleteOptions::default()).await.unwrap();
+    };
+    let consumed = tokio::time::timeout(Duration::from_secs(60), join(consumed, delete)).await.expect("it ends").0;
+    consumed.expect_err("nobody told it to stop");
+}
 
 #[test]
 fn the_example_charges_each_order_once() {

@@ -192,6 +192,25 @@ pub async fn a_handler_that_fails_twice_is_run_again_and_charges_once(bench: &Be
     assert_eq!(bench.charge("order-1"), Charge { cents: 500, attempt: 3, after: "failure".to_owned() });
 }
 
+/// For brokers whose consumer handles several messages at a time.
+pub async fn a_handler_that_panics_is_run_again_and_cancels_no_other(bench: &Bench<impl Broker>) {
+    let gate = Gate::default();
+    bench.shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
+    bench.shop.provider.expect("order-2", [Trouble::Panics]);
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    bench
+        .consuming(async || {
+            gate.started().await;
+            bench.broker.publish(&Order::new("order-2", 500)).await;
+            bench.shop.report.counted(Event::TakenOver, 1).await;
+            gate.open();
+            bench.shop.report.settled(2).await;
+        })
+        .await;
+    assert_eq!(bench.charge("order-1"), Charge { cents: 500, attempt: 1, after: "nothing".to_owned() });
+    assert_eq!(bench.charge("order-2"), Charge { cents: 500, attempt: 2, after: "crash".to_owned() });
+}
+
 pub async fn a_consumer_killed_before_its_ack_leaves_a_message_that_is_replayed<B: Broker>(bench: &Bench<B>) {
     bench.broker.publish(&Order::new("order-1", 500)).await;
     bench.kill_a_consumer(When::BeforeTheAck).await;
