@@ -12,7 +12,7 @@ use idem_runtime::consumer::{Disposition, Refusal, disposition};
 const AT_ONCE: usize = 16;
 
 /// When a message that failed comes again: a nak without a delay comes at once.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_secs(2);
 
 /// Handles messages until `stop`, and then finishes those that it has begun. That there are no more is an error.
 pub async fn consume<T, E: Refusal>(

@@ -13,7 +13,7 @@ use lapin::{Connection, message::Delivery};
 const AT_ONCE: u16 = 16;
 
 /// When a message that failed is sent back.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_secs(2);
 
 /// Handles messages until `stop`, and then finishes those that it has begun. That there are no more is an error.
 pub async fn consume<T, E: Refusal>(

@@ -58,6 +58,14 @@ every_broker!(
     ]
 );
 
+/// A message that has used up its deliveries is in no queue of dead letters: it never comes again.
+#[tokio::test]
+async fn a_message_comes_again_for_as_long_as_its_handler_fails() {
+    let (bench, _server) = bench().await;
+    let limit = bench.broker.consumer.cached_info().config.max_deliver;
+    assert!(limit < 1, "after {limit} deliveries an order is lost");
+}
+
 #[tokio::test]
 async fn a_consumer_that_is_deleted_is_an_error_and_not_an_end() {
     let (bench, _server) = bench().await;

@@ -33,8 +33,7 @@ impl Stage {
             durable_name: Some("charge".to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait,
-            // Duplicates of a running order use some up, too.
-            max_deliver: 20,
+            // No `max_deliver`: a message that has used it up, in an outage, stays in the stream and never comes again.
             ..Default::default()
         };
         let consumer = orders.get_or_create_consumer("charge", settings).await?;

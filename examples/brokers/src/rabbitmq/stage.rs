@@ -43,8 +43,12 @@ impl Stage {
         let text = |text: &str| AMQPValue::LongString(LongString::from(text));
         arguments.insert("x-queue-type".into(), text("quorum"));
         arguments.insert("x-dead-letter-exchange".into(), text(&dead));
-        // After so many failures a message is put aside, too. Before RabbitMQ 4.3, duplicates of a running order use some up.
-        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(20));
+        // A message on its way there is kept until it has arrived.
+        arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+        arguments.insert("x-overflow".into(), text("reject-publish"));
+        // After so many failures a message is put aside, too: with the consumer's delay, an outage may last half an hour.
+        // Before RabbitMQ 4.3, duplicates of a running order use some up.
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(1_000));
         channel.queue_declare(queue.into(), durable, arguments).await?;
         Ok(Self { connection, queue: queue.to_owned(), dead, channel })
     }
