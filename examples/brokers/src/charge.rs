@@ -21,6 +21,9 @@ pub struct Receipt {
 ///
 /// - `key`: the order's own id. A message's id would not do: a producer that sends again draws a new one.
 /// - `fingerprint`: a message that says another amount for the order is refused, not replayed.
+/// - A consumer that dies between an effect and its record leaves an order that is charged by another. So the provider is
+///   given what it knows a repeated call by: here the order's id, elsewhere `claim.derive("charge")`. Where all that is done
+///   are rows of one database, `tx` leaves no such gap.
 /// - `lease`: how long an order stays with a consumer that was killed. It is renewed while the handler runs.
 #[idempotent(
     key = "order.id",
