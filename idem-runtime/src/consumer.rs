@@ -80,6 +80,10 @@ impl Refusal for Error {
 /// Errors of many kinds in one box. The library's is found behind others, by their
 /// [`source`](std::error::Error::source). None is final: a message that can't be read is delivered again for as long as the
 /// broker allows, so have a type of your own where such messages come.
+///
+/// An error that is transparent, so that its source is its content's, hides the content, and so does an `anyhow::Error` that
+/// is made a box with `into()`. For that one, have a type of your own around it, whose
+/// `refusal` is `self.0.chain().find_map(|error| error.downcast_ref())`.
 impl Refusal for Box<dyn std::error::Error + Send + Sync> {
     fn refusal(&self) -> Option<&Error> {
         let outermost: &(dyn std::error::Error + 'static) = &**self;
