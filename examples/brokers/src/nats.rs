@@ -48,6 +48,13 @@ pub async fn consume<T, E: Refusal>(
 
 /// To a stream for messages that no redelivery can help: twice, rather than not at all, if the process dies in between.
 async fn bury(jetstream: &Context, message: &Message) -> Result<(), async_nats::Error> {
-    jetstream.publish(format!("dead.{}", message.subject), message.payload.clone()).await?.await?;
+    let mut headers = async_nats::HeaderMap::new();
+    for (name, values) in message.headers.iter().flat_map(|headers| headers.iter()) {
+        // Those of NATS speak of the stream that it was in.
+        let own = values.iter().filter(|_| !name.to_string().starts_with("Nats-"));
+        own.for_each(|value| headers.append(name.clone(), value.clone()));
+    }
+    let (subject, payload) = (format!("dead.{}", message.subject), message.payload.clone());
+    jetstream.publish_with_headers(subject, headers, payload).await?.await?;
     message.ack_with(AckKind::Term).await
 }

@@ -35,7 +35,11 @@ impl Broker for Stage {
     async fn next_dead(&self) -> Vec<u8> {
         let settings = pull::Config { ack_policy: AckPolicy::None, ..Default::default() };
         let reader = self.dead.create_consumer(settings).await.unwrap();
-        reader.messages().await.unwrap().next().await.unwrap().unwrap().payload.to_vec()
+        let message = reader.messages().await.unwrap().next().await.unwrap().unwrap();
+        let headers = message.headers.as_ref().unwrap();
+        assert!(headers.get("content-type").is_some(), "its headers come with it");
+        assert!(headers.get("Nats-Msg-Id").is_none(), "but not those of its stream");
+        message.payload.to_vec()
     }
 }
 

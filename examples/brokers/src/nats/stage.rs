@@ -44,6 +44,7 @@ impl Stage {
     /// a message whose id it has seen within its `duplicate_window`, and none of these.
     pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
         let message = jetstream::message::PublishMessage::build().payload(order.body().into()).message_id(message_id());
+        let message = message.header("content-type", "application/json");
         self.jetstream.send_publish(format!("{}.new", self.name), message).await?.await?;
         Ok(())
     }
