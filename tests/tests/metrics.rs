@@ -2,10 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use idem_runtime::{Error, idempotent};
+use idem_runtime::{Error, idempotent, tx};
 use idem_tests::Failure;
 use idem_tests::probe::{Asked, Fault, Probe};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use rusqlite::{Connection, Transaction};
+
+/// How many calls with this scope were so, and how often was timed what.
+type Counted = (BTreeMap<String, u64>, BTreeMap<String, usize>);
+
+fn counted(scope: &str, calls: impl FnOnce()) -> Counted {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, calls);
+    let mut counts = BTreeMap::new();
+    let mut timed = BTreeMap::new();
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let labels: BTreeMap<_, _> = key.key().labels().map(|label| (label.key(), label.value())).collect();
+        assert_eq!(labels["scope"], scope);
+        match value {
+            DebugValue::Counter(count) => drop(counts.insert(labels["event"].to_owned(), count)),
+            DebugValue::Histogram(values) => drop(timed.insert(key.key().name().to_owned(), values.len())),
+            DebugValue::Gauge(_) => panic!("no gauges"),
+        }
+    }
+    (counts, timed)
+}
 
 #[idempotent(key = "id", scope = "metrics", fingerprint = "cents", store = store)]
 fn handle(store: &Probe, id: u32, cents: u32, fail: bool) -> Result<u32, Failure> {
@@ -14,9 +36,7 @@ fn handle(store: &Probe, id: u32, cents: u32, fail: bool) -> Result<u32, Failure
 
 #[test]
 fn calls_are_counted_by_scope_and_by_what_happened() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    metrics::with_local_recorder(&recorder, || {
+    let (counts, timed) = counted("metrics", || {
         let store = Probe::new();
         handle(&store, 1, 5, true).unwrap_err();
         handle(&store, 1, 5, false).unwrap();
@@ -26,21 +46,33 @@ fn calls_are_counted_by_scope_and_by_what_happened() {
         store.fail(Asked::Claim, Fault::Refused);
         handle(&store, 2, 5, false).unwrap_err();
     });
-
-    let mut counts = BTreeMap::new();
-    let mut timed = BTreeMap::new();
-    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
-        let labels: BTreeMap<_, _> = key.key().labels().map(|label| (label.key(), label.value())).collect();
-        assert_eq!(labels["scope"], "metrics");
-        match value {
-            DebugValue::Counter(count) => drop(counts.insert(labels["event"].to_owned(), count)),
-            DebugValue::Histogram(values) => drop(timed.insert(key.key().name().to_owned(), values.len())),
-            DebugValue::Gauge(_) => panic!("no gauges"),
-        }
-    }
     let expected =
         [("executed", 1), ("failed", 1), ("redelivered", 1), ("replayed", 2), ("key_reused", 1), ("store_failed", 1)];
     assert_eq!(counts, expected.map(|(event, count)| (event.to_owned(), count)).into());
     assert_eq!(timed["idempotency_handler_seconds"], 2);
     assert!(timed["idempotency_store_seconds"] >= 6);
+}
+
+#[idempotent(key = "id", scope = "metrics/tx", tx = "tx")]
+fn handle_in(tx: &Transaction<'_>, id: u32, fail: bool) -> Result<u32, Failure> {
+    let charged = tx.query_row("SELECT ?1", [id], |row| row.get(0)).unwrap();
+    if fail { Err(Failure::Declined) } else { Ok(charged) }
+}
+
+#[test]
+fn calls_in_a_transaction_are_counted_alike() {
+    let (counts, timed) = counted("metrics/tx", || {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(tx::schema(tx::Database::Sqlite)).unwrap();
+        for fail in [true, false, false] {
+            let tx = connection.transaction().unwrap();
+            assert_eq!(handle_in(&tx, 1, fail).is_err(), fail);
+            // Nothing stays of a call that failed, so the next is a first one.
+            tx.commit().unwrap();
+        }
+    });
+    let expected = [("executed", 2), ("failed", 1), ("replayed", 1)];
+    assert_eq!(counts, expected.map(|(event, count)| (event.to_owned(), count)).into());
+    assert_eq!(timed["idempotency_handler_seconds"], 2);
+    assert!(timed["idempotency_store_seconds"] >= 3);
 }
