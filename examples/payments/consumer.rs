@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::Fatal;
 use crate::charge::{ChargeError, Shop, charge};
 use crate::delivery::{Deliveries, Delivery};
-use crate::report::{Ended, Ending, Refusal, Report};
+use crate::report::{Ended, Ending, Reason, Report};
 
 /// How often a message is delivered before it is put aside: RocketMQ's default.
 const MAX_DELIVERIES: u32 = 17;
@@ -90,7 +90,7 @@ impl Deliver {
                 }
             }
         }
-        Ok(Ending::Refused(Refusal::TooManyDeliveries))
+        Ok(Ending::Refused(Reason::TooManyDeliveries))
     }
 
     /// Back to the broker, which delivers it again after `delay`. Meanwhile others have its place.
@@ -103,10 +103,10 @@ impl Deliver {
 }
 
 /// Why a delivery is put aside, for a human: delivering it again can't help.
-fn refuse(error: ChargeError) -> Result<Refusal, Fatal> {
+fn refuse(error: ChargeError) -> Result<Reason, Fatal> {
     match error {
-        ChargeError::Idempotency(Error::MissingKey { .. } | Error::KeyTooLong { .. }) => Ok(Refusal::NoKey),
-        ChargeError::Idempotency(Error::KeyReused { .. }) => Ok(Refusal::AnotherAmount),
+        ChargeError::Idempotency(Error::MissingKey { .. } | Error::KeyTooLong { .. }) => Ok(Reason::NoKey),
+        ChargeError::Idempotency(Error::KeyReused { .. }) => Ok(Reason::AnotherAmount),
         error => Err(error.into()),
     }
 }

@@ -19,11 +19,11 @@ pub(crate) enum Ending {
     /// Its order had been charged: the recorded receipt was returned.
     Replayed,
     /// It was put aside.
-    Refused(Refusal),
+    Refused(Reason),
 }
 
 /// Why a delivery was put aside.
-pub(crate) enum Refusal {
+pub(crate) enum Reason {
     /// It has no order id, or none that can be a key.
     NoKey,
     /// Its order is known with another amount.
@@ -117,11 +117,11 @@ impl Report {
         match ending {
             Ending::Executed => self.executed += 1,
             Ending::Replayed => self.replayed += 1,
-            Ending::Refused(Refusal::NoKey) => self.without_key += 1,
-            Ending::Refused(Refusal::AnotherAmount) => self.with_another_amount += 1,
-            Ending::Refused(Refusal::TooManyDeliveries) => self.given_up += 1,
+            Ending::Refused(Reason::NoKey) => self.without_key += 1,
+            Ending::Refused(Reason::AnotherAmount) => self.with_another_amount += 1,
+            Ending::Refused(Reason::TooManyDeliveries) => self.given_up += 1,
         }
-        if let (Some(id), false) = (order.id, matches!(ending, Ending::Refused(Refusal::NoKey))) {
+        if let (Some(id), false) = (order.id, matches!(ending, Ending::Refused(Reason::NoKey))) {
             let seen = FirstSeen { line, cents: order.cents };
             // Deliveries end in any order.
             let first = self.expected.entry(id).or_insert(seen);

@@ -64,7 +64,7 @@ every_broker!(
 
 /// A message that has used up its deliveries is in no queue of dead letters: it never comes again.
 #[tokio::test]
-async fn a_message_comes_again_for_as_long_as_its_handler_fails() {
+async fn the_consumer_has_no_limit_of_deliveries() {
     let (bench, _server) = bench().await;
     let limit = bench.broker.consumer.cached_info().config.max_deliver;
     assert!(limit < 1, "after {limit} deliveries an order is lost");

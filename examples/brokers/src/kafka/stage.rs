@@ -22,10 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection with a topic of orders, and one, whose name ends in `.dead`, of those that are put aside.
 pub struct Stage {
-    /// Of the orders.
-    pub topic: String,
     /// Of orders, and of those that are put aside.
     pub producer: FutureProducer,
+    topic: String,
     settings: ClientConfig,
     partitions: usize,
     sent: AtomicUsize,
@@ -89,7 +88,7 @@ impl Stage {
         let consumer: StreamConsumer = settings.create()?;
         let partitions = consumer.fetch_metadata(Some(topic), PATIENCE)?.topics()[0].partitions().len().max(1);
         let (topic, sent, seen) = (topic.to_owned(), AtomicUsize::new(0), Mutex::default());
-        Ok(Self { topic, producer, settings, partitions, sent, seen })
+        Ok(Self { producer, topic, settings, partitions, sent, seen })
     }
 
     /// A new consumer, as each process of the group has one.
