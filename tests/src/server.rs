@@ -27,9 +27,6 @@ pub use self::{
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a server may give up at its start: one that was killed may have left memory and locks behind for a moment.
-const TRIES: u32 = 300;
-
 /// Whose server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -96,7 +93,7 @@ impl Server {
         self.directory.path()
     }
 
-    /// `kill -9`.
+    /// `kill -9`; no process of it is left.
     pub fn kill(&self) {
         drop(self.process.lock().unwrap().take());
     }
@@ -110,16 +107,13 @@ impl Server {
         self.kill();
         let deadline = Instant::now() + PATIENCE;
         let log = self.directory().join("log");
-        for _ in 0..TRIES {
-            let mut process = Process::start(&self.program, &log);
-            while process.is_running() && Instant::now() < deadline {
-                if self.answers().await {
-                    *self.process.lock().unwrap() = Some(process);
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+        let mut process = Process::start(&self.program, &log);
+        while process.is_running() && Instant::now() < deadline {
+            if self.answers().await {
+                *self.process.lock().unwrap() = Some(process);
+                return;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let log = std::fs::read_to_string(&log).unwrap_or_default();
         panic!("{} doesn't start: {log}", self.program.path.display());

@@ -1,9 +1,13 @@
 //! The servers that other tests stand on: they start, die, and come back with what they acknowledged.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use idem_tests::server::{MariaDb, Postgres, Redis, Server};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// Asks through a client's program, and gives what it printed.
 fn ask(program: &str, arguments: &[&str]) -> String {
@@ -50,4 +54,46 @@ async fn mariadb_comes_back_with_its_data() {
     let ask = |text: &str| ask("mariadb", &["--no-defaults", "-h127.0.0.1", "-uroot", &port, "-Nse", text, "idem"]);
     survives(&server, ask, "CREATE TABLE t AS SELECT 'v' AS c", "SELECT c FROM t").await;
     assert!(server.socket().exists());
+}
+
+/// The processes that work in this folder, whoever their parent is.
+fn at_work_in(folder: &Path) -> Vec<PathBuf> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let works = |process: &PathBuf| std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    processes.filter(works).collect()
+}
+
+/// A process that outlived its server could wait for ever for the lock of one that didn't, and the server's memory with it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn postgres_that_was_starting_processes_is_killed_with_all_of_them() {
+    let server = Postgres::start().await;
+    ask("psql", &["-XAtc", "CREATE TABLE t AS SELECT 0 AS n", &server.url()]);
+    let answered = Arc::new(Notify::new());
+    let mut clients = JoinSet::new();
+    for _ in 0..32 {
+        let (url, answered) = (server.url(), Arc::clone(&answered));
+        clients.spawn(async move {
+            loop {
+                let Ok((client, connection)) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await else {
+                    tokio::task::yield_now().await;
+                    continue;
+                };
+                let connection = tokio::spawn(connection);
+                if client.batch_execute("UPDATE t SET n = n + 1").await.is_ok() {
+                    answered.notify_one();
+                }
+                drop(client);
+                drop(connection.await);
+            }
+        });
+    }
+    for _ in 0..8 {
+        for _ in 0..32 {
+            answered.notified().await;
+        }
+        server.kill();
+        assert_eq!(at_work_in(server.directory()), [] as [PathBuf; 0]);
+        server.restart().await;
+    }
 }

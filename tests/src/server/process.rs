@@ -1,6 +1,8 @@
 //! A process that does not outlive the test's.
 
 use std::fs::{File, OpenOptions};
+use std::io::Error;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +10,7 @@ use std::sync::{LazyLock, mpsc};
 
 use super::Program;
 
-/// Killed when it is dropped, with its children.
+/// Killed when it is dropped, with its children; all of them have ended then.
 #[derive(Debug)]
 pub struct Process(Child);
 
@@ -29,7 +31,7 @@ impl Process {
         unsafe {
             command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
                 0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
+                _ => Err(Error::last_os_error()),
             });
         }
         Self(spawn(command))
@@ -47,14 +49,40 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Looked up before: once their parent is dead, they are somebody else's.
-        let children = children(self.0.id());
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        if !self.is_running() {
+            return;
+        }
+        // While it is stopped it starts no other child, which would outlive it, hold its locks, and answer its clients.
+        let process = self.0.id().cast_signed();
+        stop(process);
+        let children = children(process);
+        let ends: Vec<_> = children.iter().map(|&child| end(child)).collect();
         for child in children {
             unsafe { libc::kill(child, libc::SIGKILL) };
         }
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+        for end in ends {
+            let mut poll = libc::pollfd { fd: end.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            assert_eq!(unsafe { libc::poll(&raw mut poll, 1, -1) }, 1, "{}", Error::last_os_error());
+        }
     }
+}
+
+/// Stops a child of this process, unless it ends before.
+fn stop(process: i32) {
+    let what = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
+    let mut found: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    unsafe { libc::kill(process, libc::SIGSTOP) };
+    let waited = unsafe { libc::waitid(libc::P_PID, process.cast_unsigned(), &raw mut found, what) };
+    assert_eq!(waited, 0, "{}", Error::last_os_error());
+}
+
+/// What can be read from as soon as this process has ended.
+fn end(process: i32) -> OwnedFd {
+    let file = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
+    assert!(file >= 0, "{}", Error::last_os_error());
+    unsafe { OwnedFd::from_raw_fd(file as i32) }
 }
 
 fn command(program: &Program, log: File) -> Command {
@@ -86,7 +114,7 @@ fn spawn(command: Command) -> Child {
 }
 
 /// The processes whose parent this is.
-fn children(parent: u32) -> Vec<i32> {
+fn children(parent: i32) -> Vec<i32> {
     let parent = parent.to_string();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -35,9 +35,9 @@ impl Point {
     fn odds(self) -> u64 {
         match self {
             Self::Writing => 200,
-            Self::Written | Self::Uncommitted | Self::Unrecorded => 40,
+            Self::Written | Self::Uncommitted | Self::Unrecorded => 25,
             // Replays get there, too.
-            Self::Unacknowledged => 120,
+            Self::Unacknowledged => 80,
         }
     }
 }
