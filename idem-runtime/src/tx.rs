@@ -3,13 +3,26 @@
 //! Nothing can come between an effect and its record, so a duplicate can't repeat an effect in that database. There is no
 //! lease, and so nothing to be renewed or to be lost.
 //!
-//! ```ignore
+#![cfg_attr(feature = "postgres", doc = "```no_run")]
+#![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
+//! # use idem_runtime::{Error, idempotent};
+//! # struct Order { id: String, cents: i64 }
+//! # enum BillingError { Database(sqlx::Error), Idempotency(Error) }
+//! # impl From<sqlx::Error> for BillingError { fn from(error: sqlx::Error) -> Self { Self::Database(error) } }
+//! # impl From<Error> for BillingError { fn from(error: Error) -> Self { Self::Idempotency(error) } }
 //! #[idempotent(key = "order.id", tx = "tx", scope = "billing.charge")]
-//! async fn charge(tx: &mut sqlx::PgTransaction<'_>, order: &Order) -> Result<Receipt, BillingError> { .. }
+//! async fn charge(tx: &mut sqlx::PgTransaction<'_>, order: &Order) -> Result<i64, BillingError> {
+//!     let booked = "INSERT INTO charges (order_id, cents) VALUES ($1, $2)";
+//!     sqlx::query(booked).bind(&order.id).bind(order.cents).execute(&mut **tx).await?;
+//!     Ok(order.cents)
+//! }
 //!
+//! # async fn handle(pool: sqlx::PgPool, order: Order) -> Result<(), BillingError> {
 //! let mut tx = pool.begin().await?;
-//! let receipt = charge(&mut tx, &order).await?; // an error drops the transaction, and so rolls it back
+//! let charged = charge(&mut tx, &order).await?; // an error drops the transaction, and so rolls it back
 //! tx.commit().await?; // the library never commits
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Whose transaction

@@ -9,6 +9,7 @@ mod chaos;
 mod copied;
 mod crash;
 mod dead_letters;
+mod docs;
 mod failure;
 mod keys;
 mod rebalance;

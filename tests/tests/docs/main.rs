@@ -1,0 +1,72 @@
+//! What README and book show is compiled: each part of it is in a file of the project.
+
+mod readme;
+
+use std::path::{Path, PathBuf};
+
+/// Of the book: code for a client that is in no registry yet.
+const UNRELEASED: &str = "## Apache's own client";
+
+/// The Rust code that no doctest compiles, part by part, as a reader sees it.
+fn shown(markdown: &str) -> Vec<String> {
+    let (mut parts, mut part) = (Vec::new(), None);
+    let mut section = "";
+    for line in markdown.lines() {
+        match &mut part {
+            None if line == "```rust,ignore" => part = Some(String::new()),
+            None if line.starts_with("## ") => section = line,
+            None => {}
+            Some(text) if line.is_empty() => parts.push((section, std::mem::take(text))),
+            Some(text) if line == "```" => {
+                parts.push((section, std::mem::take(text)));
+                part = None;
+            }
+            Some(text) => *text += &format!("{line}\n"),
+        }
+    }
+    parts.into_iter().filter(|(section, _)| *section != UNRELEASED).map(|(_, part)| part).collect()
+}
+
+/// Without what the compiler doesn't see: comments and layout.
+fn bare(code: &str) -> String {
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.filter_map(|line| line.split(" // ").next()).flat_map(str::split_whitespace).collect()
+}
+
+/// The code below this folder that has to compile.
+fn compiled(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let code = |path: PathBuf| match path.file_name().and_then(|name| name.to_str()) {
+        Some("target" | "fail") => Vec::new(),
+        _ if path.is_dir() => compiled(&path),
+        Some(name) if name.ends_with(".rs") => vec![bare(&std::fs::read_to_string(&path).unwrap())],
+        _ => Vec::new(),
+    };
+    entries.flat_map(code).collect()
+}
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+#[test]
+fn what_is_shown_is_compiled() {
+    let code: Vec<_> = ["examples", "tests"].iter().flat_map(|folder| compiled(&project().join(folder))).collect();
+    let mut lacking = String::new();
+    let has = |part: &String| code.iter().any(|file| file.contains(&bare(part)));
+    for page in ["README.md", "docs/src/brokers.md", "docs/src/rocketmq.md", "docs/src/choosing.md"] {
+        let parts = shown(&std::fs::read_to_string(project().join(page)).unwrap());
+        for part in parts.iter().filter(|part| !has(part)) {
+            lacking += &format!("{page} shows:\n{part}\n");
+        }
+    }
+    assert!(lacking.is_empty(), "what no file has\n{lacking}");
+}
+
+#[test]
+fn parts_are_told_apart_and_doctests_left_out() {
+    let page = "## A\n```rust,ignore\na(); // why\n\n// In main:\nb();\n```\n```rust\nc();\n```\n";
+    let parts: Vec<_> = shown(page).iter().map(|part| bare(part)).collect();
+    assert_eq!(parts, ["a();", "b();"]);
+    assert_eq!(shown(&page.replace("## A", UNRELEASED)), [""; 0]);
+}

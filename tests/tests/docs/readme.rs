@@ -1,0 +1,71 @@
+//! What README shows, where it is not of a broker's client.
+
+#![expect(dead_code, reason = "it is shown, and not run")]
+
+use std::time::Duration;
+
+use idem_runtime::{Error, IdempotencyStore, idempotent};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+struct Order {
+    id: String,
+    cents: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Receipt {
+    cents: i64,
+}
+
+enum BillingError {
+    Database(sqlx::Error),
+    Idempotency(Error),
+}
+
+impl From<sqlx::Error> for BillingError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Error> for BillingError {
+    fn from(error: Error) -> Self {
+        Self::Idempotency(error)
+    }
+}
+
+#[idempotent(key = "order_id", scope = "billing/charge", tx = "tx")]
+async fn charge(tx: &mut sqlx::PgTransaction<'_>, order_id: &str, cents: i64) -> Result<Receipt, BillingError> {
+    let booked = "INSERT INTO charges (order_id, cents) VALUES ($1, $2)";
+    sqlx::query(booked).bind(order_id).bind(cents).execute(&mut **tx).await?;
+    Ok(Receipt { cents })
+}
+
+async fn handle(pool: &PgPool, order: &Order) -> Result<Receipt, BillingError> {
+    let mut tx = pool.begin().await?;
+    let receipt = charge(&mut tx, &order.id, order.cents).await?;
+    tx.commit().await?;
+    Ok(receipt)
+}
+
+async fn open() -> Result<(), Error> {
+    let store = idem_runtime::connect("postgres://app@db.example/app").await?;
+    idem_runtime::install(store.clone())?;
+    Ok(())
+}
+
+#[expect(unused_variables, reason = "what is found is for the reader")]
+async fn settle(store: impl IdempotencyStore, receipt: Receipt) -> Result<(), Box<dyn std::error::Error>> {
+    use idem_runtime::admin::{Filter, Resolution};
+    use idem_runtime::store::Key;
+
+    let admin = store.admin().expect("the stores of this crate have one");
+    let order = Key::of("order-1").expect("a key that is neither empty nor too long");
+    let found = admin.get("shop::orders::charge", &order).await?;
+    for parked in admin.list(Filter::all().orphans()).await? {
+        let found = Resolution::executed(&receipt, Duration::from_secs(7 * 24 * 60 * 60))?;
+        admin.resolve(&parked.scope, &parked.key, found).await?;
+    }
+    Ok(())
+}
