@@ -99,7 +99,7 @@ impl Refusal for Box<dyn std::error::Error + Send + Sync> {
 /// | the handler's own `Err` | retry: its key is free again |
 /// | the handler's own `Err` that [is final](Refusal::is_final): so should be one that `on_error` recorded, of which each retry is a replay | dead letter |
 /// | [`Error::InProgress`] | retry, once the running call's lease is over at the latest |
-/// | [`Error::MissingKey`], [`Error::KeyTooLong`], [`Error::KeyReused`], [`Error::OutcomeUnknown`] | dead letter |
+/// | [`Error::MissingKey`], [`Error::KeyTooLong`], [`Error::FingerprintUnavailable`], [`Error::KeyReused`], [`Error::OutcomeUnknown`] | dead letter |
 /// | [`Error::ResultUnavailable`], [`Error::Decode`] | dead letter: a key is completed whose result can't be read. Where it is that of another handler, which this one has called, nobody knows that this message is handled |
 /// | what a redelivery can help ([`Error::is_retryable`]), or an operator who mends a setting | retry |
 pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
@@ -110,6 +110,7 @@ pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
         Some(
             Error::MissingKey { .. }
             | Error::KeyTooLong { .. }
+            | Error::FingerprintUnavailable { .. }
             | Error::KeyReused { .. }
             | Error::OutcomeUnknown { .. }
             | Error::ResultUnavailable { .. }
@@ -150,6 +151,7 @@ mod tests {
         for (error, expected) in [
             (Error::MissingKey { scope: "s" }, Disposition::DeadLetter),
             (Error::KeyTooLong { scope: "s", length: 2_000 }, Disposition::DeadLetter),
+            (Error::FingerprintUnavailable { scope: "s" }, Disposition::DeadLetter),
             (Error::KeyReused { key: key() }, Disposition::DeadLetter),
             (Error::OutcomeUnknown { key: key() }, Disposition::DeadLetter),
             (Error::InProgress { key: key(), retry_after: left }, Disposition::Retry { after: Some(left) }),

@@ -144,6 +144,13 @@ pub enum Error {
         /// The key's encoded length in bytes.
         length: usize,
     },
+    /// The value that `fingerprint` names can't be encoded: serde refuses it, such as a time before 1970 or a path that
+    /// isn't UTF-8. Nothing ran.
+    #[non_exhaustive]
+    FingerprintUnavailable {
+        /// The handler's scope.
+        scope: &'static str,
+    },
     /// Another call is running with this key. Nothing ran.
     #[non_exhaustive]
     InProgress {
@@ -244,8 +251,7 @@ pub enum Error {
         /// What the database said.
         source: StoreError,
     },
-    /// A setting is wrong: a bad URL, a scheme whose feature is off, a second `install`, a fingerprint that can't be
-    /// encoded. Nothing ran.
+    /// A setting is wrong: a bad URL, a scheme whose feature is off, a second `install`. Nothing ran.
     #[non_exhaustive]
     Config {
         /// What is wrong, and what to write instead.
@@ -280,8 +286,8 @@ impl Error {
 
     /// Whether delivering the message again can help.
     ///
-    /// False where a human has to act first: a key that is missing, reused or parked, a record that can't be read, a
-    /// setting that is wrong. Put such a message aside, and don't acknowledge it away: except for a completed key
+    /// False where a human has to act first: a key that is missing, reused or parked, a fingerprint that can't be had, a
+    /// record that can't be read, a setting that is wrong. Put such a message aside, and don't acknowledge it away: except for a completed key
     /// ([`Error::ResultUnavailable`], [`Error::Decode`]), it was not handled. What a consumer does with a message, with which
     /// a wrong setting is waited out, says [`consumer::disposition`](crate::consumer::disposition).
     pub fn is_retryable(&self) -> bool {
@@ -317,6 +323,11 @@ impl fmt::Display for Error {
                 "an idempotency key in scope `{scope}` is {length} bytes long, and {} are allowed: use an id, or a hash \
                  of the long part",
                 Key::MAX_LEN
+            ),
+            Self::FingerprintUnavailable { scope } => write!(
+                f,
+                "the `fingerprint` of the handler with scope `{scope}` can't be encoded: serde refuses its value; name fields \
+                 that it encodes whatever they hold"
             ),
             Self::InProgress { key, retry_after } => {
                 write!(f, "{key} is being handled by another call: deliver again in {retry_after:.1?}")

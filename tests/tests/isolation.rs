@@ -1,8 +1,9 @@
 //! R18 to R21: isolation.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use idem_runtime::consumer::{Disposition, disposition};
 use idem_runtime::store::Leave;
 use idem_runtime::{Error, IdempotencyKey, MemoryStore, idempotent, with_store};
 use idem_tests::probe::{Asked, Fault, Probe};
@@ -148,6 +149,21 @@ async fn a_missing_or_too_long_key_is_an_error_before_anything_runs() {
     assert_eq!((first, second), (1, 2));
     assert_ne!(one, two, "two messages without a key are two charges");
     assert_eq!(store.asked(), []);
+}
+
+#[tokio::test]
+async fn a_fingerprint_that_serde_refuses_is_an_error_before_anything_runs() {
+    #[idempotent(key = "id", fingerprint = "sent", store = store)]
+    async fn dated(store: &Probe, ran: &Count, id: u32, sent: SystemTime) -> Result<u32, Error> {
+        Ok(ran.up())
+    }
+
+    let (store, ran) = (Probe::new(), Count::default());
+    let refused = dated(&store, &ran, 1, UNIX_EPOCH - Duration::from_secs(1)).await;
+    assert!(matches!(refused, Err(Error::FingerprintUnavailable { .. })), "{refused:?}");
+    assert_eq!(disposition(&refused), Disposition::DeadLetter);
+    assert_eq!(store.asked(), []);
+    assert_eq!(dated(&store, &ran, 1, UNIX_EPOCH).await.unwrap(), 1);
 }
 
 #[idempotent(key = "id", store = store)]

@@ -49,9 +49,7 @@ pub(crate) fn given(
     match fingerprint {
         FingerprintInput::None => Ok(Some(None)),
         FingerprintInput::Of(fingerprint) => Ok(Some(Some(*fingerprint))),
-        FingerprintInput::Unencodable => {
-            Err(Error::config(format!("the fingerprint of the handler with scope `{scope}` can't be encoded")))
-        }
+        FingerprintInput::Unencodable => Err(Error::FingerprintUnavailable { scope }),
     }
 }
 
