@@ -22,10 +22,11 @@ type Rows = HashMap<(String, Vec<u8>), (Row, Option<Record>)>;
 impl MapStore {
     /// One atomic step on one key. A database does the same in a transaction.
     fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>) -> Result<(Reply, Option<Record>), StoreError> {
-        let mut rows = self.0.lock().map_err(|_| StoreError::refused("map", "a thread panicked while it wrote"))?;
+        let mut rows = self.0.lock().map_err(|_| StoreError::refused("the map", "a thread panicked while it wrote"))?;
         // The store's own clock, read under the lock: no client's.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| StoreError::refused("map", error))?;
-        let now = u64::try_from(now.as_micros()).map_err(|error| StoreError::refused("map", error))?;
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| StoreError::refused("the map", error))?;
+        let now = u64::try_from(now.as_micros()).map_err(|error| StoreError::refused("the map", error))?;
 
         let at = (scope.to_owned(), key.as_bytes().to_vec());
         let (row, record) = rows.get(&at).cloned().unzip();

@@ -135,10 +135,10 @@ impl<S: IdempotencyStore> Spawned<S> {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let Some(runtime) = background::handle() else {
-            return Err(StoreError::refused("blocking", "no thread could be started to reach the store"));
+            return Err(StoreError::refused("the store", "no thread could be started to reach the store"));
         };
         let task = runtime.spawn(operation(self.0.clone()));
-        task.await.unwrap_or_else(|error| Err(StoreError::unanswered("blocking", error)))
+        task.await.unwrap_or_else(|error| Err(StoreError::unanswered("the store", error)))
     }
 }
 

@@ -62,12 +62,13 @@ enum Said {
 
 impl StoreError {
     /// Nobody knows whether the request was carried out: a connection that broke, a time-out, a busy database. The
-    /// engine repeats it.
+    /// engine repeats it. `store` is its name, as messages begin with it: `PostgreSQL did not answer: …`.
     pub fn unanswered(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(store, Said::Nothing, source.into())
     }
 
-    /// The store said no, and would again: a missing table, a full disk, a wrong password.
+    /// The store said no, and would again: a missing table, a full disk, a wrong password. `store` is its name, as messages
+    /// begin with it: `PostgreSQL refused the request: …`.
     pub fn refused(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(store, Said::No, source.into())
     }
@@ -82,7 +83,7 @@ impl StoreError {
         Self(Box::new(StoreErrorParts { store, said, source }))
     }
 
-    /// Which store.
+    /// The name that messages begin with.
     pub fn store(&self) -> &'static str {
         self.0.store
     }
@@ -101,7 +102,7 @@ impl fmt::Display for StoreError {
             #[cfg(feature = "redis")]
             Said::Unconfirmed => "lacks a confirmation",
         };
-        write!(f, "the {} store {what}: {}", self.0.store, self.0.source)
+        write!(f, "{} {what}: {}", self.0.store, self.0.source)
     }
 }
 

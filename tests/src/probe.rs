@@ -118,7 +118,7 @@ impl Probe {
             let at = script.iter().position(|(which, _)| *which == asked);
             at.and_then(|at| script.remove(at)).map(|(_, fault)| fault)
         };
-        let unanswered = || Err(StoreError::unanswered("probe", format!("{asked:?}: the line is dead")));
+        let unanswered = || Err(StoreError::unanswered("the probe", format!("{asked:?}: the line is dead")));
         let answer = match fault {
             None => request.await,
             Some(Fault::RequestLost) => unanswered(),
@@ -126,7 +126,7 @@ impl Probe {
                 request.await?;
                 unanswered()
             }
-            Some(Fault::Refused) => Err(StoreError::refused("probe", format!("{asked:?}: no"))),
+            Some(Fault::Refused) => Err(StoreError::refused("the probe", format!("{asked:?}: no"))),
             Some(Fault::Slow(delay)) => {
                 let answer = request.await;
                 self.asked.send_modify(|all| all.push(asked));

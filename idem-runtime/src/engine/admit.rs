@@ -126,7 +126,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
                 None
             }
             Some(Err(error)) => Some(error),
-            None => Some(StoreError::unanswered("claim", format!("no answer within {:?}", sent.elapsed()))),
+            None => Some(StoreError::unanswered("the store", format!("no answer within {:?}", sent.elapsed()))),
         };
         claiming.failures += 1;
         claiming.unanswered |= failure.is_some();

@@ -214,7 +214,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 Some(Ok(Standing::Held)) => break Ok(()),
                 Some(Ok(Standing::Lost)) => break Err(self.lease_lost(true)),
                 Some(Err(error)) => error,
-                None => StoreError::unanswered("completion", "no answer while the lease held"),
+                None => StoreError::unanswered("the store", "no answer while the lease held"),
             };
             failures += 1;
             let pause = pause(failures);

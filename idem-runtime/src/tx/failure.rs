@@ -53,7 +53,7 @@ impl Failure {
             Kind::NoTable(database) | Kind::Refused(database) => {
                 failed(key, executed, StoreError::refused(database.name(), self.source))
             }
-            Kind::Unanswered => failed(key, executed, StoreError::unanswered("transaction's", self.source)),
+            Kind::Unanswered => failed(key, executed, StoreError::unanswered("the database", self.source)),
         }
     }
 }

@@ -98,7 +98,7 @@ async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
     assert!(error.is_retryable() && error.executed());
     let unclaimed = charge(&store, "unclaimed", &runs).await.unwrap_err();
     assert!(matches!(unclaimed, Error::Store { .. }), "{unclaimed:?}");
-    let told = "the Redis store lacks a confirmation: 0 of 1 replicas confirmed within 300ms what the server has";
+    let told = "Redis lacks a confirmation: 0 of 1 replicas confirmed within 300ms what the server has";
     assert!(unclaimed.to_string().contains(told) && error.to_string().contains(told), "{unclaimed} {error}");
     assert_eq!(runs.get(), 1, "nothing ran on a claim that no replica confirmed");
     let replayed = charge(&store, "confirmed", &runs).await.unwrap_err();

@@ -98,7 +98,7 @@ async fn replicas_that_are_not_there_are_missed_at_once() {
     let error = guarded(2).await.unwrap_err();
     assert!(matches!(error, Error::Config { .. }), "{error:?}");
     let told = "`wait_replicas` can't be kept to, so every claim would fail: connect as many replicas, or ask for fewer: \
-                the Redis store lacks a confirmation: 1 of 2 replicas confirmed within 300ms what the server has";
+                Redis lacks a confirmation: 1 of 2 replicas confirmed within 300ms what the server has";
     assert_eq!(error.to_string(), told);
     drop(replica);
     let error = guarded(1).await.unwrap_err().to_string();

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::protocol::{self, Micros, Operation, Reply, Row, State};
 
 /// The name of the store in its errors.
-const STORE: &str = "memory";
+const STORE: &str = "the memory store";
 
 /// Slots are allocated this many at a time: a vector that doubles would leave half of itself unused.
 const CHUNK: usize = 32;

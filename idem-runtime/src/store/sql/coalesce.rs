@@ -227,7 +227,9 @@ pub(in crate::store) async fn submit<W: Work>(work: &W, request: W::Request) -> 
             drop(work.lanes().overtake().map(|id| Lane { work: work.clone(), id }));
         },
     };
-    answer.unwrap_or_else(|| Err(StoreError::unanswered("batch", "the runtime that carried out the request has ended")))
+    answer.unwrap_or_else(|| {
+        Err(StoreError::unanswered("the store", "the runtime that carried out the request has ended"))
+    })
 }
 
 /// A lane that is being used; whoever leaves it, in whatever way, hands it on.
