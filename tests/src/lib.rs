@@ -7,6 +7,7 @@ pub mod proxy;
 pub mod reference;
 pub mod rng;
 pub mod server;
+pub mod steps;
 pub mod vfs;
 
 use std::sync::Arc;

@@ -1,0 +1,13 @@
+//! The conformance suite, on a server as it comes.
+
+use idem_runtime::conformance::Suite;
+
+use super::{Server, open};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn the_store_conforms() {
+    let server = Server::start().await;
+    Suite::new().run(|| open(&server)).await;
+    Suite::new().processes(2).run(|| open(&server)).await;
+}

@@ -1,0 +1,159 @@
+//! What differs from database to database.
+
+/// The types, and ways to a server beside the store's.
+macro_rules! database {
+    ($database:ident, $server:ident, $store:ident) => {
+        pub(crate) use idem_runtime::$store as Store;
+        pub(crate) use idem_tests::server::$server as Server;
+        use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
+
+        pub(crate) const STORE: &str = stringify!($store);
+        pub(crate) type Pool = sqlx::Pool<sqlx::$database>;
+        pub(crate) type Connection = <sqlx::$database as sqlx::Database>::Connection;
+
+        pub(crate) async fn open(server: &Server) -> Store {
+            Store::open(&server.url()).await.unwrap()
+        }
+
+        /// A store on a user's pool.
+        pub(crate) async fn open_with_pool(server: &Server, connections: u32) -> Store {
+            let pool = sqlx::pool::PoolOptions::new().max_connections(connections);
+            Store::open_with(pool.connect(&server.url()).await.unwrap()).await.unwrap()
+        }
+
+        pub(crate) async fn connect(server: &Server) -> Connection {
+            Connection::connect(&server.url()).await.unwrap()
+        }
+
+        pub(crate) async fn sql(server: &Server, statements: &str) {
+            let statements = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
+            connect(server).await.execute(statements).await.unwrap();
+        }
+
+        /// What is counted, or the like. PostgreSQL's connections write their statistics down once a second at most;
+        /// a new one's look waits for none.
+        pub(crate) async fn number(server: &Server, query: &str) -> i64 {
+            connect(server).await.fetch_one(AssertSqlSafe(query.to_owned())).await.unwrap().get(0)
+        }
+    };
+}
+
+pub(crate) mod postgres {
+    pub(crate) const URL: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+    pub(crate) const WRONG_URLS: &[&str] = &[
+        "postgres://user:secret@host:port/db",
+        "postgres://user:se cret@[host/db",
+        "mysql://user:secret@h/d",
+        "user:secret",
+    ];
+
+    /// Who owns a database, in its URL.
+    pub(crate) const ADMIN: &str = "idem@";
+    pub(crate) const CREATE_USER: &str = "CREATE ROLE app LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC";
+    /// Who is told that a table is missing.
+    pub(crate) const SEES_MISSING: &str = "app@";
+    /// What is said of tables that are there, and that one may not use.
+    pub(crate) const NOT_GRANTED: &[&str] =
+        &["its tables could not be read", "needs SELECT, INSERT, UPDATE and DELETE"];
+    pub(crate) const MISSING: &str = "relation \"idempotency\" does not exist";
+
+    /// Refuses to write the key 40, and to complete the key 41.
+    pub(crate) const REFUSE: &str = "\
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW
+        WHEN (NEW.key = '40') EXECUTE FUNCTION refuse();
+        CREATE TRIGGER refuse_too BEFORE UPDATE ON idempotency FOR EACH ROW
+        WHEN (NEW.key = '41' AND NEW.state = 5) EXECUTE FUNCTION refuse()";
+    pub(crate) const OPEN_TRANSACTIONS: &str =
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+    pub(crate) const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'postgres'";
+
+    /// Columns, and what a store never writes there.
+    pub(crate) const CORRUPTIONS: &[(&str, &str)] =
+        &[("state", "9"), ("previous", "7"), ("owner", "'\\x00'"), ("ended", "'\\x00'"), ("fence", "-1")];
+
+    /// The most that 64 executions may take, and 500 messages.
+    pub(crate) const MOST_TRIPS: [usize; 2] = [40, 100];
+
+    /// Inserts rows that a sweep deletes.
+    pub(crate) fn expired(most: usize) -> String {
+        format!(
+            "INSERT INTO idempotency (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended)
+            SELECT 'sql', convert_to(n || ' old', 'UTF8'), 1, 1, 1, 1, 5, 1, decode(md5(n::text), 'hex'), ''
+            FROM generate_series(1, {most}) n"
+        )
+    }
+
+    /// Sweeps what there is; answers how much.
+    pub(crate) async fn sweep_all(admin: &dyn idem_runtime::IdempotencyAdmin) -> usize {
+        admin.sweep(usize::MAX).await.unwrap()
+    }
+
+    database!(Postgres, Postgres, PostgresStore);
+}
+
+pub(crate) mod mariadb {
+    pub(crate) const URL: &str = "mysql://USER:PASSWORD@HOST:PORT/DATABASE";
+    pub(crate) const WRONG_URLS: &[&str] = &[
+        "mysql://user:secret@host:port/db",
+        "mysql://user:se cret@[host/db",
+        "mysql://user:secret@h/d?ssl-mode=secret",
+        "postgres://user:secret@h/d",
+        "user:secret",
+    ];
+
+    /// Who owns a database, in its URL.
+    pub(crate) const ADMIN: &str = "root@";
+    /// It isn't let into a database without any right there.
+    pub(crate) const CREATE_USER: &str = "CREATE USER app; GRANT SHOW VIEW ON idem.* TO app";
+    /// Who is told that a table is missing: nobody who couldn't read it.
+    pub(crate) const SEES_MISSING: &str = "root@";
+    /// What is said of tables that are there, and that one may not use.
+    pub(crate) const NOT_GRANTED: &[&str] = &["needs a user with SELECT, INSERT, UPDATE and DELETE"];
+    pub(crate) const MISSING: &str = "Table 'idem.idempotency' doesn't exist";
+
+    /// Refuses to write the key 40, and to complete the key 41.
+    pub(crate) const REFUSE: &str = "\
+        CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW
+        IF NEW.`key` = '40' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'; END IF;
+        CREATE TRIGGER refuse_too BEFORE UPDATE ON idempotency FOR EACH ROW
+        IF NEW.`key` = '41' AND NEW.state = 5 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'nor this'; END IF";
+    pub(crate) const OPEN_TRANSACTIONS: &str =
+        "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_locked > 0";
+    pub(crate) const CONNECTIONS: &str = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'idem'";
+
+    /// Columns, and what a store never writes there.
+    pub(crate) const CORRUPTIONS: &[(&str, &str)] =
+        &[("state", "9"), ("previous", "7"), ("ended", "'x'"), ("fence", "-1"), ("attempt", "-1")];
+
+    /// The most that 64 executions may take, and 500 messages.
+    pub(crate) const MOST_TRIPS: [usize; 2] = [48, 150];
+
+    /// Inserts rows that a sweep deletes.
+    pub(crate) fn expired(most: usize) -> String {
+        format!(
+            "INSERT INTO idempotency (scope, `key`, state, owner, fence, until, previous, attempt, ended, purge_at)
+            SELECT 'sql', CONCAT(LPAD(seq, 5, '0'), ' old'), 5, UNHEX(LPAD(HEX(seq), 32, '0')), 1, 1, 1, 1, '', 1 FROM
+            JSON_TABLE(CONCAT('[0', REPEAT(',0', {most} - 1), ']'), '$[*]' COLUMNS (seq FOR ORDINALITY)) AS numbers"
+        )
+    }
+
+    /// Sweeps what there is; answers how much.
+    pub(crate) async fn sweep_all(admin: &dyn idem_runtime::IdempotencyAdmin) -> usize {
+        let mut swept = 0;
+        // Others may have locked what is left.
+        while admin.stats().await.unwrap().sweepable > 0 {
+            swept += admin.sweep(usize::MAX).await.unwrap();
+        }
+        swept
+    }
+
+    /// What the server counts.
+    pub(crate) async fn status(connection: &mut Connection, name: &str) -> i64 {
+        let sql = format!("SHOW GLOBAL STATUS LIKE '{name}'");
+        let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        row.get::<String, _>(1).parse().unwrap()
+    }
+
+    database!(MySql, MariaDb, MySqlStore);
+}

@@ -1,0 +1,46 @@
+//! Who isn't let in, or may not write.
+
+use crate::charge;
+use crate::databases::mariadb::{Server, Store, open, sql};
+
+/// Who isn't let in is told so, in the server's own words too, and not of tables.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn who_is_turned_away_is_told_why() {
+    let server = Server::start().await;
+    let users = "CREATE USER app IDENTIFIED BY 'sesame'; CREATE USER far@'10.9.8.7'; CREATE USER locked ACCOUNT LOCK";
+    sql(&server, users).await;
+    let url = server.url();
+    let refused = "logging in was refused";
+    for (wrong, database, told) in [
+        ("app:opensesame@", "idem", [refused, "Access denied for user 'app'", "check the user and the password"]),
+        ("nobody@", "idem", [refused, "Access denied for user 'nobody'", "check the user and the password"]),
+        ("far@", "idem", [refused, "Access denied for user 'far'", "may come from here"]),
+        ("locked@", "idem", [refused, "this account is locked", "unlock the account"]),
+        ("root@", "nowhere", ["there is no such database", "Unknown database 'nowhere'", "create the database"]),
+        ("app:sesame@", "idem", ["may not use this database", "Access denied for user 'app'", "a user with SELECT"]),
+    ] {
+        let url = url.replace("root@", wrong).replace("/idem", &format!("/{database}"));
+        for options in [Store::options(), Store::options().migrate(false)] {
+            let error = options.open(&url).await.unwrap_err();
+            assert!(!format!("{error:?}").contains("sesame"), "{error:?}");
+            let error = error.to_string();
+            assert!(told.iter().all(|told| error.contains(told)), "{error}");
+            assert!(!error.contains("tables could") && !error.contains("sesame"), "{error}");
+        }
+    }
+    sql(&server, "GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON idem.* TO app").await;
+    Store::open(&url.replace("root@", "app:sesame@")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn who_may_only_read_is_sent_to_the_primary() {
+    let server = Server::start().await;
+    open(&server).await;
+    sql(&server, "CREATE USER app; GRANT SELECT, INSERT, UPDATE, DELETE ON idem.* TO app").await;
+    let store = Store::open(&server.url().replace("root@", "app@")).await.unwrap();
+    sql(&server, "SET GLOBAL read_only = 1").await;
+    let error = charge(&store, "order").await.unwrap_err();
+    assert!(error.to_string().contains("connect to the primary"), "{error}");
+}

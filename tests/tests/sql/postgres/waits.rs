@@ -1,0 +1,48 @@
+//! Waiting for another's key: the server tells of its ending.
+
+use std::time::{Duration, Instant};
+
+use idem_runtime::IdempotencyStore;
+use idem_runtime::store::{CompleteRequest, Leave, ReleaseRequest, WaitRequest};
+use idem_tests::steps::{DAY, acquire, key, record};
+
+use crate::databases::postgres::{Server, number, open};
+use crate::{SCOPE, ask};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn r03_a_waiter_is_woken_by_the_server() {
+    let server = Server::start().await;
+    let (here, there) = (open(&server).await, open(&server).await);
+    for (round, how) in [None, Some(Leave::Failed), Some(Leave::OutcomeUnknown), None].into_iter().enumerate() {
+        let key = key(format!("{round}"));
+        let request = ask(&key);
+        let grant = acquire(&here, request).await;
+        // The first wait of a store only begins to listen.
+        there.wait(WaitRequest::new(SCOPE, &key, Duration::from_millis(300))).await.unwrap();
+        let waiting = tokio::spawn({
+            let (there, key) = (there.clone(), key.clone());
+            async move {
+                let begun = Instant::now();
+                there.wait(WaitRequest::new(SCOPE, &key, Duration::from_secs(30))).await.unwrap();
+                begun.elapsed()
+            }
+        });
+        let awaited = format!("SELECT count(*) FROM idempotency WHERE key = '{round}' AND awaited");
+        while number(&server, &awaited).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        match how {
+            None => {
+                let record = record("r");
+                here.complete(CompleteRequest::new(&request, grant.fence, &record, DAY)).await.unwrap()
+            }
+            Some(how) => here.release(ReleaseRequest::new(&request, grant.fence, how)).await.unwrap(),
+        };
+        let waited = waiting.await.unwrap();
+        assert!(
+            waited < Duration::from_millis(900),
+            "round {round}: a waiter polls once a second, and waited {waited:?}"
+        );
+    }
+}

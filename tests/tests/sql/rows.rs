@@ -1,0 +1,41 @@
+//! What a row can hold, and what comes of a row that holds something else.
+
+use idem_runtime::{Error, IdempotencyStore};
+use idem_tests::steps::{acquire, execute, key, record, request};
+
+use super::{CORRUPTIONS, Server, open, sql};
+use crate::{SCOPE, ask, charge};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_scope_and_a_key_have_a_kilobyte_each() {
+    let server = Server::start().await;
+    let store = open(&server).await;
+    let long = "s".repeat(1_025);
+    let error = store.claim(request(&long, &key("k"))).await.unwrap_err();
+    assert!(error.to_string().contains("1025 bytes long, and 1024 are allowed"), "{error}");
+    assert!(!error.is_unanswered());
+    acquire(&store, request(&long[1..], &key("k".repeat(1_024)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_corrupted_row_is_refused_and_not_taken_for_an_absent_one() {
+    let server = Server::start().await;
+    let store = open(&server).await;
+    for (column, value) in CORRUPTIONS {
+        let key = key(column);
+        execute(&store, SCOPE, &key, &record("r")).await;
+        // With its table's name before it, `key` is no word of the grammar.
+        sql(&server, &format!("UPDATE idempotency SET {column} = {value} WHERE idempotency.key = '{column}'")).await;
+        let error = store.claim(ask(&key)).await.unwrap_err();
+        assert!(!error.is_unanswered(), "{error}");
+        let told = format!("the row of key `{column}` in scope `{SCOPE}` is corrupted in its column `{column}`");
+        assert!(error.to_string().contains(&told), "{error}");
+    }
+    // A completed row without its record is one, and its handler doesn't run again.
+    charge(&store, "order").await.unwrap();
+    sql(&server, "UPDATE idempotency SET record = NULL WHERE idempotency.key = 'order'").await;
+    let error = charge(&store, "order").await.unwrap_err();
+    assert!(matches!(error, Error::Decode { .. }), "{error}");
+}
