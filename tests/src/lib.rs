@@ -2,6 +2,7 @@
 
 pub mod examples;
 pub mod journal;
+pub mod operations;
 pub mod probe;
 pub mod proxy;
 pub mod reference;

@@ -8,20 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use idem_runtime::admin::{Filter, Resolution};
-use idem_runtime::protocol::{self, Operation, Row, State};
+use idem_runtime::protocol::State;
 use idem_runtime::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Durability, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous,
-    Record, ReleaseRequest, RenewRequest, SqliteOptions, Standing, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Durability, Key, Leave, Orphans, Owner, Previous, Record,
+    ReleaseRequest, RenewRequest, SqliteOptions, Standing, WaitRequest,
 };
 use idem_runtime::{Error, IdempotencyAdmin, IdempotencyStore, SqliteStore, idempotent};
 use idem_tests::Gate;
-use idem_tests::rng::Rng;
+use idem_tests::operations::follow_the_protocol;
+use idem_tests::steps::{DAY, LEASE, acquire, execute, key, record, replay, request};
 use idem_tests::vfs;
 use rusqlite::Connection;
 use tempfile::TempDir;
-
-const LEASE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -33,41 +31,6 @@ fn file(directory: &TempDir) -> PathBuf {
 
 async fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path).await.unwrap()
-}
-
-fn key(text: &str) -> Key {
-    Key::from_bytes(text.as_bytes()).unwrap()
-}
-
-fn record(text: &str) -> Record {
-    Record::from_bytes(text.as_bytes())
-}
-
-fn request<'a>(scope: &'a str, key: &'a Key) -> ClaimRequest<'a> {
-    ClaimRequest::new(scope, key, Owner::random(), LEASE)
-}
-
-async fn acquire(store: &SqliteStore, request: ClaimRequest<'_>) -> Grant {
-    match store.claim(request).await.unwrap() {
-        ClaimAnswer::Acquired(grant) => grant,
-        other => panic!("acquired, not {other:?}"),
-    }
-}
-
-/// Claims and completes.
-async fn execute(store: &SqliteStore, scope: &str, key: &Key, result: &Record) -> Grant {
-    let request = request(scope, key);
-    let grant = acquire(store, request).await;
-    let complete = CompleteRequest::new(&request, grant.fence, result, DAY);
-    assert_eq!(store.complete(complete).await.unwrap(), Standing::Held);
-    grant
-}
-
-async fn replay(store: &SqliteStore, scope: &str, key: &Key) -> Record {
-    match store.claim(request(scope, key)).await.unwrap() {
-        ClaimAnswer::Completed(record) => record,
-        other => panic!("completed, not {other:?}"),
-    }
 }
 
 fn config_message(result: Result<impl std::fmt::Debug, Error>) -> String {
@@ -138,78 +101,11 @@ async fn two_stores_on_one_file_see_each_other() {
     assert_eq!(replay(&one, "s", &key).await, result);
 }
 
-/// Each row that the protocol makes, over a few random operations, is the row that comes back from the file.
 #[tokio::test]
 async fn rows_are_what_the_protocol_says() {
     let directory = directory();
     let store = open(&file(&directory)).await;
-    let admin = store.admin().unwrap();
-    let key = key("k");
-    let mut rng = Rng::new(7);
-    let mut model: Option<Row> = None;
-    let mut fences = vec![0];
-    let mut completions = 0;
-    let owners: Vec<Owner> = (0..7).map(|_| Owner::random()).collect();
-    let prints = [None, Some(Fingerprint([1; 16])), Some(Fingerprint([2; 16]))];
-    for _ in 0..3_000 {
-        let owner = owners[rng.below(7) as usize];
-        let fence = fences[fences.len() - 1 - rng.below(2.min(fences.len() as u64)) as usize];
-        let lease = if rng.below(2) == 0 { Duration::ZERO } else { LEASE };
-        let mut claim = ClaimRequest::new("s", &key, owner, lease);
-        claim.fingerprint = prints[rng.below(3) as usize];
-        claim.orphans = if rng.below(4) == 0 { Orphans::Refuse } else { Orphans::Take };
-        claim.retain = (rng.below(2) == 0).then_some(DAY);
-        let result = record(&fence.to_string());
-        let how = [Leave::Failed, Leave::OutcomeUnknown, Leave::Keep, Leave::NotRun][rng.below(4) as usize];
-        let ttl = if rng.below(2) == 0 { Duration::ZERO } else { DAY };
-        let renew = RenewRequest::new(&claim, fence);
-        let complete = CompleteRequest::new(&claim, fence, &result, ttl);
-        let release = ReleaseRequest::new(&claim, fence, how);
-        let choice = rng.below(8);
-        let operation = match choice {
-            0..3 => Operation::Claim(&claim),
-            3 => Operation::Renew(&renew),
-            4 => Operation::Complete(&complete),
-            5 | 6 => Operation::Release(&release),
-            _ => Operation::Forget,
-        };
-        let before = micros();
-        match operation {
-            Operation::Claim(_) => drop(store.claim(claim).await.unwrap()),
-            Operation::Renew(_) => drop(store.renew(renew).await.unwrap()),
-            Operation::Complete(_) => drop(store.complete(complete).await.unwrap()),
-            Operation::Release(_) => drop(store.release(release).await.unwrap()),
-            _ => drop(admin.forget("s", &key).await.unwrap()),
-        }
-        let after = micros();
-        let stored = admin.get("s", &key).await.unwrap();
-        let (row, kept) = stored.map_or((None, None), |(entry, kept)| (Some(entry.row), kept));
-        assert_eq!(kept.is_some(), row.is_some_and(|row| row.state == State::Done), "a record is a completed row's");
-        // The store's time was between two readings of ours.
-        let says = |now| protocol::step(model.as_ref(), operation, now).row.or(model);
-        match (says(before), row, says(after)) {
-            (None, None, None) => {}
-            (Some(low), Some(row), Some(high)) => {
-                assert!((low.until..=high.until).contains(&row.until), "{operation:?} on {model:?}: {row:?}");
-                assert!((low.fence..=high.fence).contains(&row.fence), "{operation:?} on {model:?}: {row:?}");
-                assert!((low.purge_at..=high.purge_at).contains(&row.purge_at), "{operation:?} on {model:?}: {row:?}");
-                let low = Row { until: row.until, fence: row.fence, purge_at: row.purge_at, ..low };
-                assert_eq!(low, row, "{operation:?} on {model:?}");
-                fences.push(row.fence);
-                if matches!(operation, Operation::Complete(_)) && row.state != model.unwrap().state {
-                    assert_eq!(kept.as_ref(), Some(&result));
-                    completions += 1;
-                }
-            }
-            other => panic!("{operation:?} on {model:?}: {other:?}"),
-        }
-        model = row;
-    }
-    assert!(completions > 20, "the run reaches what it is about: {completions} completions");
-}
-
-fn micros() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as u64
+    follow_the_protocol(&store, async |_| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +113,7 @@ async fn r02_of_many_racers_one_wins() {
     let directory = directory();
     let stores = [open(&file(&directory)).await, open(&file(&directory)).await];
     for round in 0..20 {
-        let key = key(&format!("k{round}"));
+        let key = key(format!("k{round}"));
         let racers: Vec<_> = (0..32)
             .map(|nth| {
                 let (store, key) = (stores[nth % 2].clone(), key.clone());
@@ -237,7 +133,7 @@ async fn r02_of_many_racers_one_wins() {
 async fn process_that_starts() {
     let Some(path) = std::env::var_os("IDEM_TEST_STARTS_ON") else { return };
     let store = open(Path::new(&path)).await;
-    let key = key(&std::process::id().to_string());
+    let key = key(std::process::id().to_string());
     execute(&store, "s", &key, &record("started")).await;
 }
 
@@ -369,7 +265,7 @@ async fn syncs_of(options: SqliteOptions, count: usize, retain: Option<Duration>
     let store = options.open(file(&directory)).await.unwrap();
     let before = vfs::syncs(directory.path());
     for nth in 0..count {
-        let key = key(&nth.to_string());
+        let key = key(nth.to_string());
         let mut claim = request("s", &key);
         claim.retain = retain;
         let fence = acquire(&store, claim).await.fence;
@@ -402,7 +298,7 @@ async fn a_release_is_synced_where_its_row_is_kept_for_ever() {
         (None, Leave::OutcomeUnknown, 1),
         (None, Leave::NotRun, 1),
     ] {
-        let key = key(&format!("{retain:?} {how:?}"));
+        let key = key(format!("{retain:?} {how:?}"));
         let mut claim = request("s", &key);
         claim.retain = retain;
         let fence = acquire(&store, claim).await.fence;
@@ -419,7 +315,7 @@ async fn waiting_handlers_share_a_commit() {
     let store = open(&file(&directory)).await;
     let mut claims = Vec::new();
     for nth in 0..64 {
-        let key = key(&nth.to_string());
+        let key = key(nth.to_string());
         let owner = Owner::random();
         let fence = acquire(&store, ClaimRequest::new("s", &key, owner, LEASE)).await.fence;
         claims.push((key, owner, fence));
@@ -482,11 +378,11 @@ async fn one_bad_row_fails_alone_and_is_never_run_again() {
     ];
     let connection = Connection::open(file(&directory)).unwrap();
     for (nth, (column, value)) in columns.into_iter().enumerate() {
-        let bad = key(&format!("bad-{nth}"));
+        let bad = key(format!("bad-{nth}"));
         execute(&store, "s", &bad, &record("r")).await;
         let sql = format!("UPDATE idempotency SET {column} = {value} WHERE key = ?");
         connection.execute(&sql, [bad.as_bytes()]).unwrap();
-        let good = key(&format!("good-{nth}"));
+        let good = key(format!("good-{nth}"));
         let (bad_claim, good_claim) = (request("s", &bad), request("s", &good));
         let (refused, granted) = tokio::join!(store.claim(bad_claim), store.claim(good_claim));
         let error = refused.unwrap_err();
@@ -568,7 +464,7 @@ async fn a_sweep_is_bounded_and_takes_only_what_nobody_needs() {
     let store = options.open(file(&directory)).await.unwrap();
     let admin = store.admin().unwrap();
     for nth in 0..25 {
-        execute(&store, "s", &key(&nth.to_string()), &record("r")).await;
+        execute(&store, "s", &key(nth.to_string()), &record("r")).await;
     }
     let mut park = request("s", &key("parked")).owner;
     let parked = key("parked");
@@ -593,7 +489,7 @@ async fn the_background_sweeps() {
     let options = SqliteStore::options().sweep_interval(Some(Duration::from_millis(5))).sweep_batch(3);
     let store = options.open(file(&directory)).await.unwrap();
     for nth in 0..20 {
-        execute(&store, "s", &key(&nth.to_string()), &record("r")).await;
+        execute(&store, "s", &key(nth.to_string()), &record("r")).await;
     }
     let connection = Connection::open(file(&directory)).unwrap();
     connection.busy_timeout(Duration::from_secs(5)).unwrap();
@@ -646,7 +542,7 @@ async fn an_operator_looks_and_resolves() {
     assert_eq!(admin.forget("s", &key("k")).await.unwrap(), Standing::Lost);
     for nth in 0..250 {
         let scope = if nth % 2 == 0 { "even" } else { "odd" };
-        let key = key(&format!("{nth:03}"));
+        let key = key(format!("{nth:03}"));
         let claim = request(scope, &key);
         let fence = acquire(&store, claim).await.fence;
         if nth % 5 == 0 {

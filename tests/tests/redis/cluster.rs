@@ -68,7 +68,7 @@ async fn an_operator_sees_every_node() {
     let nodes = cluster().await;
     let store = RedisStore::options().open_with_cluster(connect(&nodes).await).await.unwrap();
     for number in 0..60 {
-        execute(&store, "s", &key(&format!("{number:02}")), &record("r")).await;
+        execute(&store, "s", &key(format!("{number:02}")), &record("r")).await;
     }
     for node in &nodes {
         let size: u32 = redis::cmd("DBSIZE").query_async(&mut raw(node).await).await.unwrap();

@@ -17,14 +17,11 @@ mod waits;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use idem_runtime::RedisStore;
 use idem_runtime::conformance::Suite;
-use idem_runtime::store::{ClaimAnswer, ClaimRequest, CompleteRequest, Grant, Key, Owner, Record, Standing};
-use idem_runtime::{IdempotencyStore, RedisStore};
 use idem_tests::server::Redis;
+use idem_tests::steps::{DAY, acquire, execute, key, record, replay, request};
 use redis::aio::MultiplexedConnection;
-
-const LEASE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 async fn open(server: &Redis) -> RedisStore {
     RedisStore::open(&server.url()).await.unwrap()
@@ -33,41 +30,6 @@ async fn open(server: &Redis) -> RedisStore {
 /// A connection beside the store's.
 async fn raw(server: &Redis) -> MultiplexedConnection {
     redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
-}
-
-fn key(text: &str) -> Key {
-    Key::from_bytes(text.as_bytes()).unwrap()
-}
-
-fn record(text: &str) -> Record {
-    Record::from_bytes(text.as_bytes())
-}
-
-fn request<'a>(scope: &'a str, key: &'a Key) -> ClaimRequest<'a> {
-    ClaimRequest::new(scope, key, Owner::random(), LEASE)
-}
-
-async fn acquire(store: &RedisStore, request: ClaimRequest<'_>) -> Grant {
-    match store.claim(request).await.unwrap() {
-        ClaimAnswer::Acquired(grant) => grant,
-        other => panic!("acquired, not {other:?}"),
-    }
-}
-
-/// Claims and completes.
-async fn execute(store: &RedisStore, scope: &str, key: &Key, result: &Record) -> Grant {
-    let request = request(scope, key);
-    let grant = acquire(store, request).await;
-    let complete = CompleteRequest::new(&request, grant.fence, result, DAY);
-    assert_eq!(store.complete(complete).await.unwrap(), Standing::Held);
-    grant
-}
-
-async fn replay(store: &RedisStore, scope: &str, key: &Key) -> Record {
-    match store.claim(request(scope, key)).await.unwrap() {
-        ClaimAnswer::Completed(record) => record,
-        other => panic!("completed, not {other:?}"),
-    }
 }
 
 /// How often each command was run, by clients or by scripts, since the last `CONFIG RESETSTAT`.

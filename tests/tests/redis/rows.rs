@@ -1,98 +1,29 @@
 //! What the rows hold, for how long, and what comes of a row that holds something else.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use idem_runtime::admin::Filter;
-use idem_runtime::protocol::{self, Operation, Row, State};
-use idem_runtime::store::{
-    ClaimRequest, CompleteRequest, Fingerprint, Leave, Orphans, Owner, ReleaseRequest, RenewRequest, Standing,
-};
+use idem_runtime::store::{CompleteRequest, Leave, Orphans, ReleaseRequest, RenewRequest, Standing};
 use idem_runtime::{IdempotencyStore, RedisStore, StoreError};
-use idem_tests::rng::Rng;
+use idem_tests::operations::follow_the_protocol;
 use idem_tests::server::Redis;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 
-use crate::{DAY, LEASE, acquire, execute, key, open, raw, record, replay, request};
+use crate::{DAY, acquire, execute, key, open, raw, record, replay, request};
 
-fn micros() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
-}
-
-/// Each row that the protocol makes, over many random operations, is the row that comes back from the server, and expires
-/// when it may be deleted.
+/// Each row expires when it may be deleted.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn rows_are_what_the_protocol_says() {
     let server = Redis::start_with(&["--appendonly", "no"]).await;
     let (store, mut raw) = (open(&server).await, raw(&server).await);
-    let admin = store.admin().unwrap();
-    let key = key("k");
-    let mut rng = Rng::new(7);
-    let mut model: Option<Row> = None;
-    let mut fences = vec![0];
-    let mut completions = 0;
-    let owners: Vec<Owner> = (0..7).map(|_| Owner::random()).collect();
-    let prints = [None, Some(Fingerprint([1; 16])), Some(Fingerprint([2; 16]))];
-    for _ in 0..5_000 {
-        let owner = owners[rng.below(7) as usize];
-        let fence = fences[fences.len() - 1 - rng.below(2.min(fences.len() as u64)) as usize];
-        let lease = if rng.below(2) == 0 { Duration::ZERO } else { LEASE };
-        let mut claim = ClaimRequest::new("s", &key, owner, lease);
-        claim.fingerprint = prints[rng.below(3) as usize];
-        claim.orphans = if rng.below(4) == 0 { Orphans::Refuse } else { Orphans::Take };
-        claim.retain = (rng.below(2) == 0).then_some(DAY);
-        let result = record(&fence.to_string());
-        let how = [Leave::Failed, Leave::OutcomeUnknown, Leave::Keep, Leave::NotRun][rng.below(4) as usize];
-        let ttl = if rng.below(2) == 0 { Duration::ZERO } else { DAY };
-        let renew = RenewRequest::new(&claim, fence);
-        let complete = CompleteRequest::new(&claim, fence, &result, ttl);
-        let release = ReleaseRequest::new(&claim, fence, how);
-        let operation = match rng.below(10) {
-            0..4 => Operation::Claim(&claim),
-            4 => Operation::Renew(&renew),
-            5 => Operation::Complete(&complete),
-            6 | 7 => Operation::Release(&release),
-            8 => Operation::ResolveNotExecuted,
-            _ => Operation::Forget,
-        };
-        let before = micros();
-        match operation {
-            Operation::Claim(_) => drop(store.claim(claim).await.unwrap()),
-            Operation::Renew(_) => drop(store.renew(renew).await.unwrap()),
-            Operation::Complete(_) => drop(store.complete(complete).await.unwrap()),
-            Operation::Release(_) => drop(store.release(release).await.unwrap()),
-            Operation::Forget => drop(admin.forget("s", &key).await.unwrap()),
-            _ => drop(admin.resolve("s", &key, idem_runtime::admin::Resolution::NotExecuted).await.unwrap()),
-        }
-        let after = micros();
-        let stored = admin.get("s", &key).await.unwrap();
-        let (row, kept) = stored.map_or((None, None), |(entry, kept)| (Some(entry.row), kept));
-        assert_eq!(kept.is_some(), row.is_some_and(|row| row.state == State::Done), "a record is a completed row's");
-        // The store's time was between two readings of ours.
-        let says = |now| protocol::step(model.as_ref(), operation, now).row.or(model);
-        match (says(before), row, says(after)) {
-            (None, None, None) => {}
-            (Some(low), Some(row), Some(high)) => {
-                assert!((low.until..=high.until).contains(&row.until), "{operation:?} on {model:?}: {row:?}");
-                assert!((low.fence..=high.fence).contains(&row.fence), "{operation:?} on {model:?}: {row:?}");
-                assert!((low.purge_at..=high.purge_at).contains(&row.purge_at), "{operation:?} on {model:?}: {row:?}");
-                let low = Row { until: row.until, fence: row.fence, purge_at: row.purge_at, ..low };
-                assert_eq!(low, row, "{operation:?} on {model:?}");
-                let expires: i64 = redis::cmd("PEXPIRETIME").arg("idem:1:s:k").query_async(&mut raw).await.unwrap();
-                let purge = row.purge_at.map_or(-1, |at| at.div_ceil(1_000) as i64);
-                assert_eq!(expires, purge, "{operation:?} on {model:?}");
-                fences.push(row.fence);
-                if matches!(operation, Operation::Complete(_)) && row.state != model.unwrap().state {
-                    assert_eq!(kept.as_ref(), Some(&result));
-                    completions += 1;
-                }
-            }
-            other => panic!("{operation:?} on {model:?}: {other:?}"),
-        }
-        model = row;
-    }
-    assert!(completions > 20, "the run reaches what it is about: {completions} completions");
+    follow_the_protocol(&store, async |row| {
+        let expires: i64 = redis::cmd("PEXPIRETIME").arg("idem:1:s:k").query_async(&mut raw).await.unwrap();
+        let purge = row.purge_at.map_or(-1, |at| at.div_ceil(1_000) as i64);
+        assert_eq!(expires, purge, "{row:?}");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -273,7 +204,7 @@ async fn assert_lists_many(store: &RedisStore, raw: &mut MultiplexedConnection) 
     }
     pipeline.exec_async(raw).await.unwrap();
     for number in 0..50 {
-        execute(store, "many", &key(&format!("{number:02}")), &record("r")).await;
+        execute(store, "many", &key(format!("{number:02}")), &record("r")).await;
     }
     let page = store.admin().unwrap().list(Filter::all().scope("many").limit(7)).await.unwrap();
     let keys: Vec<String> = page.iter().map(|entry| entry.key.to_string()).collect();
