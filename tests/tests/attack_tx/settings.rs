@@ -7,17 +7,7 @@ use super::support::{Failed, mariadb, postgres, sqlite};
 
 macro_rules! handlers {
     ($database:ident) => {
-        use $database::{Bench, Tx, effect};
-
-        #[idempotent(key = "id", tx = "tx")]
-        async fn book(tx: &mut Tx<'_>, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
-            effect(tx, id).await?;
-            Ok(amount.into())
-        }
-
-        async fn begin(bench: &Bench, begin: &str) -> Tx<'static> {
-            bench.pool.begin_with(sqlx::AssertSqlSafe(begin.to_owned())).await.unwrap()
-        }
+        use $database::*;
 
         #[idempotent(key = "id", tx = "tx")]
         async fn large(tx: &mut Tx<'_>, id: &str, length: usize) -> Result<Outcome<String>, Failed> {
@@ -255,9 +245,9 @@ mod on_sqlite {
             assert_eq!((types.0.as_str(), types.1.as_str(), types.3.as_str()), ("blob", "blob", "blob"), "{encoding}");
             assert_eq!(types.2 % 16, 0, "{encoding}");
             let store = idem_runtime::SqliteStore::open(home.path().join("ledger.db")).await.unwrap();
-            let (scope, key) = (concat!(module_path!(), "::book"), idem_runtime::store::Key::of("a").unwrap());
+            let key = idem_runtime::store::Key::of("a").unwrap();
             let (entry, record) =
-                idem_runtime::IdempotencyStore::admin(&store).unwrap().get(scope, &key).await.unwrap().unwrap();
+                idem_runtime::IdempotencyStore::admin(&store).unwrap().get(BOOK, &key).await.unwrap().unwrap();
             assert!(record.is_some() && entry.row.attempt >= 1, "{encoding}");
         }
     }

@@ -8,17 +8,7 @@ use super::support::{Failed, mariadb, postgres, sqlite};
 /// The handlers of this file, for each database.
 macro_rules! handlers {
     ($database:ident) => {
-        use $database::{Bench, Tx, effect};
-
-        #[idempotent(key = "id", tx = "tx")]
-        async fn book(tx: &mut Tx<'_>, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
-            effect(tx, id).await?;
-            Ok(amount.into())
-        }
-
-        async fn begin(bench: &Bench, begin: &str) -> Tx<'static> {
-            bench.pool.begin_with(sqlx::AssertSqlSafe(begin.to_owned())).await.unwrap()
-        }
+        use $database::{Bench, Tx, begin, book, effect};
 
         /// Reads, so that the transaction sees the tables as they are now.
         async fn look(tx: &mut Tx<'_>) {

@@ -12,18 +12,10 @@ use idem_tests::{Count, Gate};
 use sqlx::Acquire as _;
 use tokio::task::JoinSet;
 
-use super::{Bench, Connection, Failed, REFUSE_UPDATES, Tx, begun_by_text, effect};
+use super::{BOOK, Bench, Connection, Failed, REFUSE_UPDATES, Tx, begun_by_text, book, effect};
 
 const LEASE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-#[idempotent(key = "id", tx = "tx")]
-async fn book(tx: &mut Tx<'_>, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
-    effect(tx, id).await?;
-    Ok(amount.into())
-}
-
-const BOOK: &str = concat!(module_path!(), "::book");
 
 /// Books in a transaction of its own.
 async fn booked(bench: &Bench, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {

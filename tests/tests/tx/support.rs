@@ -41,6 +41,7 @@ const EFFECTS: &str = "CREATE TABLE IF NOT EXISTS effects (id varchar(200) NOT N
 macro_rules! database {
     ($database:ident, $store:ident) => {
         use idem_runtime::$store as Store;
+        use idem_runtime::{Outcome, idempotent};
         use sqlx::Executor as _;
 
         pub(crate) type Db = sqlx::$database;
@@ -96,6 +97,10 @@ macro_rules! database {
             }
         }
 
+        pub(crate) async fn begin(bench: &Bench, begin: &str) -> Tx<'static> {
+            bench.pool.begin_with(sqlx::AssertSqlSafe(begin.to_owned())).await.unwrap()
+        }
+
         /// Begins a transaction that sqlx doesn't know of.
         pub(crate) async fn begun_by_text(connection: &mut Connection) {
             connection.execute(sqlx::raw_sql(BEGIN)).await.unwrap();
@@ -110,6 +115,15 @@ macro_rules! database {
             tx.execute(sqlx::AssertSqlSafe(format!("INSERT INTO effects (id) VALUES ('{id}')"))).await?;
             Ok(())
         }
+
+        #[idempotent(key = "id", tx = "tx")]
+        pub(crate) async fn book(tx: &mut Tx<'_>, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
+            effect(tx, id).await?;
+            Ok(amount.into())
+        }
+
+        /// The scope of its keys.
+        pub(crate) const BOOK: &str = concat!(module_path!(), "::book");
     };
 }
 
