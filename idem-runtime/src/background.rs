@@ -6,20 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use once_cell::sync::OnceCell;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 
-/// The background runtime, started when it is first needed; `None` if the system has no thread to spare.
+/// The background runtime, started when it is first needed; `None` while the system has no thread or descriptor to spare.
 pub(crate) fn handle() -> Option<&'static Handle> {
-    static RUNTIME: OnceCell<Option<Handle>> = OnceCell::new();
-    RUNTIME
-        .get_or_init(|| match start() {
-            Ok(handle) => Some(handle),
-            Err(error) => {
-                tracing::error!(%error, "no background thread: leases are not renewed");
-                None
-            }
-        })
-        .as_ref()
+    static RUNTIME: OnceCell<Handle> = OnceCell::new();
+    let started = RUNTIME.get_or_try_init(start);
+    started.inspect_err(|error| tracing::error!(%error, "no background thread: leases are not renewed")).ok()
 }
 
 fn start() -> std::io::Result<Handle> {
@@ -29,8 +22,9 @@ fn start() -> std::io::Result<Handle> {
     Ok(handle)
 }
 
-/// Finishes what a caller that has gone left: in place if it needn't wait, else on the runtime the caller was on, else on
-/// the background one. Where the caller's runtime ends first, `begin` begins once more in the background.
+/// Finishes what a caller that has gone left: in place if it needn't wait, else on the runtime the caller was on, if that
+/// [goes on by itself](by_itself), else on the background one. Where the caller's runtime ends first, `begin` begins once
+/// more in the background.
 pub(crate) fn finish<F: Future<Output = ()> + Send + 'static>(
     in_place: bool,
     home: Option<&Handle>,
@@ -46,7 +40,7 @@ pub(crate) fn finish<F: Future<Output = ()> + Send + 'static>(
             Err(_) => return tracing::error!("the store panicked: a key stays claimed until its lease ends"),
         }
     }
-    match home {
+    match by_itself(home) {
         Some(home) => {
             let begin = Box::new(move || -> Option<Ending> { Some(Box::pin(begin())) });
             drop(home.spawn(Relay { future: Some(future), begin }));
@@ -55,15 +49,21 @@ pub(crate) fn finish<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// Runs a future on this runtime, if there is one, and else on the background one: there too where the runtime has ended
-/// before it began.
+/// Runs a future on this runtime, if there is one that [goes on by itself](by_itself), and else on the background one:
+/// there too where the runtime has ended before it began.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) fn run(home: Option<&Handle>, future: impl Future<Output = ()> + Send + 'static) {
     let mut future: Option<Ending> = Some(Box::pin(future));
-    match home {
+    match by_itself(home) {
         Some(home) => drop(home.spawn(Relay { future: None, begin: Box::new(move || future.take()) })),
         None => future.take().into_iter().for_each(in_background),
     }
+}
+
+/// A runtime that runs its tasks whatever its callers do. One of a single thread runs them only while somebody blocks on
+/// it, and its thread may have returned to where it waits for the next message.
+fn by_itself(home: Option<&Handle>) -> Option<&Handle> {
+    home.filter(|home| home.runtime_flavor() != RuntimeFlavor::CurrentThread)
 }
 
 type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;

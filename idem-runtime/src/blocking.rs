@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::coop;
+use tokio::task::{JoinError, JoinHandle, coop};
 
 use crate::admin::IdempotencyAdmin;
 use crate::background;
@@ -123,6 +123,24 @@ impl Wake for Parking {
     }
 }
 
+/// A task that ends when nobody waits for it any more: it could wait for an answer for ever, on a connection that others
+/// need.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// A store whose operations are carried out by the background runtime, where its futures need one: this thread, being
 /// blocked, can't drive them.
 #[derive(Clone)]
@@ -137,7 +155,7 @@ impl<S: IdempotencyStore> Spawned<S> {
         let Some(runtime) = background::handle() else {
             return Err(StoreError::refused("the store", "no thread could be started to reach the store"));
         };
-        let task = runtime.spawn(operation(self.0.clone()));
+        let task = Task(runtime.spawn(operation(self.0.clone())));
         task.await.unwrap_or_else(|error| Err(StoreError::unanswered("the store", error)))
     }
 }
@@ -165,8 +183,15 @@ impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
     }
 
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        // Renewals are sent by the background runtime itself.
-        self.0.renew(request).await
+        if !self.0.needs_runtime() {
+            return self.0.renew(request).await;
+        }
+        let (scope, key) = owned!(request);
+        let RenewRequest { owner, fence, lease, retain, .. } = request;
+        self.on_runtime(move |store| async move {
+            store.renew(RenewRequest { scope: &scope, key: &key, owner, fence, lease, retain }).await
+        })
+        .await
     }
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {

@@ -53,6 +53,7 @@ mod policy;
 #[doc(hidden)]
 pub mod private;
 pub mod protocol;
+mod quiet;
 mod record;
 mod site;
 pub mod store;

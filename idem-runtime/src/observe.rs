@@ -12,6 +12,7 @@ use metrics::{Key, Label, Level, Metadata};
 
 use crate::claim::Previous;
 use crate::error::Error;
+use crate::quiet::quietly;
 use crate::site::Site;
 
 /// What happened to a call: how it went on from its claim, and, where a body that was started did not end well, that too.
@@ -97,6 +98,11 @@ const METADATA: Metadata<'static> = Metadata::new("idempotency", Level::INFO, So
 impl Site {
     #[inline]
     pub(crate) fn observe(&'static self, event: Event) {
+        quietly(|| self.tell(event));
+    }
+
+    #[inline]
+    fn tell(&'static self, event: Event) {
         let scope = self.scope;
         if event.is_alarming() {
             tracing::warn!(scope, event = event.name(), "idempotency");
@@ -138,7 +144,9 @@ impl Site {
         if let Some(since) = since {
             let labels = self.labels.of_scope.get_or_init(|| [Label::from_static_parts("scope", self.scope)]);
             let key = Key::from_static_parts(name, labels);
-            metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(since.elapsed());
+            quietly(|| {
+                metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(since.elapsed());
+            });
         }
     }
 

@@ -2,25 +2,51 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::Sleep;
 
 use crate::background;
+use crate::quiet::quietly;
 
 /// A timer of the background runtime, so that it works under any executor: a third-party one, a Tokio one without
 /// timers, and a parked thread. Its clock is the real one: a paused Tokio clock would end leases that the store holds.
 ///
 /// `None` where no thread could be started. Never waking up is safe: the lease ends by time.
-pub(crate) struct Timer(Option<Pin<Box<Unconstrained<Sleep>>>>);
+pub(crate) struct Timer(Option<Alarm>);
+
+struct Alarm {
+    sleep: Pin<Box<Unconstrained<Sleep>>>,
+    sleeper: Arc<Sleeper>,
+}
+
+/// Who is woken. The waker is of any executor, and is called on the background thread, which a panic of it would end.
+struct Sleeper(Mutex<Waker>);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        let waker = self.lock().clone();
+        quietly(|| waker.wake());
+    }
+}
+
+impl Sleeper {
+    fn lock(&self) -> MutexGuard<'_, Waker> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Starts a timer. On the heap, because it is rarely needed, and would be a part of every handler's future.
 pub(crate) fn sleep(duration: Duration) -> Timer {
     Timer(background::handle().map(|handle| {
         let _context = handle.enter();
-        Box::pin(unconstrained(tokio::time::sleep(duration)))
+        Alarm {
+            sleep: Box::pin(unconstrained(tokio::time::sleep(duration))),
+            sleeper: Arc::new(Sleeper(Mutex::new(Waker::noop().clone()))),
+        }
     }))
 }
 
@@ -29,7 +55,10 @@ impl Future for Timer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
-            Some(sleep) => sleep.as_mut().poll(cx),
+            Some(Alarm { sleep, sleeper }) => {
+                sleeper.lock().clone_from(cx.waker());
+                sleep.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(sleeper))))
+            }
             None => Poll::Pending,
         }
     }

@@ -1,10 +1,12 @@
 //! What an operator can count.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use idem_runtime::{Error, idempotent, tx};
+use idem_runtime::{Error, Outcome, idempotent, tx};
 use idem_tests::Failure;
 use idem_tests::probe::{Asked, Fault, Probe};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use rusqlite::{Connection, Transaction};
 
@@ -75,4 +77,55 @@ fn calls_in_a_transaction_are_counted_alike() {
     assert_eq!(counts, expected.map(|(event, count)| (event.to_owned(), count)).into());
     assert_eq!(timed["idempotency_handler_seconds"], 2);
     assert!(timed["idempotency_store_seconds"] >= 3);
+}
+
+/// Panics once, where it is told of this.
+struct Fragile(&'static str, AtomicBool);
+
+impl Fragile {
+    fn told(&self, what: &str) {
+        assert!(what != self.0 || self.1.swap(true, Ordering::Relaxed), "the recorder is broken");
+    }
+}
+
+impl Recorder for Fragile {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        key.labels().for_each(|label| self.told(label.value()));
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        self.told(key.name());
+        Histogram::noop()
+    }
+}
+
+#[idempotent(key = "id", scope = "metrics/fragile", store = store, on_crash = "park")]
+fn handle_parked(store: &Probe, id: u32, fail: bool) -> Result<Outcome<u32>, Failure> {
+    if fail { Err(Failure::Declined) } else { Ok(id.into()) }
+}
+
+#[test]
+fn r13_a_recorder_that_panics_changes_no_outcome() {
+    for (nth, what) in
+        ["executed", "failed", "idempotency_handler_seconds", "idempotency_store_seconds"].iter().enumerate()
+    {
+        let (store, id, recorder) = (Probe::new(), nth as u32, Fragile(what, AtomicBool::new(false)));
+        metrics::with_local_recorder(&recorder, || {
+            assert!(matches!(handle_parked(&store, id, true), Err(Failure::Declined)), "{what}");
+            assert!(matches!(handle_parked(&store, id, false), Ok(Outcome::Executed(_))), "{what}");
+            assert!(matches!(handle_parked(&store, id, false), Ok(Outcome::Replayed(_))), "{what}");
+        });
+        assert!(recorder.1.into_inner(), "{what} was told");
+    }
 }

@@ -31,6 +31,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause before a request is repeated.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long one attempt at an ending takes at least and at most, where the lease is long enough: a third of it in
+/// between. A connection that went silent says nothing, and another one may get through.
+const ATTEMPT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
 /// The longest that a caller waits for the release of its key.
 const LONGEST_LEAVE: Duration = Duration::from_secs(5);
 
@@ -138,7 +142,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 let beat = beat.get_or_insert_with(|| {
                     let request = self.renewal(key);
                     let first = heartbeat::first_due(deadline, self.site.lease);
-                    Box::pin(unconstrained(heartbeat::beat(store, request, &tenure, first)))
+                    Box::pin(unconstrained(heartbeat::beat(store.clone(), request, &tenure, first)))
                 });
                 beat.as_mut().poll(cx).map(|()| None)
             })
@@ -214,7 +218,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 Some(Ok(Standing::Held)) => break Ok(()),
                 Some(Ok(Standing::Lost)) => break Err(self.lease_lost(true)),
                 Some(Err(error)) => error,
-                None => StoreError::unanswered("the store", "no answer while the lease held"),
+                None => StoreError::unanswered("the store", "no answer in time"),
             };
             failures += 1;
             let pause = pause(failures);
@@ -340,10 +344,11 @@ fn release<'a>(site: &'static Site, key: &'a Key, owner: Owner, fence: u64, how:
     request
 }
 
-/// How long an ending waits for its answer. A late one counts as long as nobody took over, so each is sent at least
-/// once.
+/// How long an ending waits for its answer before it is sent again. A late one counts as long as nobody took over, so each
+/// is sent at least once.
 fn time_to_answer(deadline: Instant, site: &Site) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).max(site.lease / 3)
+    let third = site.lease / 3;
+    deadline.saturating_duration_since(Instant::now()).max(third).min(third.clamp(ATTEMPT.0, ATTEMPT.1))
 }
 
 pub(super) fn pause(failures: u32) -> Duration {

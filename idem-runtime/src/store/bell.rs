@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::quiet::quietly;
 use crate::store::Key;
 
 /// How many bells there are. Keys share them: who is woken for another's key looks, and waits again.
@@ -31,12 +32,12 @@ impl Bells {
 
     /// Wakes whoever waits for this key.
     pub(crate) fn ring(&self, scope: &str, key: &Key) {
-        self.of(scope, key).notify_waiters();
+        quietly(|| self.of(scope, key).notify_waiters());
     }
 
     /// Wakes everybody, where endings may have gone unheard.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn ring_all(&self) {
-        self.bells.iter().for_each(Notify::notify_waiters);
+        self.bells.iter().for_each(|bell| quietly(|| bell.notify_waiters()));
     }
 }

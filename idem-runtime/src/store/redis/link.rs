@@ -38,8 +38,8 @@ impl Link {
         match self {
             Self::Line(line) => {
                 let mut open = line.open().await?;
-                let answer = command.query_async(&mut open.connection).await;
-                line.heed(&open, answer)
+                let asked = Asked::now(line, open.number);
+                asked.heed(command.query_async(&mut open.connection).await)
             }
             Self::Manager(manager) => command.query_async(&mut manager.clone()).await,
             #[cfg(feature = "redis-cluster")]
@@ -52,8 +52,8 @@ impl Link {
         match self {
             Self::Line(line) => {
                 let mut open = line.open().await?;
-                let answers = pipeline.query_async(&mut open.connection).await;
-                line.heed(&open, answers)
+                let asked = Asked::now(line, open.number);
+                asked.heed(pipeline.query_async(&mut open.connection).await)
             }
             Self::Manager(manager) => pipeline.query_async(&mut manager.clone()).await,
             #[cfg(feature = "redis-cluster")]
@@ -87,17 +87,20 @@ impl Source {
     }
 }
 
-/// How many runtimes' connections are kept. Of a runtime that has ended, nobody says so.
-const RUNTIMES: usize = 8;
+/// Who goes without an answer after so long takes the connection for one that went silent, and the next request makes
+/// another. Those that wait on it go on.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How many runtimes' connections are kept: those of a runtime that has ended are closed, but nobody says so.
+const RUNTIMES: usize = 256;
 
 /// A connection for each runtime, that is made anew where it broke, where the server doesn't answer, and where the server turns out to be a
 /// replica: an address can have moved to another primary.
 pub(super) struct Line {
     source: Arc<Source>,
     config: AsyncConnectionConfig,
+    silence: Duration,
     state: Mutex<State>,
-    /// Held by who connects.
-    turn: tokio::sync::Mutex<()>,
     opened: AtomicU64,
 }
 
@@ -105,6 +108,8 @@ pub(super) struct Line {
 struct State {
     /// The oldest first.
     open: Vec<Open>,
+    /// Held by who connects, of each runtime: who connects on one that nobody drives stands still.
+    turns: Vec<(Option<Id>, Arc<tokio::sync::Mutex<()>>)>,
     /// What the last one was told who could not connect, and when.
     failed: Option<(Instant, RedisError)>,
 }
@@ -122,6 +127,18 @@ impl State {
     fn open(&self, home: Option<Id>) -> Option<Open> {
         self.open.iter().find(|open| open.home == home).cloned()
     }
+
+    fn turn(&mut self, home: Option<Id>) -> Arc<tokio::sync::Mutex<()>> {
+        self.turns.retain(|(_, turn)| Arc::strong_count(turn) > 1);
+        match self.turns.iter().find(|(other, _)| *other == home) {
+            Some((_, turn)) => Arc::clone(turn),
+            None => {
+                let turn = Arc::default();
+                self.turns.push((home, Arc::clone(&turn)));
+                turn
+            }
+        }
+    }
 }
 
 impl Line {
@@ -130,7 +147,8 @@ impl Line {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTING))
             .set_response_timeout(Some(ANSWERING.saturating_add(longer)));
-        Self { source, config, state: Mutex::default(), turn: tokio::sync::Mutex::default(), opened: AtomicU64::new(0) }
+        let silence = SILENCE.saturating_add(longer);
+        Self { source, config, silence, state: Mutex::default(), opened: AtomicU64::new(0) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -144,7 +162,8 @@ impl Line {
             return Ok(open);
         }
         let asked = Instant::now();
-        let _turn = self.turn.lock().await;
+        let turn = self.state().turn(home);
+        let _turn = turn.lock().await;
         {
             let state = self.state();
             if let Some(open) = state.open(home) {
@@ -184,12 +203,38 @@ impl Line {
         Box::pin(client.get_multiplexed_async_connection_with_config(&self.config)).await
     }
 
-    /// Gives a connection up by what came of a request on it.
-    fn heed<T>(&self, open: &Open, answer: RedisResult<T>) -> RedisResult<T> {
+    fn give_up(&self, number: u64) {
+        self.state().open.retain(|open| open.number != number);
+    }
+}
+
+/// A request that waits for its answer; it gives its connection up by what comes of it.
+struct Asked<'l> {
+    line: &'l Line,
+    connection: u64,
+    since: Instant,
+    answered: bool,
+}
+
+impl<'l> Asked<'l> {
+    fn now(line: &'l Line, connection: u64) -> Self {
+        Self { line, connection, since: Instant::now(), answered: false }
+    }
+
+    fn heed<T>(mut self, answer: RedisResult<T>) -> RedisResult<T> {
+        self.answered = true;
         if answer.as_ref().is_err_and(is_astray) {
-            self.state().open.retain(|other| other.number != open.number);
+            self.line.give_up(self.connection);
         }
         answer
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.since.elapsed() >= self.line.silence {
+            self.line.give_up(self.connection);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use crate::protocol::{Operation, Reply};
+use crate::quiet::quietly;
 use crate::store::{
     ClaimRequest, CompleteRequest, Fingerprint, Key, Leave, Orphans, Owner, Record, ReleaseRequest, RenewRequest,
 };
@@ -174,6 +175,6 @@ impl Job {
 
     /// Answers. Nobody may be listening.
     pub(super) fn finish(self, answer: Answer) {
-        let _ = self.answer.send(answer);
+        quietly(|| drop(self.answer.send(answer)));
     }
 }

@@ -10,6 +10,7 @@ use super::rows;
 use super::writer::Order;
 use crate::clock;
 use crate::protocol::{self, Micros, Reply};
+use crate::quiet::quietly;
 use crate::store::Record;
 
 /// How many questions one snapshot answers at most: it bounds how old the snapshot gets, and leaves some to the other
@@ -44,7 +45,7 @@ pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: 
         for question in batch.drain(..) {
             match question {
                 Question::Claim(job) => claim(connection, job, now, writer, route, leaving),
-                Question::Read(read) => read(connection, now),
+                Question::Read(read) => quietly(|| read(connection, now)),
             }
         }
         if snapshot {

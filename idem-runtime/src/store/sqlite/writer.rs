@@ -14,6 +14,7 @@ use super::rows::{self, RecordWrite};
 use super::{open, reader, sweep};
 use crate::clock;
 use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
+use crate::quiet::quietly;
 use crate::store::bell::Bells;
 
 /// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
@@ -57,7 +58,10 @@ impl Writer {
             for order in orders.drain(..) {
                 match order {
                     Order::Job(job) => jobs.push(job),
-                    Order::Sweep { at_most, answer } => drop(answer.send(self.sweep(at_most))),
+                    Order::Sweep { at_most, answer } => {
+                        let swept = self.sweep(at_most);
+                        quietly(|| drop(answer.send(swept)));
+                    }
                 }
             }
             self.answer_alone(&mut jobs);
