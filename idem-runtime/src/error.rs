@@ -339,8 +339,8 @@ impl fmt::Display for Error {
             ),
             Self::OutcomeUnknown { key } => write!(
                 f,
-                "{key} is parked: its last handler died in its body, so nobody knows what it did; find out, then resolve \
-                 the key with `IdempotencyAdmin::resolve`"
+                "{key} is parked: its last call ended without an outcome on record, so nobody knows what it did; find out, \
+                 then resolve the key with `IdempotencyAdmin::resolve`"
             ),
             Self::NoStore { scope } => write!(
                 f,
@@ -355,8 +355,8 @@ impl fmt::Display for Error {
             Self::Store { key, source } => write!(f, "{key} could not be claimed, so nothing ran: {source}"),
             Self::LeaseLost { key, executed: true } => write!(
                 f,
-                "the lease of {key} was lost while its handler ran: another call has the key, and this one's result was \
-                 not recorded; make the lease longer if the handler blocks its thread"
+                "the lease of {key} was lost while its handler ran: another call took the key, or someone resolved or \
+                 forgot it, and this one's result was not recorded; make the lease longer if the handler blocks its thread"
             ),
             Self::LeaseLost { key, executed: false } => {
                 write!(f, "the lease of {key} was lost before its handler was started: deliver again")
