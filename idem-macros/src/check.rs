@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Expr, GenericArgument, GenericParam, Ident, PathArguments, Type, TypeParamBound};
+use syn::{Attribute, Expr, GenericArgument, GenericParam, Ident, PathArguments, Type, TypeParamBound};
 
 use crate::args::Args;
 use crate::duration::Length;
@@ -96,6 +96,13 @@ fn parameters(function: &Function, hidden: Option<&Hidden>) -> BTreeSet<String> 
 }
 
 fn check_kind(function: &Function, errors: &mut Errors) {
+    let again = |attr: &&Attribute| attr.path().segments.last().is_some_and(|last| last.ident == "idempotent");
+    if let Some(again) = function.attrs.iter().find(again) {
+        errors.at(
+            again,
+            "this function is idempotent already: name several keys in one attribute, as `key = \"tenant, id\"`",
+        );
+    }
     let sig = &function.sig;
     if let Some(constness) = &sig.constness {
         errors.at(constness, "a `const fn` can't be idempotent: it can't ask a store; remove `const`");

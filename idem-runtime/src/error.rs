@@ -229,7 +229,8 @@ pub enum Error {
         /// What was wrong, and where: never the recorded value.
         source: DecodeError,
     },
-    /// A sync handler was called on the thread of a current-thread runtime, which it would block. Nothing ran.
+    /// A sync handler was called on the thread of a current-thread runtime, which it would block, or in a `LocalSet`. Nothing
+    /// ran. In a `LocalSet` of a multi-thread runtime a panic of Tokio's tells, which is caught: not with `panic = "abort"`.
     #[non_exhaustive]
     WouldBlock {
         /// The handler's scope.
@@ -276,7 +277,8 @@ impl Error {
         }
     }
 
-    /// Whether the handler's body ran in this call, whole or in part.
+    /// Whether the handler's body ran in this call, whole or in part. An error that a body got from another handler, and
+    /// passed on, speaks of that other one.
     pub fn executed(&self) -> bool {
         match self {
             Self::LeaseLost { executed, .. } | Self::Conflict { executed, .. } => *executed,

@@ -63,7 +63,8 @@ use crate::timer;
 /// # What it does
 ///
 /// The file is in WAL mode, so it has to be on a disk of this machine and not on a network file system
-/// (<https://www.sqlite.org/wal.html>). Its tables are `idempotency` and `idempotency_schema`, and can live in a database
+/// (<https://www.sqlite.org/wal.html>), and it must not be replaced while it is open: two files have two sets of keys
+/// (<https://www.sqlite.org/howtocorrupt.html>). Its tables are `idempotency` and `idempotency_schema`, and can live in a database
 /// that has others; `idem-runtime/src/store/sqlite/schema.sql` creates them by hand.
 ///
 /// Each store that is opened has a few threads of its own, one that writes and [`SqliteOptions::readers`] that read, so
