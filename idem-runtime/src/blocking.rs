@@ -141,8 +141,8 @@ impl<T> Drop for Task<T> {
     }
 }
 
-/// A store whose operations are carried out by the background runtime, where its futures need one: this thread, being
-/// blocked, can't drive them.
+/// A store whose operations are carried out by the background runtime, where its futures need one: who waits for them blocks
+/// its thread, or may, and can't drive them.
 #[derive(Clone)]
 pub(crate) struct Spawned<S>(pub(crate) S);
 

@@ -75,9 +75,10 @@ use crate::timer;
 ///
 /// # How it is reached
 ///
-/// All handles share one connection for each Tokio runtime, on which requests are pipelined; sync handlers have a runtime
-/// of their own. Where it broke, or where the server has become a replica, the next request makes a new one. A request
-/// without an answer within ten seconds is given up. A call that waits for another's result is told of it by `PUBLISH`,
+/// All handles share one connection for each Tokio runtime, on which requests are pipelined; renewals, and the requests of
+/// sync handlers, have one in the background. Where it broke, where a request went without an answer for a second or more
+/// until it was given up, or where the server has become a replica, the next request makes a new one. A request without an
+/// answer within ten seconds is given up. A call that waits for another's result is told of it by `PUBLISH`,
 /// over a second connection that is made at the first wait, and looks by itself every 50 ms to 1 s.
 ///
 /// A record can have 16 MiB. While Redis works on a large one, it does nothing else.
