@@ -7,9 +7,11 @@ use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use idem_runtime::{AnyStore, Error, MemoryStore, Outcome, SqliteStore, connect, idempotent};
+use idem_runtime::store::{Leave, ReleaseRequest};
+use idem_runtime::{AnyStore, Error, IdempotencyStore, MemoryStore, Outcome, SqliteStore, connect, idempotent};
 use idem_tests::probe::{Asked, Fault, Probe};
 use idem_tests::server::{Kind, Server};
+use idem_tests::steps::{key, request};
 use idem_tests::{Count, Gate};
 use tokio::runtime::{Builder, Runtime};
 
@@ -190,6 +192,41 @@ fn r06_bodies_that_block_keep_no_connection_to_postgres() {
 #[ignore = "starts a MariaDB server: run by tests/run"]
 fn r06_bodies_that_block_keep_no_connection_to_mariadb() {
     blocking_bodies(Kind::MariaDb);
+}
+
+/// Futures that were polled once, and have their connections in hand.
+fn connections_that_stand_still(kind: Kind) {
+    let (_server, store) = opened(kind);
+    let keys: Vec<_> = (0..8).map(|nth| key(format!("key-{nth}"))).collect();
+    let still = one_thread();
+    let mut releases = Vec::new();
+    still.block_on(async {
+        for key in &keys {
+            let leave = ReleaseRequest::new(&request("runtimes/still", key), 1, Leave::Failed);
+            let mut release = Box::pin(store.release(leave));
+            assert!(poll_fn(|cx| Poll::Ready(release.as_mut().poll(cx))).await.is_pending());
+            releases.push(release);
+        }
+    });
+    let ran = Count::default();
+    one_thread().block_on(async {
+        for id in 0..3 {
+            assert!(matches!(consumed(&store, &ran, id).await, Ok(Outcome::Executed(_))));
+        }
+    });
+    drop(releases);
+}
+
+#[test]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+fn r14_connections_to_postgres_that_stand_still_are_not_waited_for() {
+    connections_that_stand_still(Kind::Postgres);
+}
+
+#[test]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+fn r14_connections_to_mariadb_that_stand_still_are_not_waited_for() {
+    connections_that_stand_still(Kind::MariaDb);
 }
 
 #[idempotent(key = "id", scope = "runtimes/held", store = store, lease = "300ms")]

@@ -50,8 +50,9 @@ impl Default for PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// How many connections the store opens at most, when they are first needed; at least two. 8 unless set. Of no
-    /// meaning with a pool of the user's.
+    /// How many connections the store opens at most, when they are first needed; at least two. 8 unless set. As many again
+    /// for as long as these don't get on for a quarter of a second, as where the threads of those who use them are blocked.
+    /// Of no meaning with a pool of the user's.
     ///
     /// Few are enough: requests that wait for each other share a statement.
     pub fn max_connections(mut self, connections: usize) -> Self {

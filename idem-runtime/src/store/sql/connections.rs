@@ -17,6 +17,10 @@ use crate::timer;
 /// How long opening a connection takes at most: whatever listens at the address may never say a word.
 const LONGEST_OPENING: Duration = Duration::from_secs(5);
 
+/// Who waits for a connection for longer gets a spare one: those in use are with futures that nobody polls, it may be, whose
+/// threads are blocked. Short enough for the renewal of a lease of a second.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// A connection that was idle for longer may have been dropped on its way without a word, and is not used again.
 const LONGEST_IDLE: Duration = Duration::from_secs(300);
 
@@ -39,7 +43,9 @@ pub(in crate::store) enum Connections<DB: Database> {
 pub(in crate::store) struct Own<DB: Database> {
     options: Options<DB>,
     prepare: Option<Prepare<DB>>,
+    most: usize,
     permits: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
     idle: Mutex<Vec<Idle<DB>>>,
 }
 
@@ -64,12 +70,12 @@ impl<DB: Database> Clone for Connections<DB> {
 }
 
 impl<DB: Database> Connections<DB> {
-    /// At most `most` of the store's own, each prepared once when it is opened. None is opened yet.
+    /// At most `most` of the store's own, and as many spare ones, each prepared once when it is opened. None is opened yet.
     pub(in crate::store) fn own(options: Options<DB>, most: usize, prepare: Option<Prepare<DB>>) -> Self {
         // The driver's log of every statement would show keys and results.
         let options = options.disable_statement_logging();
-        let permits = Arc::new(Semaphore::new(most));
-        Self::Own(Arc::new(Own { options, prepare, permits, idle: Mutex::default() }))
+        let [permits, spare] = [most; 2].map(|most| Arc::new(Semaphore::new(most)));
+        Self::Own(Arc::new(Own { options, prepare, most, permits, spare, idle: Mutex::default() }))
     }
 
     /// A connection.
@@ -78,7 +84,7 @@ impl<DB: Database> Connections<DB> {
             // On the heap, as what is below: it is large and deep, and would be in every future of the user.
             Self::Pool(pool) => Ok(Connected::Pool(Box::pin(pool.acquire()).await?)),
             Self::Own(own) => {
-                let permit = Arc::clone(&own.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                let permit = own.permit().await?;
                 let home = home();
                 let connection = match own.take_idle(home) {
                     Some(connection) => connection,
@@ -94,7 +100,12 @@ impl<DB: Database> Connections<DB> {
     /// middle of a statement leaves an answer behind that the next one would take for its own.
     pub(in crate::store) fn put_back(&self, connected: Connected<DB>) {
         if let (Self::Own(own), Connected::Own { connection, home, .. }) = (self, connected) {
-            own.idle().push(Idle { connection, since: Instant::now(), home });
+            let mut idle = own.idle();
+            idle.push(Idle { connection, since: Instant::now(), home });
+            if idle.len() > own.most {
+                // One that was spare.
+                drop(idle.remove(0));
+            }
         }
     }
 
@@ -108,6 +119,15 @@ impl<DB: Database> Connections<DB> {
 }
 
 impl<DB: Database> Own<DB> {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let usual = pin!(Arc::clone(&self.permits).acquire_owned());
+        let permit = match timer::within(|| PATIENCE, usual).await {
+            Some(permit) => permit,
+            None => Arc::clone(&self.spare).acquire_owned().await,
+        };
+        Ok(permit.map_err(|_| sqlx::Error::PoolClosed)?)
+    }
+
     async fn open(&self) -> Result<DB::Connection, Failure> {
         let opening = pin!(async {
             let mut connection = self.options.connect().await?;
