@@ -3,6 +3,7 @@
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
 use once_cell::sync::OnceCell;
@@ -16,10 +17,18 @@ pub(crate) fn handle() -> Option<&'static Handle> {
 }
 
 fn start() -> std::io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    std::thread::Builder::new().name("idem-background".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
-    Ok(handle)
+    let (built, building) = mpsc::channel();
+    // Built there: where it can't be had, nothing of it is dropped here, which a caller's runtime wouldn't bear.
+    std::thread::Builder::new().name("idem-background".to_owned()).spawn(
+        move || match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                let _ = built.send(Ok(runtime.handle().clone()));
+                runtime.block_on(pending::<()>());
+            }
+            Err(error) => drop(built.send(Err(error))),
+        },
+    )?;
+    building.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread in the background has ended")))
 }
 
 /// Finishes what a caller that has gone left: in place if it needn't wait, else on the runtime the caller was on, if that

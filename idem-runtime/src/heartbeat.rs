@@ -10,7 +10,6 @@ use once_cell::sync::Lazy;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::blocking::Spawned;
 use crate::claim::{ClaimRequest, Key, Owner, RenewRequest, Standing};
 use crate::site::Site;
 use crate::store::IdempotencyStore;
@@ -43,11 +42,7 @@ pub(crate) fn first_due(deadline: Instant, lease: Duration) -> Instant {
 
 /// Renews a lease for as long as it is polled, from `first` on, and returns once the store says that it is lost. Want of
 /// an answer is no such word: the renewal is tried again.
-///
-/// It is carried out by the background runtime: the task that waits for it may block its thread, with a connection in hand
-/// that others need for theirs.
-pub(crate) async fn beat<S: IdempotencyStore>(store: S, request: RenewRequest<'_>, tenure: &Tenure, first: Instant) {
-    let store = Spawned(store);
+pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'_>, tenure: &Tenure, first: Instant) {
     let interval = request.lease / 3;
     let mut pause = first.saturating_duration_since(Instant::now());
     loop {
@@ -99,7 +94,7 @@ impl<S: IdempotencyStore> Start for Pulse<S> {
         Box::pin(async move {
             let mut claim = ClaimRequest::new(self.site.scope, &self.key, self.owner, self.site.lease);
             claim.retain = self.site.retain();
-            beat(self.store.clone(), RenewRequest::new(&claim, self.fence), &self.tenure, Instant::now()).await;
+            beat(&self.store, RenewRequest::new(&claim, self.fence), &self.tenure, Instant::now()).await;
         })
     }
 }

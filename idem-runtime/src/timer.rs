@@ -28,8 +28,10 @@ struct Sleeper(Mutex<Waker>);
 
 impl Wake for Sleeper {
     fn wake(self: Arc<Self>) {
-        let waker = self.lock().clone();
-        quietly(|| waker.wake());
+        quietly(|| {
+            let waker = self.lock().clone();
+            waker.wake();
+        });
     }
 }
 

@@ -1,19 +1,21 @@
 //! Runtimes that stand still, threads that block, connections that go silent, and what else of a process can fail a call.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::process::Command;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use idem_runtime::store::{Leave, ReleaseRequest};
+use idem_runtime::store::{Key, Leave, ReleaseRequest, Standing, StoreError};
 use idem_runtime::{AnyStore, Error, IdempotencyStore, MemoryStore, Outcome, SqliteStore, connect, idempotent};
 use idem_tests::probe::{Asked, Fault, Probe};
 use idem_tests::server::{Kind, Server};
 use idem_tests::steps::{key, request};
 use idem_tests::{Count, Gate};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 
 fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -32,7 +34,7 @@ fn opened(kind: Kind) -> (Server, AnyStore) {
     })
 }
 
-#[idempotent(key = "id", scope = "runtimes/brief", store = store, lease = "1500ms")]
+#[idempotent(key = "id", scope = "runtimes/brief", store = store, lease = "5s")]
 async fn brief(store: &Probe, ran: &Count, id: u32) -> Result<Outcome<u32>, Error> {
     Ok(ran.up().into())
 }
@@ -194,27 +196,52 @@ fn r06_bodies_that_block_keep_no_connection_to_mariadb() {
     blocking_bodies(Kind::MariaDb);
 }
 
-/// Futures that were polled once, and have their connections in hand.
+type Release<'a> = Pin<Box<dyn Future<Output = Result<Standing, StoreError>> + Send + 'a>>;
+
+fn release<'a>(store: &'a AnyStore, key: &'a Key) -> Release<'a> {
+    Box::pin(store.release(ReleaseRequest::new(&request("runtimes/still", key), 1, Leave::Failed)))
+}
+
+/// Futures that were polled, and have their connections in hand.
 fn connections_that_stand_still(kind: Kind) {
     let (_server, store) = opened(kind);
-    let keys: Vec<_> = (0..8).map(|nth| key(format!("key-{nth}"))).collect();
-    let still = one_thread();
-    let mut releases = Vec::new();
-    still.block_on(async {
-        for key in &keys {
-            let leave = ReleaseRequest::new(&request("runtimes/still", key), 1, Leave::Failed);
-            let mut release = Box::pin(store.release(leave));
-            assert!(poll_fn(|cx| Poll::Ready(release.as_mut().poll(cx))).await.is_pending());
-            releases.push(release);
+    let keys: Vec<_> = (0..16).map(|nth| key(format!("key-{nth}"))).collect();
+    let mut still: Vec<_> = keys.iter().map(|key| release(&store, key)).collect();
+    let runtime = one_thread();
+    let poll = |releases: &mut [Release<'_>]| {
+        let _entered = runtime.enter();
+        for release in releases {
+            assert!(release.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
-    });
+    };
+    poll(&mut still[..8]);
     let ran = Count::default();
     one_thread().block_on(async {
         for id in 0..3 {
             assert!(matches!(consumed(&store, &ran, id).await, Ok(Outcome::Executed(_))));
         }
     });
-    drop(releases);
+
+    // These have the spare ones, too, as they were given none for a while.
+    poll(&mut still[8..]);
+    std::thread::sleep(Duration::from_millis(400));
+    poll(&mut still[8..]);
+    one_thread().block_on(async {
+        let mut waiting = JoinSet::new();
+        for nth in 0..4 {
+            let store = store.clone();
+            waiting.spawn(async move {
+                let key = key(format!("other-{nth}"));
+                release(&store, &key).await.unwrap();
+            });
+        }
+        // Until they wait for a spare one as well.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert!(waiting.try_join_next().is_none(), "all are taken");
+        drop(still.drain(..2));
+        let released = tokio::time::timeout(Duration::from_secs(5), waiting.join_all()).await;
+        released.expect("two are free");
+    });
 }
 
 #[test]

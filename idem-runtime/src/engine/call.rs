@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 
+use crate::blocking::Spawned;
 use crate::claim::{
     ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Owner, Record, ReleaseRequest, RenewRequest,
     Standing,
@@ -31,9 +32,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause before a request is repeated.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long one attempt at an ending takes at least and at most, where the lease is long enough: a third of it in
-/// between. A connection that went silent says nothing, and another one may get through.
-const ATTEMPT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// How long one attempt at an ending takes: a third of the lease, but no less and no more, while the lease holds. A
+/// connection that went silent says nothing, and another one may get through; one that only takes its time shouldn't be
+/// given up.
+const ATTEMPT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
 /// The longest that a caller waits for the release of its key.
 const LONGEST_LEAVE: Duration = Duration::from_secs(5);
@@ -142,7 +144,10 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 let beat = beat.get_or_insert_with(|| {
                     let request = self.renewal(key);
                     let first = heartbeat::first_due(deadline, self.site.lease);
-                    Box::pin(unconstrained(heartbeat::beat(store.clone(), request, &tenure, first)))
+                    // By the background runtime: this task may block its thread, with a connection in hand that
+                    // others need for theirs.
+                    let (store, tenure) = (Spawned(store.clone()), &tenure);
+                    Box::pin(unconstrained(async move { heartbeat::beat(&store, request, tenure, first).await }))
                 });
                 beat.as_mut().poll(cx).map(|()| None)
             })

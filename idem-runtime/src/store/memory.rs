@@ -21,6 +21,7 @@ use crate::claim::{
 };
 use crate::error::StoreError;
 use crate::protocol::{Micros, Operation, Reply};
+use crate::quiet::quietly;
 use crate::store::IdempotencyStore;
 use crate::timer;
 
@@ -105,7 +106,7 @@ impl Lane {
 
     fn announce(&self) {
         if self.waiting.load(Ordering::Acquire) > 0 {
-            self.changed.notify_waiters();
+            quietly(|| self.changed.notify_waiters());
         }
     }
 }

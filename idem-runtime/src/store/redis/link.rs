@@ -110,8 +110,8 @@ struct State {
     open: Vec<Open>,
     /// Held by who connects, of each runtime: who connects on one that nobody drives stands still.
     turns: Vec<(Option<Id>, Arc<tokio::sync::Mutex<()>>)>,
-    /// What the last one was told who could not connect, and when.
-    failed: Option<(Instant, RedisError)>,
+    /// What the last one was told who could not connect, and when, and on which runtime.
+    failed: Option<(Instant, Option<Id>, RedisError)>,
 }
 
 /// An open connection.
@@ -169,8 +169,9 @@ impl Line {
             if let Some(open) = state.open(home) {
                 return Ok(open);
             }
-            if let Some((when, error)) = &state.failed
+            if let Some((when, whose, error)) = &state.failed
                 && *when >= asked
+                && *whose == home
             {
                 return Err(error.clone());
             }
@@ -188,7 +189,7 @@ impl Line {
                     return Ok(open);
                 }
                 Err(error) if asked.elapsed() + pause >= RECONNECTING || !may_pass(&error) => {
-                    self.state().failed = Some((Instant::now(), error.clone()));
+                    self.state().failed = Some((Instant::now(), home, error.clone()));
                     return Err(error);
                 }
                 Err(_) => timer::sleep(pause).await,

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::{Dialect, Failure, LONGEST_STATEMENT};
+use crate::quiet::quietly;
 use crate::store::{Key, StoreError};
 use crate::{background, timer};
 
@@ -67,7 +68,7 @@ pub(in crate::store) trait Work: Clone + Send + Sync + 'static {
 const ROUNDS: usize = 16;
 
 /// Carries out requests for different keys, and answers each in its place.
-async fn carry_out<W: Work>(work: &W, requests: &[W::Request]) -> Vec<Result<W::Answer, StoreError>> {
+async fn carry_out<W: Work>(work: &W, requests: &[W::Request], has_caller: bool) -> Vec<Result<W::Answer, StoreError>> {
     let mut answers: Vec<Option<Result<W::Answer, Failure>>> = requests.iter().map(|_| None).collect();
     let mut together = requests.len();
     for _ in 0..ROUNDS {
@@ -77,7 +78,7 @@ async fn carry_out<W: Work>(work: &W, requests: &[W::Request]) -> Vec<Result<W::
         }
         for places in open.chunks(together) {
             let asked: Vec<&W::Request> = places.iter().map(|nth| &requests[*nth]).collect();
-            match bounded(requests.len(), work.send(&asked)).await {
+            match bounded(has_caller, work.send(&asked)).await {
                 Ok(told) => {
                     for (place, answer) in places.iter().zip(told) {
                         answers[*place] = answer.map(Ok);
@@ -97,9 +98,9 @@ async fn carry_out<W: Work>(work: &W, requests: &[W::Request]) -> Vec<Result<W::
     answers.into_iter().map(|answer| finish(answer).map_err(Failure::into_error::<W::Dialect>)).collect()
 }
 
-/// A batch has no caller whose patience bounds it.
-async fn bounded<T>(requests: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    if requests == 1 {
+/// What is sent in nobody's own future has no caller whose patience bounds it.
+async fn bounded<T>(has_caller: bool, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    if has_caller {
         return work.await;
     }
     let answer = timer::within(|| LONGEST_STATEMENT, pin!(work)).await;
@@ -218,7 +219,7 @@ pub(in crate::store) async fn submit<W: Work>(work: &W, request: W::Request) -> 
     let answer = match work.lanes().enter(request) {
         Ok((request, id)) => {
             let _lane = Lane { work: work.clone(), id };
-            carry_out(work, &[request]).await.pop()
+            carry_out(work, &[request], true).await.pop()
         }
         Err(mut answered) => loop {
             if let Some(answer) = timer::within(|| STUCK, Pin::new(&mut answered)).await {
@@ -248,9 +249,9 @@ impl<W: Work> Drop for Lane<W> {
         let served = async move {
             let (requests, answers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
-            for (answer, caller) in carry_out(&lane.work, &requests).await.into_iter().zip(answers) {
+            for (answer, caller) in carry_out(&lane.work, &requests, false).await.into_iter().zip(answers) {
                 // The caller may have gone.
-                let _ = caller.send(answer);
+                quietly(|| drop(caller.send(answer)));
             }
         };
         background::run(Handle::try_current().ok().as_ref(), served);

@@ -1,15 +1,16 @@
 //! Where a SQL store's connections come from: its own few, or the user's pool.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions, Connection, Database, Pool};
 use tokio::runtime::{Handle, Id};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Failure;
 use crate::timer;
@@ -17,9 +18,12 @@ use crate::timer;
 /// How long opening a connection takes at most: whatever listens at the address may never say a word.
 const LONGEST_OPENING: Duration = Duration::from_secs(5);
 
-/// Who waits for a connection for longer gets a spare one: those in use are with futures that nobody polls, it may be, whose
-/// threads are blocked. Short enough for the renewal of a lease of a second.
+/// Who waits for a connection for longer gets a spare one: those in use may be with futures that nobody polls, as their
+/// threads are blocked.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Where a request had no answer for so long, its connection may have gone silent, and those that are idle with it.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// A connection that was idle for longer may have been dropped on its way without a word, and is not used again.
 const LONGEST_IDLE: Duration = Duration::from_secs(300);
@@ -88,10 +92,10 @@ impl<DB: Database> Connections<DB> {
                 let home = home();
                 let connection = match own.take_idle(home) {
                     Some(connection) => connection,
-                    // Seldom needed.
-                    None => Box::pin(own.open()).await?,
+                    None => own.open(home).await?,
                 };
-                Ok(Connected::Own { connection, home, _permit: permit })
+                let used = Use { own: Arc::clone(own), since: Instant::now(), is_answered: false };
+                Ok(Connected::Own { connection, home, used, _permit: permit })
             }
         }
     }
@@ -99,36 +103,58 @@ impl<DB: Database> Connections<DB> {
     /// Puts a connection back whose last statement was answered whole. Without this, it is closed: whoever goes in the
     /// middle of a statement leaves an answer behind that the next one would take for its own.
     pub(in crate::store) fn put_back(&self, connected: Connected<DB>) {
-        if let (Self::Own(own), Connected::Own { connection, home, .. }) = (self, connected) {
-            let mut idle = own.idle();
-            idle.push(Idle { connection, since: Instant::now(), home });
-            if idle.len() > own.most {
-                // One that was spare.
-                drop(idle.remove(0));
-            }
+        if let Connected::Own { connection, home, mut used, .. } = connected {
+            used.is_answered = true;
+            used.own.put_idle(connection, home);
         }
     }
 
     /// A connection broke: those that are idle have the same server, and probably its fate.
     pub(in crate::store) fn broke(&self) {
         if let Self::Own(own) = self {
-            let dead = std::mem::take(&mut *own.idle());
-            drop(dead);
+            own.drop_idle();
         }
     }
 }
 
 impl<DB: Database> Own<DB> {
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let usual = pin!(Arc::clone(&self.permits).acquire_owned());
-        let permit = match timer::within(|| PATIENCE, usual).await {
-            Some(permit) => permit,
-            None => Arc::clone(&self.spare).acquire_owned().await,
-        };
-        Ok(permit.map_err(|_| sqlx::Error::PoolClosed)?)
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            // On the heap: seldom needed.
+            Err(_) => Ok(Box::pin(self.wait_for_permit()).await.map_err(|_| sqlx::Error::PoolClosed)?),
+        }
     }
 
-    async fn open(&self) -> Result<DB::Connection, Failure> {
+    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let mut usual = pin!(Arc::clone(&self.permits).acquire_owned());
+        if let Some(permit) = timer::within(|| PATIENCE, usual.as_mut()).await {
+            return permit;
+        }
+        let mut spare = pin!(Arc::clone(&self.spare).acquire_owned());
+        // A usual one that is given to who waits in its queue is lost on whom it finds asleep.
+        poll_fn(|cx| match usual.as_mut().poll(cx) {
+            Poll::Pending => spare.as_mut().poll(cx),
+            permit => permit,
+        })
+        .await
+    }
+
+    /// In a task of its own: whoever asks may have less time than it takes, and then the next one finds it.
+    async fn open(self: &Arc<Self>, home: Option<Id>) -> Result<DB::Connection, Failure> {
+        let own = Arc::clone(self);
+        let (opened, opening) = oneshot::channel();
+        tokio::spawn(async move {
+            if let Err(Ok(connection)) = opened.send(own.connect().await) {
+                own.put_idle(connection, home);
+            }
+        });
+        let ended =
+            || Err(sqlx::Error::Io(std::io::Error::other("the runtime that opened the connection has ended")).into());
+        opening.await.unwrap_or_else(|_| ended())
+    }
+
+    async fn connect(&self) -> Result<DB::Connection, Failure> {
         let opening = pin!(async {
             let mut connection = self.options.connect().await?;
             if let Some(prepare) = self.prepare {
@@ -150,6 +176,20 @@ impl<DB: Database> Own<DB> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn put_idle(&self, connection: DB::Connection, home: Option<Id>) {
+        let mut idle = self.idle();
+        idle.push(Idle { connection, since: Instant::now(), home });
+        // There were spare ones.
+        let surplus = (idle.len() > self.most).then(|| idle.remove(0));
+        drop(idle);
+        drop(surplus);
+    }
+
+    fn drop_idle(&self) {
+        let dead = std::mem::take(&mut *self.idle());
+        drop(dead);
+    }
+
     /// The one of this runtime that was used last. Where there is none, there is room for a new one.
     fn take_idle(&self, home: Option<Id>) -> Option<DB::Connection> {
         let mut idle = self.idle();
@@ -167,8 +207,23 @@ impl<DB: Database> Own<DB> {
 
 /// A connection in use.
 pub(in crate::store) enum Connected<DB: Database> {
-    Own { connection: DB::Connection, home: Option<Id>, _permit: OwnedSemaphorePermit },
+    Own { connection: DB::Connection, home: Option<Id>, used: Use<DB>, _permit: OwnedSemaphorePermit },
     Pool(PoolConnection<DB>),
+}
+
+/// Where it came from, and since when it is away.
+pub(in crate::store) struct Use<DB: Database> {
+    own: Arc<Own<DB>>,
+    since: Instant,
+    is_answered: bool,
+}
+
+impl<DB: Database> Drop for Use<DB> {
+    fn drop(&mut self) {
+        if !self.is_answered && self.since.elapsed() >= SILENCE {
+            self.own.drop_idle();
+        }
+    }
 }
 
 impl<DB: Database> Deref for Connected<DB> {

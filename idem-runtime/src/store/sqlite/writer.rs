@@ -203,7 +203,7 @@ impl Writer {
             Ok(swept) if swept == self.options.sweep_batch => interval.min(SOON),
             Ok(_) => interval,
             Err(error) => {
-                tracing::warn!(%error, "the sweep of a SQLite store failed");
+                quietly(|| tracing::warn!(%error, "the sweep of a SQLite store failed"));
                 interval
             }
         };

@@ -38,6 +38,19 @@ impl Notes {
     fn waiting(&self) -> usize {
         self.0.lanes.lock().waiting.len()
     }
+
+    fn busy(&self) -> usize {
+        self.0.lanes.lock().busy.len()
+    }
+
+    /// Waits until it is so: what waited is carried out in the background.
+    async fn until(&self, so: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !so(self) {
+            assert!(Instant::now() < deadline, "{:?}, {} lanes are busy", self.batches(), self.busy());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 impl Work for Notes {
@@ -106,12 +119,11 @@ async fn who_waits_is_served_together_and_each_key_once() {
     }
     assert_eq!(notes.batches(), [["1"], ["2"]], "a free lane is taken at once");
     notes.0.go.add_permits(1);
-    settle().await;
+    notes.until(|notes| notes.batches().len() > 2).await;
     assert_eq!(notes.batches()[2..], [["a", "b", "c", "d"]], "all who wait, sorted");
     notes.0.go.add_permits(10);
-    settle().await;
-    assert_eq!(notes.batches()[3..], [["b"]], "the same key once more goes by itself");
     assert!(calls.join_all().await.into_iter().all(|answered| answered));
+    assert_eq!(notes.batches()[3..], [["b"]], "the same key once more goes by itself");
 }
 
 #[tokio::test]
@@ -158,8 +170,7 @@ async fn a_caller_that_goes_hands_its_lane_on() {
     notes.0.go.add_permits(1);
     assert_eq!(waiter.await.expect("it was not aborted").expect("it is carried out"), 0);
     assert_eq!(notes.batches()[2..], [["3"]], "who has gone is not served");
-    settle().await;
-    assert_eq!(notes.0.lanes.lock().busy.len(), 0, "every lane is free again");
+    notes.until(|notes| notes.busy() == 0).await;
 }
 
 #[tokio::test]
@@ -175,18 +186,19 @@ async fn who_is_not_polled_holds_nobody_up() {
     for holder in holders {
         assert_eq!(holder.await.expect("it is carried out"), 0);
     }
-    assert_eq!(notes.0.lanes.lock().busy.len(), 0, "every lane is free again");
+    notes.until(|notes| notes.busy() == 0).await;
 }
 
 #[test]
 fn who_waits_is_served_where_the_runtime_of_a_lane_ends() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (ends, stays, notes) = (runtime(), runtime(), Notes::new());
+    let ends = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let stays = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let notes = Notes::new();
     for key in ["1", "2"] {
         let notes = notes.clone();
         ends.spawn(async move { submit(&notes, request(key)).await });
     }
-    ends.block_on(settle());
+    stays.block_on(notes.until(|notes| notes.busy() == 2));
     // All of one key, so that each is a batch.
     let waiters: Vec<_> = (0..2_000)
         .map(|_| {
@@ -194,9 +206,9 @@ fn who_waits_is_served_where_the_runtime_of_a_lane_ends() {
             stays.spawn(async move { submit(&notes, request("same")).await.is_ok() })
         })
         .collect();
-    stays.block_on(settle());
-    notes.0.go.add_permits(10_000);
+    stays.block_on(notes.until(|notes| notes.waiting() == 2_000));
     drop(ends);
+    notes.0.go.add_permits(10_000);
     for waiter in waiters {
         assert!(stays.block_on(waiter).expect("it was not aborted"));
     }
