@@ -118,9 +118,9 @@ pub trait IdempotencyStore: Clone + Send + Sync + 'static {
     }
 
     /// Whether the store's futures have to be polled by a Tokio runtime, because its driver's input and output live
-    /// there. Renewals, the requests of sync handlers, and endings whose caller has gone are then polled by a runtime of
-    /// this library's, with a single thread for all stores: they must not block it, nor use `block_in_place`, and find no
-    /// task-locals of the caller. Where they needn't, they are polled in place.
+    /// there. Renewals and the requests of sync handlers are then polled by a runtime of this library's, with a single
+    /// thread for all stores, and so may be an ending whose caller has gone: they must not block it, nor use
+    /// `block_in_place`, and find no task-locals of the caller. Where they needn't, they are polled in place.
     fn needs_runtime(&self) -> bool {
         true
     }
