@@ -15,7 +15,8 @@ use crate::quiet::quietly;
 /// A timer of the background runtime, so that it works under any executor: a third-party one, a Tokio one without
 /// timers, and a parked thread. Its clock is the real one: a paused Tokio clock would end leases that the store holds.
 ///
-/// `None` where no thread could be started. Never waking up is safe: the lease ends by time.
+/// `None` where no thread could be started: then it never wakes anybody. A call goes without renewals and time-outs, and its
+/// lease ends by time.
 pub(crate) struct Timer(Option<Alarm>);
 
 struct Alarm {
