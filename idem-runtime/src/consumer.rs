@@ -101,6 +101,7 @@ impl Refusal for Box<dyn std::error::Error + Send + Sync> {
 /// | [`Error::InProgress`] | retry, once the running call's lease is over at the latest |
 /// | [`Error::MissingKey`], [`Error::KeyTooLong`], [`Error::FingerprintUnavailable`], [`Error::KeyReused`], [`Error::OutcomeUnknown`] | dead letter |
 /// | [`Error::ResultUnavailable`], [`Error::Decode`] | dead letter: a key is completed whose result can't be read. Where it is that of another handler, which this one has called, nobody knows that this message is handled |
+/// | [`Error::TransactionLost`] | dead letter: a part of it may be committed, which a retry would do again |
 /// | what a redelivery can help ([`Error::is_retryable`]), or an operator who mends a setting | retry |
 pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
     let Err(error) = result else { return Disposition::Acknowledge };
@@ -114,7 +115,8 @@ pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
             | Error::KeyReused { .. }
             | Error::OutcomeUnknown { .. }
             | Error::ResultUnavailable { .. }
-            | Error::Decode { .. },
+            | Error::Decode { .. }
+            | Error::TransactionLost { .. },
         ) => Disposition::DeadLetter,
         // A wrong setting fails every message alike: they wait for it to be mended, and aren't put aside one by one.
         Some(error) => Disposition::Retry { after: error.retry_after() },
@@ -160,8 +162,11 @@ mod tests {
             (Error::NotInTransaction { scope: "s" }, retry),
             (Error::Store { key: key(), source: source() }, retry),
             (Error::LeaseLost { key: key(), executed: true }, retry),
-            (Error::NotRecorded { key: key(), source: source(), in_transaction: false }, retry),
-            (Error::Conflict { key: key(), executed: true, source: source() }, retry),
+            (Error::NotRecorded { key: Some(key()), source: source(), in_transaction: false }, retry),
+            (Error::NotRecorded { key: None, source: source(), in_transaction: true }, retry),
+            (Error::Conflict { key: Some(key()), executed: true, source: source() }, retry),
+            (Error::Conflict { key: None, executed: true, source: source() }, retry),
+            (Error::TransactionLost { key: Some(key()), source: source() }, Disposition::DeadLetter),
             (Error::config("a setting"), retry),
         ] {
             let result: Result<(), Error> = Err(error);

@@ -39,6 +39,18 @@ impl fmt::Debug for ScopedKey {
     }
 }
 
+/// The handler of a key, where the key is known.
+struct Handler<'a>(&'a Option<ScopedKey>);
+
+impl fmt::Display for Handler<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(key) => write!(f, "the handler of {key}"),
+            None => f.write_str("a handler"),
+        }
+    }
+}
+
 /// Why a store could not answer.
 ///
 /// A store turns its driver's error into this; the driver's own is the [`source`](std::error::Error::source).
@@ -205,11 +217,12 @@ pub enum Error {
         executed: bool,
     },
     /// The body ran, and the store could not record its outcome while the lease held: a redelivery meets the key as
-    /// after a crash. In tx mode, the transaction could not record it: roll back.
+    /// after a crash. In tx mode, the transaction could not record it: roll back. From [`tx::commit`](crate::tx), nobody knows
+    /// whether the transaction was committed: a redelivery replays its result, or runs.
     #[non_exhaustive]
     NotRecorded {
-        /// Which key.
-        key: ScopedKey,
+        /// Which key. `None` where a commit was not answered: it is about all keys of its transaction.
+        key: Option<ScopedKey>,
         /// What the store said last.
         source: StoreError,
         /// Whether it was to be recorded in the caller's transaction.
@@ -243,14 +256,26 @@ pub enum Error {
         scope: &'static str,
     },
     /// The transaction met a concurrent one and could not wait for it: a serialization failure, a deadlock, a lock that
-    /// timed out. Roll back, and run the whole transaction again.
+    /// timed out. Roll the whole transaction back, never a savepoint alone, and run it again: on MySQL and MariaDB a deadlock
+    /// has undone everything since its beginning, savepoints too. From [`tx::commit`](crate::tx), the server rolled back.
     #[non_exhaustive]
     Conflict {
-        /// Which key.
-        key: ScopedKey,
+        /// Which key. `None` where a commit failed: it is about all keys of its transaction.
+        key: Option<ScopedKey>,
         /// Whether the body had run. What it wrote is undone with the rest.
         executed: bool,
         /// What the database said.
+        source: StoreError,
+    },
+    /// The transaction ended behind the body's back, as that of a deadlock's victim does on MySQL and MariaDB, and the body
+    /// went on. What it wrote before is undone; what it wrote after may be committed, statement by statement. Nothing is
+    /// recorded, and a redelivery would write again what was committed: compare the business rows with the message, and put
+    /// right what is there by half, before it is delivered again.
+    #[non_exhaustive]
+    TransactionLost {
+        /// Which key. `None` where a commit found it: it is about all keys of the transaction.
+        key: Option<ScopedKey>,
+        /// What was found.
         source: StoreError,
     },
     /// A setting is wrong: a bad URL, a scheme whose feature is off, a second `install`. Nothing ran.
@@ -272,7 +297,7 @@ impl Error {
     pub(crate) fn without_execution(self) -> Self {
         match self {
             Self::LeaseLost { key, .. } => Self::LeaseLost { key, executed: false },
-            Self::NotRecorded { key, source, .. } => Self::Store { key, source },
+            Self::NotRecorded { key: Some(key), source, .. } => Self::Store { key, source },
             other => other,
         }
     }
@@ -282,7 +307,7 @@ impl Error {
     pub fn executed(&self) -> bool {
         match self {
             Self::LeaseLost { executed, .. } | Self::Conflict { executed, .. } => *executed,
-            Self::NotRecorded { .. } => true,
+            Self::NotRecorded { .. } | Self::TransactionLost { .. } => true,
             _ => false,
         }
     }
@@ -290,8 +315,8 @@ impl Error {
     /// Whether delivering the message again can help.
     ///
     /// False where a human has to act first: a key that is missing, reused or parked, a fingerprint that can't be had, a
-    /// record that can't be read, a setting that is wrong. Put such a message aside, and don't acknowledge it away: except for a completed key
-    /// ([`Error::ResultUnavailable`], [`Error::Decode`]), it was not handled. What a consumer does with a message, with which
+    /// record that can't be read, a setting that is wrong, a transaction that was lost. Put such a message aside, and don't
+    /// acknowledge it away: except for a completed key ([`Error::ResultUnavailable`], [`Error::Decode`]), it was not handled. What a consumer does with a message, with which
     /// a wrong setting is waited out, says [`consumer::disposition`](crate::consumer::disposition).
     pub fn is_retryable(&self) -> bool {
         matches!(
@@ -363,14 +388,20 @@ impl fmt::Display for Error {
             Self::LeaseLost { key, executed: false } => {
                 write!(f, "the lease of {key} was lost before its handler was started: deliver again")
             }
-            Self::NotRecorded { key, source, in_transaction: true } => write!(
+            Self::NotRecorded { key: Some(key), source, in_transaction: true } => write!(
                 f,
                 "the handler of {key} ran, but its outcome could not be recorded in the transaction: roll back: {source}"
             ),
+            Self::NotRecorded { key: None, source, in_transaction: true } => write!(
+                f,
+                "nobody knows whether the transaction was committed: {source}; deliver again: each of its handlers replays \
+                 its result if it was, and runs if it was not"
+            ),
             Self::NotRecorded { key, source, in_transaction: false } => write!(
                 f,
-                "the handler of {key} ran, but its outcome could not be recorded: {source}; a redelivery meets the key as \
-                 after a crash (`on_crash`)"
+                "{} ran, but its outcome could not be recorded: {source}; a redelivery meets the key as after a crash \
+                 (`on_crash`)",
+                Handler(key)
             ),
             Self::ResultUnavailable { key } => write!(
                 f,
@@ -391,9 +422,20 @@ impl fmt::Display for Error {
                 "the handler with scope `{scope}` was given a connection that isn't in a transaction, as far as its driver \
                  knows: begin one with the driver's own method"
             ),
-            Self::Conflict { key, source, .. } => {
-                write!(f, "{key} met a concurrent transaction: roll back and try again: {source}")
+            Self::Conflict { key: Some(key), source, .. } => write!(
+                f,
+                "{key} met a concurrent transaction: roll the whole transaction back, not a savepoint alone, and try \
+                 again: {source}"
+            ),
+            Self::Conflict { key: None, source, .. } => {
+                write!(f, "the transaction was rolled back, not committed: try all of it again: {source}")
             }
+            Self::TransactionLost { key, source } => write!(
+                f,
+                "the transaction of {} has ended behind it: {source}; a part of what it wrote may be committed, and nothing \
+                 is recorded: compare the business rows with the message, and put them right before it is delivered again",
+                Handler(key)
+            ),
             Self::Config { message, source: None } => f.write_str(message),
             Self::Config { message, source: Some(source) } => write!(f, "{message}: {source}"),
         }
@@ -403,9 +445,10 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Store { source, .. } | Self::NotRecorded { source, .. } | Self::Conflict { source, .. } => {
-                Some(source)
-            }
+            Self::Store { source, .. }
+            | Self::NotRecorded { source, .. }
+            | Self::Conflict { source, .. }
+            | Self::TransactionLost { source, .. } => Some(source),
             Self::Config { source, .. } => source.as_ref().map(|source| source as _),
             Self::Decode { source, .. } => Some(source),
             _ => None,

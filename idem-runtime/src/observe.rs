@@ -157,7 +157,10 @@ impl Site {
             Error::OutcomeUnknown { .. } => Event::Parked,
             Error::LeaseLost { .. } => Event::LeaseLost,
             Error::KeyReused { .. } => Event::KeyReused,
-            Error::Store { .. } | Error::NotRecorded { .. } | Error::Conflict { .. } => Event::StoreFailed,
+            Error::Store { .. }
+            | Error::NotRecorded { .. }
+            | Error::Conflict { .. }
+            | Error::TransactionLost { .. } => Event::StoreFailed,
             _ => Event::Refused,
         });
     }

@@ -228,7 +228,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             failures += 1;
             let pause = pause(failures);
             if Instant::now() + pause >= self.deadline() {
-                break Err(Error::NotRecorded { key: self.scoped(key), source, in_transaction: false });
+                break Err(Error::NotRecorded { key: Some(self.scoped(key)), source, in_transaction: false });
             }
             tracing::warn!(scope = site.scope, %source, "a completion failed, and is tried again");
             drop(source);

@@ -188,7 +188,7 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
         }
     }
     let source = StoreError::refused(tx.database().name(), "other transactions kept taking and leaving the key");
-    Err(Error::Conflict { key: scoped(), executed: false, source })
+    Err(Error::Conflict { key: Some(scoped()), executed: false, source })
 }
 
 /// Asks for the key, in one statement where the database can.
@@ -243,5 +243,5 @@ async fn complete<T: Transaction>(
         "the claim is no longer in it: the handler ended the transaction, or a statement that failed did, or the handler was \
          called within itself with the same key; COMMIT and ROLLBACK are the caller's",
     );
-    Err(Error::NotRecorded { key: key(), source, in_transaction: true })
+    Err(Error::NotRecorded { key: Some(key()), source, in_transaction: true })
 }

@@ -39,7 +39,7 @@ impl Failure {
     pub(super) fn into_error(self, key: ScopedKey, executed: bool) -> Error {
         match self.kind {
             Kind::Conflict(database) => {
-                Error::Conflict { key, executed, source: StoreError::refused(database.name(), self.source) }
+                Error::Conflict { key: Some(key), executed, source: StoreError::refused(database.name(), self.source) }
             }
             Kind::NoTable(database) if !executed => Error::Config {
                 message: format!(
@@ -59,7 +59,11 @@ impl Failure {
 }
 
 fn failed(key: ScopedKey, executed: bool, source: StoreError) -> Error {
-    if executed { Error::NotRecorded { key, source, in_transaction: true } } else { Error::Store { key, source } }
+    if executed {
+        Error::NotRecorded { key: Some(key), source, in_transaction: true }
+    } else {
+        Error::Store { key, source }
+    }
 }
 
 fn kind(database: Database, code: &str, source: &Source) -> Kind {
