@@ -196,11 +196,11 @@ pub trait IdempotencyAdmin: Send + Sync {
     /// The keys that match, in the order of scope and key bytes. One round trip a page.
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>>;
 
-    /// Settles a key whose outcome is unknown. [`Standing::Lost`] where it is not: nothing was changed. Whoever held it
-    /// can't complete it any more.
+    /// Settles a key whose outcome is unknown. [`Standing::Lost`] where it is not, and [`Standing::Gone`] where the key is
+    /// unknown: nothing was changed. Whoever held it can't complete it any more.
     fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing>;
 
-    /// Frees a key, whatever its state: the next delivery runs. [`Standing::Lost`] where it is unknown. Whoever held it
+    /// Frees a key, whatever its state: the next delivery runs. [`Standing::Gone`] where it is unknown. Whoever held it
     /// can't complete it any more.
     fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing>;
 

@@ -407,12 +407,19 @@ impl<'a> WaitRequest<'a> {
 }
 
 /// The answer to a renewal, a completion or a release.
+///
+/// A caller does the same at [`Standing::Lost`] and at [`Standing::Gone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Standing {
     /// Done, now or by an earlier copy of the request.
     Held,
-    /// Refused: another owner has acquired the key since, or it was resolved, forgotten or has expired.
+    /// Refused: another owner has acquired the key since, or it was resolved, forgotten or has expired. Also where the key
+    /// is unknown, if the store can't tell.
     Lost,
+    /// Refused: the key is unknown. Nothing removes a row while it is held, so something outside the protocol took it, or
+    /// its holder was silent until a sweep could.
+    Gone,
 }
 
 fn stays(lease: Duration, retain: Option<Duration>) -> Option<Duration> {

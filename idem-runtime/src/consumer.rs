@@ -161,7 +161,7 @@ mod tests {
             (Error::NoStore { scope: "s" }, retry),
             (Error::NotInTransaction { scope: "s" }, retry),
             (Error::Store { key: key(), source: source() }, retry),
-            (Error::LeaseLost { key: key(), executed: true }, retry),
+            (Error::LeaseLost { key: key(), executed: true, row_gone: false }, retry),
             (Error::NotRecorded { key: Some(key()), source: source(), in_transaction: false }, retry),
             (Error::NotRecorded { key: None, source: source(), in_transaction: true }, retry),
             (Error::Conflict { key: Some(key()), executed: true, source: source() }, retry),

@@ -14,6 +14,7 @@ use self::call::Phase;
 use crate::blocking::{self, Spawned};
 use crate::claim::{Grant, Leave, Previous, Record};
 use crate::error::{Error, ScopedKey};
+use crate::heartbeat::LeaseLost;
 use crate::key::KeyInput;
 use crate::observe::Event;
 use crate::policy::{ErrorPolicy, NoReconcile, Reconcile, Verdict};
@@ -87,8 +88,9 @@ where
         }
         call.starts(grant);
         let returned = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
-        let Some(outcome) = judge(call, returned, ops, &on_error) else {
-            return refuse(call.site, call.lease_lost(true), ops);
+        let outcome = match judge(call, returned, ops, &on_error) {
+            Ok(outcome) => outcome,
+            Err(lost) => return refuse(call.site, call.lease_lost(true, lost), ops),
         };
         let settled = call.settle().await;
         match (settled, outcome) {
@@ -129,18 +131,15 @@ fn enter<S: IdempotencyStore, O, V, E>(
     }
 }
 
-/// Decides how the call leaves its key, now that its body has returned; `None` if the lease was lost before that.
+/// Decides how the call leaves its key, now that its body has returned, unless the lease was lost before that.
 fn judge<S: IdempotencyStore, O, V, E>(
     call: &mut Call<'_, S>,
-    returned: Option<O>,
+    returned: Result<O, LeaseLost>,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
-) -> Option<Result<V, E>> {
-    let Some(output) = returned else {
-        // The store said that the key is another's: there is nothing to leave.
-        call.phase = Phase::Idle;
-        return None;
-    };
+) -> Result<Result<V, E>, LeaseLost> {
+    // The store said that the key is another's, or nobody's: there is nothing to leave.
+    let output = returned.inspect_err(|_| call.phase = Phase::Idle)?;
     let outcome = (ops.into_result)(output);
     match &outcome {
         Ok(value) => call.records(|| (ops.encode)(value)),
@@ -153,7 +152,7 @@ fn judge<S: IdempotencyStore, O, V, E>(
             }
         }
     }
-    Some(outcome)
+    Ok(outcome)
 }
 
 /// Asks the user's function what became of the call that died, before the body may run; `None`: it may.
@@ -168,25 +167,25 @@ where
         call.hold(find_out).await
     };
     match found {
-        None => {
+        Err(lost) => {
             call.phase = Phase::Idle;
-            Some(refuse(call.site, call.lease_lost(false), ops))
+            Some(refuse(call.site, call.lease_lost(false, lost), ops))
         }
-        Some(Ok(Some(value))) => {
+        Ok(Ok(Some(value))) => {
             call.records(|| (ops.encode)(&value));
             Some(match call.settle().await {
                 Ok(()) => (ops.replayed)(value),
                 Err(error) => refuse(call.site, error.without_execution(), ops),
             })
         }
-        Some(Ok(None)) if Instant::now() < call.deadline() => None,
-        Some(Ok(None)) => {
+        Ok(Ok(None)) if Instant::now() < call.deadline() => None,
+        Ok(Ok(None)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
             // Whatever comes of it: the guard goes on.
             let _ = call.settle().await;
-            Some(refuse(call.site, call.lease_lost(false), ops))
+            Some(refuse(call.site, call.lease_lost(false, LeaseLost { row_gone: false }), ops))
         }
-        Some(Err(error)) => {
+        Ok(Err(error)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
             let _ = call.settle().await;
             Some((ops.failed)(error))

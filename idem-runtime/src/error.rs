@@ -208,13 +208,17 @@ pub enum Error {
         /// What the store said.
         source: StoreError,
     },
-    /// Another call has acquired the key, or someone resolved or forgot it, since this one claimed it.
+    /// Another call has acquired the key, or someone resolved or forgot it, since this one claimed it, or the store has lost
+    /// the key.
     #[non_exhaustive]
     LeaseLost {
         /// Which key.
         key: ScopedKey,
         /// Whether the body had been started.
         executed: bool,
+        /// Whether the store knows nothing of the key: it was evicted, flushed or lost in a failover, or its holder was
+        /// silent for longer than its lease and ttl, and a sweep deleted it. False also where the store can't tell.
+        row_gone: bool,
     },
     /// The body ran, and the store could not record its outcome while the lease held: a redelivery meets the key as
     /// after a crash. In tx mode, the transaction could not record it: roll back. From [`tx::commit`](crate::tx), nobody knows
@@ -296,7 +300,7 @@ impl Error {
     /// The same, of a call that wanted to record the result of an earlier one.
     pub(crate) fn without_execution(self) -> Self {
         match self {
-            Self::LeaseLost { key, .. } => Self::LeaseLost { key, executed: false },
+            Self::LeaseLost { key, row_gone, .. } => Self::LeaseLost { key, executed: false, row_gone },
             Self::NotRecorded { key: Some(key), source, .. } => Self::Store { key, source },
             other => other,
         }
@@ -380,12 +384,20 @@ impl fmt::Display for Error {
                  give each handler a scope of its own"
             ),
             Self::Store { key, source } => write!(f, "{key} could not be claimed, so nothing ran: {source}"),
-            Self::LeaseLost { key, executed: true } => write!(
+            Self::LeaseLost { key, executed, row_gone: true } => write!(
+                f,
+                "the lease of {key} was lost {}: the store has no such key any more, because it was evicted, flushed or lost \
+                 in a failover, or because its holder was silent for longer than its lease and ttl, and a sweep deleted it{}; \
+                 look at the store's eviction and failovers",
+                if *executed { "while its handler ran" } else { "before its handler was started" },
+                if *executed { ", so this result was not recorded" } else { "" },
+            ),
+            Self::LeaseLost { key, executed: true, .. } => write!(
                 f,
                 "the lease of {key} was lost while its handler ran: another call took the key, or someone resolved or \
                  forgot it, and this one's result was not recorded; make the lease longer if the handler blocks its thread"
             ),
-            Self::LeaseLost { key, executed: false } => {
+            Self::LeaseLost { key, executed: false, .. } => {
                 write!(f, "the lease of {key} was lost before its handler was started: deliver again")
             }
             Self::NotRecorded { key: Some(key), source, in_transaction: true } => write!(

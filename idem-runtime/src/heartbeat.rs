@@ -34,6 +34,13 @@ impl Tenure {
     }
 }
 
+/// A lease that the store refused to renew or to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeaseLost {
+    /// Whether the store knows nothing of the key.
+    pub(crate) row_gone: bool,
+}
+
 /// When a lease that ends then is to be renewed: a third of its length after the request that granted it was sent. The
 /// answer may have taken most of the lease.
 pub(crate) fn first_due(deadline: Instant, lease: Duration) -> Instant {
@@ -42,7 +49,12 @@ pub(crate) fn first_due(deadline: Instant, lease: Duration) -> Instant {
 
 /// Renews a lease for as long as it is polled, from `first` on, and returns once the store says that it is lost. Want of
 /// an answer is no such word: the renewal is tried again.
-pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'_>, tenure: &Tenure, first: Instant) {
+pub(crate) async fn beat<S: IdempotencyStore>(
+    store: &S,
+    request: RenewRequest<'_>,
+    tenure: &Tenure,
+    first: Instant,
+) -> LeaseLost {
     let interval = request.lease / 3;
     let mut pause = first.saturating_duration_since(Instant::now());
     loop {
@@ -50,7 +62,8 @@ pub(crate) async fn beat<S: IdempotencyStore>(store: &S, request: RenewRequest<'
         let sent = Instant::now();
         let renewal = pin!(store.renew(request));
         pause = match timer::within(|| interval, renewal).await {
-            Some(Ok(Standing::Lost)) => return,
+            Some(Ok(Standing::Lost)) => return LeaseLost { row_gone: false },
+            Some(Ok(Standing::Gone)) => return LeaseLost { row_gone: true },
             Some(Ok(Standing::Held)) => {
                 tenure.extend(sent + request.lease);
                 interval.saturating_sub(sent.elapsed())
@@ -94,7 +107,8 @@ impl<S: IdempotencyStore> Start for Pulse<S> {
         Box::pin(async move {
             let mut claim = ClaimRequest::new(self.site.scope, &self.key, self.owner, self.site.lease);
             claim.retain = self.site.retain();
-            beat(&self.store, RenewRequest::new(&claim, self.fence), &self.tenure, Instant::now()).await;
+            // The body goes on, and its completion is told the same.
+            let _ = beat(&self.store, RenewRequest::new(&claim, self.fence), &self.tenure, Instant::now()).await;
         })
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum Event {
     TakenOver,
     /// A key was refused because its last holder was lost.
     Parked,
-    /// Another call took the key while this one held it.
+    /// Another call took the key while this one held it, or the store lost it.
     LeaseLost,
     /// Two requests have one key.
     KeyReused,
@@ -148,6 +148,18 @@ impl Site {
                 metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(since.elapsed());
             });
         }
+    }
+
+    /// Says what can have taken a row whose holder still wanted it.
+    #[cold]
+    pub(crate) fn warn_of_lost_row(&'static self) {
+        quietly(|| {
+            tracing::warn!(
+                scope = self.scope,
+                "a key was gone from the store while a call held it: an eviction, a flush or a failover took it, or its \
+                 holder was silent for longer than its lease and ttl, and a sweep deleted it; its body can run again"
+            );
+        });
     }
 
     #[cold]

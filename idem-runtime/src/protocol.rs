@@ -180,6 +180,8 @@ pub enum Reply {
     Held,
     /// Refused.
     Lost,
+    /// Refused: there is no row.
+    Gone,
 }
 
 impl Reply {
@@ -194,13 +196,17 @@ impl Reply {
             Self::Completed => ClaimAnswer::Completed(record().unwrap_or_else(|| Record::from_bytes(&[]))),
             Self::Orphaned => ClaimAnswer::Orphaned,
             Self::KeyReused => ClaimAnswer::KeyReused,
-            Self::Ended | Self::Held | Self::Lost => ClaimAnswer::Ended,
+            Self::Ended | Self::Held | Self::Lost | Self::Gone => ClaimAnswer::Ended,
         }
     }
 
     /// The answer to a renewal, a completion, a release, or an operator.
     pub fn into_standing(self) -> Standing {
-        if self == Self::Held { Standing::Held } else { Standing::Lost }
+        match self {
+            Self::Held => Standing::Held,
+            Self::Gone => Standing::Gone,
+            _ => Standing::Lost,
+        }
     }
 }
 
@@ -229,23 +235,20 @@ impl Next {
 /// The state machine. `row` is `None` where the key is unknown; `now` is the store's own clock, read while nobody else
 /// can write the row.
 pub fn step(row: Option<&Row>, operation: Operation<'_>, now: Micros) -> Next {
-    match operation {
-        Operation::Claim(request) => claim(row, request, now),
-        Operation::Renew(request) => renew(row, request, now),
-        Operation::Complete(request) => complete(row, request, now),
-        Operation::Release(request) => release(row, request, now),
-        Operation::ResolveExecuted { ttl } => match row {
-            Some(row) if row.is_orphan(now) => Next::write(row.resolved_executed(ttl, now), Reply::Held),
-            _ => Next::same(Reply::Lost),
-        },
-        Operation::ResolveNotExecuted => match row {
-            Some(row) if row.is_orphan(now) => Next::write(row.forgotten(now), Reply::Held),
-            _ => Next::same(Reply::Lost),
-        },
-        Operation::Forget => match row {
-            Some(row) => Next::write(row.forgotten(now), Reply::Held),
-            None => Next::same(Reply::Lost),
-        },
+    match (operation, row) {
+        (Operation::Claim(request), _) => claim(row, request, now),
+        (Operation::Release(request), _) => release(row, request, now),
+        (_, None) => Next::same(Reply::Gone),
+        (Operation::Renew(request), Some(row)) => renew(row, request, now),
+        (Operation::Complete(request), Some(row)) => complete(row, request, now),
+        (Operation::ResolveExecuted { ttl }, Some(row)) if row.is_orphan(now) => {
+            Next::write(row.resolved_executed(ttl, now), Reply::Held)
+        }
+        (Operation::ResolveNotExecuted, Some(row)) if row.is_orphan(now) => {
+            Next::write(row.forgotten(now), Reply::Held)
+        }
+        (Operation::ResolveExecuted { .. } | Operation::ResolveNotExecuted, Some(_)) => Next::same(Reply::Lost),
+        (Operation::Forget, Some(row)) => Next::write(row.forgotten(now), Reply::Held),
     }
 }
 
@@ -381,31 +384,27 @@ fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
     Next::write(row, Reply::Acquired(Grant { fence, attempt, previous }))
 }
 
-fn renew(row: Option<&Row>, request: &RenewRequest<'_>, now: Micros) -> Next {
-    match row {
-        Some(row) if row.state == State::Running && row.is_held_by(request.owner, request.fence) => {
-            let (until, purge_at) = leased(request.lease, request.retain, now);
-            Next::write(Row { until, purge_at, ..*row }, Reply::Held)
-        }
-        _ => Next::same(Reply::Lost),
+fn renew(row: &Row, request: &RenewRequest<'_>, now: Micros) -> Next {
+    if row.state != State::Running || !row.is_held_by(request.owner, request.fence) {
+        return Next::same(Reply::Lost);
     }
+    let (until, purge_at) = leased(request.lease, request.retain, now);
+    Next::write(Row { until, purge_at, ..*row }, Reply::Held)
 }
 
 /// An update, never an upsert: a completion that is repeated after its ttl would come back to life.
-fn complete(row: Option<&Row>, request: &CompleteRequest<'_>, now: Micros) -> Next {
-    match row {
-        Some(row) if row.is_held_by(request.owner, request.fence) => match row.state {
-            // Late, or after the guard said "unknown": a known outcome is better than an unknown one.
-            State::Running | State::Unknown => {
-                let until = now + micros(request.ttl);
-                let purge_at = Some(until + micros(request.linger));
-                Next::write(Row { state: State::Done, until, purge_at, doubt: None, ..*row }, Reply::Held)
-            }
-            // A repeat, even after the ttl: it was recorded.
-            State::Done => Next::same(Reply::Held),
-            State::Kept | State::Free => Next::same(Reply::Lost),
-        },
-        _ => Next::same(Reply::Lost),
+fn complete(row: &Row, request: &CompleteRequest<'_>, now: Micros) -> Next {
+    match row.state {
+        _ if !row.is_held_by(request.owner, request.fence) => Next::same(Reply::Lost),
+        // Late, or after the guard said "unknown": a known outcome is better than an unknown one.
+        State::Running | State::Unknown => {
+            let until = now + micros(request.ttl);
+            let purge_at = Some(until + micros(request.linger));
+            Next::write(Row { state: State::Done, until, purge_at, doubt: None, ..*row }, Reply::Held)
+        }
+        // A repeat, even after the ttl: it was recorded.
+        State::Done => Next::same(Reply::Held),
+        State::Kept | State::Free => Next::same(Reply::Lost),
     }
 }
 
@@ -416,9 +415,10 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
         Leave::OutcomeUnknown => State::Unknown,
         Leave::Keep => State::Kept,
     };
-    let Some(row) = row.filter(|row| row.is_held_by(request.owner, request.fence)) else {
+    let Some(row) = row else { return Next::same(Reply::Gone) };
+    if !row.is_held_by(request.owner, request.fence) {
         return Next::same(Reply::Lost);
-    };
+    }
     match (row.state, state) {
         (State::Running | State::Unknown, State::Free) => {
             let purge_at = Some(now + micros(request.retain.max(request.linger)));

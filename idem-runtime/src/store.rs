@@ -75,7 +75,7 @@ pub trait IdempotencyStore: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the store can't say: only [`Standing::Lost`] ends a handler.
+    /// [`StoreError`] where the store can't say: only [`Standing::Lost`] and [`Standing::Gone`] end a handler.
     fn renew(&self, request: RenewRequest<'_>) -> impl Future<Output = Result<Standing, StoreError>> + Send;
 
     /// Records the outcome of a key, durably as far as the store promises durability: when it answers

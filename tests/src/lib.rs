@@ -2,6 +2,7 @@
 
 pub mod examples;
 pub mod journal;
+pub mod log;
 pub mod operations;
 pub mod probe;
 pub mod proxy;

@@ -37,8 +37,8 @@ pub enum Fault {
     Slow(Duration),
     /// It is carried out, and the caller waits for ever.
     Hangs,
-    /// A renewal is answered with `Lost`.
-    SaysLost,
+    /// A request of a holder is answered so, and not carried out.
+    Says(Standing),
 }
 
 /// A memory store behind a script of faults.
@@ -111,7 +111,7 @@ impl Probe {
         &self,
         asked: Asked,
         request: impl Future<Output = Result<T, StoreError>>,
-        lost: Option<T>,
+        scripted: impl FnOnce(Standing) -> Option<T>,
     ) -> Result<T, StoreError> {
         let fault = {
             let mut script = self.script.lock().unwrap();
@@ -138,7 +138,7 @@ impl Probe {
                 self.asked.send_modify(|all| all.push(asked));
                 std::future::pending().await
             }
-            Some(Fault::SaysLost) => lost.map_or_else(unanswered, Ok),
+            Some(Fault::Says(standing)) => scripted(standing).map_or_else(unanswered, Ok),
         };
         self.asked.send_modify(|all| all.push(asked));
         answer
@@ -147,19 +147,19 @@ impl Probe {
 
 impl IdempotencyStore for Probe {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        self.ask(Asked::Claim, self.inner.claim(request), None).await
+        self.ask(Asked::Claim, self.inner.claim(request), |_| None).await
     }
 
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        self.ask(Asked::Renew, self.inner.renew(request), Some(Standing::Lost)).await
+        self.ask(Asked::Renew, self.inner.renew(request), Some).await
     }
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
-        self.ask(Asked::Complete, self.inner.complete(request), Some(Standing::Lost)).await
+        self.ask(Asked::Complete, self.inner.complete(request), Some).await
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        self.ask(Asked::Release(request.how), self.inner.release(request), Some(Standing::Lost)).await
+        self.ask(Asked::Release(request.how), self.inner.release(request), Some).await
     }
 
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {

@@ -211,6 +211,7 @@ impl Reference {
             {
                 written.fence -= 1;
             }
+            (Fault::GoneForLost, _, reply @ Reply::Lost) => *reply = Reply::Gone,
             (Fault::NothingRemains, _, Reply::InProgress { remaining }) => *remaining = Duration::ZERO,
             (Fault::FingerprintUncheckedOnOrphans, Some(written), Reply::Acquired(_)) => {
                 written.fingerprint = written.fingerprint.or(restored);

@@ -11,6 +11,7 @@ use idem_runtime::store::{
 use idem_runtime::{
     Claim, Error, IdempotencyAdmin, IdempotencyStore, MemoryStore, Previous, StoreError, idempotent, with_store,
 };
+use idem_tests::log::Log;
 use idem_tests::probe::{Asked, Fault, Probe};
 use idem_tests::{Count, Failure, Gate};
 use tokio::sync::{Barrier, Notify};
@@ -220,7 +221,7 @@ async fn r06_only_lost_drops_the_body() {
     }
 
     let (store, dropped) = (Probe::new(), Arc::new(Notify::new()));
-    store.fail(Asked::Renew, Fault::SaysLost);
+    store.fail(Asked::Renew, Fault::Says(Standing::Lost));
     let error = handle(&store, Dropped(Arc::clone(&dropped)), 1).await.unwrap_err();
     assert!(matches!(error, Error::LeaseLost { .. }), "{error}");
     assert!(error.executed());
@@ -310,9 +311,71 @@ async fn r07_a_sync_holder_learns_of_it_at_its_completion() {
     }
 
     let store = Probe::new();
-    store.fail(Asked::Complete, Fault::SaysLost);
+    store.fail(Asked::Complete, Fault::Says(Standing::Lost));
     let error = tokio::task::spawn_blocking(move || handle(&store, 1)).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::LeaseLost { .. }) && error.executed(), "{error}");
+}
+
+/// A row that is gone is a lost lease, and error and log say what can have taken it.
+#[tokio::test]
+async fn r07_a_holder_whose_row_is_gone_is_told_what_can_take_it() {
+    #[idempotent(key = "id", store = store, lease = "300ms", scope = "claims-r07-gone")]
+    async fn handle(store: &Probe, gate: Gate, id: u32) -> Result<u32, Error> {
+        gate.pass().await;
+        Ok(id)
+    }
+
+    for (asked, gate) in [(Asked::Renew, Gate::default()), (Asked::Complete, Gate::opened())] {
+        let (store, log) = (Probe::new(), Log::default());
+        let _logged = tracing::subscriber::set_default(log.clone());
+        store.fail(asked, Fault::Says(Standing::Gone));
+        let error = handle(&store, gate, 1).await.unwrap_err();
+        assert!(matches!(error, Error::LeaseLost { row_gone: true, .. }), "{asked:?}: {error}");
+        assert!(error.executed() && error.is_retryable());
+        let (message, warning) = (error.to_string(), log.take());
+        for cause in ["evict", "flush", "failover", "lease and ttl"] {
+            assert!(message.contains(cause), "{cause} is not in: {message}");
+            assert_eq!(warning.matches(cause).count(), 1, "{cause}: {warning}");
+        }
+    }
+}
+
+/// A store that can't tell whether there is a row says `Lost`, and nothing is guessed from that.
+#[tokio::test]
+async fn r07_a_holder_that_lost_its_key_to_another_is_told_so() {
+    #[idempotent(key = "id", store = store, scope = "claims-r07-lost")]
+    async fn handle(store: &Probe, id: u32) -> Result<u32, Error> {
+        Ok(id)
+    }
+
+    let store = Probe::new();
+    store.fail(Asked::Complete, Fault::Says(Standing::Lost));
+    let error = handle(&store, 1).await.unwrap_err();
+    assert!(matches!(error, Error::LeaseLost { row_gone: false, .. }), "{error}");
+    assert!(error.to_string().contains("another call took the key") && !error.to_string().contains("evict"), "{error}");
+}
+
+/// A completion in the background, whose caller has gone, tells of a lost row in the log.
+#[tokio::test]
+async fn r07_a_row_that_is_gone_at_a_completion_in_the_background_is_logged() {
+    #[idempotent(key = "id", store = store, scope = "claims-r07-background")]
+    async fn handle(store: &Probe, id: u32) -> Result<u32, Error> {
+        Ok(id)
+    }
+
+    let (store, log) = (Probe::new(), Log::default());
+    let _logged = tracing::subscriber::set_default(log.clone());
+    store.fail(Asked::Complete, Fault::Hangs).fail(Asked::Complete, Fault::Says(Standing::Gone));
+    {
+        let mut call = Box::pin(handle(&store, 1));
+        tokio::select! {
+            _ = &mut call => panic!("it hangs"),
+            () = store.until(Asked::Complete, 1) => {}
+        }
+    }
+    store.until(Asked::Complete, 2).await;
+    tokio::task::yield_now().await;
+    assert!(log.take().contains("failover"));
 }
 
 #[tokio::test]

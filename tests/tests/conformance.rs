@@ -85,6 +85,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::DeafWait, "wait_for_what_has_happened_returns"),
     (Fault::LostWakeUp, "wait_that_meets_a_completion_returns"),
     (Fault::NothingRemains, "running_key_is_in_progress"),
+    (Fault::GoneForLost, "completion_after_a_takeover_is_lost"),
     (Fault::ReleaseOfDone, "release_of_a_completed_key_is_lost"),
 ];
 

@@ -539,7 +539,7 @@ async fn an_operator_looks_and_resolves() {
     let store = open(&file(&directory)).await;
     let admin: Arc<dyn IdempotencyAdmin> = store.admin().unwrap();
     assert!(admin.get("s", &key("k")).await.unwrap().is_none());
-    assert_eq!(admin.forget("s", &key("k")).await.unwrap(), Standing::Lost);
+    assert_eq!(admin.forget("s", &key("k")).await.unwrap(), Standing::Gone);
     for nth in 0..250 {
         let scope = if nth % 2 == 0 { "even" } else { "odd" };
         let key = key(format!("{nth:03}"));

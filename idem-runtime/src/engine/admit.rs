@@ -137,7 +137,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
         // What an answer that came too late has granted is undone.
         claiming.unanswered = true;
         match failure {
-            None => self.refuses(claiming, |key| Error::LeaseLost { key, executed: false }),
+            None => self.refuses(claiming, |key| Error::LeaseLost { key, executed: false, row_gone: false }),
             Some(source) if site.runs_without_store => {
                 tracing::warn!(scope = site.scope, %source, "the store failed: the handler runs without protection");
                 Next::Done(Ok(self.unprotected(self.held().map(|(_, key)| key.clone()))))

@@ -19,7 +19,7 @@ use crate::claim::{
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::handle::{Claim, ClaimSlot};
-use crate::heartbeat::{self, Tenure};
+use crate::heartbeat::{self, LeaseLost, Tenure};
 use crate::key::KeyInput;
 use crate::record;
 use crate::site::Site;
@@ -127,9 +127,9 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         }
     }
 
-    /// Runs a future while the lease is renewed in this task; `None` once the lease is lost.
-    pub(super) async fn hold<F: Future>(&mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
-        let (store, key) = self.held()?;
+    /// Runs a future while the lease is renewed in this task, until it is lost.
+    pub(super) async fn hold<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, LeaseLost> {
+        let (store, key) = self.held().ok_or(LeaseLost { row_gone: false })?;
         let deadline = self.deadline();
         let tenure = Tenure::new(deadline);
         let started = self.site.starts();
@@ -137,7 +137,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             let mut beat = None;
             poll_fn(|cx| {
                 if let Poll::Ready(output) = work.as_mut().poll(cx) {
-                    return Poll::Ready(Some(output));
+                    return Poll::Ready(Ok(output));
                 }
                 // On the heap, and only once the work waits: most don't, and each would carry it. Without a budget, as
                 // the work may use up Tokio's at each poll.
@@ -149,7 +149,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                     let (store, tenure) = (Spawned(store.clone()), &tenure);
                     Box::pin(unconstrained(async move { heartbeat::beat(&store, request, tenure, first).await }))
                 });
-                beat.as_mut().poll(cx).map(|()| None)
+                beat.as_mut().poll(cx).map(Err)
             })
             .await
         };
@@ -164,14 +164,14 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
 
     /// Runs a future that blocks its thread while the lease is renewed by the background runtime. A lease that is lost
     /// shows at the completion.
-    pub(super) async fn hold_blocking<F: Future>(&mut self, work: Pin<&mut F>) -> Option<F::Output> {
-        let (store, key) = self.held()?;
+    pub(super) async fn hold_blocking<F: Future>(&mut self, work: Pin<&mut F>) -> Result<F::Output, LeaseLost> {
+        let (store, key) = self.held().ok_or(LeaseLost { row_gone: false })?;
         let beat = heartbeat::register(store, self.site, key, self.owner, self.fence, self.deadline());
         let started = self.site.starts();
         let output = work.await;
         self.site.observe_handler(started);
         self.deadline = Some(beat.finish());
-        Some(output)
+        Ok(output)
     }
 
     /// Lets the body see its claim, and starts it.
@@ -221,7 +221,8 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             site.observe_store(sent);
             let source = match answer {
                 Some(Ok(Standing::Held)) => break Ok(()),
-                Some(Ok(Standing::Lost)) => break Err(self.lease_lost(true)),
+                Some(Ok(Standing::Lost)) => break Err(self.lease_lost(true, LeaseLost { row_gone: false })),
+                Some(Ok(Standing::Gone)) => break Err(self.lease_lost(true, LeaseLost { row_gone: true })),
                 Some(Err(error)) => error,
                 None => StoreError::unanswered("the store", "no answer in time"),
             };
@@ -245,9 +246,12 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     }
 
     /// The refusal of a call whose lease was lost.
-    pub(super) fn lease_lost(&self, executed: bool) -> Error {
+    pub(super) fn lease_lost(&self, executed: bool, LeaseLost { row_gone }: LeaseLost) -> Error {
+        if row_gone {
+            self.site.warn_of_lost_row();
+        }
         match &self.key {
-            KeyInput::Key(key) => Error::LeaseLost { key: self.scoped(key), executed },
+            KeyInput::Key(key) => Error::LeaseLost { key: self.scoped(key), executed, row_gone },
             // A call without a key holds no lease.
             _ => Error::MissingKey { scope: self.site.scope },
         }
@@ -308,7 +312,10 @@ async fn finish<S: IdempotencyStore>(
                 timer::within(time, release).await
             }
         };
-        if let Some(Ok(_)) = answer {
+        if let Some(Ok(standing)) = answer {
+            if standing == Standing::Gone {
+                site.warn_of_lost_row();
+            }
             return;
         }
         failures += 1;

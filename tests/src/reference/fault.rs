@@ -81,6 +81,8 @@ pub enum Fault {
     LostWakeUp,
     /// The remaining lease is always nothing.
     NothingRemains,
+    /// A holder that lost its key to another is told that there is no such key.
+    GoneForLost,
     /// A release of a completed key frees it.
     ReleaseOfDone,
 }

@@ -27,7 +27,7 @@ impl Recorder {
     fn hears(&self, (key, fence): (&Key, u64), answer: &Result<Standing, StoreError>, kind: Kind, rest: &str) {
         match answer {
             Ok(Standing::Held) => self.history.line(kind, key, fence, &rest),
-            Ok(Standing::Lost) => self.history.line(Kind::Refused, key, fence, &format!("{kind:?} {rest}")),
+            Ok(_) => self.history.line(Kind::Refused, key, fence, &format!("{kind:?} {rest}")),
             Err(_) => self.unanswered(key, answer),
         }
     }

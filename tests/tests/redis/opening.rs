@@ -1,15 +1,12 @@
 //! Opening a store.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use idem_runtime::admin::{Filter, Resolution};
 use idem_runtime::store::{Leave, ReleaseRequest, RenewRequest, WaitRequest};
 use idem_runtime::{Error, IdempotencyStore, RedisStore};
+use idem_tests::log::Log;
 use idem_tests::server::Redis;
-use tracing::field::{Field, Visit};
-use tracing::span;
 
 use crate::{execute, key, open, raw, record, replay};
 
@@ -134,38 +131,6 @@ async fn every_kind_of_url_opens_a_store() {
     }
 }
 
-/// Keeps the texts of all events of a thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("idem_runtime")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Texts<'a>(&'a mut String);
-        impl Visit for Texts<'_> {
-            fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
-                self.0.push_str(&format!("{value:?} "));
-            }
-        }
-        event.record(&mut Texts(&mut self.0.lock().unwrap()));
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_server_that_evicts_is_warned_of() {
@@ -177,7 +142,7 @@ async fn a_server_that_evicts_is_warned_of() {
         let mut set = redis::cmd("CONFIG");
         set.arg(&["SET", "maxmemory", most, "maxmemory-policy", policy]).exec_async(&mut raw).await.unwrap();
         open(&server).await;
-        std::mem::take(&mut *log.0.lock().unwrap())
+        log.take()
     };
     assert_eq!(warned("0", "allkeys-lru").await, "", "nothing is ever evicted");
     assert_eq!(warned("100mb", "noeviction").await, "");

@@ -39,7 +39,7 @@ async fn repeated_completion_is_held_after_its_ttl(bench: Bench) -> Verdict {
 }
 
 async fn completion_of_an_absent_key_is_lost(bench: Bench) -> Verdict {
-    bench.caller().completes("a completion of a key that nobody claimed", 1, &record("x"), Standing::Lost).await?;
+    bench.caller().completes("a completion of a key that nobody claimed", 1, &record("x"), Standing::Gone).await?;
     bench.caller().granted_first("a claim after it").await.map(drop)
 }
 

@@ -79,7 +79,7 @@ async fn release_with_another_fence_is_lost(bench: Bench) -> Verdict {
 
 async fn release_of_an_absent_key_is_lost(bench: Bench) -> Verdict {
     for how in FENCED {
-        bench.caller().leaves(format!("{how:?} of a key that nobody claimed"), 1, how, Standing::Lost).await?;
+        bench.caller().leaves(format!("{how:?} of a key that nobody claimed"), 1, how, Standing::Gone).await?;
     }
     bench.caller().granted_first("a claim after it").await.map(drop)
 }

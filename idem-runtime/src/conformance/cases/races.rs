@@ -224,6 +224,7 @@ async fn failure_races_a_takeover(bench: Bench) -> Verdict {
         let right = match standing {
             Standing::Held => taken.previous == Previous::AfterFailure,
             Standing::Lost => taken.previous == Previous::AfterCrash { fence: grant.fence },
+            Standing::Gone => false,
         };
         ensure(right, step, "Held and AfterFailure, or Lost and AfterCrash", (standing, taken))?;
         taker.renews("the taker's renewal", taken.fence, Standing::Held).await?;

@@ -79,6 +79,6 @@ async fn renewal_of_an_ended_key_is_lost(bench: Bench) -> Verdict {
 }
 
 async fn renewal_of_an_absent_key_is_lost(bench: Bench) -> Verdict {
-    bench.caller().renews("a renewal of a key that nobody claimed", 1, Standing::Lost).await?;
+    bench.caller().renews("a renewal of a key that nobody claimed", 1, Standing::Gone).await?;
     bench.caller().granted_first("a claim after it").await.map(drop)
 }

@@ -79,7 +79,7 @@ async fn completion_of_a_swept_key_is_lost(bench: Bench) -> Verdict {
     let grant = holder.granted("the first claim").await?;
     completes_briefly(&holder, grant.fence, &record("x")).await?;
     swept_away(&bench, &holder).await?;
-    holder.completes("a late copy of the completion", grant.fence, &record("x"), Standing::Lost).await?;
+    holder.completes("a late copy of the completion", grant.fence, &record("x"), Standing::Gone).await?;
     bench.caller().granted_first("a claim after it").await.map(drop)
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::claim::{ClaimAnswer, Grant, Record, Standing};
+use crate::conformance::bench::stands_for;
 use crate::protocol::{self, Micros, Operation, Reply, Row, State};
 
 /// Between these the store took a time: of a request, or of the end of a lease or a ttl.
@@ -141,9 +142,10 @@ impl Worlds {
             Reply::Orphaned => (*answer == Answer::Claim(ClaimAnswer::Orphaned), "Orphaned".to_owned()),
             Reply::KeyReused => (*answer == Answer::Claim(ClaimAnswer::KeyReused), "KeyReused".to_owned()),
             Reply::Ended => (*answer == Answer::Claim(ClaimAnswer::Ended), "Ended".to_owned()),
-            Reply::Held | Reply::Lost => {
+            Reply::Held | Reply::Lost | Reply::Gone => {
                 let standing = reply.into_standing();
-                (*answer == Answer::Standing(standing), format!("{standing:?}"))
+                let agrees = matches!(answer, Answer::Standing(found) if stands_for(*found, standing));
+                (agrees, format!("{standing:?}"))
             }
         };
         if agrees { Ok(()) } else { Err(expected) }
