@@ -10,6 +10,9 @@ use crate::claim::{Key, Record, Standing};
 use crate::error::StoreError;
 use crate::protocol::{Row, State};
 
+/// How many entries [`IdempotencyAdmin::visit`] has in memory at a time, where a store doesn't walk in a way of its own.
+const PAGE: usize = 1_000;
+
 /// A boxed future, so that the trait can be used type-erased.
 pub type AdminFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -193,8 +196,41 @@ pub trait IdempotencyAdmin: Send + Sync {
     /// One key, with its record if it is completed. One round trip.
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>>;
 
-    /// The keys that match, in the order of scope and key bytes. One round trip a page.
+    /// The keys that match, in the order of scope and key bytes. Fewer than the filter's limit: there are no more. One
+    /// round trip a page.
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>>;
+
+    /// Shows every key that matches to `see`, each once, in any order and in bounded memory. The filter's limit does not
+    /// apply. What is written meanwhile is shown or not.
+    ///
+    /// The provided method reads pages of 1,000 keys, one round trip each. A store overrides it where another way through
+    /// its keys is cheaper.
+    ///
+    /// ```
+    /// # async fn scopes(admin: &dyn idem_runtime::IdempotencyAdmin) -> Result<(), idem_runtime::store::StoreError> {
+    /// use std::collections::BTreeMap;
+    /// use idem_runtime::admin::Filter;
+    ///
+    /// let mut keys_by_scope = BTreeMap::new();
+    /// admin.visit(&Filter::all(), &mut |entry| *keys_by_scope.entry(entry.scope).or_insert(0) += 1).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`list`](Self::list); `see` may have been shown some of the keys by then.
+    fn visit<'a>(&'a self, filter: &'a Filter, see: &'a mut (dyn FnMut(Entry) + Send)) -> AdminFuture<'a, ()> {
+        Box::pin(async move {
+            let mut next = Some(filter.clone().limit(PAGE));
+            while let Some(filter) = next.take() {
+                let page = self.list(filter.clone()).await?;
+                next = page.last().filter(|_| page.len() == PAGE).map(|last| filter.after(last));
+                page.into_iter().for_each(&mut *see);
+            }
+            Ok(())
+        })
+    }
 
     /// Settles a key whose outcome is unknown. [`Standing::Lost`] where it is not, and [`Standing::Gone`] where the key is
     /// unknown: nothing was changed. Whoever held it can't complete it any more.

@@ -1,6 +1,6 @@
 //! Sleeping, under any executor and under none.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -51,6 +51,19 @@ pub(crate) fn sleep(duration: Duration) -> Timer {
             sleeper: Arc::new(Sleeper(Mutex::new(Waker::noop().clone()))),
         }
     }))
+}
+
+/// Lets others of the same executor go first, once.
+pub(crate) async fn give_way() {
+    let mut given = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Future for Timer {

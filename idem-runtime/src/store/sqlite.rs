@@ -3,8 +3,10 @@
 mod admin;
 mod failure;
 mod job;
+mod log;
 mod open;
 mod options;
+mod pace;
 mod queue;
 mod reader;
 mod route;
@@ -71,7 +73,21 @@ use crate::timer;
 /// that its futures can be polled anywhere, and block no executor. They end after the last handle is dropped, once what
 /// was asked before is done. Requests are not bounded in number; their callers wait for them.
 ///
-/// Time is the machine's clock. Expired rows are swept in the background, in small transactions.
+/// Time is the machine's clock.
+///
+/// # Sweeping
+///
+/// Expired rows are swept in the background, in transactions of about 5 ms, which take a tenth of the writer's time while
+/// there is other work. [`IdempotencyAdmin::sweep`] goes the same way.
+///
+/// The file keeps its size when rows are swept: SQLite uses the free pages again. `VACUUM` gives them back to the disk,
+/// through any connection to the file; it writes the whole file anew, and every writer waits for it. In a file with
+/// `PRAGMA auto_vacuum = INCREMENTAL`, which is set before the store first opens the file, or with a `VACUUM` behind it,
+/// `PRAGMA incremental_vacuum(1000)` gives back 1,000 pages at a time.
+///
+/// Whoever reads the file in one long transaction (a backup, a report) makes its write-ahead log grow: every page that is
+/// written meanwhile is added to the log, the file with `-wal` at its end. While the log is over 64 MB and in use, nothing is
+/// swept. The background says so with a warning, and looks again later; an operator gets an error.
 ///
 /// Keys are case-sensitive and binary-safe. A record can have 16 MiB
 /// ([`IdempotencyStore::max_record_len`]); SQLite's own bound is 10⁹ bytes.

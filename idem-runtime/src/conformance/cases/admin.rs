@@ -16,6 +16,7 @@ pub(super) const CASES: &[Case] = cases! {
     "list: by scope, in the order of key bytes" => list_is_in_the_order_of_keys,
     "list: a page ends, and the next one goes on" => list_is_paged,
     "list: by state" => list_is_filtered_by_state,
+    "visit: every key that matches, once" => visit_shows_every_key_once,
     "stats: each state is counted" => stats_count_each_state,
     "resolve: Executed is replayed, and shuts the holder out" => resolved_as_executed_is_replayed,
     "resolve: Executed is remembered for its ttl" => resolved_as_executed_expires,
@@ -127,6 +128,30 @@ async fn list_is_filtered_by_state(bench: Bench) -> Verdict {
         equal(format!("the keys in {state:?}"), keys(&listed), vec![format!("{state:?}").into_bytes()])?;
     }
     Ok(())
+}
+
+async fn visit_shows_every_key_once(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    for number in 0..7 {
+        bench.caller_of(format!("order-{number}")).granted("a claim").await?;
+    }
+    bench.caller_in(&format!("{}::other", bench.scope), "order-7").granted("a claim in another scope").await?;
+    let freed = bench.caller_of("order-3");
+    equal("forget", answer("forget", admin.forget(&bench.scope, &freed.key).await)?, Standing::Held)?;
+    // The limit is that of a page.
+    let filter = Filter::all().scope(&bench.scope).limit(3);
+    let shown = visited(&bench, "visit of a scope", &filter).await?;
+    equal("the keys shown of a scope", shown, (0..7).map(|number| format!("order-{number}")).collect())?;
+    let shown = visited(&bench, "visit by state", &filter.state(State::Free)).await?;
+    equal("the keys shown of those that are free", shown, vec!["order-3".to_owned()])
+}
+
+/// The keys that a visit shows, sorted.
+async fn visited(bench: &Bench, step: &str, filter: &Filter) -> Verdict<Vec<String>> {
+    let (admin, mut shown) = (bench.admin()?, Vec::new());
+    answer(step, admin.visit(filter, &mut |entry| shown.push(entry.key.to_string())).await)?;
+    shown.sort_unstable();
+    Ok(shown)
 }
 
 async fn stats_count_each_state(bench: Bench) -> Verdict {

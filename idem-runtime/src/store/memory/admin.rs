@@ -4,6 +4,7 @@ use super::MemoryStore;
 use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
 use crate::claim::{Key, Record, Standing};
 use crate::protocol::Operation;
+use crate::timer;
 
 impl IdempotencyAdmin for MemoryStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
@@ -19,18 +20,23 @@ impl IdempotencyAdmin for MemoryStore {
 
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
         Box::pin(async move {
-            let now = self.0.clock.now();
             let mut entries = Vec::new();
-            for lane in &self.0.shards {
-                let shard = lane.lock();
-                for (scope, slot, row) in shard.iter() {
-                    let entry = Key::from_bytes(slot.key()).map(|key| Entry::new(scope.to_owned(), key, row, now));
-                    entries.extend(entry.filter(|entry| filter.accepts(entry)));
-                }
-            }
+            self.visit(&filter, &mut |entry| entries.push(entry)).await?;
             entries.sort_by(|a, b| (&a.scope, a.key.as_bytes()).cmp(&(&b.scope, b.key.as_bytes())));
             entries.truncate(filter.limit);
             Ok(entries)
+        })
+    }
+
+    /// In any order, a shard at a time. Has one shard's matching entries in memory, a 64th of them.
+    fn visit<'a>(&'a self, filter: &'a Filter, see: &'a mut (dyn FnMut(Entry) + Send)) -> AdminFuture<'a, ()> {
+        Box::pin(async move {
+            let now = self.0.clock.now();
+            for lane in &self.0.shards {
+                // `see` may ask the store something: it is called without the lock.
+                lane.lock().matching(filter, now).into_iter().for_each(&mut *see);
+            }
+            Ok(())
         })
     }
 
@@ -69,14 +75,21 @@ impl IdempotencyAdmin for MemoryStore {
         })
     }
 
+    /// A few rows of each shard in turn, so that no other operation waits for long.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
+        const LOOKS: usize = 256;
         Box::pin(async move {
             let now = self.0.clock.now();
+            let mut left: Vec<_> = self.0.shards.iter().map(|lane| lane.lock().slots()).collect();
             let mut deleted = 0;
-            for lane in &self.0.shards {
-                let mut shard = lane.lock();
-                let slots = shard.slots();
-                deleted += shard.sweep(&self.0.hasher, slots, at_most - deleted, now);
+            while deleted < at_most && left.iter().any(|left| *left > 0) {
+                for (lane, left) in self.0.shards.iter().zip(&mut left) {
+                    let looks = LOOKS.min(*left);
+                    *left -= looks;
+                    deleted += lane.lock().sweep(&self.0.hasher, looks, at_most - deleted, now);
+                }
+                // Who shares a thread with this gets on, too.
+                timer::give_way().await;
             }
             Ok(deleted)
         })

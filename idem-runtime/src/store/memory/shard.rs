@@ -6,7 +6,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::hash;
 use super::slot::Slot;
-use crate::claim::{ClaimAnswer, ClaimRequest};
+use crate::admin::{Entry, Filter};
+use crate::claim::{ClaimAnswer, ClaimRequest, Key};
 use crate::error::StoreError;
 use crate::protocol::{self, Micros, Operation, Reply, Row, State};
 
@@ -207,6 +208,15 @@ impl Shard {
             .iter()
             .flatten()
             .filter_map(|slot| Some((&*self.scopes[usize::from(slot.scope)], slot, slot.row()?)))
+    }
+
+    /// The entries that a filter accepts, in any order.
+    pub(super) fn matching(&self, filter: &Filter, now: Micros) -> Vec<Entry> {
+        let entry = |(scope, slot, row): (&str, &Slot, Row)| {
+            let entry = Entry::new(scope.to_owned(), Key::from_bytes(slot.key())?, row, now);
+            filter.accepts(&entry).then_some(entry)
+        };
+        self.iter().filter_map(entry).collect()
     }
 
     /// How many slots a whole sweep has to look at.

@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Sqlite(Arc<rusqlite::Error>),
     /// A row holds what no version of this store writes. Never taken for an absent row: the body would run again.
     Corrupt { key: ScopedKey, column: &'static str },
+    /// Somebody keeps the log from starting over.
+    LongLog { bytes: u64 },
     /// The store's threads have ended.
     Closed,
 }
@@ -58,6 +60,12 @@ impl fmt::Display for Failure {
                 f,
                 "the row of {key} is corrupted in its column `{column}`: look at it, then delete it or restore the file"
             ),
+            Self::LongLog { bytes } => write!(
+                f,
+                "nothing is swept while the file's write-ahead log is over 64 MB: it has {} MB, and can't start over as \
+                 somebody has been reading the file since before: end that transaction, then sweep again",
+                bytes / (1024 * 1024)
+            ),
             Self::Closed => f.write_str("the store's threads have ended"),
         }
     }
@@ -67,7 +75,7 @@ impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Sqlite(error) => Some(error),
-            Self::Corrupt { .. } | Self::Closed => None,
+            Self::Corrupt { .. } | Self::LongLog { .. } | Self::Closed => None,
         }
     }
 }
@@ -88,7 +96,7 @@ impl From<Failure> for StoreError {
                         | ErrorCode::OutOfMemory
                 )
             ),
-            Failure::Corrupt { .. } => false,
+            Failure::Corrupt { .. } | Failure::LongLog { .. } => false,
             Failure::Closed => true,
         };
         if unanswered { Self::unanswered(STORE, failure) } else { Self::refused(STORE, failure) }

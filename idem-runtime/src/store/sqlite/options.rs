@@ -77,7 +77,8 @@ impl SqliteOptions {
     }
 
     /// How often to look for rows that nobody needs any more; `None`: never, because something else calls
-    /// [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep). Once a minute unless set, and at most every 10 ms.
+    /// [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep). Once a minute unless set, and at most every 10 ms; up
+    /// to a quarter sooner or later, so that processes that start together don't sweep together.
     ///
     /// An expired row counts as absent whether or not it was swept.
     pub fn sweep_interval(mut self, interval: Option<Duration>) -> Self {
@@ -85,8 +86,8 @@ impl SqliteOptions {
         self
     }
 
-    /// How many rows one transaction of a sweep deletes at most; at least one. 1,000 unless set: the writer is kept from
-    /// other work for a few milliseconds.
+    /// How many rows one transaction of a sweep deletes at most; at least one. 1,000 unless set. A transaction also ends
+    /// after about 5 ms, so that the writer isn't kept from other work for longer.
     pub fn sweep_batch(mut self, rows: usize) -> Self {
         self.sweep_batch = rows.max(1);
         self

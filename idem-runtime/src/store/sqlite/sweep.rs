@@ -1,13 +1,22 @@
-//! Deleting the rows that nobody needs any more, a bounded number at a time.
+//! Deleting the rows that nobody needs any more, for a short time at a time.
+
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
 use super::failure::Failure;
+use super::log;
 use super::rows::{self, columns};
 use super::writer::Writer;
 use crate::clock;
 use crate::protocol::Micros;
 use crate::store::Key;
+
+/// How long one transaction deletes rows: for so long, others wait for the writer.
+const TURN: Duration = Duration::from_millis(5);
+
+/// How many rows are deleted before the time is looked at.
+const CHUNK: usize = 16;
 
 /// The condition of [`Row::is_sweepable`](crate::protocol::Row::is_sweepable), so that a row that is due and still
 /// needed is not looked at again and again: what is found is asked once more.
@@ -17,19 +26,36 @@ const DUE: &str = concat!(
     " FROM idempotency WHERE purge_at <= ?1 AND (state IN (2, 4) OR until <= ?1) ORDER BY purge_at"
 );
 
-/// Deletes at most `at_most` rows in one transaction. Takes no lock where there is nothing to delete, and never syncs:
-/// a row that comes back after a power loss is swept again.
-pub(super) fn sweep(writer: &mut Writer, at_most: usize) -> Result<usize, Failure> {
+/// What one transaction deleted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Swept {
+    pub(super) rows: usize,
+    /// Whether there may be more to delete.
+    pub(super) more: bool,
+}
+
+/// Deletes at most `at_most` rows in one transaction of about [`TURN`]. Takes no lock where there is nothing to delete,
+/// and never syncs: a row that comes back after a power loss is swept again.
+pub(super) fn sweep(writer: &mut Writer, at_most: usize) -> Result<Swept, Failure> {
     if due(&writer.connection, clock::now(), 1)?.is_empty() {
-        return Ok(0);
+        return Ok(Swept { rows: 0, more: false });
     }
+    log::check(&writer.connection, writer.options.busy_timeout)?;
     writer.without_sync()?;
     writer.in_transaction(|connection| {
-        let keys = due(connection, clock::now(), at_most)?;
-        for (scope, key) in &keys {
-            rows::delete(connection, scope, key)?;
+        let begun = Instant::now();
+        let now = clock::now();
+        let mut swept = Swept { rows: 0, more: true };
+        while swept.more && swept.rows < at_most && begun.elapsed() < TURN {
+            let chunk = CHUNK.min(at_most - swept.rows);
+            let keys = due(connection, now, chunk)?;
+            for (scope, key) in &keys {
+                rows::delete(connection, scope, key)?;
+            }
+            swept.rows += keys.len();
+            swept.more = keys.len() == chunk;
         }
-        Ok((true, keys.len()))
+        Ok((true, swept))
     })
 }
 

@@ -1,20 +1,20 @@
 //! The thread that writes: whatever waits for it goes into one transaction, so that many callers share one sync.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::job::{Answer, Job};
 use super::options::{Durability, SqliteOptions};
+use super::pace::{Asked, Pace};
 use super::queue::{Queue, Work};
 use super::route::Route;
 use super::rows::{self, RecordWrite};
 use super::{open, reader, sweep};
 use crate::clock;
 use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
-use crate::quiet::quietly;
 use crate::store::bell::Bells;
 
 /// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
@@ -24,11 +24,8 @@ const BATCH: usize = 512;
 #[derive(Debug)]
 pub(super) enum Order {
     Job(Box<Job>),
-    /// Delete at most this many rows that nobody needs.
-    Sweep {
-        at_most: usize,
-        answer: tokio::sync::oneshot::Sender<Result<usize, Failure>>,
-    },
+    /// Delete rows that nobody needs.
+    Sweep(Asked),
 }
 
 pub(super) struct Writer {
@@ -48,28 +45,31 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue<Order>) {
-        let mut next_sweep = self.options.sweep_interval.and_then(|interval| Instant::now().checked_add(interval));
+        let mut pace = Pace::new(self.options.sweep_interval, Instant::now());
         let mut orders = Vec::new();
         let mut jobs = Vec::new();
         loop {
-            if let Work::Closed = queue.drain(&mut orders, BATCH, next_sweep) {
+            if let Work::Closed = queue.drain(&mut orders, BATCH, pace.next()) {
                 return;
             }
             for order in orders.drain(..) {
                 match order {
                     Order::Job(job) => jobs.push(job),
-                    Order::Sweep { at_most, answer } => {
-                        let swept = self.sweep(at_most);
-                        quietly(|| drop(answer.send(swept)));
-                    }
+                    Order::Sweep(asked) => pace.ask(asked),
                 }
             }
-            self.answer_alone(&mut jobs);
+            if !jobs.is_empty() {
+                pace.worked();
+                self.answer_alone(&mut jobs);
+            }
             if !jobs.is_empty() {
                 self.carry_out(&mut jobs);
             }
-            if next_sweep.is_some_and(|due| due <= Instant::now()) {
-                next_sweep = self.background_sweep();
+            let begun = Instant::now();
+            if pace.next().is_some_and(|turn| turn <= begun) {
+                let at_most = pace.at_most(self.options.sweep_batch);
+                let swept = sweep::sweep(&mut self, at_most);
+                pace.turned(swept, begun, Instant::now());
             }
         }
     }
@@ -180,34 +180,6 @@ impl Writer {
             let _ = execute("ROLLBACK");
         }
         done
-    }
-
-    fn sweep(&mut self, at_most: usize) -> Result<usize, Failure> {
-        let mut swept = 0;
-        while swept < at_most {
-            let batch = self.options.sweep_batch.min(at_most - swept);
-            let deleted = sweep::sweep(self, batch)?;
-            swept += deleted;
-            if deleted < batch {
-                break;
-            }
-        }
-        Ok(swept)
-    }
-
-    /// One batch, and when to look for the next one: soon, if there may be more.
-    fn background_sweep(&mut self) -> Option<Instant> {
-        const SOON: Duration = Duration::from_millis(10);
-        let interval = self.options.sweep_interval?;
-        let pause = match sweep::sweep(self, self.options.sweep_batch) {
-            Ok(swept) if swept == self.options.sweep_batch => interval.min(SOON),
-            Ok(_) => interval,
-            Err(error) => {
-                quietly(|| tracing::warn!(%error, "the sweep of a SQLite store failed"));
-                interval
-            }
-        };
-        Instant::now().checked_add(pause)
     }
 
     /// What is written next need not be on the disk when it is committed.
