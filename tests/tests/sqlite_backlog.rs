@@ -89,6 +89,7 @@ async fn a_sweep_that_nobody_waits_for_ends() {
     // The turn that was under way is over when the next operator is answered.
     backlog.admin.sweep(1).await.unwrap();
     let left = backlog.due().await;
+    assert!(left > 0, "it went on to its end");
     calls(&backlog.store, 0).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(backlog.due().await, left);
