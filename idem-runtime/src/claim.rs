@@ -252,7 +252,7 @@ impl<'a> ClaimRequest<'a> {
         Self { scope, key, owner, lease, fingerprint: None, orphans: Orphans::Take, retain }
     }
 
-    /// How long from now the row stays if this claim is never ended: a row's `purge_at`. `None`: for ever.
+    /// How long from now the row stays if this claim is never ended: what its `purge_at` is made of. `None`: for ever.
     pub fn stays(&self) -> Option<Duration> {
         stays(self.lease, self.retain)
     }
@@ -303,7 +303,7 @@ impl<'a> RenewRequest<'a> {
         Self { scope, key, owner, fence, lease, retain }
     }
 
-    /// How long from now the row stays if nothing follows: a row's `purge_at`. `None`: for ever.
+    /// How long from now the row stays if nothing follows: what its `purge_at` is made of. `None`: for ever.
     pub fn stays(&self) -> Option<Duration> {
         stays(self.lease, self.retain)
     }
@@ -336,7 +336,7 @@ impl<'a> CompleteRequest<'a> {
         Self { scope, key, owner, fence, record, ttl, linger: linger(claim.lease) }
     }
 
-    /// How long from now the row stays: a row's `purge_at`.
+    /// How long from now the row stays: what its `purge_at` is made of.
     pub fn stays(&self) -> Duration {
         self.ttl.saturating_add(self.linger)
     }

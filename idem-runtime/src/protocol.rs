@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use crate::claim::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Leave, Orphans, Owner, Previous, Record,
-    ReleaseRequest, RenewRequest, Standing,
+    ReleaseRequest, RenewRequest, Standing, linger,
 };
 
 /// A time of the store's clock: microseconds since the Unix epoch.
@@ -132,7 +132,8 @@ pub struct Row {
     pub fingerprint: Option<Fingerprint>,
     /// The last owners that left.
     pub ended: Ended,
-    /// From when on a sweep may delete the row; `None`: never.
+    /// From when on a sweep may delete the row; `None`: never. Later than its fence, even where the clock has stepped back
+    /// since that was granted: a row that went earlier would let the next fence be smaller.
     pub purge_at: Option<Micros>,
 }
 
@@ -293,7 +294,7 @@ impl Row {
         self.doubt = None;
         self.previous = Previous::First;
         self.fingerprint = None;
-        self.purge_at = Some(now + micros(crate::claim::linger(Duration::ZERO)));
+        self.purge_at = Some(purge_at(self.fence, now, linger(Duration::ZERO)));
         self
     }
 
@@ -305,7 +306,7 @@ impl Row {
         self.state = State::Done;
         self.doubt = None;
         self.until = now + micros(ttl);
-        self.purge_at = Some(self.until + micros(crate::claim::linger(Duration::ZERO)));
+        self.purge_at = Some(purge_at(self.fence, now, ttl.saturating_add(linger(Duration::ZERO))));
         self
     }
 }
@@ -317,7 +318,7 @@ fn claim(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
         // A repeat after a lost answer, even a late one: the same fence, or a running holder is fenced out by its own
         // request; the same `previous`, or a takeover is taken for a first run.
         State::Running if row.owner == request.owner => {
-            let (until, purge_at) = leased(request.lease, request.retain, now);
+            let (until, purge_at) = leased(row.fence, request.lease, request.stays(), now);
             let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
             return Next::write(Row { until, purge_at, ..*row }, Reply::Acquired(grant));
         }
@@ -368,7 +369,7 @@ fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
             }
         }
     };
-    let (until, purge_at) = leased(request.lease, request.retain, now);
+    let (until, purge_at) = leased(fence, request.lease, request.stays(), now);
     let row = Row {
         state: State::Running,
         owner: request.owner,
@@ -388,7 +389,7 @@ fn renew(row: &Row, request: &RenewRequest<'_>, now: Micros) -> Next {
     if row.state != State::Running || !row.is_held_by(request.owner, request.fence) {
         return Next::same(Reply::Lost);
     }
-    let (until, purge_at) = leased(request.lease, request.retain, now);
+    let (until, purge_at) = leased(row.fence, request.lease, request.stays(), now);
     Next::write(Row { until, purge_at, ..*row }, Reply::Held)
 }
 
@@ -399,7 +400,7 @@ fn complete(row: &Row, request: &CompleteRequest<'_>, now: Micros) -> Next {
         // Late, or after the guard said "unknown": a known outcome is better than an unknown one.
         State::Running | State::Unknown => {
             let until = now + micros(request.ttl);
-            let purge_at = Some(until + micros(request.linger));
+            let purge_at = Some(purge_at(row.fence, now, request.stays()));
             Next::write(Row { state: State::Done, until, purge_at, doubt: None, ..*row }, Reply::Held)
         }
         // A repeat, even after the ttl: it was recorded.
@@ -421,7 +422,7 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
     }
     match (row.state, state) {
         (State::Running | State::Unknown, State::Free) => {
-            let purge_at = Some(now + micros(request.retain.max(request.linger)));
+            let purge_at = Some(purge_at(row.fence, now, request.retain.max(request.linger)));
             let previous = Previous::AfterFailure;
             Next::write(Row { state, previous, doubt: None, purge_at, ..*row }, Reply::Held)
         }
@@ -436,7 +437,7 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
 /// The caller left before its body ran. Whatever it was granted is undone, and whatever copy of its claim is still under
 /// way will be refused.
 fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
-    let linger = Some(now + micros(request.linger));
+    let stays = |stays| Some(purge_at(row.map_or(0, |row| row.fence), now, stays));
     let row = match row {
         None => Row {
             state: State::Free,
@@ -448,7 +449,7 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
             attempt: 0,
             fingerprint: None,
             ended: Ended::default(),
-            purge_at: linger,
+            purge_at: stays(request.linger),
         },
         Some(row) if row.state == State::Running && row.owner == request.owner => {
             let attempt = row.attempt.saturating_sub(1);
@@ -456,10 +457,10 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
                 // An orphan again: its outcome is as unknown as before.
                 Some(_) => Row { state: State::Unknown, attempt, ..*row },
                 None => {
-                    let purge_at = match row.previous {
-                        Previous::AfterFailure => Some(now + micros(request.retain.max(request.linger))),
-                        _ => linger,
-                    };
+                    let purge_at = stays(match row.previous {
+                        Previous::AfterFailure => request.retain.max(request.linger),
+                        _ => request.linger,
+                    });
                     Row { state: State::Free, attempt, purge_at, ..*row }
                 }
             }
@@ -469,15 +470,23 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
             let mut ended = row.ended;
             ended.push(request.owner);
             // A row that is swept forgets who left.
-            Row { ended, purge_at: row.purge_at.max(row.purge_at.and(linger)), ..*row }
+            Row { ended, purge_at: row.purge_at.max(row.purge_at.and(stays(request.linger))), ..*row }
         }
     };
     Next::write(row, Reply::Held)
 }
 
-fn leased(lease: Duration, retain: Option<Duration>, now: Micros) -> (Micros, Option<Micros>) {
-    let until = now + micros(lease);
-    (until, retain.map(|retain| until + micros(retain.max(crate::claim::linger(lease)))))
+/// When a lease ends that begins now, and the `purge_at` of its row.
+fn leased(fence: u64, lease: Duration, stays: Option<Duration>, now: Micros) -> (Micros, Option<Micros>) {
+    (now + micros(lease), stays.map(|stays| purge_at(fence, now, stays)))
+}
+
+/// The `purge_at` of a row with this fence that is to stay so long from now. Every row's is made here.
+///
+/// Counts from the fence where that lies ahead, because the clock has stepped back since: without this, the row is purged
+/// before the clock has passed its fence, and the next one is smaller.
+fn purge_at(fence: u64, now: Micros, stays: Duration) -> Micros {
+    now.max(fence) + micros(stays)
 }
 
 /// A duration as the protocol counts it. Longer than a century is for ever, and adding a few of them doesn't overflow.

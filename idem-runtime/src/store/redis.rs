@@ -228,11 +228,11 @@ fn is_unknown(error: &redis::RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// Adds a lease, and how long the row stays beyond it, as a script reads them.
+/// Adds a lease, and how long the row stays, as a script reads them.
 fn lease(command: &mut Cmd, lease: Duration, stays: Option<Duration>) {
     command.arg(micros(lease));
     match stays {
-        Some(stays) => command.arg(micros(stays.saturating_sub(lease))),
+        Some(stays) => command.arg(micros(stays)),
         None => command.arg(""),
     };
 }
@@ -273,7 +273,7 @@ impl IdempotencyStore for RedisStore {
         let channel = self.0.channel(&name);
         let arguments = |command: &mut Cmd| {
             command.arg(&request.owner.0).arg(request.fence).arg(request.record.as_bytes());
-            command.arg(micros(request.ttl)).arg(micros(request.linger)).arg(&channel).arg(self.0.waits());
+            command.arg(micros(request.ttl)).arg(micros(request.stays())).arg(&channel).arg(self.0.waits());
         };
         let (answer, missing) = self.0.run_confirmed(&COMPLETE, place, arguments).await?;
         Shared::standing(place, Operation::Complete(&request), (&answer, missing))

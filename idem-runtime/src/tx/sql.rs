@@ -1,7 +1,8 @@
 //! The statements, for each database. They are given the same parameters in the same order.
 //!
 //! What a claim makes of a row is what [`protocol::step`](crate::protocol::step) makes of it, with one difference: the row
-//! is left in state 4, free. What keeps others away is that the row isn't committed.
+//! is left in state 4, free. What keeps others away is that the row isn't committed. As there, `purge_at` counts from the
+//! row's fence where that lies ahead of the clock, which has stepped back.
 
 mod mysql;
 mod postgres;

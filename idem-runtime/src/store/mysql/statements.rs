@@ -22,6 +22,12 @@ macro_rules! now {
 }
 const NOW: &str = now!();
 
+/// What a row's `purge_at` counts from, as in [`protocol`](crate::protocol): the clock, or the row's fence where that lies ahead,
+/// because the clock has stepped back.
+const STAYS_FROM: &str = concat!("GREATEST(", now!(), ", fence)");
+/// The same, where the fence grows in the same statement: assigned later.
+const STAYS_FROM_NEXT: &str = concat!("GREATEST(", now!(), ", fence + 1)");
+
 /// [`Row::is_orphan`](crate::protocol::Row::is_orphan).
 const IS_ORPHAN: &str = concat!("(state = 2 OR (state IN (1, 3) AND until <= ", now!(), "))");
 
@@ -87,7 +93,8 @@ pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
     );
     let is = Is(&request.scope, &request.key);
     let (lease, stays) = (interval(request.lease), request.request().stays());
-    let (purge_at, purged) = (Nullable(stays.map(|stays| Later(NOW, purge_window(stays).1))), Purged(NOW, stays));
+    let (purge_at, purged) =
+        (Nullable(stays.map(|stays| Later(NOW, purge_window(stays).1))), Purged(STAYS_FROM_NEXT, stays));
     let (died, ended) = ("IF(state = 2, COALESCE(doubt, fence), fence)", ended_with("owner"));
     write!(
         sql,
@@ -102,8 +109,8 @@ pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
          attempt = CASE WHEN owner = {owner} THEN attempt WHEN state = 5 THEN 1 ELSE LEAST(attempt + 1, 4294967295) END, \
          ended = IF(owner = {owner}, ended, {ended}), record = NULL, \
          fingerprint = IF(owner = {owner}, fingerprint, {fingerprint}), \
-         fence = IF(owner = {owner}, fence, GREATEST(fence + 1, {NOW})), \
-         until = {NOW} + {lease}, purge_at = {purged}, owner = {owner}, state = 1 \
+         purge_at = {purged}, fence = IF(owner = {owner}, fence, GREATEST(fence + 1, {NOW})), \
+         until = {NOW} + {lease}, owner = {owner}, state = 1 \
          WHERE @idem_row = 1 AND {is} AND (({is_own}) OR ({is_free}));",
         now!(),
         columns!(),
@@ -151,7 +158,7 @@ pub(super) fn complete(sql: &mut String, request: &Completing) -> fmt::Result {
          WHERE {} AND {} AND state IN (1, 2, 5);",
         Bytes(request.record.as_bytes()),
         interval(request.ttl),
-        Purged(NOW, Some(request.stays)),
+        Purged(STAYS_FROM, Some(request.stays)),
         Is(&request.scope, &request.key),
         is_held_by(request.owner, request.fence),
     )
@@ -167,7 +174,7 @@ pub(super) fn renew(sql: &mut String, request: &RenewRequest<'_>) -> fmt::Result
         sql,
         "UPDATE idempotency SET until = {NOW} + {}, purge_at = {} WHERE {} AND {} AND state = 1;",
         interval(request.lease),
-        Purged(NOW, request.stays()),
+        Purged(STAYS_FROM, request.stays()),
         Is(request.scope, request.key),
         is_held_by(request.owner, request.fence),
     )
@@ -182,7 +189,7 @@ pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Re
             "doubt = IF(state < 3, NULL, doubt), previous = IF(state < 3, 2, previous), \
              previous_fence = IF(state < 3, NULL, previous_fence), purge_at = IF(state < 3, {}, purge_at), \
              state = IF(state < 3, 4, state)",
-            Purged(NOW, Some(request.retain.max(request.linger)))
+            Purged(STAYS_FROM, Some(request.retain.max(request.linger)))
         ),
         Leave::OutcomeUnknown => "doubt = IF(state = 1, fence, doubt), state = IF(state = 1, 2, state)".to_owned(),
         Leave::Keep => "state = IF(state = 1, 3, state)".to_owned(),
@@ -202,13 +209,14 @@ fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
         "INSERT INTO idempotency ({}) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', {NOW} + {most}) \
          ON DUPLICATE KEY UPDATE attempt = IF({is_own} AND attempt > 0, attempt - 1, attempt), \
          purge_at = CASE WHEN {is_own} THEN CASE WHEN doubt IS NOT NULL THEN purge_at WHEN previous = 2 THEN {} ELSE {} END \
-         WHEN owner <> {owner} AND NOT ({has_ended}) AND purge_at < {NOW} + {least} THEN {NOW} + {most} ELSE purge_at END, \
+         WHEN owner <> {owner} AND NOT ({has_ended}) AND purge_at < {STAYS_FROM} + {least} \
+         THEN {STAYS_FROM} + {most} ELSE purge_at END, \
          ended = IF(owner = {owner}, ended, {ended}), state = IF({is_own}, IF(doubt IS NULL, 4, 2), state);",
         columns!(),
         Bytes(request.scope.as_bytes()),
         Bytes(request.key.as_bytes()),
-        Purged(NOW, Some(request.retain.max(request.linger))),
-        Purged(NOW, Some(request.linger)),
+        Purged(STAYS_FROM, Some(request.retain.max(request.linger))),
+        Purged(STAYS_FROM, Some(request.linger)),
     )
 }
 
@@ -254,18 +262,21 @@ pub(super) enum Word<'a> {
 
 /// An operator's word on a key. Finds the row where it applies.
 pub(super) fn resolve(sql: &mut String, scope: &str, key: &Key, word: &Word<'_>) -> fmt::Result {
-    let linger = interval(crate::claim::linger(Duration::ZERO));
+    let ttl = if let Word::Executed(_, ttl) = word { *ttl } else { Duration::ZERO };
+    let stays = interval(ttl.saturating_add(crate::claim::linger(Duration::ZERO)));
     let (ended, is) = (ended_with("owner"), Is(scope, key));
-    write!(sql, "UPDATE idempotency SET ended = {ended}, fence = fence + 1, doubt = NULL, ")?;
+    write!(
+        sql,
+        "UPDATE idempotency SET purge_at = {STAYS_FROM_NEXT} + {stays}, ended = {ended}, fence = fence + 1, doubt = NULL, "
+    )?;
     match word {
         Word::Executed(record, ttl) => {
             let (ttl, record) = (interval(*ttl), Bytes(record));
-            write!(sql, "record = {record}, until = {NOW} + {ttl}, purge_at = {NOW} + {ttl} + {linger}, state = 5")?;
+            write!(sql, "record = {record}, until = {NOW} + {ttl}, state = 5")?;
         }
-        Word::NotExecuted | Word::Forget => write!(
-            sql,
-            "record = NULL, purge_at = {NOW} + {linger}, previous = 1, previous_fence = NULL, fingerprint = NULL, state = 4"
-        )?,
+        Word::NotExecuted | Word::Forget => {
+            sql.push_str("record = NULL, previous = 1, previous_fence = NULL, fingerprint = NULL, state = 4");
+        }
     }
     match word {
         Word::Forget => write!(sql, " WHERE {is};"),

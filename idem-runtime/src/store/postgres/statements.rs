@@ -11,6 +11,12 @@ use once_cell::sync::Lazy;
 /// lock that was waited for.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
+/// What a row's `purge_at` counts from, as in [`protocol`](crate::protocol): the clock, or the row's fence where that lies ahead,
+/// because the clock has stepped back.
+fn stays_from(fence: &str) -> String {
+    format!("greatest({NOW}, {fence})")
+}
+
 /// The columns of a row, in the order in which they are read: [`super::rows`].
 const ROW: &str = "state::bigint, owner, fence, until, doubt, previous::bigint, previous_fence, attempt::bigint, \
                    fingerprint, ended, purge_at";
@@ -89,7 +95,7 @@ fn claim(requests: For) -> String {
     // had are left out before. A proposed row carries what its request asks for: EXCLUDED is all that the update sees.
     let own = is_own("t", "EXCLUDED.owner");
     let takeable = is_takeable("t", "EXCLUDED.owner", "EXCLUDED.fingerprint");
-    let ended = ended_with("t.owner");
+    let (ended, stays_from) = (ended_with("t.owner"), stays_from("t.fence + 1"));
     let left_out =
         |owner, fingerprint| format!("NOT ({} OR {})", is_own("x", owner), is_takeable("x", owner, fingerprint));
     let (asked, proposed, order, taken, found) = match requests {
@@ -150,7 +156,7 @@ fn claim(requests: For) -> String {
                 fingerprint = CASE WHEN {own} THEN t.fingerprint ELSE EXCLUDED.fingerprint END,
                 ended = CASE WHEN {own} THEN t.ended ELSE {ended} END,
                 until = {NOW} + (EXCLUDED.until - EXCLUDED.fence),
-                purge_at = {NOW} + (EXCLUDED.purge_at - EXCLUDED.fence),
+                purge_at = {stays_from} + (EXCLUDED.purge_at - EXCLUDED.fence),
                 owner = EXCLUDED.owner, state = 1, awaited = false, record = NULL
             WHERE {own} OR {takeable}
             RETURNING *
@@ -200,13 +206,14 @@ fn complete(requests: For) -> String {
             "FROM asked a",
         ),
     };
+    let stays_from = stays_from("t.fence");
     format!(
         "WITH {asked}done AS (
             UPDATE idempotency t SET
                 until = CASE WHEN t.state = 5 THEN t.until ELSE {NOW} + a.ttl END,
                 doubt = CASE WHEN t.state = 5 THEN t.doubt END,
-                purge_at = CASE WHEN t.state = 5 OR t.purge_at BETWEEN {NOW} + a.least AND {NOW} + a.most
-                    THEN t.purge_at ELSE {NOW} + a.most END,
+                purge_at = CASE WHEN t.state = 5 OR t.purge_at BETWEEN {stays_from} + a.least AND {stays_from} + a.most
+                    THEN t.purge_at ELSE {stays_from} + a.most END,
                 record = CASE WHEN t.state = 5 THEN t.record ELSE a.record END,
                 state = 5
             {from}
@@ -223,9 +230,11 @@ fn complete(requests: For) -> String {
 ///
 /// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` lease, `$6` and `$7` how long the row stays at least and at most.
 pub(super) static RENEW: Lazy<Arc<str>> = Lazy::new(|| {
+    let stays_from = stays_from("fence");
     format!(
         "UPDATE idempotency SET until = {NOW} + $5,
-            purge_at = CASE WHEN purge_at BETWEEN {NOW} + $6 AND {NOW} + $7 THEN purge_at ELSE {NOW} + $7 END
+            purge_at = CASE WHEN purge_at BETWEEN {stays_from} + $6 AND {stays_from} + $7 THEN purge_at
+                ELSE {stays_from} + $7 END
         WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $4 AND state = 1
         RETURNING 1::bigint"
     )
@@ -236,6 +245,7 @@ pub(super) static RENEW: Lazy<Arc<str>> = Lazy::new(|| {
 ///
 /// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` the state that is left, `$6` how long a failed attempt stays.
 pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
+    let stays_from = stays_from("fence");
     format!(
         "WITH done AS (
             UPDATE idempotency t SET
@@ -243,7 +253,7 @@ pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
                     ELSE doubt END,
                 previous = CASE WHEN $5 = 4 AND state IN (1, 2) THEN 2 ELSE previous END,
                 previous_fence = CASE WHEN $5 = 4 AND state IN (1, 2) THEN NULL ELSE previous_fence END,
-                purge_at = CASE WHEN $5 = 4 AND state IN (1, 2) THEN {NOW} + $6 ELSE purge_at END,
+                purge_at = CASE WHEN $5 = 4 AND state IN (1, 2) THEN {stays_from} + $6 ELSE purge_at END,
                 state = CASE WHEN state = 1 OR ($5 = 4 AND state = 2) THEN $5 ELSE state END
             WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $4 AND state <> 5
             RETURNING t.scope, t.key, t.awaited
@@ -259,7 +269,7 @@ pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
 /// `$1` scope, `$2` key, `$3` owner, `$4` how long a failed attempt stays, `$5` how long a row stays that nobody needs.
 pub(super) static LEAVE_UNRUN: Lazy<Arc<str>> = Lazy::new(|| {
     let own = "t.state = 1 AND t.owner = $3";
-    let (gone, ended) = (has_ended("$3", "t"), ended_with("$3"));
+    let (gone, ended, stays_from) = (has_ended("$3", "t"), ended_with("$3"), stays_from("t.fence"));
     format!(
         "WITH done AS (
             INSERT INTO idempotency AS t (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
@@ -269,9 +279,9 @@ pub(super) static LEAVE_UNRUN: Lazy<Arc<str>> = Lazy::new(|| {
                 attempt = CASE WHEN {own} THEN greatest(t.attempt - 1, 0) ELSE t.attempt END,
                 purge_at = CASE
                     WHEN {own} AND t.doubt IS NOT NULL THEN t.purge_at
-                    WHEN {own} AND t.previous = 2 THEN {NOW} + greatest($4, $5)
-                    WHEN {own} THEN {NOW} + $5
-                    WHEN t.purge_at IS NOT NULL THEN greatest(t.purge_at, {NOW} + $5)
+                    WHEN {own} AND t.previous = 2 THEN {stays_from} + greatest($4, $5)
+                    WHEN {own} THEN {stays_from} + $5
+                    WHEN t.purge_at IS NOT NULL THEN greatest(t.purge_at, {stays_from} + $5)
                     END,
                 state = CASE WHEN {own} AND t.doubt IS NOT NULL THEN 2 WHEN {own} THEN 4 ELSE t.state END
             WHERE ({own}) OR NOT (t.owner = $3 OR {gone})
@@ -326,13 +336,14 @@ pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
                 previous_fence = CASE WHEN $3 IS NULL THEN NULL ELSE previous_fence END,
                 fingerprint = CASE WHEN $3 IS NULL THEN NULL ELSE fingerprint END,
                 until = CASE WHEN $3 IS NULL THEN until ELSE {NOW} + $4 END,
-                purge_at = {NOW} + $4 + $6,
+                purge_at = {} + $4 + $6,
                 state = CASE WHEN $3 IS NULL THEN 4 ELSE 5 END
             WHERE scope = $1 AND key = $2 AND ($5 OR {})
             RETURNING t.scope, t.key, t.awaited
         )
         {}",
         ended_with("t.owner"),
+        stays_from("fence + 1"),
         is_orphan(),
         tell("1::bigint"),
     )

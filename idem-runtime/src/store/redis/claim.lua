@@ -1,4 +1,4 @@
--- ARGV: owner, lease, how long the row stays beyond it or '', fingerprint or '', '1' to take an orphan, '1' if a WAIT follows.
+-- ARGV: owner, lease, how long the row stays or '', fingerprint or '', '1' to take an orphan, '1' if a WAIT follows.
 local me, mine, take = ARGV[1], ARGV[4], ARGV[5] == '1'
 local repeated = st == RUNNING and ow == me
 local orphan = st == RUNNING or st == KEPT or st == UNKNOWN
@@ -7,8 +7,6 @@ if st and not repeated then
   if remembers(me) or (orphan and (not take or (fp ~= mine and fp ~= '' and mine ~= ''))) then return { 0, now, row } end
 end
 
-local ends_at = now + ARGV[2]
-un, pu = text(ends_at), after(ends_at, ARGV[3])
 if not row then
   st, ow, fe, at, pv, pf, db, fp, en = RUNNING, me, text(now), '1', '1', '', '', mine, ''
 elseif not repeated then
@@ -24,4 +22,5 @@ elseif not repeated then
   end
   st, ow, fp = RUNNING, me, mine
 end
+un, pu = text(now + ARGV[2]), purged(ARGV[3])
 answer = { 1, now, row }

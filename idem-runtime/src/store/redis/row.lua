@@ -23,6 +23,7 @@ local record, channel, answer = nil, nil, 1
 -- A number as the row holds it: tostring would round a fence.
 local function text(number) return string.format('%.0f', number) end
 
--- `from`, and a duration that the client sent: '' is for ever.
-local function after(from, duration) return duration == '' and '' or text(from + duration) end
+-- When the row expires if it stays so long: '' is for ever. Counts from the fence where that lies ahead, because the clock
+-- was set back.
+local function purged(stays) return stays == '' and '' or text(math.max(now, fe) + stays) end
 

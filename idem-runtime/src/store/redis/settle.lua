@@ -7,9 +7,8 @@ if not (row and sound) or (how ~= 'forget' and not orphan) then return { 0, now,
 -- The fence grows: whoever held the key is shut out.
 en, fe, db, channel = left(ow), text(fe + 1), '', ARGV[2]
 if how == 'executed' then
-  local ends_at = now + ARGV[5]
-  st, un, pu, record = DONE, text(ends_at), after(ends_at, linger), ARGV[4]
+  st, un, pu, record = DONE, text(now + ARGV[5]), purged(ARGV[5] + linger), ARGV[4]
 else
   if re then redis.call('HDEL', key, 're') end
-  st, pv, pf, fp, pu = FREE, '1', '', '', after(now, linger)
+  st, pv, pf, fp, pu = FREE, '1', '', '', purged(linger)
 end

@@ -50,11 +50,11 @@ pub(super) const TEXTS: Texts = Texts {
         set!("previous", "CASE WHEN state = 4 THEN previous WHEN state = 5 THEN 1 ELSE 3 END"),
         set!("attempt", "IF(state = 5, 1, LEAST(attempt, 4294967294) + 1)"),
         set!("doubt", "NULL"),
+        set!("purge_at", "GREATEST(fence + 1, VALUES(fence)) + VALUES(purge_at) - VALUES(fence)"),
         set!("fence", "GREATEST(fence + 1, VALUES(fence))"),
         set!("ended", "LEFT(CONCAT(owner, ended), 64)"),
         set!("owner", "VALUES(owner)"),
         set!("record", "NULL"),
-        set!("purge_at", "VALUES(purge_at)"),
         set!("fingerprint", "VALUES(fingerprint)"),
         "state = IF(",
         takeable!(),
@@ -70,11 +70,11 @@ pub(super) const TEXTS: Texts = Texts {
     complete: concat!(
         "UPDATE idempotency SET state = 5, record = ?, until = ",
         now!(),
-        " + ?, purge_at = IF(purge_at >= ",
+        " + ?, purge_at = IF(purge_at >= GREATEST(",
         now!(),
-        " + ?, purge_at, ",
+        ", fence) + ?, purge_at, GREATEST(",
         now!(),
-        " + ?) WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4"
+        ", fence) + ?) WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4"
     ),
     withdraw: "DELETE FROM idempotency \
                WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 AND ended = X''",

@@ -64,7 +64,7 @@ pub(super) const TEXTS: Texts = Texts {
                     WHEN 2 THEN coalesce(t.doubt, t.fence) ELSE t.fence END,
                 fingerprint = EXCLUDED.fingerprint,
                 ended = substr(t.owner || t.ended, 1, 64),
-                purge_at = EXCLUDED.purge_at,
+                purge_at = greatest(t.fence + 1, EXCLUDED.fence) + (EXCLUDED.purge_at - EXCLUDED.fence),
                 owner = EXCLUDED.owner, state = 4, awaited = false, record = NULL
             WHERE ",
         takeable!("t", "EXCLUDED.fingerprint"),
@@ -84,11 +84,11 @@ pub(super) const TEXTS: Texts = Texts {
     complete: concat!(
         "UPDATE idempotency SET state = 5, record = $1::bytea, until = ",
         now!(),
-        " + $2::bigint, purge_at = CASE WHEN purge_at >= ",
+        " + $2::bigint, purge_at = CASE WHEN purge_at >= greatest(",
         now!(),
-        " + $3::bigint THEN purge_at ELSE ",
+        ", fence) + $3::bigint THEN purge_at ELSE greatest(",
         now!(),
-        " + $4::bigint END
+        ", fence) + $4::bigint END
         WHERE scope = $5::text AND key = $6::bytea AND owner = $7::bytea AND fence = $8::bigint AND state = 4"
     ),
     withdraw: "DELETE FROM idempotency \

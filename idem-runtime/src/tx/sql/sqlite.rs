@@ -25,7 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
              WHEN 2 THEN coalesce(doubt, fence) ELSE fence END, \
          fingerprint = excluded.fingerprint, \
          ended = CAST(substr(CAST(owner || ended AS BLOB), 1, 64) AS BLOB), \
-         purge_at = excluded.purge_at, owner = excluded.owner, state = 4, record = NULL \
+         purge_at = max(fence + 1, excluded.fence) + excluded.purge_at - excluded.fence, owner = excluded.owner, state = 4, record = NULL \
          WHERE ",
         takeable!(),
         " RETURNING fence, previous, 4, 0, 0, NULL, NULL, NULL"
@@ -36,7 +36,7 @@ pub(super) const TEXTS: Texts = Texts {
          CASE WHEN state = 5 THEN record END FROM idempotency WHERE scope = ?2 AND key = ?3",
     ),
     complete: "UPDATE idempotency SET state = 5, record = ?1, until = ?9 + ?2, \
-               purge_at = CASE WHEN purge_at >= ?9 + ?3 THEN purge_at ELSE ?9 + ?4 END \
+               purge_at = CASE WHEN purge_at >= max(?9, fence) + ?3 THEN purge_at ELSE max(?9, fence) + ?4 END \
                WHERE scope = ?5 AND key = ?6 AND owner = ?7 AND fence = ?8 AND state = 4",
     withdraw: "DELETE FROM idempotency \
                WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state = 4 AND ended = x''",
