@@ -1,0 +1,87 @@
+# What the scripts here share. Sourced, not run.
+
+work=$(mktemp -d)
+ends() {
+    local jobs
+    jobs=$(jobs -p)
+    # A stopped process dies only once it goes on.
+    for job in $jobs; do kill -CONT "$job" 2>/dev/null || true; kill "$job" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$work"
+}
+trap ends EXIT
+
+# Unpacks packages of Debian 12 into the temp folder, with their programs on the PATH; the libraries that they need have to be
+# on the machine.
+debian() {
+    mkdir -p "$work/debian"
+    (
+        cd "$work/debian"
+        apt-get -o APT::Sandbox::User=root download -qq "$@"
+        for file in *.deb; do dpkg -x "$file" .; done
+    )
+    PATH="$work/debian/usr/bin:$work/debian/usr/sbin:$PATH"
+}
+
+# A port of the loopback that nothing listens on.
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# Asks until it holds, for ten seconds at most.
+eventually() {
+    for _ in $(seq 200); do
+        if eval "$1" >/dev/null 2>&1; then return; fi
+        sleep 0.05
+    done
+    echo "never held: $1" >&2
+    exit 1
+}
+
+said() { printf '%s\n' "$*"; }
+
+# Fails where the behaviour is not the one that is described.
+expect() {
+    [ "$1" = "$2" ] || { echo "changed: $1 where $2 was seen" >&2; exit 1; }
+}
+
+# Runs a program as nobody where this is run by root: servers of PostgreSQL and PgBouncer refuse to be root's.
+unprivileged() (
+    cd /
+    if [ "$(id -u)" = 0 ]; then exec runuser -u nobody -- "$@"; fi
+    exec "$@"
+)
+
+# A server of PostgreSQL 15 on the port `$postgres`, for the user `postgres` without a password.
+postgres_server() {
+    debian postgresql-15 postgresql-client-15
+    local bin="$work/debian/usr/lib/postgresql/15/bin"
+    postgres=$(free_port)
+    chmod 755 "$work"
+    mkdir -m 777 "$work/pg"
+    unprivileged "$bin/initdb" -D "$work/pg/data" -U postgres -A trust >/dev/null
+    unprivileged "$bin/postgres" -D "$work/pg/data" -p "$postgres" -k "$work/pg" -c listen_addresses=127.0.0.1 "$@" 2>"$work/pg/log" &
+    PATH="$bin:$PATH"
+    eventually 'psql -h 127.0.0.1 -p "$postgres" -U postgres -c "SELECT 1"'
+}
+
+# Builds a program of these dependencies (lines of Cargo.toml) and the main.rs of standard input, as `$work/program`.
+program() {
+    mkdir -p "$work/crate/src"
+    printf '[package]\nname = "program"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n%s\n' "$1" >"$work/crate/Cargo.toml"
+    cat >"$work/crate/src/main.rs"
+    cargo build --quiet --manifest-path "$work/crate/Cargo.toml" --target-dir "${FINDINGS_TARGET:-$work/target}"
+    cp "${FINDINGS_TARGET:-$work/target}/debug/program" "$work/program"
+}
+
+# A server of MariaDB on the port `$mariadb`, for the user `root` without a password: without system tables, which what
+# is tried here needs none of.
+mariadb_server() {
+    debian mariadb-server-core mariadb-client-core
+    mariadb=$(free_port)
+    chmod 755 "$work"
+    mkdir -m 777 "$work/my"
+    local share="$work/debian/usr/share/mysql" sbin="$work/debian/usr/sbin"
+    unprivileged mkdir "$work/my/data"
+    unprivileged "$sbin/mariadbd" --no-defaults --datadir="$work/my/data" --lc-messages-dir="$share" --port="$mariadb" --bind-address=127.0.0.1 \
+        --socket="$work/my/sock" --skip-grant-tables --skip-networking=0 "$@" >"$work/my/log" 2>&1 &
+    eventually 'mariadb -h 127.0.0.1 -P "$mariadb" -u root -e "CREATE DATABASE IF NOT EXISTS test"'
+}
