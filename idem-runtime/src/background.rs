@@ -3,11 +3,14 @@
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
+
+use crate::drain::UnderWay;
 
 /// The background runtime, started when it is first needed; `None` while the system has no thread or descriptor to spare.
 pub(crate) fn handle() -> Option<&'static Handle> {
@@ -34,28 +37,51 @@ fn start() -> std::io::Result<Handle> {
 /// Finishes what a caller that has gone left: in place if it needn't wait, else on the runtime the caller was on, if that
 /// [goes on by itself](by_itself), else on the background one. Where the caller's runtime ends first, `begin` begins once
 /// more in the background.
-pub(crate) fn finish<F: Future<Output = ()> + Send + 'static>(
+///
+/// What was begun says whether it is settled. Where it isn't settled in place, it is [counted](UnderWay) from here on.
+pub(crate) fn finish<F: Future<Output = bool> + Send + 'static>(
     in_place: bool,
     home: Option<&Handle>,
+    lease_over: Instant,
     begin: impl Fn() -> F + Send + 'static,
 ) {
-    let mut future: Ending = Box::pin(begin());
-    if in_place {
-        // This is called by a destructor, perhaps while the store's own panic unwinds: a second one would abort.
-        let poll = AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(Waker::noop())));
-        match catch_unwind(poll) {
-            Ok(Poll::Ready(())) => return,
-            Ok(Poll::Pending) => {}
-            Err(_) => return tracing::error!("the store panicked: a key stays claimed until its lease ends"),
-        }
+    let mut future = Box::pin(begin());
+    match in_place.then(|| poll_in_place(future.as_mut())).flatten() {
+        Some(true) => return,
+        Some(false) => return drop(UnderWay::new(lease_over)),
+        None => {}
     }
+    let counted = Arc::new(UnderWay::new(lease_over));
+    let future = count(future, Arc::clone(&counted));
     match by_itself(home) {
         Some(home) => {
-            let begin = Box::new(move || -> Option<Ending> { Some(Box::pin(begin())) });
+            let begin = Box::new(move || Some(count(Box::pin(begin()), Arc::clone(&counted))));
             drop(home.spawn(Relay { future: Some(future), begin }));
         }
         None => in_background(future),
     }
+}
+
+/// Whether it is settled; `None` where it has to wait.
+fn poll_in_place<F: Future<Output = bool>>(future: Pin<&mut F>) -> Option<bool> {
+    // This is called by a destructor, perhaps while the store's own panic unwinds: a second one would abort.
+    let poll = AssertUnwindSafe(|| future.poll(&mut Context::from_waker(Waker::noop())));
+    match catch_unwind(poll) {
+        Ok(Poll::Ready(settled)) => Some(settled),
+        Ok(Poll::Pending) => None,
+        Err(_) => {
+            tracing::error!("the store panicked: a key stays claimed until its lease ends");
+            Some(false)
+        }
+    }
+}
+
+fn count<F: Future<Output = bool> + Send + 'static>(ending: Pin<Box<F>>, counted: Arc<UnderWay>) -> Ending {
+    Box::pin(async move {
+        if ending.await {
+            counted.settle();
+        }
+    })
 }
 
 /// Runs a future on this runtime, if there is one that [goes on by itself](by_itself), and else on the background one:

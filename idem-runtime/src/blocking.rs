@@ -27,9 +27,14 @@ use crate::store::IdempotencyStore;
 /// [`Error::WouldBlock`] on the thread of a current-thread runtime, whose other tasks — and perhaps the store's driver —
 /// would stand still. `work` has not run.
 pub(crate) fn enter<T>(scope: &'static str, work: impl FnOnce() -> T) -> Result<T, Error> {
-    let Ok(handle) = Handle::try_current() else { return Ok(work()) };
+    where_allowed(work).ok_or(Error::WouldBlock { scope })
+}
+
+/// `None`: `work` may not block here, and has not run.
+fn where_allowed<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let Ok(handle) = Handle::try_current() else { return Some(work()) };
     if handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
-        return if is_polled_by_runtime() { Err(Error::WouldBlock { scope }) } else { Ok(work()) };
+        return (!is_polled_by_runtime()).then(work);
     }
     let mut started = false;
     let entered = catch_unwind(AssertUnwindSafe(|| {
@@ -39,11 +44,17 @@ pub(crate) fn enter<T>(scope: &'static str, work: impl FnOnce() -> T) -> Result<
         })
     }));
     match entered {
-        Ok(output) => Ok(output),
+        Ok(output) => Some(output),
         Err(panic) if started => resume_unwind(panic),
         // A `LocalSet` on a multi-thread runtime: its tasks can't be handed on.
-        Err(_) => Err(Error::WouldBlock { scope }),
+        Err(_) => None,
     }
+}
+
+/// Waits for a future on any thread. One whose runtime can't do without it is blocked all the same.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    where_allowed(|| block_on(future.as_mut())).unwrap_or_else(|| block_on(future))
 }
 
 /// Whether this thread is polling a task, and not running a closure of `spawn_blocking`: Tokio gives the tasks it polls a

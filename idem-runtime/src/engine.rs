@@ -2,6 +2,8 @@
 
 mod admit;
 mod call;
+mod ending;
+mod late;
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -220,9 +220,12 @@ pub enum Error {
         /// silent for longer than its lease and ttl, and a sweep deleted it. False also where the store can't tell.
         row_gone: bool,
     },
-    /// The body ran, and the store could not record its outcome while the lease held: a redelivery meets the key as
-    /// after a crash. In tx mode, the transaction could not record it: roll back. From [`tx::commit`](crate::tx), nobody knows
-    /// whether the transaction was committed: a redelivery replays its result, or runs.
+    /// The body ran, and the store could not record its outcome while the lease held. This process goes on trying for one
+    /// lease more, while nobody takes the key over ([`drain`](crate::drain()) waits for that): a redelivery replays the
+    /// outcome if it got there, and else meets the key as after a crash.
+    ///
+    /// In tx mode, the transaction could not record it: roll back. From [`tx::commit`](crate::tx), nobody knows whether the
+    /// transaction was committed: a redelivery replays its result, or runs.
     #[non_exhaustive]
     NotRecorded {
         /// Which key. `None` where a commit was not answered: it is about all keys of its transaction.
@@ -411,8 +414,8 @@ impl fmt::Display for Error {
             ),
             Self::NotRecorded { key, source, in_transaction: false } => write!(
                 f,
-                "{} ran, but its outcome could not be recorded: {source}; a redelivery meets the key as after a crash \
-                 (`on_crash`)",
+                "{} ran, but its outcome could not be recorded while its lease held: {source}; this process goes on trying \
+                 for one lease more, and a redelivery that comes before meets the key as after a crash (`on_crash`)",
                 Handler(key)
             ),
             Self::ResultUnavailable { key } => write!(

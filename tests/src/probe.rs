@@ -46,8 +46,10 @@ pub enum Fault {
 pub struct Probe {
     inner: MemoryStore,
     script: Arc<Mutex<VecDeque<(Asked, Fault)>>>,
+    always: Arc<Mutex<Option<(Asked, Fault)>>>,
     asked: watch::Sender<Vec<Asked>>,
     needs_runtime: bool,
+    max_record_len: usize,
 }
 
 impl Default for Probe {
@@ -55,8 +57,10 @@ impl Default for Probe {
         Self {
             inner: MemoryStore::new(),
             script: Arc::default(),
+            always: Arc::default(),
             asked: watch::Sender::new(Vec::new()),
             needs_runtime: false,
+            max_record_len: 4096,
         }
     }
 }
@@ -72,10 +76,26 @@ impl Probe {
         Self { needs_runtime: true, ..Self::default() }
     }
 
+    /// One that takes records of so many bytes.
+    pub fn taking(max_record_len: usize) -> Self {
+        Self { max_record_len, ..Self::default() }
+    }
+
     /// The next request of this kind for which no fault is scripted yet fails so.
     pub fn fail(&self, asked: Asked, fault: Fault) -> &Self {
         self.script.lock().unwrap().push_back((asked, fault));
         self
+    }
+
+    /// Each request of this kind fails from now on, until [`recover`](Self::recover).
+    pub fn fail_always(&self, asked: Asked, fault: Fault) -> &Self {
+        *self.always.lock().unwrap() = Some((asked, fault));
+        self
+    }
+
+    /// Ends [`fail_always`](Self::fail_always).
+    pub fn recover(&self) {
+        *self.always.lock().unwrap() = None;
     }
 
     /// What the store was asked so far.
@@ -116,7 +136,8 @@ impl Probe {
         let fault = {
             let mut script = self.script.lock().unwrap();
             let at = script.iter().position(|(which, _)| *which == asked);
-            at.and_then(|at| script.remove(at)).map(|(_, fault)| fault)
+            let always = self.always.lock().unwrap().filter(|(which, _)| *which == asked);
+            at.and_then(|at| script.remove(at)).or(always).map(|(_, fault)| fault)
         };
         let unanswered = || Err(StoreError::unanswered("the probe", format!("{asked:?}: the line is dead")));
         let answer = match fault {
@@ -167,7 +188,7 @@ impl IdempotencyStore for Probe {
     }
 
     fn max_record_len(&self) -> usize {
-        4096
+        self.max_record_len
     }
 
     fn needs_runtime(&self) -> bool {

@@ -1,5 +1,6 @@
 //! A line that can be cut: a TCP proxy in front of a server, transparent until it is told to fail.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ struct Shared {
     faults: Mutex<Vec<(Matches, Fault)>>,
     /// Changes when all connections are to be cut.
     cuts: watch::Sender<u32>,
+    is_cut_off: AtomicBool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -43,10 +45,17 @@ impl Proxy {
     pub async fn start(upstream: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", super::server::free_port())).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared { faults: Mutex::default(), cuts: watch::Sender::new(0) });
+        let shared = Arc::new(Shared {
+            faults: Mutex::default(),
+            cuts: watch::Sender::new(0),
+            is_cut_off: AtomicBool::new(false),
+        });
         let accepting = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if accepting.is_cut_off.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let shared = Arc::clone(&accepting);
                 tokio::spawn(async move {
                     // A server that is down can't be reached through the proxy either.
@@ -67,6 +76,17 @@ impl Proxy {
     /// Cuts every connection, on both sides.
     pub fn cut_all(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Cuts every connection, and lets no other through until it is [restored](Self::restore).
+    pub fn cut_off(&self) {
+        self.shared.is_cut_off.store(true, Ordering::SeqCst);
+        self.cut_all();
+    }
+
+    /// Lets connections through again.
+    pub fn restore(&self) {
+        self.shared.is_cut_off.store(false, Ordering::SeqCst);
     }
 
     /// The next request that matches is carried out, and the connection is cut before its answer gets to the client.

@@ -11,11 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 
+use super::ending::{Ending, Left, completion, release, time_to_answer};
 use crate::blocking::Spawned;
-use crate::claim::{
-    ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Owner, Record, ReleaseRequest, RenewRequest,
-    Standing,
-};
+use crate::claim::{ClaimRequest, Fingerprint, Grant, Key, Leave, Owner, Record, RenewRequest, Standing};
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::handle::{Claim, ClaimSlot};
@@ -24,18 +22,13 @@ use crate::key::KeyInput;
 use crate::record;
 use crate::site::Site;
 use crate::store::IdempotencyStore;
-use crate::{background, timer};
+use crate::timer;
 
 /// The first pause before a request is repeated; it doubles from there.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest pause before a request is repeated.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// How long one attempt at an ending takes: a third of the lease, but no less and no more, while the lease holds. A
-/// connection that went silent says nothing, and another one may get through; one that only takes its time shouldn't be
-/// given up.
-const ATTEMPT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
 /// The longest that a caller waits for the release of its key.
 const LONGEST_LEAVE: Duration = Duration::from_secs(5);
@@ -196,8 +189,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     }
 
     /// Leaves the key as the phase says: records an outcome, again and again while the lease holds, or releases the key,
-    /// once. Where the store doesn't answer a release, the guard goes on trying in the background: the caller has its own
-    /// error to see to.
+    /// once. Where the store takes neither, the guard goes on trying in the background, and the caller doesn't wait.
     pub(super) async fn settle(&mut self) -> Result<(), Error> {
         let site = self.site;
         let Some((store, key)) = self.held() else { return Ok(()) };
@@ -229,7 +221,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             failures += 1;
             let pause = pause(failures);
             if Instant::now() + pause >= self.deadline() {
-                break Err(Error::NotRecorded { key: Some(self.scoped(key)), source, in_transaction: false });
+                return Err(Error::NotRecorded { key: Some(self.scoped(key)), source, in_transaction: false });
             }
             tracing::warn!(scope = site.scope, %source, "a completion failed, and is tried again");
             drop(source);
@@ -261,70 +253,20 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
 /// A call is left as its phase says: undone before the body ran, unknown in its middle, finished after it.
 impl<S: IdempotencyStore> Drop for Call<'_, S> {
     fn drop(&mut self) {
-        let ending = match std::mem::replace(&mut self.phase, Phase::Idle) {
+        let left = match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Idle => return,
-            Phase::Claiming => Ending::Leave(Leave::NotRun),
-            Phase::Running => Ending::Leave(Leave::OutcomeUnknown),
-            Phase::Completing(record) => Ending::Complete(record),
-            Phase::Leaving(how) => Ending::Leave(how),
+            Phase::Claiming => Left::Leave(Leave::NotRun),
+            Phase::Running => Left::Leave(Leave::OutcomeUnknown),
+            Phase::Completing(record) => Left::Complete(record),
+            Phase::Leaving(how) => Left::Leave(how),
         };
         let (Some(store), KeyInput::Key(key)) =
             (self.store.take(), std::mem::replace(&mut self.key, KeyInput::Missing))
         else {
             return;
         };
-        let in_place = !store.needs_runtime();
-        // A call that was never granted a lease has one lease's time to say that it left.
-        let until = self.deadline().max(Instant::now() + self.site.lease);
         let (site, owner, fence) = (self.site, self.owner, self.fence);
-        let begin = move || finish(store.clone(), site, key.clone(), owner, fence, ending.clone(), until);
-        background::finish(in_place, self.home.as_ref(), begin);
-    }
-}
-
-/// What is left to do for a caller that has gone.
-#[derive(Clone)]
-enum Ending {
-    Complete(Record),
-    Leave(Leave),
-}
-
-async fn finish<S: IdempotencyStore>(
-    store: S,
-    site: &'static Site,
-    key: Key,
-    owner: Owner,
-    fence: u64,
-    ending: Ending,
-    until: Instant,
-) {
-    let mut failures = 0;
-    loop {
-        // Nobody waits for it: a short lease needn't make it give up early.
-        let time = || time_to_answer(until, site).max(ATTEMPT.0);
-        let answer = match &ending {
-            Ending::Complete(record) => {
-                let complete = pin!(store.complete(completion(site, &key, owner, fence, record)));
-                timer::within(time, complete).await
-            }
-            Ending::Leave(how) => {
-                let release = pin!(store.release(release(site, &key, owner, fence, *how)));
-                timer::within(time, release).await
-            }
-        };
-        if let Some(Ok(standing)) = answer {
-            if standing == Standing::Gone {
-                site.warn_of_lost_row();
-            }
-            return;
-        }
-        failures += 1;
-        let pause = pause(failures);
-        if Instant::now() + pause >= until {
-            tracing::warn!(scope = site.scope, "the store did not answer: a key stays claimed until its lease ends");
-            return;
-        }
-        timer::sleep(pause).await;
+        Ending::new(store, site, key, owner, fence, left, self.deadline()).begin(self.home.as_ref());
     }
 }
 
@@ -339,29 +281,6 @@ pub(super) fn claim_request<'a>(
     request.orphans = site.orphans;
     request.retain = site.retain();
     request
-}
-
-fn completion<'a>(
-    site: &'static Site,
-    key: &'a Key,
-    owner: Owner,
-    fence: u64,
-    record: &'a Record,
-) -> CompleteRequest<'a> {
-    CompleteRequest::new(&claim_request(site, key, owner, None), fence, record, site.ttl)
-}
-
-fn release<'a>(site: &'static Site, key: &'a Key, owner: Owner, fence: u64, how: Leave) -> ReleaseRequest<'a> {
-    let mut request = ReleaseRequest::new(&claim_request(site, key, owner, None), fence, how);
-    request.retain = site.ttl;
-    request
-}
-
-/// How long an ending waits for its answer before it is sent again. A late one counts as long as nobody took over, so each
-/// is sent at least once.
-fn time_to_answer(deadline: Instant, site: &Site) -> Duration {
-    let third = site.lease / 3;
-    deadline.saturating_duration_since(Instant::now()).max(third).min(third.clamp(ATTEMPT.0, ATTEMPT.1))
 }
 
 pub(super) fn pause(failures: u32) -> Duration {

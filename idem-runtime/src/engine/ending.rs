@@ -1,0 +1,173 @@
+//! The end of a call that nobody waits for any more.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::call::{LONGEST_PAUSE, claim_request, pause};
+use super::late;
+use crate::claim::{CompleteRequest, Key, Leave, Owner, Record, ReleaseRequest, Standing};
+use crate::site::Site;
+use crate::store::IdempotencyStore;
+use crate::{background, timer};
+
+/// How long one attempt at an ending takes: a third of the lease, but no less and no more, while the lease holds. A
+/// connection that went silent says nothing, and another one may get through; one that only takes its time shouldn't be
+/// given up.
+const ATTEMPT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+
+/// The longest pause before a completion is repeated whose lease is over: the next delivery may come at any time.
+const LONGEST_LATE_PAUSE: Duration = Duration::from_millis(250);
+
+/// What is left to do.
+#[derive(Clone)]
+pub(super) enum Left {
+    Complete(Record),
+    Leave(Leave),
+}
+
+/// What is left to do for a caller that has gone.
+#[derive(Clone)]
+pub(super) struct Ending<S> {
+    store: S,
+    site: &'static Site,
+    key: Key,
+    owner: Owner,
+    fence: u64,
+    left: Left,
+    lease_over: Instant,
+    /// How long a completion is tried: one lease more. Until someone takes over, the store takes it.
+    until: Instant,
+}
+
+impl<S: IdempotencyStore> Ending<S> {
+    /// Of a call whose last granted lease ends at `deadline`.
+    pub(super) fn new(
+        store: S,
+        site: &'static Site,
+        key: Key,
+        owner: Owner,
+        fence: u64,
+        left: Left,
+        deadline: Instant,
+    ) -> Self {
+        let now = Instant::now();
+        let lease_over = match left {
+            Left::Complete(_) => deadline,
+            // The claim, or a renewal that had no answer, may have been granted as late as now.
+            Left::Leave(_) => now + site.lease,
+        };
+        Self { store, site, key, owner, fence, left, lease_over, until: lease_over.max(now) + site.lease }
+    }
+
+    /// Begins it, in place or in the background.
+    pub(super) fn begin(self, home: Option<&Handle>) {
+        background::finish(!self.store.needs_runtime(), home, self.lease_over, move || self.clone().finish());
+    }
+
+    /// Whether the key was left, or is another's by now.
+    async fn finish(self) -> bool {
+        if Instant::now() < self.lease_over && self.try_until(self.lease_over, LONGEST_PAUSE).await {
+            return true;
+        }
+        match &self.left {
+            Left::Complete(record) => self.complete_late(record).await,
+            Left::Leave(_) => {
+                let scope = self.site.scope;
+                tracing::warn!(scope, "the store did not answer: a key stays claimed until its lease ends");
+                false
+            }
+        }
+    }
+
+    /// A known outcome is better than an unknown one, so it isn't given up with the lease.
+    async fn complete_late(&self, record: &Record) -> bool {
+        let scope = self.site.scope;
+        let mut place = late::wait(record.as_bytes().len());
+        let mut completion = pin!(self.try_until(self.until, LONGEST_LATE_PAUSE));
+        let recorded = poll_fn(|cx| match place.poll_given_up(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => completion.as_mut().poll(cx).map(Some),
+        });
+        match recorded.await {
+            Some(true) => return true,
+            Some(false) => tracing::warn!(
+                scope,
+                "the store took a result neither within its lease nor within one more: a redelivery meets its key as after \
+                 a crash"
+            ),
+            None => tracing::warn!(
+                scope,
+                "more than 64 MiB of results wait for their store, so the oldest is given up: a redelivery meets its key \
+                 as after a crash"
+            ),
+        }
+        false
+    }
+
+    /// Whether the store answered. It is asked once at least.
+    async fn try_until(&self, until: Instant, longest_pause: Duration) -> bool {
+        let mut failures = 0;
+        while !self.try_once(until).await {
+            failures += 1;
+            let pause = pause(failures).min(longest_pause);
+            if Instant::now() + pause >= until {
+                return false;
+            }
+            timer::sleep(pause).await;
+        }
+        true
+    }
+
+    async fn try_once(&self, until: Instant) -> bool {
+        let Self { store, site, key, owner, fence, left, .. } = self;
+        // Nobody waits for it: a short lease needn't make it give up early.
+        let time = || time_to_answer(until, site).max(ATTEMPT.0);
+        let answer = match left {
+            Left::Complete(record) => {
+                let complete = pin!(store.complete(completion(site, key, *owner, *fence, record)));
+                timer::within(time, complete).await
+            }
+            Left::Leave(how) => {
+                let release = pin!(store.release(release(site, key, *owner, *fence, *how)));
+                timer::within(time, release).await
+            }
+        };
+        if let Some(Ok(Standing::Gone)) = answer {
+            site.warn_of_lost_row();
+        }
+        matches!(answer, Some(Ok(_)))
+    }
+}
+
+pub(super) fn completion<'a>(
+    site: &'static Site,
+    key: &'a Key,
+    owner: Owner,
+    fence: u64,
+    record: &'a Record,
+) -> CompleteRequest<'a> {
+    CompleteRequest::new(&claim_request(site, key, owner, None), fence, record, site.ttl)
+}
+
+pub(super) fn release<'a>(
+    site: &'static Site,
+    key: &'a Key,
+    owner: Owner,
+    fence: u64,
+    how: Leave,
+) -> ReleaseRequest<'a> {
+    let mut request = ReleaseRequest::new(&claim_request(site, key, owner, None), fence, how);
+    request.retain = site.ttl;
+    request
+}
+
+/// How long an ending waits for its answer before it is sent again. A late one counts as long as nobody took over, so each
+/// is sent at least once.
+pub(super) fn time_to_answer(deadline: Instant, site: &Site) -> Duration {
+    let third = site.lease / 3;
+    deadline.saturating_duration_since(Instant::now()).max(third).min(third.clamp(ATTEMPT.0, ATTEMPT.1))
+}

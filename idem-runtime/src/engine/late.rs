@@ -1,0 +1,78 @@
+//! Results that wait for their store beyond their lease: no more of them than a process can bear.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+/// How many bytes may wait in this process.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// What one counts at least: more than its bytes waits with it.
+const LEAST: usize = 1024;
+
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting { bytes: 0, next: 0, results: BTreeMap::new() });
+
+/// In the order in which they came.
+struct Waiting {
+    bytes: usize,
+    next: u64,
+    results: BTreeMap<u64, Waits>,
+}
+
+struct Waits {
+    bytes: usize,
+    /// Dropped to tell that it is given up.
+    _keep: oneshot::Sender<()>,
+}
+
+impl Waiting {
+    fn lock() -> MutexGuard<'static, Self> {
+        WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&mut self, bytes: usize) -> Place {
+        let (keep, given_up) = oneshot::channel();
+        let id = self.next;
+        self.next += 1;
+        self.bytes += bytes;
+        self.results.insert(id, Waits { bytes, _keep: keep });
+        while self.bytes > MOST
+            && let Some((_, oldest)) = self.results.pop_first()
+        {
+            self.bytes -= oldest.bytes;
+        }
+        Place { id, given_up }
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.bytes -= self.results.remove(&id).map_or(0, |waits| waits.bytes);
+    }
+}
+
+/// The place of a result among those that wait. Left when it is dropped.
+pub(super) struct Place {
+    id: u64,
+    given_up: oneshot::Receiver<()>,
+}
+
+/// A result of so many bytes waits. Where there are too many then, the oldest are given up.
+pub(super) fn wait(bytes: usize) -> Place {
+    Waiting::lock().add(bytes.max(LEAST))
+}
+
+impl Place {
+    /// Ready once others needed its place.
+    pub(super) fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.given_up).poll(cx).map(drop)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        Waiting::lock().remove(self.id);
+    }
+}
