@@ -20,10 +20,22 @@ const MAX_DELIVERIES: u32 = 17;
 /// When a message that failed is delivered again.
 const REDELIVERY_DELAY: Duration = Duration::from_millis(20);
 
-/// Handles every delivery of the input, up to `concurrency` at a time.
-pub(crate) async fn consume(shop: &Arc<Shop>, mut input: Deliveries, concurrency: usize) -> Result<Report, Fatal> {
+/// Handles every delivery of the input, up to `concurrency` at a time. None is being handled any more when it returns.
+pub(crate) async fn consume(shop: &Arc<Shop>, input: Deliveries, concurrency: usize) -> Result<Report, Fatal> {
+    let mut running = JoinSet::new();
+    let report = deliver_all(shop, input, concurrency, &mut running).await;
+    // Where it ended early, some still are: they are cancelled, and joined.
+    running.shutdown().await;
+    report
+}
+
+async fn deliver_all(
+    shop: &Arc<Shop>,
+    mut input: Deliveries,
+    concurrency: usize,
+    running: &mut JoinSet<Result<Ended, Fatal>>,
+) -> Result<Report, Fatal> {
     let slots = Arc::new(Semaphore::new(concurrency));
-    let mut running: JoinSet<Result<Ended, Fatal>> = JoinSet::new();
     let mut report = Report::new(input.expected);
 
     let mut more = true;

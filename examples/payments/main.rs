@@ -26,6 +26,7 @@ mod sample;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::charge::{Crash, Shop};
 use crate::options::{Command, Options};
@@ -36,6 +37,9 @@ const NOT_SETTLED: u8 = 1;
 
 /// The work could not be done, or not to its end.
 const FAILED: u8 = 2;
+
+/// How long the store is waited for at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why it could not.
 type Fatal = Box<dyn Error + Send + Sync>;
@@ -72,7 +76,13 @@ async fn run(options: &Options) -> Result<bool, Fatal> {
         crash: Crash::after(options.crash_after),
     });
     let input = delivery::read(&options.input)?;
-    let report = consumer::consume(&shop, input, options.concurrency).await?;
+    let consumed = consumer::consume(&shop, input, options.concurrency).await;
+    // Handlers that were cancelled are left as such, or else their keys stay blocked for the rest of their leases.
+    let left = idem_runtime::drain(PATIENCE).await;
+    if left > 0 {
+        eprintln!("{left} keys stay blocked until their leases end");
+    }
+    let report = consumed?;
 
     let books = shop.provider.books()?;
     report::print(&report.counts(&books))?;

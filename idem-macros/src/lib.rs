@@ -50,7 +50,7 @@ use proc_macro2::TokenStream;
 /// | `wait` | duration | `"0s"` | how long a duplicate of a running key waits for its result, before it gets `Error::InProgress` |
 /// | `fingerprint` | expressions that are `Serialize` | none | the same key with another fingerprint is `Error::KeyReused`. Equal `HashMap`s have one; equal `HashSet`s need not, so give it something ordered |
 /// | `on_error` | `"release"`, `"keep"`, `"record"`, `record_if(path)`, or a path to a `fn(&E) -> OnError` | `"release"` | what an `Err` does to the key: frees it; holds it until the lease ends; is recorded and replayed (then `E` is `Serialize` and `Deserialize`); is recorded where a `fn(&E) -> bool` says so. Where it calls another idempotent handler, choose: a recorded `InProgress` of that one is the end of this one's key |
-/// | `on_crash` | `"rerun"`, `"park"`, or a path or closure `async Fn(&Claim) -> Result<Option<T>, E>` | `"rerun"` | what becomes of a key whose holder died, panicked or was cancelled: runs again; is refused with `Error::OutcomeUnknown` until someone resolves it; the function finds out: `Some(t)` is recorded as the result, `None` runs the handler. The function needs an `async` handler |
+/// | `on_crash` | `"rerun"`, `"park"`, or a path or closure `async Fn(&Claim) -> Result<Option<T>, E>` | `"rerun"` | what becomes of a key whose holder died, panicked or was cancelled, as over HTTP by a client that hangs up (see [below](#what-cancels-a-handler)): runs again; is refused with `Error::OutcomeUnknown` until someone resolves it; the function finds out: `Some(t)` is recorded as the result, `None` runs the handler. The function needs an `async` handler |
 /// | `missing_key` | `"error"`, `"run"` | `"error"` | a key that is `None` or empty: `Error::MissingKey`, or run unprotected |
 /// | `on_store_error` | `"error"`, `"run"` | `"error"` | the store fails at the claim: refuse, or run unprotected |
 /// | `tx` | the name of a parameter that is a reference to a transaction | none | tx mode: the claim and the result are written through it, with the effects of the handler. See `idem_runtime::tx`. Excludes `store`, `lease`, `wait`, `on_error`, `on_crash`, `on_store_error` and `claim` |
@@ -58,6 +58,18 @@ use proc_macro2::TokenStream;
 /// | `crate` | path | `::idem_runtime` | for a renamed or re-exported dependency |
 ///
 /// A duration is one or more numbers with a unit, `d`, `h`, `m`, `s`, `ms` or `us`: `"7d"`, `"1h30m"`, `"500ms"`.
+///
+/// # What cancels a handler
+///
+/// Whoever drops its future: a time-out around it, `select!`, an aborted task; over HTTP, a client that hangs up, and a time-out
+/// layer. Nobody knows then what the body has done, and with the default `on_crash = "rerun"` the next attempt runs it again: it
+/// may charge twice. Where callers come and go, run the call in a task of its own, which no caller cancels:
+///
+/// ```ignore
+/// let receipt = tokio::spawn(charge(order_id, cents)).await??;
+/// ```
+///
+/// The next attempt is then `Error::InProgress`, waits with `wait`, or replays.
 ///
 /// # What it goes on
 ///

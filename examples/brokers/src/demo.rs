@@ -44,6 +44,14 @@ pub async fn publish(shop: &Shop, send: impl AsyncFn(&Order) -> Result<(), Fatal
     Ok(())
 }
 
+/// Behind the consumer's loop, whose handlers have ended: what they left gets to the store before the process ends.
+pub async fn end() {
+    let left = idem_runtime::drain(Duration::from_secs(10)).await;
+    if left > 0 {
+        eprintln!("{left} orders stay blocked until their leases end");
+    }
+}
+
 /// What is printed at the end.
 pub fn print(broker: &str, shop: &Shop) -> Result<(), Fatal> {
     let (orders, charges) = shop.ledger.totals()?;

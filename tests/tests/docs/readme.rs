@@ -49,6 +49,28 @@ async fn handle(pool: &PgPool, order: &Order) -> Result<Receipt, BillingError> {
     Ok(receipt)
 }
 
+/// Over HTTP.
+mod http {
+    use super::{Error, idempotent};
+
+    #[idempotent(key = "order_id")]
+    async fn charge(order_id: String, cents: u64) -> Result<u64, Error> {
+        drop(order_id);
+        Ok(cents)
+    }
+
+    async fn post_charge(order_id: String, cents: u64) -> Result<u64, Box<dyn std::error::Error>> {
+        let receipt = tokio::spawn(charge(order_id, cents)).await??;
+        Ok(receipt)
+    }
+}
+
+async fn end(mut handlers: tokio::task::JoinSet<()>) -> bool {
+    handlers.shutdown().await;
+    let left = idem_runtime::drain(Duration::from_secs(10)).await;
+    left == 0
+}
+
 async fn open() -> Result<(), Error> {
     let store = idem_runtime::connect("postgres://app@db.example/app").await?;
     idem_runtime::install(store.clone())?;

@@ -30,6 +30,8 @@ async fn run(servers: &str, topic: &str) -> Result<(), Fatal> {
         Ok(consume(stage.consumer()?, topic, &stage.producer, handle, stop).await?)
     };
     let published = demo::publish(&shop, async |order| stage.send(order).await);
-    tokio::try_join!(consumed(), consumed(), published)?;
+    let done = tokio::try_join!(consumed(), consumed(), published);
+    demo::end().await;
+    done?;
     demo::print("Kafka", &shop)
 }

@@ -21,7 +21,9 @@ async fn main() -> Result<(), Fatal> {
     let handle = async |message: &Message| shop.deliver(delivery(message)).await;
     let stop = shop.report.settled(demo::MESSAGES);
     let published = demo::publish(&shop, async |order| stage.send(order).await);
-    tokio::try_join!(consume(&stage.jetstream, &stage.consumer, handle, stop), published)?;
+    let done = tokio::try_join!(consume(&stage.jetstream, &stage.consumer, handle, stop), published);
+    demo::end().await;
+    done?;
     stage.close().await?;
     demo::print("NATS JetStream", &shop)
 }

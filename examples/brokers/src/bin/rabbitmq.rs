@@ -22,7 +22,9 @@ async fn main() -> Result<(), Fatal> {
         Ok(consume(&stage.connection, &stage.queue, handle, stop).await?)
     };
     let published = demo::publish(&shop, async |order| stage.send(order).await);
-    tokio::try_join!(consumed, published)?;
+    let done = tokio::try_join!(consumed, published);
+    demo::end().await;
+    done?;
     stage.close().await?;
     demo::print("RabbitMQ", &shop)
 }

@@ -1,9 +1,10 @@
 //! An idempotent consumer, to copy: `charge NAME_SERVER STORE` charges the orders of the topic `orders`. It ends on Ctrl-C.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use idem_runtime::consumer::{Disposition, Refusal, disposition};
-use idem_runtime::{Error, SqliteStore, idempotent, install};
+use idem_runtime::{Error, SqliteStore, drain_blocking, idempotent, install};
 use rocketmq_client_rust::{
     ClientRuntime, ClientRuntimeConfig, ConsumeConcurrentlyContext, ConsumeConcurrentlyStatus, DefaultMQPushConsumer,
     MQPushConsumer,
@@ -91,5 +92,10 @@ fn main() -> Outcome<()> {
         Outcome::Ok(())
     })?;
     owner.shutdown_runtime_blocking()?;
+    // What handlers that were cut short have left gets to the store before the process ends.
+    let left = drain_blocking(Duration::from_secs(10));
+    if left > 0 {
+        eprintln!("{left} orders stay blocked until their leases end");
+    }
     Ok(())
 }
