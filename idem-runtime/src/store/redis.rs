@@ -2,10 +2,15 @@
 
 mod admin;
 mod check;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod ears;
 mod failure;
+mod groups;
 mod link;
+mod links;
 mod names;
+mod nodes;
 mod options;
 mod rows;
 mod scan;
@@ -17,14 +22,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionManager;
-use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
+use redis::{Cmd, Value};
 
 use self::ears::Ears;
-use self::failure::Failure;
+use self::failure::{Failure, is_unknown};
+use self::groups::Groups;
 use self::link::{Link, Source};
+use self::links::Links;
 pub use self::options::RedisOptions;
 use self::rows::Found;
-use self::script::{CLAIM, COMPLETE, Confirmation, LOOK, RELEASE, RENEW, Script};
+use self::script::{CLAIM, COMPLETE, Call, LOOK, RELEASE, RENEW};
 use crate::admin::IdempotencyAdmin;
 use crate::error::{Error, ScopedKey};
 use crate::protocol::{self, Operation, Reply, micros};
@@ -75,11 +82,13 @@ use crate::timer;
 ///
 /// # How it is reached
 ///
-/// All handles share one connection for each Tokio runtime, on which requests are pipelined; renewals, and the requests of
-/// sync handlers, have one in the background. Where it broke, where a request went without an answer for a second or more
-/// until it was given up, or where the server has become a replica, the next request makes a new one. A request without an
-/// answer within ten seconds is given up. A call that waits for another's result is told of it by `PUBLISH`,
-/// over a second connection that is made at the first wait, and looks by itself every 50 ms to 1 s.
+/// A store that is opened by URL has connections of its own, each made when it is first used. All handles share one for each
+/// Tokio runtime, on which requests are pipelined; renewals, and the requests of sync handlers, have one in the background.
+/// Operators' requests have another, and what is to be confirmed by replicas ([`RedisOptions::wait_replicas`]) has one more.
+/// Where a connection broke, where a request went without an answer for a second or more until it was given up, or where the
+/// server has become a replica, the next request makes a new one. A request without an answer within ten seconds is given up.
+/// A call that waits for another's result is told of it by `PUBLISH`, over a connection that is made at the first wait, and
+/// looks by itself every 50 ms to 1 s. Over a connection of the user's, [`RedisOptions::listen`] says what uses another one.
 ///
 /// A record can have 16 MiB. While Redis works on a large one, it does nothing else.
 ///
@@ -96,9 +105,10 @@ pub struct RedisStore(Arc<Shared>);
 
 /// What the handles of a store share.
 struct Shared {
-    link: Link,
+    links: Links,
+    /// Where others are to confirm what is written.
+    groups: Option<Arc<Groups>>,
     prefix: Arc<[u8]>,
-    confirmation: Option<Confirmation>,
     bells: Arc<Bells>,
     ears: Ears,
 }
@@ -133,11 +143,12 @@ impl RedisStore {
         RedisOptions::default()
     }
 
-    async fn start(link: Link, source: Option<Arc<Source>>, options: RedisOptions) -> Result<Self, Error> {
+    async fn start(links: Links, source: Option<Arc<Source>>, options: RedisOptions) -> Result<Self, Error> {
         let bells = Bells::new();
         let prefix: Arc<[u8]> = options.prefix.into();
         let ears = Ears::new(source, Arc::clone(&prefix), Arc::clone(&bells));
-        let shared = Shared { link, prefix, confirmation: options.confirmation, bells, ears };
+        let groups = options.confirmation.map(|confirmation| Groups::new(links.confirmed.clone(), confirmation));
+        let shared = Shared { links, groups, prefix, bells, ears };
         // On the heap: it nests deeper than the compiler follows in a caller's future.
         Box::pin(shared.check()).await?;
         Ok(Self(Arc::new(shared)))
@@ -149,7 +160,6 @@ impl RedisStore {
 struct Place<'a> {
     scope: &'a str,
     key: &'a Key,
-    name: &'a [u8],
 }
 
 impl Shared {
@@ -163,10 +173,14 @@ impl Shared {
     }
 
     /// Runs a script.
-    async fn run(&self, script: &Script, place: Place<'_>, arguments: impl Fn(&mut Cmd)) -> Result<Value, Failure> {
-        let answer = match self.link.send(&script.by_hash(place.name, &arguments)).await {
+    async fn run(&self, place: Place<'_>, call: Call) -> Result<Value, Failure> {
+        self.run_on(&self.links.handlers, place, call).await
+    }
+
+    async fn run_on(&self, link: &Link, place: Place<'_>, call: Call) -> Result<Value, Failure> {
+        let answer = match link.send(&call.command).await {
             // It has run nowhere: this is no repetition.
-            Err(error) if is_unknown(&error) => self.link.send(&script.by_code(place.name, arguments)).await,
+            Err(error) if is_unknown(&error) => link.send(&call.by_code().command).await,
             answer => answer,
         };
         answer.map_err(|error| Failure::Redis(error).of(place.scope, place.key))
@@ -175,23 +189,13 @@ impl Shared {
     /// Runs a script, and has others confirm what it wrote, if the store is to. Says what is missing.
     async fn run_confirmed(
         &self,
-        script: &Script,
+        link: &Link,
         place: Place<'_>,
-        arguments: impl Fn(&mut Cmd),
+        call: Call,
     ) -> Result<(Value, Option<Failure>), Failure> {
-        let Some(confirmation) = &self.confirmation else {
-            return Ok((self.run(script, place, arguments).await?, None));
-        };
-        let commands = |command| confirmation.behind(command);
-        let answers = match self.link.send_all(&commands(script.by_hash(place.name, &arguments))).await {
-            Err(error) if is_unknown(&error) => {
-                self.link.send_all(&commands(script.by_code(place.name, arguments))).await
-            }
-            answers => answers,
-        };
-        let answers = answers.map_err(|error| Failure::Redis(error).of(place.scope, place.key))?;
-        let [answer, confirmed] = <[Value; 2]>::try_from(answers).map_err(|_| Failure::Answer)?;
-        Ok((answer, confirmation.check(&confirmed)))
+        let Some(groups) = &self.groups else { return Ok((self.run_on(link, place, call).await?, None)) };
+        let settled = groups.settle(call).await.map_err(|error| Failure::Redis(error).of(place.scope, place.key))?;
+        Ok((settled.answer, groups.confirmation.check(&settled.confirmed)))
     }
 
     /// What a script found: the state machine says what follows from it.
@@ -219,13 +223,8 @@ impl Shared {
 
     /// `1` where a WAIT follows.
     fn waits(&self) -> u8 {
-        self.confirmation.is_some().into()
+        self.groups.is_some().into()
     }
-}
-
-/// Whether the server doesn't know the script: it was started anew, or is another one.
-fn is_unknown(error: &redis::RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 /// Adds a lease, and how long the row stays, as a script reads them.
@@ -240,14 +239,15 @@ fn lease(command: &mut Cmd, lease: Duration, stays: Option<Duration>) {
 impl IdempotencyStore for RedisStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         let name = self.0.name(request.scope, request.key);
-        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let place = Place { scope: request.scope, key: request.key };
         let fingerprint: &[u8] = request.fingerprint.as_ref().map_or(&[], |fingerprint| &fingerprint.0);
         let arguments = |command: &mut Cmd| {
             command.arg(&request.owner.0);
             lease(command, request.lease, request.stays());
             command.arg(fingerprint).arg(u8::from(request.orphans == Orphans::Take)).arg(self.0.waits());
         };
-        let (answer, missing) = self.0.run_confirmed(&CLAIM, place, arguments).await?;
+        let call = CLAIM.call(&name, arguments);
+        let (answer, missing) = self.0.run_confirmed(&self.0.links.handlers, place, call).await?;
         let (reply, record) = Shared::decide(place, Operation::Claim(&request), &answer)?;
         match (reply, missing) {
             // A replay acknowledges the completion too.
@@ -258,30 +258,31 @@ impl IdempotencyStore for RedisStore {
 
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
         let name = self.0.name(request.scope, request.key);
-        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let place = Place { scope: request.scope, key: request.key };
         let arguments = |command: &mut Cmd| {
             command.arg(&request.owner.0).arg(request.fence);
             lease(command, request.lease, request.stays());
         };
-        let answer = self.0.run(&RENEW, place, arguments).await?;
+        let answer = self.0.run(place, RENEW.call(&name, arguments)).await?;
         Shared::standing(place, Operation::Renew(&request), (&answer, None))
     }
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
         let name = self.0.name(request.scope, request.key);
-        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let place = Place { scope: request.scope, key: request.key };
         let channel = self.0.channel(&name);
         let arguments = |command: &mut Cmd| {
             command.arg(&request.owner.0).arg(request.fence).arg(request.record.as_bytes());
             command.arg(micros(request.ttl)).arg(micros(request.stays())).arg(&channel).arg(self.0.waits());
         };
-        let (answer, missing) = self.0.run_confirmed(&COMPLETE, place, arguments).await?;
+        let call = COMPLETE.call(&name, arguments);
+        let (answer, missing) = self.0.run_confirmed(&self.0.links.handlers, place, call).await?;
         Shared::standing(place, Operation::Complete(&request), (&answer, missing))
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
         let name = self.0.name(request.scope, request.key);
-        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let place = Place { scope: request.scope, key: request.key };
         let channel = self.0.channel(&name);
         let how = match request.how {
             Leave::Failed => "failed",
@@ -293,7 +294,7 @@ impl IdempotencyStore for RedisStore {
             command.arg(&request.owner.0).arg(request.fence).arg(how);
             command.arg(micros(request.retain.max(request.linger))).arg(micros(request.linger)).arg(&channel);
         };
-        let answer = self.0.run(&RELEASE, place, arguments).await?;
+        let answer = self.0.run(place, RELEASE.call(&name, arguments)).await?;
         Shared::standing(place, Operation::Release(&request), (&answer, None))
     }
 
@@ -305,12 +306,14 @@ impl IdempotencyStore for RedisStore {
         const DEAF_POLL: [u64; 6] = [50, 100, 200, 250, 250, 250];
         let started = Instant::now();
         let name = self.0.name(request.scope, request.key);
-        let place = Place { scope: request.scope, key: request.key, name: &name };
+        let place = Place { scope: request.scope, key: request.key };
         // Listening before looking: or an ending in between is heard by nobody.
         let mut rung = pin!(self.0.bells.of(request.scope, request.key).notified());
         rung.as_mut().enable();
         let listens = self.0.ears.listen(names::channel_of(&name)).await;
-        let Value::Int(left) = self.0.run(&LOOK, place, |_| ()).await? else { return Err(Failure::Answer.into()) };
+        let Value::Int(left) = self.0.run(place, LOOK.call(&name, |_| ())).await? else {
+            return Err(Failure::Answer.into());
+        };
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return Ok(()) };
         let round = usize::try_from(request.round).unwrap_or(usize::MAX).min(POLL.len() - 1);
         let poll = Duration::from_millis(if listens { POLL[round] } else { DEAF_POLL[round] });

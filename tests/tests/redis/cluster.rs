@@ -7,12 +7,13 @@ use idem_runtime::admin::Filter;
 use idem_runtime::conformance::Suite;
 
 use idem_runtime::IdempotencyStore;
-use idem_runtime::store::Standing;
+use idem_runtime::store::{ClaimAnswer, Key, Standing};
 use idem_tests::server::{Redis, free_port};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 
-use crate::{execute, key, raw, record, replay};
+use crate::failover::{pid, signal};
+use crate::{execute, key, raw, record, replay, request};
 
 /// Three primaries that share the 16,384 slots.
 async fn cluster() -> [Redis; 3] {
@@ -113,10 +114,80 @@ async fn replicas_of_a_cluster_confirm() {
     let store = guarded().await.unwrap();
     execute(&store, "s", &key("k"), &record("r")).await;
     drop((replicas, last));
-    let error = store.claim(crate::request("s", &key("another"))).await.unwrap_err();
+    let error = store.claim(request("s", &key("another"))).await.unwrap_err();
     assert!(error.is_unanswered() && error.to_string().contains("0 of 1 replicas"), "{error}");
     let options = RedisStore::options().wait_replicas(0, Duration::from_millis(50));
     let store = options.open_with_cluster(connect(&nodes).await).await.unwrap();
     execute(&store, "s", &key("other"), &record("r")).await;
     assert_eq!(replay(&store, "s", &key("other")).await, record("r"));
+}
+
+/// Keys of which each node has some, by node.
+async fn keys_by_node(nodes: &[Redis; 3]) -> [Vec<Key>; 3] {
+    let mut raw = raw(&nodes[0]).await;
+    let mut keys = [const { Vec::new() }; 3];
+    for number in 0..60 {
+        let mut ask = redis::cmd("CLUSTER");
+        let slot: usize = ask.arg("KEYSLOT").arg(format!("idem:1:s:{number}")).query_async(&mut raw).await.unwrap();
+        keys[slot / 5_462].push(key(format!("{number}")));
+    }
+    keys
+}
+
+/// A group is one node's: the others go on.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn a_stopped_replica_holds_up_no_other_node() {
+    let nodes = cluster().await;
+    let replicas = [replica(&nodes[0]).await, replica(&nodes[1]).await, replica(&nodes[2]).await];
+    let options = RedisStore::options().wait_replicas(1, Duration::from_secs(8));
+    let store = options.open_with_cluster(connect(&nodes).await).await.unwrap();
+    let keys = keys_by_node(&nodes).await;
+    let mut at_first = raw(&nodes[0]).await;
+    let pid = pid(&replicas[0]).await;
+    signal(pid, libc::SIGSTOP);
+    let others = async {
+        let first = format!("idem:1:s:{}", keys[0][0]);
+        while !redis::cmd("EXISTS").arg(&first).query_async::<bool>(&mut at_first).await.unwrap() {}
+        for id in keys[1].iter().chain(&keys[2]) {
+            execute(&store, "s", id, &record("r")).await;
+        }
+    };
+    let first = store.claim(request("s", &keys[0][0]));
+    let mut first = std::pin::pin!(first);
+    tokio::select! {
+        biased;
+        answer = &mut first => panic!("no other node has answered yet: {answer:?}"),
+        () = others => signal(pid, libc::SIGCONT),
+    }
+    assert!(matches!(first.await.unwrap(), ClaimAnswer::Acquired(_)));
+}
+
+/// One group for the keys of a node, and one that goes on where some of them have moved.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn keys_that_have_moved_are_confirmed_where_they_are() {
+    let nodes = cluster().await;
+    let replicas = [replica(&nodes[0]).await, replica(&nodes[1]).await, replica(&nodes[2]).await];
+    let options = RedisStore::options().wait_replicas(1, Duration::from_secs(5));
+    let store = options.open_with_cluster(connect(&nodes).await).await.unwrap();
+    let keys = keys_by_node(&nodes).await;
+    // The second half of the first node's slots.
+    let to: String = redis::cmd("CLUSTER").arg("MYID").query_async(&mut raw(&nodes[1]).await).await.unwrap();
+    for server in [&nodes[1], &nodes[0], &nodes[2], &replicas[0], &replicas[1], &replicas[2]] {
+        let mut set = redis::pipe();
+        for slot in 2_731..5_462 {
+            set.cmd("CLUSTER").arg("SETSLOT").arg(slot).arg("NODE").arg(&to).ignore();
+        }
+        // A replica refuses it, and hears of it from the others.
+        let _ = set.exec_async(&mut raw(server).await).await;
+    }
+    let mut claims = tokio::task::JoinSet::new();
+    for id in keys.into_iter().flatten() {
+        let store = store.clone();
+        claims.spawn(async move { store.claim(request("s", &id)).await.unwrap() });
+    }
+    for answer in claims.join_all().await {
+        assert!(matches!(answer, ClaimAnswer::Acquired(_)), "{answer:?}");
+    }
 }

@@ -6,6 +6,7 @@ mod aof;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod failover;
+mod groups;
 mod opening;
 mod restarts;
 mod rows;

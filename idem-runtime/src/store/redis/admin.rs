@@ -18,7 +18,8 @@ impl IdempotencyAdmin for RedisStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
         Box::pin(async move {
             let name = self.0.name(scope, key);
-            let answer = self.0.run(&GET, Place { scope, key, name: &name }, |_| ()).await?;
+            let place = Place { scope, key };
+            let answer = self.0.run_on(&self.0.links.operators, place, GET.call(&name, |_| ())).await?;
             let found = rows::answer(&answer).map_err(|field| Failure::corrupt(scope, key, field.0))?;
             let found = found.ok_or(Failure::Answer)?;
             let entry = found.row.map(|row| Entry::new(scope.to_owned(), key.clone(), row, found.now));
@@ -105,7 +106,7 @@ impl Shared {
         executed: Option<(&Record, Duration)>,
     ) -> Result<Standing, StoreError> {
         let name = self.name(scope, key);
-        let place = Place { scope, key, name: &name };
+        let place = Place { scope, key };
         let channel = self.channel(&name);
         let arguments = |command: &mut Cmd| {
             command.arg(how).arg(&channel).arg(micros(linger(Duration::ZERO)));
@@ -113,7 +114,7 @@ impl Shared {
                 command.arg(record.as_bytes()).arg(micros(ttl));
             }
         };
-        let (answer, missing) = self.run_confirmed(&SETTLE, place, arguments).await?;
+        let (answer, missing) = self.run_confirmed(&self.links.operators, place, SETTLE.call(&name, arguments)).await?;
         Self::standing(place, operation, (&answer, missing))
     }
 }

@@ -1,9 +1,11 @@
 //! What is looked at when a store is opened.
 
-use redis::Value;
+use redis::{RedisResult, Value};
 
 use super::Shared;
 use super::failure::{Failure, STORE};
+use super::groups::Groups;
+use super::link::Link;
 use super::script::{Confirmation, HANDLERS};
 use crate::error::Error;
 
@@ -11,46 +13,72 @@ impl Shared {
     /// Reaches the server and those who are to confirm what it writes, has it keep the scripts, and warns where it may evict
     /// rows.
     pub(super) async fn check(&self) -> Result<(), Error> {
-        let reached = self.link.send(&redis::cmd("PING")).await;
+        let link = &self.links.handlers;
+        let reached = link.send(&redis::cmd("PING")).await;
         reached.map_err(|error| Error::Config {
             message: "the Redis server can't be reached, or refuses this client".to_owned(),
             source: Some(Failure::Redis(error).into()),
         })?;
-        if let Some(confirmation) = &self.confirmation {
-            self.try_out(confirmation).await.map_err(|failure| Error::Config {
-                message: confirmation.refusal().to_owned(),
+        if let Some(groups) = &self.groups {
+            self.try_out(groups).await.map_err(|failure| Error::Config {
+                message: groups.confirmation.refusal().to_owned(),
                 source: Some(failure.into()),
             })?;
         }
         for script in HANDLERS {
             // Where that is not allowed, the first request sends it.
-            let _ = self.link.send(&script.load()).await;
+            let _ = link.send(&script.load()).await;
         }
-        let mut info = redis::cmd("INFO");
-        info.arg("memory");
-        // Where that is not allowed, nobody can say.
-        if let Ok(info) = self.link.send(&info).await {
-            let mut texts = Vec::new();
-            collect(&info, &mut texts);
-            if let Some(policy) = texts.iter().find_map(|text| evicts(text)) {
-                tracing::warn!(
-                    policy,
-                    store = STORE,
-                    "the server evicts keys when its memory is full, and an evicted key runs again: set \
-                     `maxmemory-policy noeviction`, or give the store a server of its own"
-                );
-            }
+        if let Some(policy) = self.eviction().await {
+            tracing::warn!(
+                policy,
+                store = STORE,
+                "the server evicts keys when its memory is full, and an evicted key runs again: set \
+                 `maxmemory-policy noeviction`, or give the store a server of its own"
+            );
         }
         Ok(())
     }
 
+    /// By which policy the server evicts keys, if it does. Where it can't be asked, nobody can say.
+    async fn eviction(&self) -> Option<String> {
+        let texts = self.links.handlers.info("memory").await.ok()?;
+        texts.iter().find_map(|text| evicts(text)).map(str::to_owned)
+    }
+
     /// Has nothing confirmed, by as many as are to confirm every write.
-    async fn try_out(&self, confirmation: &Confirmation) -> Result<(), Failure> {
-        for node in self.link.nodes().await? {
-            let confirmed = self.link.send_to(&node, confirmation.command()).await?;
-            confirmation.check(&confirmed).map_or(Ok(()), Err)?;
+    async fn try_out(&self, groups: &Groups) -> Result<(), Failure> {
+        for node in groups.find_nodes().await? {
+            let confirmed = self.links.confirmed.send_to(&node, groups.confirmation.command()).await?;
+            groups.confirmation.check(&confirmed).map_or(Ok(()), Err)?;
         }
         Ok(())
+    }
+}
+
+impl Link {
+    /// What the server tells of itself: a cluster gives a text for each node.
+    async fn info(&self, section: &str) -> RedisResult<Vec<String>> {
+        let mut texts = Vec::new();
+        collect(&self.send(redis::cmd("INFO").arg(section)).await?, &mut texts);
+        Ok(texts)
+    }
+
+    /// Whether another connection leads to the same server or cluster.
+    pub(super) async fn leads_where(&self, other: &Self) -> bool {
+        let (Ok(here), Ok(there)) = (self.identity().await, other.identity().await) else { return false };
+        !here.is_empty() && here == there
+    }
+
+    /// Who the servers are that have rows.
+    async fn identity(&self) -> RedisResult<Vec<String>> {
+        let nodes = self.slots().await?.nodes();
+        let addresses: Vec<_> = nodes.into_iter().flatten().map(|(host, port)| format!("{host}:{port}")).collect();
+        if !addresses.is_empty() {
+            return Ok(addresses);
+        }
+        let texts = self.info("server").await?;
+        Ok(texts.iter().filter_map(|text| value(text, "run_id")).map(str::to_owned).collect())
     }
 }
 
@@ -79,9 +107,13 @@ fn collect(answer: &Value, texts: &mut Vec<String>) {
 
 /// By which policy a server with this `INFO` evicts keys, if it does.
 fn evicts(info: &str) -> Option<&str> {
-    let value = |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'));
-    let policy = value("maxmemory_policy")?;
-    (value("maxmemory")? != "0" && policy != "noeviction").then_some(policy)
+    let policy = value(info, "maxmemory_policy")?;
+    (value(info, "maxmemory")? != "0" && policy != "noeviction").then_some(policy)
+}
+
+/// What an `INFO` says under this name.
+fn value<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+    info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
 }
 
 #[cfg(test)]

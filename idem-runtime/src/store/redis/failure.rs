@@ -78,6 +78,22 @@ pub(super) fn is_unanswered(error: &RedisError) -> bool {
     }
 }
 
+/// Whether the server doesn't know the script: it was started anew, or is another one. The call has run nowhere.
+pub(super) fn is_unknown(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// What is told where there is no connection any more.
+pub(super) fn broken() -> RedisError {
+    io::Error::from(io::ErrorKind::BrokenPipe).into()
+}
+
+/// What is told where an answer didn't come in time.
+#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
+pub(super) fn timed_out() -> RedisError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
+}
+
 /// Whether the server showed a certificate that this client doesn't accept.
 pub(super) fn is_refused_certificate(error: &RedisError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());

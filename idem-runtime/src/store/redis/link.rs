@@ -8,17 +8,19 @@ use redis::aio::{ConnectionManager, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use tokio::runtime::{Handle, Id};
 
+#[cfg(feature = "redis-sentinel")]
+use super::failure::timed_out;
 use super::failure::{is_astray, is_unanswered};
 use crate::timer;
 
 /// How long one attempt to connect takes at most.
-const CONNECTING: Duration = Duration::from_secs(5);
+pub(super) const CONNECTING: Duration = Duration::from_secs(5);
 
 /// How long a request goes on trying to connect. Its caller has a deadline of its own.
 const RECONNECTING: Duration = Duration::from_secs(2);
 
 /// How long a request waits for its answer: the longest that the engine does.
-const ANSWERING: Duration = Duration::from_secs(10);
+pub(super) const ANSWERING: Duration = Duration::from_secs(10);
 
 /// A connection that all handles share. Requests are pipelined on it.
 #[derive(Clone)]
@@ -29,7 +31,7 @@ pub(super) enum Link {
     Manager(ConnectionManager),
     /// The user's, to a cluster.
     #[cfg(feature = "redis-cluster")]
-    Cluster(redis::cluster_async::ClusterConnection),
+    Cluster(super::cluster::Cluster),
 }
 
 impl Link {
@@ -39,11 +41,11 @@ impl Link {
             Self::Line(line) => {
                 let mut open = line.open().await?;
                 let asked = Asked::now(line, open.number);
-                asked.heed(command.query_async(&mut open.connection).await)
+                asked.heed(command.query_async(&mut open.connection).await, |_| false)
             }
             Self::Manager(manager) => command.query_async(&mut manager.clone()).await,
             #[cfg(feature = "redis-cluster")]
-            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+            Self::Cluster(cluster) => cluster.send(command).await,
         }
     }
 
@@ -53,11 +55,11 @@ impl Link {
             Self::Line(line) => {
                 let mut open = line.open().await?;
                 let asked = Asked::now(line, open.number);
-                asked.heed(pipeline.query_async(&mut open.connection).await)
+                asked.heed(pipeline.query_async(&mut open.connection).await, |answers| any_astray(answers))
             }
             Self::Manager(manager) => pipeline.query_async(&mut manager.clone()).await,
             #[cfg(feature = "redis-cluster")]
-            Self::Cluster(cluster) => pipeline.query_async(&mut cluster.clone()).await,
+            Self::Cluster(cluster) => cluster.send_all(pipeline).await,
         }
     }
 }
@@ -79,9 +81,7 @@ impl Source {
             Self::Sentinel(sentinel) => {
                 let mut sentinel = sentinel.lock().await;
                 let asked = std::pin::pin!(sentinel.async_get_client());
-                timer::within(|| CONNECTING, asked)
-                    .await
-                    .unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+                timer::within(|| CONNECTING, asked).await.unwrap_or_else(|| Err(timed_out()))
             }
         }
     }
@@ -222,9 +222,9 @@ impl<'l> Asked<'l> {
         Self { line, connection, since: Instant::now(), answered: false }
     }
 
-    fn heed<T>(mut self, answer: RedisResult<T>) -> RedisResult<T> {
+    fn heed<T>(mut self, answer: RedisResult<T>, holds_astray: fn(&T) -> bool) -> RedisResult<T> {
         self.answered = true;
-        if answer.as_ref().is_err_and(is_astray) {
+        if answer.as_ref().map_or_else(is_astray, holds_astray) {
             self.line.give_up(self.connection);
         }
         answer
@@ -237,6 +237,14 @@ impl Drop for Asked<'_> {
             self.line.give_up(self.connection);
         }
     }
+}
+
+/// Whether one of these answers, of a pipeline that ignores errors, says so.
+fn any_astray(answers: &[Value]) -> bool {
+    answers.iter().any(|answer| match answer {
+        Value::ServerError(error) => is_astray(&error.clone().into()),
+        _ => false,
+    })
 }
 
 /// Whether another attempt to connect can succeed soon: not where the server has said no, as to a database that it doesn't

@@ -48,6 +48,21 @@ pub(super) fn pattern(prefix: &[u8], scope: Option<&str>) -> Vec<u8> {
     pattern
 }
 
+/// The slot of a cluster that has a key: CRC-16 of the key, or of its hash tag (Redis cluster specification).
+pub(super) fn slot(name: &[u8]) -> u16 {
+    const SLOTS: u16 = 16_384;
+    let tag = || {
+        let opened = name.iter().position(|byte| *byte == b'{')? + 1;
+        let length = name[opened..].iter().position(|byte| *byte == b'}')?;
+        (length > 0).then(|| &name[opened..opened + length])
+    };
+    let crc = tag().unwrap_or(name).iter().fold(0_u16, |crc, byte| {
+        let shift = |crc: u16| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
+        (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| shift(crc))
+    });
+    crc % SLOTS
+}
+
 /// The number of the channel that tells of a row's ending: the same in every process and version (FNV-1a).
 pub(super) fn channel_of(name: &[u8]) -> usize {
     let hash = name
@@ -91,6 +106,15 @@ mod tests {
         {
             assert_eq!(parse(b"idem:", name.as_bytes()), None, "{name}");
         }
+    }
+
+    #[test]
+    fn slots_are_those_of_the_servers() {
+        // As `CLUSTER KEYSLOT` says.
+        for (name, number) in [("123456789", 12_739), ("foo", 12_182), ("{foo}bar", 12_182), ("a{foo}{bar}", 12_182)] {
+            assert_eq!(slot(name.as_bytes()), number, "{name}");
+        }
+        assert_ne!(slot(b"{}foo"), slot(b"{}bar"), "an empty tag is none");
     }
 
     #[test]

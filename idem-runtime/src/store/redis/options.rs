@@ -8,8 +8,11 @@ use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionAddr, RedisError};
 
 use super::RedisStore;
+#[cfg(feature = "redis-cluster")]
+use super::cluster::Cluster;
 use super::failure::STORE;
-use super::link::{Line, Link, Source};
+use super::link::{Link, Source};
+use super::links::Links;
 use super::script::Confirmation;
 use crate::connect::feature_off;
 use crate::error::{Error, StoreError};
@@ -58,9 +61,14 @@ impl RedisOptions {
     /// before it counts: `WAIT`, in the same round trip. Off unless set.
     ///
     /// It buys that a failover to one of *those* replicas loses none of them; which replica is promoted is not for
-    /// `WAIT` to say, so let it be all that can be. It costs the replicas' round trip, and a write for each replay. The
-    /// requests of a store share a connection, on which whatever follows waits too: for `timeout` each, where a replica is
-    /// missing.
+    /// `WAIT` to say, so let it be all that can be. It costs the replicas' round trip, and a write for each replay.
+    ///
+    /// A server answers nothing else on a connection on which a `WAIT` is under way. So requests that are to be confirmed are
+    /// settled in groups, in a cluster by node: all that come while one group is under way are the next one, and share its
+    /// `WAIT`. Where a replica is missing, a request takes at most twice `timeout`. Everything else, renewals above all, uses
+    /// other connections: the store's own ([`open`](Self::open)), or those that it makes with the client that
+    /// [`listen`](Self::listen) was given. Over a connection of the user's alone, a renewal waits for at most one group: let
+    /// `timeout` be shorter than a third of each handler's lease.
     ///
     /// Where fewer replicas are there, the store isn't opened ([`Error::Config`]): none of its claims would count. Where too
     /// few confirm later on, the store answers that it can't say ([`StoreError::is_unanswered`]): a claim is repeated and
@@ -81,8 +89,16 @@ impl RedisOptions {
         self
     }
 
-    /// Where to hear that a key changed hands, for a store that is opened with a connection: without it, waiting calls
-    /// look by themselves. A store that opens its own connections knows where. In a cluster, any node will do.
+    /// Another way to the server, for a store that is opened with a connection; a store that opens its own connections has
+    /// one. In a cluster, any node will do. The store makes up to three connections with it:
+    ///
+    /// - It hears there that a key changed hands. Without it, waiting calls look by themselves.
+    /// - Operators' requests go there, and hold up no handler.
+    /// - With [`wait_replicas`](Self::wait_replicas), renewals and releases go there.
+    ///
+    /// The last two only where it leads to the same primary as the connection, which `INFO server` (in a cluster, `CLUSTER
+    /// SLOTS`) is asked when the store is opened. Where it doesn't, or isn't allowed to ask, the store says so in a warning and
+    /// only listens there.
     pub fn listen(mut self, client: Client) -> Self {
         self.listen = Some(client);
         self
@@ -116,8 +132,9 @@ impl RedisOptions {
     ///
     /// [`Error::Config`] where the server doesn't answer.
     pub async fn open_with(self, connection: ConnectionManager) -> Result<RedisStore, Error> {
-        let source = self.listen.clone().map(|client| Arc::new(Source::Client(Box::new(client))));
-        RedisStore::start(Link::Manager(connection), source, self).await
+        let source = self.listening();
+        let links = Links::around(Link::Manager(connection), source.as_ref(), self.confirmation.as_ref()).await;
+        RedisStore::start(links, source, self).await
     }
 
     /// Opens the store with a connection of the user's to a cluster. Each key is on one node, and a script names one key.
@@ -133,8 +150,10 @@ impl RedisOptions {
         self,
         cluster: redis::cluster_async::ClusterConnection,
     ) -> Result<RedisStore, Error> {
-        let source = self.listen.clone().map(|client| Arc::new(Source::Client(Box::new(client))));
-        RedisStore::start(Link::Cluster(cluster), source, self).await
+        let longer = self.confirmation.map_or(Duration::ZERO, |confirmation| confirmation.timeout);
+        let cluster = Link::Cluster(Cluster::new(cluster, longer));
+        let links = Links::around_cluster(cluster, self.listen.as_ref(), self.confirmation.as_ref()).await;
+        RedisStore::start(links, self.listening(), self).await
     }
 
     /// Opens the store where the sentinels say that the primary is. They are asked again where the connection broke, where
@@ -150,9 +169,12 @@ impl RedisOptions {
 
     async fn over(self, source: Source) -> Result<RedisStore, Error> {
         let source = Arc::new(source);
-        let longer = self.confirmation.map_or(Duration::ZERO, |confirmation| confirmation.timeout);
-        let line = Line::new(Arc::clone(&source), longer);
-        RedisStore::start(Link::Line(Arc::new(line)), Some(source), self).await
+        let links = Links::own(&source, self.confirmation.as_ref());
+        RedisStore::start(links, Some(source), self).await
+    }
+
+    fn listening(&self) -> Option<Arc<Source>> {
+        self.listen.clone().map(|client| Arc::new(Source::Client(Box::new(client))))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::Value;
 
 use super::failure::Failure;
-use super::link::Link;
+use super::nodes::Node;
 use super::{Shared, names, rows};
 use crate::admin::Entry;
 use crate::protocol::Micros;
@@ -13,9 +13,6 @@ use crate::store::Key;
 
 /// How many keys of the server one round trip goes through.
 const STEP: u32 = 1_000;
-
-/// A server that has rows; `None` where there is one only.
-pub(super) type Node = Option<(String, u16)>;
 
 /// Where a pass through all rows is.
 pub(super) struct Scan<'s> {
@@ -32,7 +29,7 @@ impl Shared {
     /// Begins a pass through the rows of a scope, or all of them.
     pub(super) async fn scan(&self, scope: Option<&str>) -> Result<Scan<'_>, Failure> {
         let pattern = names::pattern(&self.prefix, scope);
-        let nodes = self.link.nodes().await?;
+        let nodes = self.links.operators.slots().await?.nodes();
         Ok(Scan { shared: self, pattern, nodes: nodes.into(), cursor: b"0".to_vec(), last: None })
     }
 }
@@ -43,7 +40,7 @@ impl Scan<'_> {
         let Some(node) = self.nodes.front().cloned() else { return Ok(None) };
         let mut command = redis::cmd("SCAN");
         command.arg(&self.cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(STEP);
-        let answer = self.shared.link.send_to(&node, command).await?;
+        let answer = self.shared.links.operators.send_to(&node, command).await?;
         let Value::Array(mut parts) = answer else { return Err(Failure::Answer) };
         let (Some(Value::Array(found)), Some(Value::BulkString(cursor))) = (parts.pop(), parts.pop()) else {
             return Err(Failure::Answer);
@@ -73,7 +70,7 @@ impl Scan<'_> {
         }
         // One of them may be no hash.
         pipeline.ignore_errors();
-        let mut answers = self.shared.link.send_all_to(&self.last, pipeline).await?.into_iter();
+        let mut answers = self.shared.links.operators.send_all_to(&self.last, &pipeline).await?.into_iter();
         let now = answers.next().and_then(|time| micros(&time)).ok_or(Failure::Answer)?;
         let mut entries = Vec::new();
         for (scope, key) in keys {
@@ -100,59 +97,4 @@ fn micros(time: &Value) -> Option<Micros> {
         _ => None,
     };
     Some(number(0)? * 1_000_000 + number(1)?)
-}
-
-impl Link {
-    /// The servers that have rows.
-    pub(super) async fn nodes(&self) -> RedisResult<Vec<Node>> {
-        match self {
-            #[cfg(feature = "redis-cluster")]
-            Self::Cluster(_) => Ok(primaries(&self.send(redis::cmd("CLUSTER").arg("SLOTS")).await?)),
-            _ => Ok(vec![None]),
-        }
-    }
-
-    pub(super) async fn send_to(&self, node: &Node, command: Cmd) -> RedisResult<Value> {
-        match (self, node) {
-            #[cfg(feature = "redis-cluster")]
-            (Self::Cluster(cluster), Some(node)) => {
-                cluster.clone().route_command(command, redis::cluster_routing::RoutingInfo::SingleNode(at(node))).await
-            }
-            _ => self.send(&command).await,
-        }
-    }
-
-    async fn send_all_to(&self, node: &Node, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
-        match (self, node) {
-            #[cfg(feature = "redis-cluster")]
-            (Self::Cluster(cluster), Some(node)) => {
-                let answers = pipeline.len();
-                cluster.clone().route_pipeline(pipeline, 0, answers, at(node)).await
-            }
-            _ => self.send_all(&pipeline).await,
-        }
-    }
-}
-
-#[cfg(feature = "redis-cluster")]
-fn at((host, port): &(String, u16)) -> redis::cluster_routing::SingleNodeRoutingInfo {
-    redis::cluster_routing::SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port }
-}
-
-/// The primaries in an answer to `CLUSTER SLOTS`: of each range of slots, the first server.
-#[cfg(feature = "redis-cluster")]
-fn primaries(slots: &Value) -> Vec<Node> {
-    let Value::Array(ranges) = slots else { return Vec::new() };
-    let primary = |range: &Value| {
-        let Value::Array(range) = range else { return None };
-        let Some(Value::Array(server)) = range.get(2) else { return None };
-        match server.as_slice() {
-            [Value::BulkString(host), Value::Int(port), ..] => {
-                Some((String::from_utf8(host.clone()).ok()?, u16::try_from(*port).ok()?))
-            }
-            _ => None,
-        }
-    };
-    let primaries: std::collections::BTreeSet<_> = ranges.iter().filter_map(primary).collect();
-    primaries.into_iter().map(Some).collect()
 }

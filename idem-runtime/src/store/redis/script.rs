@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Arg, Cmd, Value};
 
 use super::failure::Failure;
 
@@ -33,14 +33,15 @@ pub(super) static GET: Script = script!("head.lua", "get.lua");
 pub(super) static HANDLERS: [&Script; 4] = [&CLAIM, &RENEW, &COMPLETE, &RELEASE];
 
 impl Script {
-    /// Runs it by its hash.
-    pub(super) fn by_hash(&self, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
-        Self::command("EVALSHA", &self.hash, key, arguments)
-    }
-
-    /// Runs it by its code, and has the server keep it.
-    pub(super) fn by_code(&self, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
-        Self::command("EVAL", self.code, key, arguments)
+    /// A call for a key.
+    pub(super) fn call(&'static self, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Call {
+        // Room for what most requests hold: a command grows by doubling.
+        const ARGUMENTS: usize = 11;
+        const BYTES: usize = 256;
+        let mut command = Cmd::with_capacity(ARGUMENTS, self.hash.len() + key.len() + BYTES);
+        command.arg("EVALSHA").arg(self.hash.as_str()).arg(1).arg(key);
+        arguments(&mut command);
+        Call { script: self, command }
     }
 
     /// Has the server keep it.
@@ -49,16 +50,38 @@ impl Script {
         command.arg("LOAD").arg(self.code);
         command
     }
+}
 
-    fn command(name: &str, script: &str, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Cmd {
-        // Room for what most requests hold: a command grows by doubling.
-        const ARGUMENTS: usize = 11;
-        const BYTES: usize = 256;
-        let mut command = Cmd::with_capacity(ARGUMENTS, script.len() + key.len() + BYTES);
-        command.arg(name).arg(script).arg(1).arg(key);
-        arguments(&mut command);
-        command
+/// A call of a script.
+pub(super) struct Call {
+    pub(super) script: &'static Script,
+    /// By the script's hash, unless the call is [`by_code`](Self::by_code).
+    pub(super) command: Cmd,
+}
+
+impl Call {
+    /// The same call by the script's code, which the server then keeps.
+    pub(super) fn by_code(self) -> Self {
+        let mut command = redis::cmd("EVAL");
+        command.arg(self.script.code);
+        for argument in arguments(&self.command).skip(2) {
+            command.arg(argument);
+        }
+        Self { command, ..self }
     }
+
+    /// The name of the row.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn key(&self) -> &[u8] {
+        arguments(&self.command).nth(3).unwrap_or_default()
+    }
+}
+
+fn arguments(command: &Cmd) -> impl Iterator<Item = &[u8]> {
+    command.args_iter().filter_map(|argument| match argument {
+        Arg::Simple(bytes) => Some(bytes),
+        _ => None,
+    })
 }
 
 /// Who else has to confirm a write before it counts.
@@ -73,13 +96,6 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
-    /// The command, and behind it on the same connection the one that waits: one round trip.
-    pub(super) fn behind(&self, command: Cmd) -> Pipeline {
-        let mut pipeline = redis::pipe();
-        pipeline.add_command(command).add_command(self.command());
-        pipeline
-    }
-
     /// The command that waits: until as many have what was written on its connection.
     pub(super) fn command(&self) -> Cmd {
         // Zero would wait for ever.

@@ -1,0 +1,81 @@
+//! Which connection carries what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::RedisResult;
+
+use super::failure::STORE;
+use super::link::{Line, Link, Source};
+use super::script::Confirmation;
+
+/// The connections of a store. Those of its own are made when they are first used.
+pub(super) struct Links {
+    /// What handlers ask for, except what is to be confirmed.
+    pub(super) handlers: Link,
+    /// What is to be confirmed: a `WAIT` holds up whatever is sent behind it.
+    pub(super) confirmed: Link,
+    /// What operators ask for: a pass through all keys would hold up handlers.
+    pub(super) operators: Link,
+}
+
+impl Links {
+    /// The store's own.
+    pub(super) fn own(source: &Arc<Source>, confirmation: Option<&Confirmation>) -> Self {
+        let longer = confirmation.map_or(Duration::ZERO, |confirmation| confirmation.timeout);
+        Self {
+            handlers: line(source, Duration::ZERO),
+            confirmed: line(source, longer),
+            operators: line(source, Duration::ZERO),
+        }
+    }
+
+    /// The user's connection to a server, and beside it the store's own where `source` leads to the same server.
+    pub(super) async fn around(user: Link, source: Option<&Arc<Source>>, confirmation: Option<&Confirmation>) -> Self {
+        let other = match source {
+            Some(source) => checked(&user, Ok(line(source, Duration::ZERO))).await,
+            None => None,
+        };
+        let operators = source.filter(|_| other.is_some()).map(|source| line(source, Duration::ZERO));
+        Self::beside(user, other, operators, confirmation)
+    }
+
+    /// The same, to a cluster.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) async fn around_cluster(
+        user: Link,
+        listen: Option<&redis::Client>,
+        confirmation: Option<&Confirmation>,
+    ) -> Self {
+        let other = match listen {
+            Some(client) => checked(&user, super::cluster::Cluster::beside(client).await.map(Link::Cluster)).await,
+            None => None,
+        };
+        Self::beside(user, other.clone(), other, confirmation)
+    }
+
+    /// Where nothing is confirmed, nothing on the user's connection stands behind a `WAIT`.
+    fn beside(user: Link, other: Option<Link>, operators: Option<Link>, confirmation: Option<&Confirmation>) -> Self {
+        let handlers = other.filter(|_| confirmation.is_some()).unwrap_or_else(|| user.clone());
+        Self { handlers, operators: operators.unwrap_or_else(|| user.clone()), confirmed: user }
+    }
+}
+
+fn line(source: &Arc<Source>, longer: Duration) -> Link {
+    Link::Line(Arc::new(Line::new(Arc::clone(source), longer)))
+}
+
+/// The other way to the user's server, if it is one: renewals that reach a replica fail, and what it tells operators is old.
+async fn checked(user: &Link, other: RedisResult<Link>) -> Option<Link> {
+    if let Ok(other) = other
+        && user.leads_where(&other).await
+    {
+        return Some(other);
+    }
+    tracing::warn!(
+        store = STORE,
+        "`listen` names another server than the connection leads to, or one that can't be reached or doesn't say who it is \
+         (`INFO server`): it is listened to, and everything else uses the one connection"
+    );
+    None
+}
