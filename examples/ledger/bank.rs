@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_runtime::Outcome;
+use idem_runtime::{Outcome, tx};
 use tokio::time::sleep;
 
 use crate::account::Account;
@@ -43,7 +43,7 @@ impl Bank {
     async fn try_once(&self, key: Option<&str>, transfer: &Transfer) -> Result<Outcome<Receipt>, TransferError> {
         let mut tx = self.database.begin().await?;
         let receipt = execute(&mut tx, key, transfer).await?;
-        tx.commit().await?; // the library never commits
+        tx::commit(tx).await?; // an error, too, where the database has rolled back
         Ok(receipt)
     }
 

@@ -90,12 +90,6 @@ pub(crate) struct Tx {
     database: tx::Database,
 }
 
-impl Tx {
-    pub(crate) async fn commit(self) -> sqlx::Result<()> {
-        self.tx.commit().await
-    }
-}
-
 impl Deref for Tx {
     type Target = AnyConnection;
 
@@ -129,22 +123,37 @@ impl tx::Transaction for Tx {
             });
             values.collect()
         };
-        found.and_then(|row| row.map(read).transpose()).map_err(|error| self.failure(error))
+        found.and_then(|row| row.map(read).transpose()).map_err(|error| failure(self.database, error))
     }
 
     async fn execute(&mut self, statement: tx::Statement<'_>) -> Result<u64, tx::Failure> {
         let done = bound(&statement).execute(&mut *self.tx).await;
-        done.map(|done| done.rows_affected()).map_err(|error| self.failure(error))
+        done.map(|done| done.rows_affected()).map_err(|error| failure(self.database, error))
     }
 }
 
-impl Tx {
-    fn failure(&self, error: sqlx::Error) -> tx::Failure {
-        let code = error.as_database_error().and_then(|error| Some(error.code()?.into_owned()));
-        match code {
-            Some(code) => tx::Failure::answered(self.database, &code, error),
-            None => tx::Failure::unanswered(error),
-        }
+/// What makes it a transaction for `tx::commit`.
+impl tx::Commit for Tx {
+    type Committed = tx::Committing<'static>;
+
+    fn commit(mut self) -> Self::Committed {
+        Box::pin(async move {
+            let database = self.database;
+            let failed = |error| failure(database, error).at_commit();
+            // PostgreSQL rolls back at the commit of a transaction that has failed, and sqlx doesn't say so. This says it.
+            if database == tx::Database::Postgres {
+                sqlx::raw_sql("SELECT 1").execute(&mut *self.tx).await.map_err(failed)?;
+            }
+            self.tx.commit().await.map_err(failed)
+        })
+    }
+}
+
+fn failure(database: tx::Database, error: sqlx::Error) -> tx::Failure {
+    let code = error.as_database_error().and_then(|error| Some(error.code()?.into_owned()));
+    match code {
+        Some(code) => tx::Failure::answered(database, &code, error),
+        None => tx::Failure::unanswered(error),
     }
 }
 

@@ -78,7 +78,7 @@ impl From<TransferError> for Problem {
                 refused if refused.is_retryable() => Self::unavailable(refused),
                 refused => {
                     eprintln!("ledger: {refused}");
-                    let detail = "nothing was moved; the log of the service says more";
+                    let detail = "the log of the service says more";
                     Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
                 }
             },

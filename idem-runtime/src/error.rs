@@ -224,8 +224,8 @@ pub enum Error {
     /// lease more, while nobody takes the key over ([`drain`](crate::drain()) waits for that): a redelivery replays the
     /// outcome if it got there, and else meets the key as after a crash.
     ///
-    /// In tx mode, the transaction could not record it: roll back. From [`tx::commit`](crate::tx), nobody knows whether the
-    /// transaction was committed: a redelivery replays its result, or runs.
+    /// In tx mode, the transaction could not record it: roll back. From [`tx::commit`](crate::tx::commit()), nobody knows
+    /// whether the transaction was committed: a redelivery replays its result, or runs.
     #[non_exhaustive]
     NotRecorded {
         /// Which key. `None` where a commit was not answered: it is about all keys of its transaction.
@@ -264,7 +264,7 @@ pub enum Error {
     },
     /// The transaction met a concurrent one and could not wait for it: a serialization failure, a deadlock, a lock that
     /// timed out. Roll the whole transaction back, never a savepoint alone, and run it again: on MySQL and MariaDB a deadlock
-    /// has undone everything since its beginning, savepoints too. From [`tx::commit`](crate::tx), the server rolled back.
+    /// has undone everything since its beginning, savepoints too. From [`tx::commit`](crate::tx::commit()), the server rolled back.
     #[non_exhaustive]
     Conflict {
         /// Which key. `None` where a commit failed: it is about all keys of its transaction.
@@ -439,8 +439,8 @@ impl fmt::Display for Error {
             ),
             Self::Conflict { key: Some(key), source, .. } => write!(
                 f,
-                "{key} met a concurrent transaction: roll the whole transaction back, not a savepoint alone, and try \
-                 again: {source}"
+                "{key} met a concurrent transaction: roll back and try again, the whole transaction and not a savepoint \
+                 alone: {source}"
             ),
             Self::Conflict { key: None, source, .. } => {
                 write!(f, "the transaction was rolled back, not committed: try all of it again: {source}")

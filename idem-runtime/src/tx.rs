@@ -5,7 +5,7 @@
 //!
 #![cfg_attr(feature = "postgres", doc = "```no_run")]
 #![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
-//! # use idem_runtime::{Error, idempotent};
+//! # use idem_runtime::{Error, idempotent, tx};
 //! # struct Order { id: String, cents: i64 }
 //! # enum BillingError { Database(sqlx::Error), Idempotency(Error) }
 //! # impl From<sqlx::Error> for BillingError { fn from(error: sqlx::Error) -> Self { Self::Database(error) } }
@@ -20,7 +20,7 @@
 //! # async fn handle(pool: sqlx::PgPool, order: Order) -> Result<(), BillingError> {
 //! let mut tx = pool.begin().await?;
 //! let charged = charge(&mut tx, &order).await?; // an error drops the transaction, and so rolls it back
-//! tx.commit().await?; // the library never commits
+//! tx::commit(tx).await?; // as the driver's own, but for an `Ok` of what was rolled back
 //! # Ok(())
 //! # }
 //! ```
@@ -49,7 +49,8 @@
 //! # What it costs
 //!
 //! Two statements more in the transaction for a first execution: the claim and the record. A duplicate costs one (two on
-//! SQLite), which writes nothing. On MySQL and MariaDB the claim is two statements.
+//! SQLite), which writes nothing. On MySQL and MariaDB the claim is two statements. [`commit`] takes a round trip more than
+//! the driver's own on PostgreSQL, MySQL and MariaDB.
 //!
 //! # What a duplicate sees
 //!
@@ -61,10 +62,30 @@
 //!
 //! A duplicate leaves the transaction usable. Roll it back after any `Err`, the handler's own too, and where a handler was
 //! cancelled or unwound: no claim is left, so what was written by then would be committed, and written again when the message
-//! comes again. To go on in the same transaction, give the handler a savepoint, and roll that back. A time-out belongs around
-//! the whole transaction. The handler leaves `COMMIT` and `ROLLBACK` to its caller.
+//! comes again. After a handler's own error, a caller that wants to go on in the same transaction rolls back to a savepoint
+//! that it has made before the call; after [`Error::Conflict`](crate::Error::Conflict) only the whole transaction will do. A
+//! time-out belongs around the whole transaction. The handler leaves `COMMIT` and `ROLLBACK` to its caller.
 //!
-//! Nothing is handled before the commit: acknowledge a message by the result of the whole transaction, commit included.
+//! Nothing is handled before the commit: acknowledge a message by the result of the whole transaction, commit included, and
+//! commit with [`commit`], which is an error where the database rolled back.
+//!
+//! # A transaction that is gone
+//!
+//! On MySQL and MariaDB a deadlock undoes the *whole* transaction of its victim: what came before a savepoint too, and the
+//! savepoint itself, so that a rollback to it is error 1305, `SAVEPOINT … does not exist`. The driver doesn't know. What the
+//! body or its caller sends next is in no transaction, and committed at once; a `COMMIT` says `Ok`. So:
+//!
+//! - A body returns the error of a statement that failed, a deadlock's (1213) above all. It doesn't send the statement again.
+//! - A caller rolls the whole transaction back then, and runs all of it again. It doesn't pass over an error 1305.
+//! - It commits with [`commit`].
+//!
+//! MariaDB says whether a transaction is open. A handler that is called in none is
+//! [`Error::NotInTransaction`](crate::Error::NotInTransaction), and one whose transaction is gone when its body returns is
+//! [`Error::TransactionLost`](crate::Error::TransactionLost), which no redelivery may follow: what it wrote after that may be
+//! committed. MySQL doesn't say it: there the second is [`Error::NotRecorded`](crate::Error::NotRecorded), and a redelivery
+//! can repeat what was committed. SQLite undoes a transaction by itself where the disk is full or fails, and at `ON CONFLICT
+//! ROLLBACK`: it is asked, too. PostgreSQL keeps a transaction in which a statement has failed, refuses whatever comes next,
+//! and undoes it in the end.
 //!
 //! A duplicate waits for as long as the first transaction takes. What bounds it is the database's: `SET LOCAL lock_timeout` on
 //! PostgreSQL, `innodb_lock_wait_timeout`, SQLite's `busy_timeout`. Then it is [`Error::Conflict`](crate::Error::Conflict).
@@ -72,8 +93,9 @@
 //! sqlx's MySQL connection doesn't survive a call that is dropped while a statement is prepared on it: what comes next takes
 //! the rest of that answer for its own. Close it, as by a pool's `close_on_drop`, where a handler was timed out.
 //!
-//! On MySQL and MariaDB, `CREATE TABLE`, `TRUNCATE` and their like end the transaction, and its driver doesn't know: what
-//! comes after is committed statement by statement, and no duplicate waits for it. Keep them out of such transactions.
+//! On MySQL and MariaDB, `CREATE TABLE`, `TRUNCATE` and their like commit the transaction, and its driver doesn't know: what
+//! comes after is committed statement by statement, and no duplicate waits for it. Keep them out of such transactions. On
+//! MariaDB a handler that has done so is [`Error::TransactionLost`](crate::Error::TransactionLost).
 //!
 //! At stricter levels than those, and on MariaDB with `innodb_snapshot_isolation` (its default from 11.6 on) in a transaction
 //! that has read before, a duplicate that comes too late for its snapshot gets the conflict too.
@@ -99,7 +121,9 @@
 //! once, in different processes: in one, the second is [`Error::ScopeTaken`](crate::Error::ScopeTaken).
 
 pub(crate) mod call;
+mod commit;
 mod database;
+mod ended;
 mod failure;
 mod found;
 #[cfg(feature = "sqlite")]
@@ -114,6 +138,7 @@ mod tokio_postgres;
 
 use std::future::{Future, ready};
 
+pub use self::commit::{Commit, Committing, commit};
 pub use self::database::{Database, schema};
 pub use self::failure::Failure;
 
@@ -183,7 +208,9 @@ impl std::fmt::Debug for Value {
 /// A transaction of a driver, for an async handler's `tx`.
 ///
 /// A handler that takes `tx: &mut X` needs it of `X`; one that takes `tx: &X` needs it of `&X`. The library sends at most
-/// three statements for a call, one after the other, and never commits, rolls back or makes a savepoint.
+/// three statements for a call, one after the other, and neither commits nor rolls back. Where a claim is no longer to be found
+/// behind the body, it asks whether a transaction is open: by a read on MariaDB, by a savepoint on PostgreSQL, and by `BEGIN` on
+/// SQLite, followed by `ROLLBACK` where that succeeded.
 ///
 /// ```
 /// use idem_runtime::tx::{Column, Database, Failure, Statement, Transaction, Value};

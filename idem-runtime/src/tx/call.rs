@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::ended::{has_ended, lost};
 use super::found::{Found, Standing};
 use super::sql::{self, Place};
 use super::{BlockingTransaction, Failure, Transaction};
@@ -167,6 +168,9 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
         let found = claim(site, key, owner, fingerprint, tx).await;
         site.observe_store(sent);
         let Some(found) = found.map_err(|failure| failure.into_error(scoped(), false))? else { continue };
+        if found.has_ended {
+            return Err(Error::NotInTransaction { scope: site.scope });
+        }
         if let Some((fence, previous)) = found.taken {
             let max_record_len =
                 found.packet.map_or(MAX_RECORD_LEN, |most| most.saturating_sub(REST_OF_PACKET).min(MAX_RECORD_LEN));
@@ -237,11 +241,13 @@ async fn complete<T: Transaction>(
             Err(failure) => return Err(failure.into_error(key(), true)),
         }
     }
-    // On MySQL, also the server: it rolls back the victim of a deadlock, which the body may take for an error like any other.
+    if has_ended(tx).await {
+        return Err(lost(database, Some(key())));
+    }
     let source = StoreError::refused(
         database.name(),
-        "the claim is no longer in it: the handler ended the transaction, or a statement that failed did, or the handler was \
-         called within itself with the same key; COMMIT and ROLLBACK are the caller's",
+        "the claim is no longer in it: the handler ended the transaction, or a deadlock did, or the handler was called within \
+         itself with the same key; COMMIT and ROLLBACK are the caller's",
     );
     Err(Error::NotRecorded { key: Some(key()), source, in_transaction: true })
 }

@@ -1,6 +1,7 @@
 //! What a driver's error means to the caller's transaction.
 
 use super::Database;
+use super::ended::{NOT_IN_TRANSACTION, lost};
 use crate::error::{Error, ScopedKey, StoreError};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -8,52 +9,81 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Why a statement failed.
 #[derive(Debug)]
 pub struct Failure {
-    kind: Kind,
+    /// Whose answer it is, and its code. `None`: there was none.
+    answer: Option<(Database, String)>,
     source: Source,
 }
 
-#[derive(Debug)]
+/// What an answer means to a call.
 enum Kind {
     /// A concurrent transaction was faster: rolled back and run again, this one can succeed.
-    Conflict(Database),
+    Conflict,
     /// The table isn't there, or not as it should be.
-    NoTable(Database),
-    Refused(Database),
-    Unanswered,
+    NoTable,
+    Refused,
+}
+
+/// What an answer to a COMMIT means.
+enum Ending {
+    RolledBack,
+    /// There was no transaction to commit.
+    Ended,
+    /// It may be committed.
+    Unknown,
 }
 
 impl Failure {
     /// The database said no. `code` is the SQLSTATE of PostgreSQL, such as `40001`, and the number of the error of MySQL
     /// or SQLite (also an extended one): it tells a conflict, after which the transaction can be run again, from others.
     pub fn answered(database: Database, code: &str, source: impl Into<Source>) -> Self {
-        let source = source.into();
-        Self { kind: kind(database, code, &source), source }
+        Self { answer: Some((database, code.to_owned())), source: source.into() }
     }
 
     /// Nobody knows what the database said: a connection that broke, an answer that can't be read.
     pub fn unanswered(source: impl Into<Source>) -> Self {
-        Self { kind: Kind::Unanswered, source: source.into() }
+        Self { answer: None, source: source.into() }
+    }
+
+    /// As the error of a commit: of the `COMMIT`, or of a statement that was sent before it, to ask whether the transaction
+    /// can still be committed. What that error is, says [`commit`](super::commit).
+    pub fn at_commit(self) -> Error {
+        let Some((database, code)) = self.answer else {
+            let source = StoreError::unanswered("the database", self.source);
+            return Error::NotRecorded { key: None, source, in_transaction: true };
+        };
+        let ending = ending(database, &code, &self.source);
+        let source = StoreError::refused(database.name(), self.source);
+        match ending {
+            Ending::RolledBack => Error::Conflict { key: None, executed: true, source },
+            Ending::Ended => lost(database, None),
+            Ending::Unknown => Error::NotRecorded { key: None, source, in_transaction: true },
+        }
+    }
+
+    /// The database's code, if it has answered.
+    pub(super) fn code(&self) -> Option<&str> {
+        self.answer.as_ref().map(|(_, code)| code.as_str())
     }
 
     /// As the error of a call; `executed` where its body has run.
     pub(super) fn into_error(self, key: ScopedKey, executed: bool) -> Error {
-        match self.kind {
-            Kind::Conflict(database) => {
-                Error::Conflict { key: Some(key), executed, source: StoreError::refused(database.name(), self.source) }
-            }
-            Kind::NoTable(database) if !executed => Error::Config {
+        let Some((database, code)) = self.answer else {
+            return failed(key, executed, StoreError::unanswered("the database", self.source));
+        };
+        let kind = kind(database, &code, &self.source);
+        let source = StoreError::refused(database.name(), self.source);
+        match kind {
+            Kind::Conflict => Error::Conflict { key: Some(key), executed, source },
+            Kind::NoTable if !executed => Error::Config {
                 message: format!(
                     "{key} could not be claimed: the {} database has no table `idempotency`, or not the one that this \
                      version needs: {}",
                     database.name(),
                     database.how_to_migrate()
                 ),
-                source: Some(StoreError::refused(database.name(), self.source)),
+                source: Some(source),
             },
-            Kind::NoTable(database) | Kind::Refused(database) => {
-                failed(key, executed, StoreError::refused(database.name(), self.source))
-            }
-            Kind::Unanswered => failed(key, executed, StoreError::unanswered("the database", self.source)),
+            Kind::NoTable | Kind::Refused => failed(key, executed, source),
         }
     }
 }
@@ -75,11 +105,10 @@ fn kind(database: Database, code: &str, source: &Source) -> Kind {
         }
         // Deadlock, lock wait timeout, a row that changed since the snapshot (MariaDB), a lock that was not waited for.
         Database::MySql => (matches!(code, "1213" | "1205" | "1020" | "3572"), matches!(code, "1146" | "1054")),
-        // The low byte is the code, the rest says more.
-        Database::Sqlite => match code.parse::<i64>().map(|code| code & 0xff) {
-            Ok(5 | 6) => (true, false),
+        Database::Sqlite => match primary(code) {
+            Some(5 | 6) => (true, false),
             // A general error: only its text tells.
-            Ok(1) => {
+            Some(1) => {
                 let text = source.to_string();
                 (false, text.contains("no such table") || text.contains("no such column") || text.contains("no column"))
             }
@@ -87,10 +116,34 @@ fn kind(database: Database, code: &str, source: &Source) -> Kind {
         },
     };
     match (conflict, no_table) {
-        (true, _) => Kind::Conflict(database),
-        (_, true) => Kind::NoTable(database),
-        _ => Kind::Refused(database),
+        (true, _) => Kind::Conflict,
+        (_, true) => Kind::NoTable,
+        _ => Kind::Refused,
     }
+}
+
+fn ending(database: Database, code: &str, source: &Source) -> Ending {
+    let rolled_back = match database {
+        // What is not a verdict: a pooler's or a server's words at the end of a connection (08, 57P), a failure of the
+        // server's own (58, XX), and an answer that says so itself (40003).
+        Database::Postgres if code == NOT_IN_TRANSACTION => return Ending::Ended,
+        Database::Postgres => !["08", "57P", "58", "XX", "40003"].iter().any(|unknown| code.starts_with(unknown)),
+        // A savepoint that is not there.
+        Database::MySql if code == "1305" => return Ending::Ended,
+        // Also one that replication in a group refuses.
+        Database::MySql => matches!(code, "1213" | "1205" | "1020" | "3572" | "3101"),
+        // Busy, locked, full, a constraint.
+        Database::Sqlite => match primary(code) {
+            Some(1) if source.to_string().contains("no transaction is active") => return Ending::Ended,
+            code => matches!(code, Some(5 | 6 | 13 | 19)),
+        },
+    };
+    if rolled_back { Ending::RolledBack } else { Ending::Unknown }
+}
+
+/// SQLite's code without what an extended one says more.
+fn primary(code: &str) -> Option<i64> {
+    code.parse::<i64>().ok().map(|code| code & 0xff)
 }
 
 #[cfg(test)]

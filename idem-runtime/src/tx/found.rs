@@ -17,6 +17,8 @@ pub(super) struct Found {
     is_kept_for_ever: bool,
     /// The largest packet that the server takes.
     pub(super) packet: Option<usize>,
+    /// Whether the server says that no transaction is open. Of MariaDB's alone.
+    pub(super) has_ended: bool,
     fingerprint: Option<Vec<u8>>,
     pub(super) record: Option<Record>,
 }
@@ -33,7 +35,8 @@ pub(super) enum Standing {
 
 impl Found {
     /// The columns of the answer.
-    pub(super) const COLUMNS: [Column; 8] = [
+    pub(super) const COLUMNS: [Column; 9] = [
+        Column::Integer,
         Column::Integer,
         Column::Integer,
         Column::Integer,
@@ -45,8 +48,8 @@ impl Found {
     ];
 
     pub(super) fn read(row: Vec<Value>) -> Result<Self, Failure> {
-        let Ok([fence, previous, state, left, is_kept_for_ever, packet, fingerprint, record]) =
-            <[Value; 8]>::try_from(row)
+        let Ok([fence, previous, state, left, is_kept_for_ever, packet, is_open, fingerprint, record]) =
+            <[Value; 9]>::try_from(row)
         else {
             return Err(Failure::unanswered("the driver's answer doesn't have the columns that were asked for"));
         };
@@ -70,6 +73,7 @@ impl Found {
             left: Duration::from_micros(integer(&left)?.and_then(|left| left.try_into().ok()).unwrap_or_default()),
             is_kept_for_ever: integer(&is_kept_for_ever)? == Some(1),
             packet: integer(&packet)?.and_then(|packet| packet.try_into().ok()),
+            has_ended: integer(&is_open)? == Some(0),
             fingerprint: bytes(fingerprint)?,
             record: bytes(record)?.map(|record| Record::from_bytes(&record)),
         })
@@ -158,10 +162,11 @@ mod tests {
                             Value::Integer(Some(left)),
                             Value::Integer(Some(i64::from(purge_at.is_none()))),
                             Value::Integer(None),
+                            Value::Integer(None),
                             Value::Bytes(theirs.map(|fingerprint| fingerprint.0.to_vec())),
                             Value::Bytes(None),
                         ])
-                        .expect("eight columns");
+                        .expect("nine columns");
                         assert_eq!(expected, found.standing(ours), "{row:?} {ours:?}");
                         if let Reply::InProgress { remaining } = reply {
                             assert_eq!(remaining, found.left);

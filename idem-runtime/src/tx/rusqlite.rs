@@ -1,9 +1,11 @@
 //! rusqlite's transactions.
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Error, Savepoint, params_from_iter};
+use rusqlite::{Connection, Savepoint, params_from_iter};
 
-use super::{BlockingTransaction, Column, Database, Failure, Param, Statement, Value};
+use super::ended::lost;
+use super::{BlockingTransaction, Column, Commit, Database, Failure, Param, Statement, Value};
+use crate::error::Error;
 
 impl ToSql for Param<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -15,7 +17,7 @@ impl ToSql for Param<'_> {
     }
 }
 
-fn failed(error: Error) -> Failure {
+fn failed(error: rusqlite::Error) -> Failure {
     match error.sqlite_error() {
         Some(code) => Failure::answered(Database::Sqlite, &code.extended_code.to_string(), error),
         None => Failure::unanswered(error),
@@ -73,4 +75,16 @@ derefs_to_a_connection! {
     &Savepoint<'_>,
     Connection,
     &Connection
+}
+
+#[diagnostic::do_not_recommend]
+impl Commit for rusqlite::Transaction<'_> {
+    type Committed = Result<(), Error>;
+
+    fn commit(self) -> Result<(), Error> {
+        if self.is_autocommit() {
+            return Err(lost(Database::Sqlite, None));
+        }
+        rusqlite::Transaction::commit(self).map_err(|error| failed(error).at_commit())
+    }
 }

@@ -2,7 +2,8 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
 
-use super::{Column, Database, Failure, Param, Statement, Transaction, Value};
+use super::ended::ASK;
+use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 /// `None` of one that came with a later version of sea-orm.
 fn database(tx: &DatabaseTransaction) -> Option<Database> {
@@ -78,3 +79,19 @@ macro_rules! implement {
 }
 
 implement!(DatabaseTransaction, &DatabaseTransaction);
+
+#[diagnostic::do_not_recommend]
+impl Commit for DatabaseTransaction {
+    type Committed = Committing<'static>;
+
+    fn commit(self) -> Committing<'static> {
+        Box::pin(async move {
+            let database = Transaction::database(&self);
+            let failed = |error| failed(database, error).at_commit();
+            if database != Database::Sqlite {
+                self.execute_unprepared(ASK).await.map_err(failed)?;
+            }
+            self.commit().await.map_err(failed)
+        })
+    }
+}

@@ -2,10 +2,13 @@
 
 use sqlx::Row as _;
 
-use super::{Column, Database, Failure, Param, Statement, Transaction, Value};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::ended::ASK;
+use super::ended::lost;
+use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 macro_rules! implement {
-    ($feature:literal, $database:ident, $connection:ident, $arguments:ty, $code:expr) => {
+    ($feature:literal, $database:ident, $connection:ident, $arguments:ty, $asked:expr, $code:expr) => {
         #[cfg(feature = $feature)]
         const _: () = {
             use sqlx::$database as Db;
@@ -73,14 +76,36 @@ macro_rules! implement {
                     Transaction::execute(&mut **self, statement).await
                 }
             }
+
+            #[diagnostic::do_not_recommend]
+            impl<'t> Commit for sqlx::Transaction<'t, Db> {
+                type Committed = Committing<'t>;
+
+                fn commit(mut self) -> Committing<'t> {
+                    Box::pin(async move {
+                        // Where a savepoint could not be begun, sqlx has ended the transaction, and would commit nothing.
+                        if !sqlx::Connection::is_in_transaction(&*self) {
+                            return Err(lost(Database::$database, None));
+                        }
+                        let asked: Option<&'static str> = $asked;
+                        if let Some(asked) = asked {
+                            let asked = sqlx::Executor::execute(&mut *self, sqlx::raw_sql(asked)).await;
+                            asked.map_err(|error| failed(error).at_commit())?;
+                        }
+                        self.commit().await.map_err(|error| failed(error).at_commit())
+                    })
+                }
+            }
         };
     };
 }
 
-implement!("postgres", Postgres, PgConnection, sqlx::postgres::PgArguments, |error| error.code().map(Into::into));
-implement!("mysql", MySql, MySqlConnection, sqlx::mysql::MySqlArguments, |error| {
+implement!("postgres", Postgres, PgConnection, sqlx::postgres::PgArguments, Some(ASK), |error| {
+    error.code().map(Into::into)
+});
+implement!("mysql", MySql, MySqlConnection, sqlx::mysql::MySqlArguments, Some(ASK), |error| {
     error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number().to_string())
 });
-implement!("sqlx-sqlite", Sqlite, SqliteConnection, sqlx::sqlite::SqliteArguments, |error| error
-    .code()
-    .map(Into::into));
+implement!("sqlx-sqlite", Sqlite, SqliteConnection, sqlx::sqlite::SqliteArguments, None, |error| {
+    error.code().map(Into::into)
+});

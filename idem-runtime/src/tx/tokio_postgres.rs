@@ -9,7 +9,8 @@
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
-use super::{Column, Database, Failure, Param, Statement, Transaction, Value};
+use super::ended::ASK;
+use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 fn failed(error: Error) -> Failure {
     let code = error.code().map(|code| code.code().to_owned());
@@ -63,3 +64,15 @@ macro_rules! implement {
 }
 
 implement!(tokio_postgres::Transaction<'_>, &tokio_postgres::Transaction<'_>);
+
+#[diagnostic::do_not_recommend]
+impl<'t> Commit for tokio_postgres::Transaction<'t> {
+    type Committed = Committing<'t>;
+
+    fn commit(self) -> Committing<'t> {
+        Box::pin(async move {
+            self.batch_execute(ASK).await.map_err(|error| failed(error).at_commit())?;
+            self.commit().await.map_err(|error| failed(error).at_commit())
+        })
+    }
+}

@@ -186,7 +186,7 @@ fn tx(shop: &mut Connection, delivery: &Delivery<'_>) -> Charged {
     // At once: a transaction that has read before it writes can't wait for another.
     let tx = shop.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let charged = within(&tx, delivery)?;
-    tx.commit()?;
+    idem_runtime::tx::commit(tx)?;
     Ok(charged)
 }
 
@@ -223,7 +223,7 @@ async fn within_on(tx: &mut sqlx::PgTransaction<'_>, delivery: &Delivery<'_>) ->
 async fn tx_on(pool: &PgPool, delivery: &Delivery<'_>) -> Charged {
     let mut tx = pool.begin().await?;
     let charged = within_on(&mut tx, delivery).await?;
-    tx.commit().await?;
+    idem_runtime::tx::commit(tx).await?;
     Ok(charged)
 }
 

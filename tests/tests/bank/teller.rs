@@ -2,6 +2,7 @@
 
 use idem_runtime::protocol::State;
 use idem_runtime::store::Key;
+use idem_runtime::tx::commit;
 use idem_runtime::{IdempotencyStore as _, Outcome, idempotent};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
@@ -150,12 +151,12 @@ impl Bank for Desk {
             }
         };
         if let Outcome::Replayed(_) = outcome {
-            tx.commit().await?;
+            commit(tx).await?;
             return Ok(outcome);
         }
         attempt.may_die(Point::Uncommitted);
         attempt.note(Kind::Commits, &"-");
-        tx.commit().await?;
+        commit(tx).await?;
         attempt.note(Kind::Recorded, &"-");
         Ok(outcome)
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use idem_runtime::{Error, IdempotencyStore, idempotent};
+use idem_runtime::{Error, IdempotencyStore, idempotent, tx};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -45,7 +45,7 @@ async fn charge(tx: &mut sqlx::PgTransaction<'_>, order_id: &str, cents: i64) ->
 async fn handle(pool: &PgPool, order: &Order) -> Result<Receipt, BillingError> {
     let mut tx = pool.begin().await?;
     let receipt = charge(&mut tx, &order.id, order.cents).await?;
-    tx.commit().await?;
+    tx::commit(tx).await?; // an error where the server rolled back
     Ok(receipt)
 }
 

@@ -26,12 +26,21 @@ trait Driver: Sized {
     /// One that has read, and can't go on once another has written what it wants to.
     async fn begin_strictly(&mut self) -> Self::Tx<'_>;
 
-    async fn commit(tx: Self::Tx<'_>);
+    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error>;
+
+    async fn commit(tx: Self::Tx<'_>) {
+        Self::try_commit(tx).await.unwrap();
+    }
 
     async fn rollback(tx: Self::Tx<'_>);
 
     /// Takes effect.
-    async fn effect(tx: &Self::Tx<'_>, id: &str);
+    async fn effect(tx: &Self::Tx<'_>, id: &str) {
+        assert!(Self::runs(tx, &effect(id)).await);
+    }
+
+    /// Runs a statement, and says whether it succeeded.
+    async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool;
 }
 
 /// SQL that takes effect.
@@ -48,6 +57,7 @@ mod tokio_postgres_on_postgres {
     pub(crate) use super::tokio_postgres::Client;
 
     pub(crate) const TRIPS: Option<(u32, u32)> = Some((2, 1));
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = false;
 
     mod rules;
 }
@@ -58,6 +68,7 @@ mod own_on_postgres {
     pub(crate) use super::support::postgres::Bench;
 
     pub(crate) const TRIPS: Option<(u32, u32)> = Some((2, 1));
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = false;
 
     mod rules;
 }
@@ -68,6 +79,7 @@ mod sea_orm_on_postgres {
     pub(crate) use super::support::postgres::Bench;
 
     pub(crate) const TRIPS: Option<(u32, u32)> = Some((2, 1));
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = false;
 
     mod rules;
 }
@@ -78,6 +90,7 @@ mod sea_orm_on_mariadb {
     pub(crate) use super::support::mariadb::Bench;
 
     pub(crate) const TRIPS: Option<(u32, u32)> = Some((3, 2));
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
 
     mod rules;
 }
@@ -89,6 +102,7 @@ mod sea_orm_on_sqlite {
 
     /// A file has no line to count on.
     pub(crate) const TRIPS: Option<(u32, u32)> = None;
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
 
     mod rules;
 }

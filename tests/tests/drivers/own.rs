@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use bytes::BytesMut;
-use idem_runtime::tx::{Column, Database, Failure, Param, Statement, Transaction, Value};
+use idem_runtime::Error;
+use idem_runtime::tx::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value, commit};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::Driver;
@@ -123,6 +124,18 @@ impl Transaction for &Tx<'_> {
     }
 }
 
+impl<'t> Commit for Tx<'t> {
+    type Committed = Committing<'t>;
+
+    fn commit(self) -> Committing<'t> {
+        Box::pin(async move {
+            // The driver doesn't tell a rollback from a commit: this fails in a transaction that has failed.
+            self.tx.batch_execute("SELECT 1").await.map_err(|error| failed(error).at_commit())?;
+            self.tx.commit().await.map_err(|error| failed(error).at_commit())
+        })
+    }
+}
+
 impl Driver for Client {
     type Tx<'t> = Tx<'t>;
 
@@ -138,15 +151,15 @@ impl Driver for Client {
         Tx { tx: self.driven.begin_strictly().await, prepared: &self.prepared }
     }
 
-    async fn commit(tx: Self::Tx<'_>) {
-        Driven::commit(tx.tx).await;
+    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), Error> {
+        commit(tx).await
     }
 
     async fn rollback(tx: Self::Tx<'_>) {
         Driven::rollback(tx.tx).await;
     }
 
-    async fn effect(tx: &Self::Tx<'_>, id: &str) {
-        Driven::effect(&tx.tx, id).await;
+    async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool {
+        Driven::runs(&tx.tx, sql).await
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use idem_runtime::{Error, Outcome, idempotent};
-use idem_tests::proxy::Proxy;
+use idem_tests::proxy::{Proxy, holding};
 use idem_tests::{Count, Failure, Gate};
 
-use super::super::{Driver, logs};
-use super::{Bench, Client, TRIPS};
+use super::super::{Driver, effect, logs};
+use super::{Bench, Client, ENDS_WHAT_IT_UNDID, TRIPS};
 
 type Tx<'t> = <Client as Driver>::Tx<'t>;
 
@@ -69,6 +69,88 @@ async fn r22_by_a_mutable_reference_as_well() {
         Client::commit(tx).await;
     }
     assert_eq!(bench.effects("a").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn r22_a_commit_of_what_the_database_undid_is_an_error() {
+    let bench = Bench::new().await;
+    let mut client = Client::connect(&bench.url).await;
+    let tx = client.begin().await;
+    assert_eq!(book(&tx, "a", 1).await.unwrap(), Outcome::Executed(1));
+    bench.undo(async |sql| Client::runs(&tx, sql).await).await;
+    let error = Client::try_commit(tx).await.unwrap_err();
+    let as_expected = match &error {
+        Error::TransactionLost { key, .. } => key.is_none() && ENDS_WHAT_IT_UNDID && !error.is_retryable(),
+        Error::Conflict { key, .. } => key.is_none() && !ENDS_WHAT_IT_UNDID && error.is_retryable(),
+        _ => false,
+    };
+    assert!(as_expected && error.executed(), "{error:?}");
+    assert_eq!(bench.effects("a").await, 0);
+    assert_eq!(booked(&mut client, "a", 2).await.unwrap(), Outcome::Executed(2));
+}
+
+/// Goes on where the database has undone what it wrote.
+#[idempotent(key = "id", tx = "tx")]
+async fn persist(tx: &Tx<'_>, id: &str, bench: &Bench) -> Result<(), Failure> {
+    Client::effect(tx, id).await;
+    bench.undo(async |sql| Client::runs(tx, sql).await).await;
+    Client::runs(tx, &effect("after")).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn r22_a_body_that_goes_on_where_its_transaction_is_gone_is_told_that_a_part_may_be_committed() {
+    let bench = Bench::new().await;
+    let mut client = Client::connect(&bench.url).await;
+    let tx = client.begin().await;
+    let error = persist(&tx, "a", &bench).await.unwrap_err().refusal();
+    let as_expected = match &error {
+        Error::TransactionLost { .. } => ENDS_WHAT_IT_UNDID,
+        Error::NotRecorded { .. } => !ENDS_WHAT_IT_UNDID,
+        _ => false,
+    };
+    assert!(as_expected && error.executed(), "{error:?}");
+    // As it is where the caller passes over that error too.
+    Client::try_commit(tx).await.unwrap_err();
+    assert_eq!((bench.effects("a").await, bench.effects("after").await), (0, i64::from(ENDS_WHAT_IT_UNDID)));
+}
+
+/// As `Some` of what a redelivery comes to, where there is a line to cut.
+async fn unanswered(arrives: bool) -> Option<Outcome<u64>> {
+    TRIPS?;
+    let bench = Bench::new().await;
+    let port = bench.url.split(['/', ':']).find_map(|part| part.parse().ok()).expect("a port");
+    let proxy = Proxy::start(port).await;
+    let mut client = Client::connect(&proxy.url(&bench.url)).await;
+    let tx = client.begin().await;
+    book(&tx, "a", 1).await.unwrap();
+    let error = if arrives {
+        let cut = proxy.cut_after(holding(b"COMMIT"));
+        let error = Client::try_commit(tx).await.unwrap_err();
+        cut.struck().await;
+        error
+    } else {
+        let cut = proxy.delay(holding(b"COMMIT"));
+        let error = Client::try_commit(tx).await.unwrap_err();
+        drop(cut.struck().await);
+        error
+    };
+    let is_unknown = matches!(error, Error::NotRecorded { key: None, in_transaction: true, .. });
+    assert!(is_unknown && error.executed() && error.is_retryable(), "{error:?}");
+    let redelivered = booked(&mut Client::connect(&bench.url).await, "a", 2).await.unwrap();
+    assert_eq!(bench.effects("a").await, 1);
+    Some(redelivered)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn r22_a_commit_that_was_not_answered_is_not_known_and_replays_or_runs() {
+    if let Some(redelivered) = unanswered(true).await {
+        assert_eq!(redelivered, Outcome::Replayed(1));
+        assert_eq!(unanswered(false).await, Some(Outcome::Executed(2)));
+    }
 }
 
 /// Books twice at once, the second time while the first transaction is open.

@@ -5,7 +5,7 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::{Driver, READ, effect};
+use super::{Driver, READ};
 
 pub(crate) struct Client(DatabaseConnection);
 
@@ -42,15 +42,15 @@ impl Driver for Client {
         tx
     }
 
-    async fn commit(tx: Self::Tx<'_>) {
-        tx.commit().await.unwrap();
+    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error> {
+        idem_runtime::tx::commit(tx).await
     }
 
     async fn rollback(tx: Self::Tx<'_>) {
         tx.rollback().await.unwrap();
     }
 
-    async fn effect(tx: &Self::Tx<'_>, id: &str) {
-        tx.execute_unprepared(&effect(id)).await.unwrap();
+    async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool {
+        tx.execute_unprepared(sql).await.is_ok()
     }
 }

@@ -7,7 +7,7 @@ use idem_tests::Failure;
 use tokio_postgres::{IsolationLevel, NoTls, Transaction};
 
 use super::support::postgres::Bench;
-use super::{Driver, READ, effect};
+use super::{Driver, READ};
 
 pub(crate) struct Client(pub(crate) tokio_postgres::Client);
 
@@ -30,16 +30,16 @@ impl Driver for Client {
         tx
     }
 
-    async fn commit(tx: Self::Tx<'_>) {
-        tx.commit().await.unwrap();
+    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error> {
+        idem_runtime::tx::commit(tx).await
     }
 
     async fn rollback(tx: Self::Tx<'_>) {
         tx.rollback().await.unwrap();
     }
 
-    async fn effect(tx: &Self::Tx<'_>, id: &str) {
-        tx.batch_execute(&effect(id)).await.unwrap();
+    async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool {
+        tx.batch_execute(sql).await.is_ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use idem_runtime::tx::{Database, schema};
+use idem_runtime::tx::{Database, commit, schema};
 use idem_runtime::{Error, Outcome, idempotent};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::{Connection, Savepoint, Transaction, TransactionBehavior};
@@ -150,13 +150,76 @@ fn r22_a_connection_outside_of_a_transaction_is_refused() {
 
 #[test]
 fn r22_a_body_that_ends_the_transaction_is_not_recorded() {
-    for end in ["COMMIT", "ROLLBACK", "ROLLBACK; BEGIN IMMEDIATE"] {
+    for (end, is_lost) in [("COMMIT", true), ("ROLLBACK", true), ("ROLLBACK; BEGIN IMMEDIATE", false)] {
         let (_home, connection) = bench();
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         let error = book_on_connection(&connection, "a", end).unwrap_err().refusal();
-        assert!(matches!(error, Error::NotRecorded { .. }), "{end}: {error:?}");
+        assert_eq!(matches!(error, Error::TransactionLost { .. }), is_lost, "{end}: {error:?}");
+        assert_eq!(matches!(error, Error::NotRecorded { .. }), !is_lost, "{end}: {error:?}");
         assert!(error.to_string().contains("COMMIT and ROLLBACK are the caller's"), "{error}");
     }
+}
+
+/// Goes on where SQLite has undone what it wrote.
+#[idempotent(key = "id", tx = "tx")]
+fn persist(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Failed> {
+    effect(tx, id);
+    tx.execute_batch(UNDONE).unwrap_err();
+    effect(tx, "after");
+    Ok(().into())
+}
+
+/// Fails, and undoes the whole transaction.
+const UNDONE: &str = "INSERT OR ROLLBACK INTO effects (id) VALUES (NULL)";
+
+#[test]
+fn r22_a_body_that_goes_on_where_its_transaction_is_gone_is_told_that_a_part_may_be_committed() {
+    let (_home, mut connection) = bench();
+    let tx = immediate(&mut connection);
+    let error = persist(&tx, "a").unwrap_err().refusal();
+    assert!(matches!(error, Error::TransactionLost { key: Some(_), .. }) && error.executed(), "{error:?}");
+    let error = commit(tx).unwrap_err();
+    assert!(matches!(error, Error::TransactionLost { key: None, .. }) && !error.is_retryable(), "{error:?}");
+    assert_eq!((effects(&connection, "a"), effects(&connection, "after")), (0, 1));
+}
+
+#[test]
+fn r22_a_commit_is_recorded_or_says_why_not() {
+    let (home, mut connection) = bench();
+    let children = "CREATE TABLE parents (id INTEGER PRIMARY KEY); \
+                    CREATE TABLE children (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)";
+    connection.execute_batch(children).unwrap();
+    connection.pragma_update(None, "foreign_keys", true).unwrap();
+
+    let tx = immediate(&mut connection);
+    book(&tx, "a", 1).unwrap();
+    tx.execute_batch("INSERT INTO children VALUES (7)").unwrap();
+    let error = commit(tx).unwrap_err();
+    assert!(matches!(error, Error::Conflict { key: None, .. }) && error.executed(), "{error:?}");
+
+    let tx = immediate(&mut connection);
+    assert_eq!(book(&tx, "a", 2).unwrap(), Outcome::Executed(2));
+    tx.execute_batch(UNDONE).unwrap_err();
+    let error = commit(tx).unwrap_err();
+    assert!(matches!(error, Error::TransactionLost { key: None, .. }) && error.executed(), "{error:?}");
+
+    // A reader is in the way of a commit where there is no write-ahead log.
+    connection.pragma_update(None, "journal_mode", "delete").unwrap();
+    let other = open(&home);
+    other.execute_batch("BEGIN; SELECT count(*) FROM effects").unwrap();
+    connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let tx = immediate(&mut connection);
+    assert_eq!(book(&tx, "a", 3).unwrap(), Outcome::Executed(3));
+    let error = commit(tx).unwrap_err();
+    assert!(matches!(error, Error::Conflict { key: None, .. }) && error.is_retryable(), "{error:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+
+    for expected in [Outcome::Executed(4), Outcome::Replayed(4)] {
+        let tx = immediate(&mut connection);
+        assert_eq!(book(&tx, "a", 4).unwrap(), expected);
+        commit(tx).unwrap();
+    }
+    assert_eq!(effects(&connection, "a"), 1);
 }
 
 #[idempotent(key = "id", tx = "savepoint")]

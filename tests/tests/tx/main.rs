@@ -1,11 +1,12 @@
 //! Tx mode, on real databases.
 //!
-//! `rules.rs` is compiled once for each database: the same tests, with another `Db`.
+//! `rules.rs`, `commits.rs` and `answers.rs` are compiled once for each database: the same tests, with another `Db`.
 
 #![allow(clippy::duplicate_mod, reason = "that is the point of it")]
 #![allow(clippy::useless_format, reason = "a key that borrows its parameter inside of a format string")]
 
 mod blocking;
+mod endings;
 mod isolation;
 mod statements;
 mod support;
@@ -15,6 +16,10 @@ mod support;
 mod on_sqlite {
     pub(crate) use super::support::sqlite::*;
 
+    /// Whether a transaction that the database undid is none any more: what follows is committed statement by statement.
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
+
+    mod commits;
     mod rules;
 }
 
@@ -23,6 +28,11 @@ mod on_sqlite {
 mod on_postgres {
     pub(crate) use super::support::postgres::*;
 
+    /// Whether a transaction that the database undid is none any more: what follows is committed statement by statement.
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = false;
+
+    mod answers;
+    mod commits;
     mod rules;
 }
 
@@ -31,5 +41,10 @@ mod on_postgres {
 mod on_mariadb {
     pub(crate) use super::support::mariadb::*;
 
+    /// Whether a transaction that the database undid is none any more: what follows is committed statement by statement.
+    pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
+
+    mod answers;
+    mod commits;
     mod rules;
 }

@@ -157,6 +157,11 @@ pub(crate) mod sqlite {
         async fn sees_waiting(&self) {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
+
+        /// Has the database undo a transaction: `run` runs a statement in it, and says whether that succeeded.
+        pub(crate) async fn undo(&self, mut run: impl AsyncFnMut(&'static str) -> bool) {
+            assert!(!run("INSERT OR ROLLBACK INTO effects (id) VALUES (NULL)").await);
+        }
     }
 
     database!(Sqlite, SqliteStore);
@@ -187,6 +192,11 @@ pub(crate) mod postgres {
             while number(&self.pool, "SELECT count(*) FROM pg_locks WHERE NOT granted".to_owned()).await == 0 {
                 tokio::task::yield_now().await;
             }
+        }
+
+        /// Has the database undo a transaction: `run` runs a statement in it, and says whether that succeeded.
+        pub(crate) async fn undo(&self, mut run: impl AsyncFnMut(&'static str) -> bool) {
+            assert!(!run("SELECT 1 / 0").await);
         }
     }
 
@@ -219,6 +229,32 @@ pub(crate) mod mariadb {
             while number(&self.pool, waiting.to_owned()).await == 0 {
                 tokio::task::yield_now().await;
             }
+        }
+
+        /// Has the database undo a transaction, as the victim of a deadlock: `run` runs a statement in it, and says whether
+        /// that succeeded.
+        pub(crate) async fn undo(&self, mut run: impl AsyncFnMut(&'static str) -> bool) {
+            const P: &str = "UPDATE accounts SET cents = cents + 1 WHERE id = 'p'";
+            const Q: &str = "UPDATE accounts SET cents = cents + 1 WHERE id = 'q'";
+
+            let accounts = "CREATE TABLE IF NOT EXISTS accounts (id varchar(1) PRIMARY KEY, cents bigint NOT NULL); \
+                            INSERT IGNORE INTO accounts VALUES ('p', 0), ('q', 0)";
+            self.execute(accounts.to_owned()).await;
+            let mut other = self.begin().await;
+            // The heavier transaction survives.
+            for n in 0..50 {
+                effect(&mut other, &format!("weight {n}")).await.unwrap();
+            }
+            assert!(run(P).await);
+            (&mut *other).execute(Q).await.unwrap();
+            let loses = async {
+                self.someone_waits().await;
+                run(Q).await
+            };
+            let (won, succeeded) = tokio::join!((&mut *other).execute(P), loses);
+            won.unwrap();
+            assert!(!succeeded, "a deadlock has a victim");
+            other.rollback().await.unwrap();
         }
     }
 

@@ -9,6 +9,14 @@ macro_rules! now {
     };
 }
 
+/// Whether a transaction is open, where the server can say so: MySQL has no such variable, and takes this for a comment. A
+/// record that is written outside of one would be committed at once.
+macro_rules! and_is_open {
+    () => {
+        "/*M!100000 AND @@in_transaction */"
+    };
+}
+
 /// Whether a row can be had: it is free, or completed and over, or an orphan that is forgotten in the end.
 macro_rules! takeable {
     () => {
@@ -64,7 +72,9 @@ pub(super) const TEXTS: Texts = Texts {
     read: Some(concat!(
         "SELECT IF(owner = ? AND state = 4, fence, NULL), previous, state, until - ",
         now!(),
-        ", purge_at IS NULL, CAST(@@max_allowed_packet AS SIGNED), fingerprint, IF(state = 5, record, NULL) \
+        ", purge_at IS NULL, CAST(@@max_allowed_packet AS SIGNED), 1 ",
+        and_is_open!(),
+        ", fingerprint, IF(state = 5, record, NULL) \
          FROM idempotency WHERE scope = ? AND `key` = ? FOR UPDATE"
     )),
     complete: concat!(
@@ -74,7 +84,8 @@ pub(super) const TEXTS: Texts = Texts {
         now!(),
         ", fence) + ?, purge_at, GREATEST(",
         now!(),
-        ", fence) + ?) WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4"
+        ", fence) + ?) WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 ",
+        and_is_open!()
     ),
     withdraw: "DELETE FROM idempotency \
                WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 AND ended = X''",

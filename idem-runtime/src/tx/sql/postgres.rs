@@ -71,11 +71,12 @@ pub(super) const TEXTS: Texts = Texts {
         "
             RETURNING fence, previous
         )
-        SELECT fence, previous::bigint, 4::bigint, 0::bigint, 0::bigint, NULL::bigint, NULL::bytea, NULL::bytea FROM taken
+        SELECT fence, previous::bigint, 4::bigint, 0::bigint, 0::bigint, NULL::bigint, NULL::bigint, NULL::bytea,
+            NULL::bytea FROM taken
         UNION ALL
         SELECT NULL, u.previous::bigint, u.state::bigint, u.until - ",
         now!(),
-        ", CASE WHEN u.purge_at IS NULL THEN 1 ELSE 0 END, NULL, u.fingerprint,
+        ", CASE WHEN u.purge_at IS NULL THEN 1 ELSE 0 END, NULL, NULL, u.fingerprint,
             CASE WHEN u.state = 5 THEN u.record END
         FROM idempotency u WHERE u.scope = $1 AND u.key = $2 AND NOT EXISTS (SELECT FROM taken)"
     ),

@@ -28,11 +28,11 @@ pub(super) const TEXTS: Texts = Texts {
          purge_at = max(fence + 1, excluded.fence) + excluded.purge_at - excluded.fence, owner = excluded.owner, state = 4, record = NULL \
          WHERE ",
         takeable!(),
-        " RETURNING fence, previous, 4, 0, 0, NULL, NULL, NULL"
+        " RETURNING fence, previous, 4, 0, 0, NULL, NULL, NULL, NULL"
     ),
     // `?1` is the owner, of no use: the claim says whether it had the key.
     read: Some(
-        "SELECT NULL, previous, state, until - ?4, purge_at IS NULL, NULL, fingerprint, \
+        "SELECT NULL, previous, state, until - ?4, purge_at IS NULL, NULL, NULL, fingerprint, \
          CASE WHEN state = 5 THEN record END FROM idempotency WHERE scope = ?2 AND key = ?3",
     ),
     complete: "UPDATE idempotency SET state = 5, record = ?1, until = ?9 + ?2, \

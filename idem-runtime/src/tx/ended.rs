@@ -1,0 +1,49 @@
+//! Whether a transaction has ended, asked where a claim is no longer to be found in it.
+
+use super::{Column, Database, Statement, Transaction, Value};
+use crate::error::{Error, ScopedKey, StoreError};
+
+/// Whether one is open. MySQL, which has no such variable, reads a comment here, and so always says that one is.
+const IS_OPEN: &str = "SELECT 1 /*M!100000 AND @@in_transaction */";
+
+/// The same of PostgreSQL, by an error: outside of a transaction it refuses a savepoint. Whoever asks has to roll back.
+const SAVEPOINT: &str = "SAVEPOINT idempotency";
+
+/// PostgreSQL's `no_active_sql_transaction`.
+pub(super) const NOT_IN_TRANSACTION: &str = "25P01";
+
+/// What is sent before a `COMMIT`, in one round trip. PostgreSQL refuses it in a transaction that has failed, and outside of
+/// one; MySQL and MariaDB, which pass over a savepoint outside of a transaction, refuse to release it there.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "tokio-postgres", feature = "sea-orm"))]
+pub(super) const ASK: &str = "SAVEPOINT idempotency; RELEASE SAVEPOINT idempotency";
+
+/// Whether the transaction has ended, as far as the driver or the database knows.
+pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
+    let statement = |sql, columns| Statement { sql, params: &[], columns };
+    match tx.database() {
+        _ if !tx.is_in_transaction() => true,
+        Database::Postgres => {
+            let made = tx.execute(statement(SAVEPOINT, &[])).await;
+            made.is_err_and(|failure| failure.code() == Some(NOT_IN_TRANSACTION))
+        }
+        Database::MySql => {
+            let open = tx.query(statement(IS_OPEN, &[Column::Integer])).await;
+            open.is_ok_and(|row| row == Some(vec![Value::Integer(Some(0))]))
+        }
+        // It begins none within another.
+        Database::Sqlite => {
+            let begun = tx.execute(statement("BEGIN", &[])).await.is_ok();
+            if begun {
+                let _ = tx.execute(statement("ROLLBACK", &[])).await;
+            }
+            begun
+        }
+    }
+}
+
+/// The error of a handler whose transaction has ended, or of a commit.
+pub(super) fn lost(database: Database, key: Option<ScopedKey>) -> Error {
+    let found = "no transaction is open: the handler ended it, or the database did, as it does with a deadlock's victim on \
+                 MySQL; COMMIT and ROLLBACK are the caller's";
+    Error::TransactionLost { key, source: StoreError::refused(database.name(), found) }
+}
