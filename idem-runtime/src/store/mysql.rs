@@ -127,11 +127,12 @@ impl MySqlStore {
         Self::options().open(url).await
     }
 
-    /// Opens the store with a pool of the user's. [`MySqlOptions::open_with`] says what to mind.
+    /// Opens the store where a pool of the user's leads, with connections of its own: up to eight beside the pool's.
+    /// [`MySqlOptions::open_with`] says what the pool is asked.
     ///
     /// # Errors
     ///
-    /// Those of [`MySqlOptions::open`].
+    /// Those of [`MySqlOptions::open_with`].
     pub async fn open_with(pool: MySqlPool) -> Result<Self, Error> {
         Self::options().open_with(pool).await
     }
@@ -142,13 +143,13 @@ impl MySqlStore {
     }
 
     /// Creates the tables where they are missing: for a deployment in which the application itself may not. Safe from
-    /// any number of processes at once.
+    /// any number of processes at once. It opens a connection of its own, as [`MySqlOptions::open_with`] does.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the server refuses.
+    /// [`Error::Config`] where the server refuses, and what [`MySqlOptions::open_with`] says of the pool.
     pub async fn migrate(pool: MySqlPool) -> Result<(), Error> {
-        migrate::create(&Session { connections: Connections::Pool(pool) }).await
+        migrate::create(&Session { connections: session::beside(pool, 1).await? }).await
     }
 
     async fn start(connections: Connections<sqlx::MySql>, options: MySqlOptions) -> Result<Self, Error> {

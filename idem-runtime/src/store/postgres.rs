@@ -8,6 +8,7 @@ mod listener;
 mod migrate;
 mod options;
 mod params;
+mod pooler;
 mod rows;
 mod session;
 mod statements;
@@ -17,7 +18,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Row as _};
 
 use self::claims::Claims;
@@ -32,7 +32,7 @@ use crate::error::Error;
 use crate::protocol::State;
 use crate::store::bell::Bells;
 use crate::store::sql::{
-    Claiming, Completing, Connections, Failure, Lanes, Sweep, integer, interval, keep_swept, purge_window, submit,
+    Claiming, Completing, Failure, Lanes, Sweep, integer, interval, keep_swept, purge_window, submit,
 };
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest, RenewRequest,
@@ -85,8 +85,18 @@ use crate::timer;
 /// the store is opened or by [`migrate`](Self::migrate), also CREATE on their schema, which PostgreSQL 15 no longer gives
 /// everyone on `public`; not where an administrator has run schema.sql.
 ///
-/// Behind PgBouncer and its like, [`PostgresOptions::simple_queries`]: they hand on connections between transactions, and
-/// prepared statements get lost. Waiters then aren't told. Tested is PgBouncer 1.18 with `pool_mode = transaction`.
+/// # Behind a pooler
+///
+/// A pooler that gives each transaction another session, as PgBouncer does with `pool_mode = transaction`, mixes up prepared
+/// statements: queries fail, or succeed with another query's answer. Opening the store finds such a pooler by
+/// `pg_backend_pid()`, which two connections are asked for three times each, and is an [`Error::Config`]. Where the server
+/// has room for one connection only, they are asked once there is another, and each call fails from then on.
+///
+/// Such a pooler needs [`PostgresOptions::simple_queries`]; waiters then aren't told. One in session mode needs nothing but
+/// `ignore_startup_parameters = extra_float_digits,options`, and `ALTER ROLE … SET lock_timeout = '1s'`, as it doesn't pass
+/// on what the store sets. One that keeps prepared statements in transaction mode, as PgBouncer does from 1.21 on with
+/// `max_prepared_statements`, is found to give each connection its own answers, and is let be; waiters then look once a
+/// second. Tested is PgBouncer 1.18, in both modes; no version that keeps prepared statements is.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 
@@ -125,12 +135,12 @@ impl PostgresStore {
         Self::options().open(url).await
     }
 
-    /// Opens the store with a pool of the user's. Its connections wait for ever for a row that somebody has locked, unless
-    /// they are given a `lock_timeout`: [`PostgresOptions::open_with`] says this and what else to mind.
+    /// Opens the store where a pool of the user's leads, with connections of its own: up to eight beside the pool's.
+    /// [`PostgresOptions::open_with`] says what the pool is asked.
     ///
     /// # Errors
     ///
-    /// Those of [`PostgresOptions::open`].
+    /// Those of [`PostgresOptions::open_with`].
     pub async fn open_with(pool: PgPool) -> Result<Self, Error> {
         Self::options().open_with(pool).await
     }
@@ -141,30 +151,22 @@ impl PostgresStore {
     }
 
     /// Creates the tables where they are missing: for a deployment in which the application itself may not. Safe from
-    /// any number of processes at once.
+    /// any number of processes at once. It opens a connection of its own, as [`PostgresOptions::open_with`] does.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the server refuses.
+    /// [`Error::Config`] where the server refuses, and what [`PostgresOptions::open_with`] says of the pool.
     pub async fn migrate(pool: PgPool) -> Result<(), Error> {
-        let session = Session { connections: Connections::Pool(pool), simple: true };
-        migrate::create(&session).await
+        migrate::create(&Session::beside(pool, 1, true).await?).await
     }
 
-    async fn start(connections: Connections<sqlx::Postgres>, options: PostgresOptions) -> Result<Self, Error> {
-        let session = Session { connections, simple: options.simple_queries };
+    async fn start(session: Session, options: PostgresOptions) -> Result<Self, Error> {
         if options.migrate {
             migrate::create(&session).await?;
         }
         migrate::check(&session).await?;
-        let listening = match &session.connections {
-            // It is kept for good: the pool would have one less, and perhaps none.
-            Connections::Pool(pool) => PgConnectOptions::clone(&pool.connect_options()),
-            Connections::Own(own) => own.options().clone(),
-        };
-        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(listening);
         let inner = Arc::new(Inner {
-            listener: (!options.simple_queries).then(|| Listener::new(pool)),
+            listener: (!options.simple_queries).then(|| Listener::new(session.connections.clone())),
             session,
             taking: Lanes::default(),
             refusing: Lanes::default(),

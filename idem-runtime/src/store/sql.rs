@@ -4,16 +4,16 @@ mod coalesce;
 mod connections;
 mod failure;
 mod patience;
+mod pool;
 mod sweeper;
 
 use std::time::Duration;
 
 pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
-#[cfg(feature = "mysql")]
-pub(super) use self::connections::Connected;
-pub(super) use self::connections::Connections;
+pub(super) use self::connections::{Compare, Connected, Connections, Opening, Prepare, Sessions};
 pub(super) use self::failure::{Dialect, Failure};
 pub(super) use self::patience::patiently;
+pub(super) use self::pool::{Place, compare};
 pub(super) use self::sweeper::{Sweep, keep_swept, sweep_all};
 pub(super) use crate::claim::{MAX_SCOPE_LEN, integer, interval, purge_window};
 use crate::protocol::{Ended, Row, State};

@@ -8,17 +8,24 @@ macro_rules! database {
         use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 
         pub(crate) const STORE: &str = stringify!($store);
-        pub(crate) type Pool = sqlx::Pool<sqlx::$database>;
-        pub(crate) type Connection = <sqlx::$database as sqlx::Database>::Connection;
+        pub(crate) type Db = sqlx::$database;
+        pub(crate) type Pool = sqlx::Pool<Db>;
+        pub(crate) type Connection = <Db as sqlx::Database>::Connection;
+        pub(crate) type Options = <Connection as sqlx::Connection>::Options;
 
         pub(crate) async fn open(server: &Server) -> Store {
             Store::open(&server.url()).await.unwrap()
         }
 
+        /// A user's pool, which waits for a connection for three seconds.
+        pub(crate) fn pool(connections: u32) -> sqlx::pool::PoolOptions<Db> {
+            let pool = sqlx::pool::PoolOptions::new().max_connections(connections);
+            pool.acquire_timeout(std::time::Duration::from_secs(3))
+        }
+
         /// A store on a user's pool.
         pub(crate) async fn open_with_pool(server: &Server, connections: u32) -> Store {
-            let pool = sqlx::pool::PoolOptions::new().max_connections(connections);
-            Store::open_with(pool.connect(&server.url()).await.unwrap()).await.unwrap()
+            Store::open_with(pool(connections).connect(&server.url()).await.unwrap()).await.unwrap()
         }
 
         pub(crate) async fn connect(server: &Server) -> Connection {
@@ -67,6 +74,31 @@ pub(crate) mod postgres {
     pub(crate) const OPEN_TRANSACTIONS: &str =
         "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
     pub(crate) const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'postgres'";
+    pub(crate) const CONNECTIONS_OF_APP: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+
+    /// A user that may create tables, whose password is asked for.
+    pub(crate) const CREATE_OWNER: &str = "CREATE ROLE app LOGIN PASSWORD 'one'; GRANT CREATE ON SCHEMA public TO app";
+    pub(crate) const CHANGE_PASSWORD: &str = "ALTER ROLE app PASSWORD 'two'";
+
+    pub(crate) async fn ask_for_passwords(server: &Server) {
+        let rules = "host all app 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
+        std::fs::write(server.directory().join("data/pg_hba.conf"), rules).unwrap();
+        sql(server, "SELECT pg_reload_conf()").await;
+    }
+
+    /// How many connections this user may have.
+    pub(crate) fn limit(connections: u32) -> String {
+        format!("ALTER ROLE app CONNECTION LIMIT {connections}")
+    }
+
+    /// Where tables are made.
+    pub(crate) const HOME: &str = "public";
+    pub(crate) const CREATE_ELSEWHERE: &str = "CREATE SCHEMA elsewhere";
+    pub(crate) const GO_ELSEWHERE: &str = "SET search_path TO elsewhere";
+
+    pub(crate) fn elsewhere(options: Options) -> Options {
+        options.options([("search_path", "elsewhere")])
+    }
 
     /// Columns, and what a store never writes there.
     pub(crate) const CORRUPTIONS: &[(&str, &str)] =
@@ -121,6 +153,28 @@ pub(crate) mod mariadb {
     pub(crate) const OPEN_TRANSACTIONS: &str =
         "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_locked > 0";
     pub(crate) const CONNECTIONS: &str = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'idem'";
+    pub(crate) const CONNECTIONS_OF_APP: &str =
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
+
+    /// A user that may create tables, whose password is asked for.
+    pub(crate) const CREATE_OWNER: &str = "CREATE USER app IDENTIFIED BY 'one'; GRANT ALL ON idem.* TO app";
+    pub(crate) const CHANGE_PASSWORD: &str = "ALTER USER app IDENTIFIED BY 'two'";
+
+    pub(crate) async fn ask_for_passwords(_: &Server) {}
+
+    /// How many connections this user may have.
+    pub(crate) fn limit(connections: u32) -> String {
+        format!("ALTER USER app WITH MAX_USER_CONNECTIONS {connections}; FLUSH USER_RESOURCES")
+    }
+
+    /// Where tables are made.
+    pub(crate) const HOME: &str = "idem";
+    pub(crate) const CREATE_ELSEWHERE: &str = "CREATE DATABASE elsewhere";
+    pub(crate) const GO_ELSEWHERE: &str = "USE elsewhere";
+
+    pub(crate) fn elsewhere(options: Options) -> Options {
+        options.database("elsewhere")
+    }
 
     /// Columns, and what a store never writes there.
     pub(crate) const CORRUPTIONS: &[(&str, &str)] =

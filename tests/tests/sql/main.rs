@@ -22,6 +22,8 @@ mod on_postgres {
     mod conformance;
     mod dropped;
     mod opening;
+    mod places;
+    mod pools;
     mod races;
     mod restarts;
     mod rows;
@@ -39,6 +41,8 @@ mod on_mariadb {
     mod conformance;
     mod dropped;
     mod opening;
+    mod places;
+    mod pools;
     mod races;
     mod restarts;
     mod rows;

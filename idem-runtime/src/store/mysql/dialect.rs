@@ -56,6 +56,11 @@ impl Dialect for MySql {
         matches!(number(error), 1142 | 1146)
     }
 
+    fn is_full(error: &dyn DatabaseError) -> bool {
+        // The server's limit, and the user's.
+        matches!(number(error), 1040 | 1203 | 1226)
+    }
+
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
         match number(error) {
             1045 | 1698 => Some("check the user and the password, and whether the user may come from here"),

@@ -7,7 +7,6 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 use super::{MySqlStore, session};
 use crate::error::Error;
-use crate::store::sql::Connections;
 use crate::store::tls;
 
 /// How to open a [`MySqlStore`]: made by [`MySqlStore::options`].
@@ -39,7 +38,10 @@ impl Default for MySqlOptions {
 impl MySqlOptions {
     /// How many connections the store opens at most, when they are first needed; at least two. 8 unless set. As many again
     /// for as long as these don't get on for a quarter of a second, as where the threads of those who use them are blocked.
-    /// Of no meaning with a pool of the user's.
+    /// With a pool of the user's these come beside the pool's own.
+    ///
+    /// One is enough: where the server has no room for another, the store waits for those that it has, and asks for more
+    /// every five seconds.
     ///
     /// Few are enough: requests that wait for each other share a commit.
     pub fn max_connections(mut self, connections: usize) -> Self {
@@ -90,19 +92,24 @@ impl MySqlOptions {
         if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
             tls::prepare();
         }
-        let connections = Connections::own(options, self.max_connections, Some(session::prepare));
-        MySqlStore::start(connections, self).await
+        MySqlStore::start(session::connections(move || options.clone(), self.max_connections), self).await
     }
 
-    /// Opens the store with a pool of the user's, which checks its connections as it was told to.
+    /// Opens the store where a pool of the user's leads.
     ///
-    /// sqlx logs the statements of a pool, at the level `debug` and slow ones at `warn`, and these hold keys and results:
-    /// build its options with `ConnectOptions::disable_statement_logging`.
+    /// The store uses none of the pool's connections: handlers may hold them all, and one may be left in a transaction. It
+    /// opens up to [`max_connections`](Self::max_connections) of its own beside them, with the pool's connect options, which
+    /// it asks for anew for each connection: a password that `set_connect_options` was told is used from then on. The
+    /// pool's hooks, `after_connect` and `before_acquire`, don't run for these. The store goes on where the pool is closed.
+    ///
+    /// One connection of the pool is asked once for `DATABASE()` and `CURRENT_USER()`, which have to be those of the store's
+    /// own connections. It is waited for for ten seconds at most, and for less where the pool's `acquire_timeout` is less.
     ///
     /// # Errors
     ///
-    /// Those of [`MySqlOptions::open`].
+    /// Those of [`MySqlOptions::open`], and [`Error::Config`] where the pool gives no connection, and where its connections
+    /// lead to another database or user than its connect options.
     pub async fn open_with(self, pool: MySqlPool) -> Result<MySqlStore, Error> {
-        MySqlStore::start(Connections::Pool(pool), self).await
+        MySqlStore::start(session::beside(pool, self.max_connections).await?, self).await
     }
 }

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use sqlx::mysql::{MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
+use sqlx::{AssertSqlSafe, Executor as _, MySqlPool, Row as _};
 
 use super::dialect::MySql;
-use crate::store::sql::{Connected, Connections, Failure, patiently};
+use crate::error::Error;
+use crate::store::sql::{Connected, Connections, Dialect as _, Failure, Opening, Place, Prepare, compare, patiently};
 
-/// What every connection of the store's own is told once. READ COMMITTED: at a higher level an absent key locks its
+/// What every connection is told once. READ COMMITTED: at a higher level an absent key locks its
 /// neighbours. Who holds a row for longer than a moment is no claim that is being committed: waiting for it would hold up those
 /// who share the transaction.
 const PREPARE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
@@ -20,15 +21,32 @@ const PREPARE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
 const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;START TRANSACTION;";
 const END: &str = "COMMIT";
 
-/// The same for connections that are the user's, whose settings are given back.
-const BORROW: &str = "SET @idempotency_wait = @@SESSION.innodb_lock_wait_timeout;\
-     SET SESSION innodb_lock_wait_timeout = 1;\
-     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;START TRANSACTION;";
-const GIVE_BACK: &str = "COMMIT;SET SESSION innodb_lock_wait_timeout = @idempotency_wait";
+/// Connections that are opened with these options, asked anew for each.
+pub(super) fn connections(
+    options: impl Fn() -> MySqlConnectOptions + Send + Sync + 'static,
+    most: usize,
+) -> Connections<sqlx::MySql> {
+    let (options, prepare) = (Box::new(options), Some(prepare as Prepare<sqlx::MySql>));
+    Connections::new(Opening { options, prepare, compare: None, is_full: MySql::is_full }, most)
+}
 
-/// Prepares a connection of the store's own.
-pub(super) fn prepare(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
+/// The same, opened as the connections of a user's pool are.
+pub(super) async fn beside(pool: MySqlPool, most: usize) -> Result<Connections<sqlx::MySql>, Error> {
+    let user = pool.clone();
+    let connections = connections(move || MySqlConnectOptions::clone(&user.connect_options()), most);
+    compare::<MySql, _>(&pool, &connections, place).await?;
+    Ok(connections)
+}
+
+fn prepare(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
     Box::pin(async move { connection.execute(sqlx::raw_sql(PREPARE)).await.map(drop) })
+}
+
+fn place(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<Place>> + Send + '_>> {
+    Box::pin(async move {
+        let row = connection.fetch_one(sqlx::raw_sql("SELECT DATABASE(), CURRENT_USER()")).await?;
+        Ok(Place { database: row.try_get(0)?, schema: None, user: row.try_get(1)? })
+    })
 }
 
 /// Where statements are sent to.
@@ -48,20 +66,12 @@ pub(super) struct Script {
 impl Session {
     /// Statements of which at most one writes. Between them, others may.
     pub(super) fn single(&self) -> Script {
-        match self.connections {
-            Connections::Own(_) => Script { sql: String::new(), end: "" },
-            // Its connections may be at any isolation level, and without autocommit.
-            Connections::Pool(_) => self.transaction(),
-        }
+        Script { sql: String::new(), end: "" }
     }
 
     /// Statements that stand or fall together, with one commit.
     pub(super) fn transaction(&self) -> Script {
-        let (begin, end) = match self.connections {
-            Connections::Own(_) => (BEGIN, END),
-            Connections::Pool(_) => (BORROW, GIVE_BACK),
-        };
-        Script { sql: begin.to_owned(), end }
+        Script { sql: BEGIN.to_owned(), end: END }
     }
 
     /// One statement for each of the requests, and one commit for all of them.
@@ -82,7 +92,7 @@ impl Session {
     }
 
     async fn run(&self, script: &Finished, counts: bool) -> Result<Answer, Failure> {
-        let mut using = self.connect(script.is_transaction).await?;
+        let mut using = self.connect().await?;
         let answer = using.run(Arc::clone(&script.sql), counts).await;
         // Without a transaction, nothing is left of what was undone.
         let whole = match &answer {
@@ -96,9 +106,9 @@ impl Session {
     }
 
     /// A connection, which is closed unless it is put back.
-    pub(super) async fn connect(&self, is_transaction: bool) -> Result<Using<'_>, Failure> {
+    pub(super) async fn connect(&self) -> Result<Using<'_>, Failure> {
         let connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
-        Ok(Using { session: self, connected: Some(connected), is_transaction })
+        Ok(Using { session: self, connected })
     }
 
     fn note(&self, failure: &Failure) {
@@ -132,24 +142,20 @@ pub(super) struct Answer {
 }
 
 /// A connection in use. One whose statements were not all carried out may be in the middle of a transaction: it is closed,
-/// so that the server undoes it, and is not the next one's, not even in the user's pool.
+/// so that the server undoes it.
 pub(super) struct Using<'s> {
     session: &'s Session,
-    connected: Option<Connected<sqlx::MySql>>,
-    is_transaction: bool,
+    connected: Connected<sqlx::MySql>,
 }
 
 impl Using<'_> {
     /// Sends statements.
     pub(super) async fn run(&mut self, sql: Arc<String>, counts: bool) -> Result<Answer, Failure> {
-        let Some(connected) = &mut self.connected else {
-            return Err(Failure::Unexpected("the connection was put back"));
-        };
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         let answer = if counts {
-            (**connected).execute(sql).await.map(|done| Answer { rows: Vec::new(), found: done.rows_affected() })
+            self.connected.execute(sql).await.map(|done| Answer { rows: Vec::new(), found: done.rows_affected() })
         } else {
-            (**connected).fetch_all(sql).await.map(|rows| Answer { rows, found: 0 })
+            self.connected.fetch_all(sql).await.map(|rows| Answer { rows, found: 0 })
         };
         answer.map_err(|error| {
             if error.as_database_error().is_some_and(MySql::is_syntax_error) {
@@ -163,18 +169,7 @@ impl Using<'_> {
     }
 
     /// Its statements were carried out.
-    pub(super) fn put_back(mut self) {
-        if let Some(connected) = self.connected.take() {
-            self.session.connections.put_back(connected);
-        }
-    }
-}
-
-impl Drop for Using<'_> {
-    fn drop(&mut self) {
-        match self.connected.take() {
-            Some(Connected::Pool(connection)) if self.is_transaction => drop(connection.detach()),
-            _ => {}
-        }
+    pub(super) fn put_back(self) {
+        self.session.connections.put_back(self.connected);
     }
 }

@@ -21,7 +21,7 @@ impl Sweep for Inner {
 }
 
 async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure> {
-    let mut using = session.connect(true).await?;
+    let mut using = session.connect().await?;
     let mut script = session.transaction();
     statements::lock_sweepable(&mut script.sql, at_most)?;
     let (locking, end) = script.parts();

@@ -43,6 +43,11 @@ impl Dialect for Postgres {
         code(error) == "42P01"
     }
 
+    fn is_full(error: &dyn DatabaseError) -> bool {
+        // The server's limit, the database's, and the user's.
+        code(error) == "53300"
+    }
+
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
         match &*code(error) {
             "28P01" => Some("check the user and the password"),
@@ -58,10 +63,12 @@ impl Dialect for Postgres {
                  create them",
             ),
             "25006" => Some("connect to the primary: a standby can't be written"),
-            // The last is how PgBouncer refuses a setting of its client.
-            "26000" | "42P05" | "08P01" => {
-                Some("behind a pooler such as PgBouncer, open the store with `simple_queries(true)`")
-            }
+            "26000" | "42P05" => Some("behind a pooler such as PgBouncer, open the store with `simple_queries(true)`"),
+            // How PgBouncer refuses a setting of its client.
+            "08P01" => Some(
+                "behind a pooler such as PgBouncer, open the store with `simple_queries(true)`; one in session mode can be \
+                 told `ignore_startup_parameters = extra_float_digits,options` instead",
+            ),
             _ => None,
         }
     }

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::task::AbortHandle;
 
 use super::statements::CHANNEL;
 use crate::store::Key;
 use crate::store::bell::Bells;
+use crate::store::sql::Connections;
 use crate::{background, timer};
 
 /// The pause before a connection that broke is opened again.
@@ -18,16 +18,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The listening of a store; ends with it.
 pub(super) struct Listener {
-    pool: PgPool,
+    connections: Connections<sqlx::Postgres>,
     /// Whether endings in other processes are heard of at present.
     hears: Arc<AtomicBool>,
     task: Mutex<Option<AbortHandle>>,
 }
 
 impl Listener {
-    /// One that listens on a connection of this pool.
-    pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, hears: Arc::default(), task: Mutex::default() }
+    /// One whose connection is opened as these are, and not counted among them.
+    pub(super) fn new(connections: Connections<sqlx::Postgres>) -> Self {
+        Self { connections, hears: Arc::default(), task: Mutex::default() }
     }
 
     /// Starts listening, if nobody has; says whether endings are heard of already.
@@ -37,7 +37,7 @@ impl Listener {
         }
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let (None, Some(runtime)) = (&*task, background::handle()) {
-            let listening = listen(self.pool.clone(), Arc::clone(&self.hears), Arc::clone(bells));
+            let listening = listen(self.connections.clone(), Arc::clone(&self.hears), Arc::clone(bells));
             *task = Some(runtime.spawn(listening).abort_handle());
         }
         false
@@ -52,9 +52,9 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(pool: PgPool, hears: Arc<AtomicBool>, bells: Arc<Bells>) {
+async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>, bells: Arc<Bells>) {
     loop {
-        if let Err(error) = hear(&pool, &hears, &bells).await {
+        if let Err(error) = hear(&connections, &hears, &bells).await {
             tracing::debug!(%error, "endings in other processes are not heard of for a while");
         }
         hears.store(false, Ordering::Release);
@@ -62,8 +62,11 @@ async fn listen(pool: PgPool, hears: Arc<AtomicBool>, bells: Arc<Bells>) {
     }
 }
 
-async fn hear(pool: &PgPool, hears: &AtomicBool, bells: &Bells) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+async fn hear(connections: &Connections<sqlx::Postgres>, hears: &AtomicBool, bells: &Bells) -> sqlx::Result<()> {
+    // A new one each time: the password may have changed.
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(connections.options());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     hears.store(true, Ordering::Release);
     // What ended before this was told to nobody.

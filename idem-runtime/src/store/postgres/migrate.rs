@@ -30,7 +30,7 @@ pub(super) async fn create(session: &Session) -> Result<(), Error> {
     let created = async {
         let mut connected = session.connections.connect().await?;
         // Statements that are sent together are one transaction.
-        (*connected).execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{ONE_AT_A_TIME}\n{SCHEMA}")))).await?;
+        connected.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{ONE_AT_A_TIME}\n{SCHEMA}")))).await?;
         session.connections.put_back(connected);
         Ok(())
     };

@@ -6,15 +6,9 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::PostgresStore;
+use super::session::Session;
 use crate::error::Error;
-use crate::store::sql::Connections;
 use crate::store::tls;
-
-/// Plans are made once for each connection, and never read the whole table: the statistics of a table that was small a
-/// minute ago would say so. Who holds a row for longer than a moment is no claim that is being committed: waiting for it
-/// would hold up those who share the statement, and keep the server waiting when its client has gone.
-const SETTINGS: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("lock_timeout", "1s")];
 
 /// How to open a [`PostgresStore`]: made by [`PostgresStore::options`].
 ///
@@ -52,7 +46,10 @@ impl Default for PostgresOptions {
 impl PostgresOptions {
     /// How many connections the store opens at most, when they are first needed; at least two. 8 unless set. As many again
     /// for as long as these don't get on for a quarter of a second, as where the threads of those who use them are blocked.
-    /// Of no meaning with a pool of the user's.
+    /// With a pool of the user's these come beside the pool's own; and one more to hear of endings, once somebody waits.
+    ///
+    /// One is enough: where the server has no room for another, the store waits for those that it has, and asks for more
+    /// every five seconds.
     ///
     /// Few are enough: requests that wait for each other share a statement.
     pub fn max_connections(mut self, connections: usize) -> Self {
@@ -61,8 +58,8 @@ impl PostgresOptions {
     }
 
     /// Whether to send statements with their parameters in them, and not as prepared ones: behind a pooler that gives
-    /// each transaction another connection (PgBouncer's `pool_mode = transaction`), where prepared statements get lost.
-    /// False unless set.
+    /// each transaction another session (PgBouncer's `pool_mode = transaction`), where prepared statements are mixed up.
+    /// False unless set, and then opening the store looks for such a pooler.
     ///
     /// Still one round trip for each operation; the server plans each statement anew. `wait` then polls.
     pub fn simple_queries(mut self, simple: bool) -> Self {
@@ -95,8 +92,9 @@ impl PostgresOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the URL is wrong, where the server can't be reached, and where the tables can't be created
-    /// or are not those of this version.
+    /// [`Error::Config`] where the URL is wrong, where the server can't be reached, where the tables can't be created
+    /// or are not those of this version, and where a pooler gives each transaction another session and
+    /// [`simple_queries`](Self::simple_queries) isn't set.
     pub async fn open(self, url: &str) -> Result<PostgresStore, Error> {
         // The driver's message is not shown: it can hold what the URL does, a password.
         let options: Option<PgConnectOptions> = url
@@ -109,20 +107,24 @@ impl PostgresOptions {
                  special characters percent-encoded, and parameters that sqlx knows",
             )
         })?;
-        // A pooler may refuse settings of its clients.
-        let options = if self.simple_queries { options } else { options.options(SETTINGS) };
         // In this mode alone, the driver looks for the process's provider.
         if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
             tls::prepare();
         }
-        let connections = Connections::own(options, self.max_connections, None);
-        PostgresStore::start(connections, self).await
+        let session = Session::new(move || options.clone(), self.max_connections, self.simple_queries);
+        PostgresStore::start(session, self).await
     }
 
-    /// Opens the store with a pool of the user's, which checks its connections as it was told to.
+    /// Opens the store where a pool of the user's leads.
     ///
-    /// Give its connections a `lock_timeout` of a second or so: PostgreSQL has none by default, and a row that somebody's
-    /// transaction keeps locked would hold up the others for as long.
+    /// The store uses none of the pool's connections: handlers may hold them all, and one may be left in a transaction. It
+    /// opens up to [`max_connections`](Self::max_connections) of its own beside them, with the pool's connect options, which
+    /// it asks for anew for each connection: a password that `set_connect_options` was told is used from then on. The
+    /// pool's hooks, `after_connect` and `before_acquire`, don't run for these. The store goes on where the pool is closed.
+    ///
+    /// One connection of the pool is asked once for `current_database()`, `current_schema()` and `current_user`, which have
+    /// to be those of the store's own connections. It is waited for for ten seconds at most, and for less where the pool's
+    /// `acquire_timeout` is less. A `search_path` belongs into the connect options:
     ///
     /// ```no_run
     /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
@@ -130,23 +132,18 @@ impl PostgresOptions {
     /// use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
     ///
     /// let options: PgConnectOptions = "postgres://app@db.example/app".parse()?;
-    /// let pool = PgPoolOptions::new().connect_with(options.options([("lock_timeout", "1s")])).await?;
+    /// let pool = PgPoolOptions::new().connect_with(options.options([("search_path", "shop")])).await?;
     /// let store = PostgresStore::open_with(pool).await?;
     /// # let _ = store;
     /// # Ok(())
     /// # }
     /// ```
     ///
-    /// With [`simple_queries`](Self::simple_queries), the store sees to it by itself.
-    ///
-    /// sqlx logs the statements of a pool, at the level `debug` and slow ones at `warn`, and with `simple_queries` these
-    /// hold keys and results: build its options with `ConnectOptions::disable_statement_logging`. To hear of endings, the
-    /// store opens one connection beside the pool.
-    ///
     /// # Errors
     ///
-    /// Those of [`PostgresOptions::open`].
+    /// Those of [`PostgresOptions::open`], and [`Error::Config`] where the pool gives no connection, and where its
+    /// connections lead to another database, schema or user than its connect options.
     pub async fn open_with(self, pool: PgPool) -> Result<PostgresStore, Error> {
-        PostgresStore::start(Connections::Pool(pool), self).await
+        PostgresStore::start(Session::beside(pool, self.max_connections, self.simple_queries).await?, self).await
     }
 }

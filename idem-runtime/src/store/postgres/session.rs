@@ -1,13 +1,22 @@
 //! Sending a statement, and again where others got in its way.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Executor as _, PgPool, Row as _};
 
-use super::Postgres;
 use super::params::{self, Param};
-use crate::store::sql::{Connections, Failure, patiently};
+use super::{Postgres, pooler};
+use crate::error::Error;
+use crate::store::sql::{Compare, Connections, Dialect as _, Failure, Opening, Place, compare, patiently};
+
+/// What the server is told when a connection is opened. Plans are made once for each connection, and never read the whole table: the statistics of a table that was small a
+/// minute ago would say so. Who holds a row for longer than a moment is no claim that is being committed: waiting for it
+/// would hold up those who share the statement, and keep the server waiting when its client has gone.
+const AT_OPENING: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("lock_timeout", "1s")];
 
 /// What goes before a statement that isn't prepared, for as long as it takes: its answer is text, in which the driver knows
 /// bytes by their digits. A row is waited for no longer than on a connection of the store's own.
@@ -21,6 +30,27 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// One over connections that are opened with these options, asked anew for each.
+    pub(super) fn new(
+        options: impl Fn() -> PgConnectOptions + Send + Sync + 'static,
+        most: usize,
+        simple: bool,
+    ) -> Self {
+        // A pooler may refuse settings of its clients.
+        let options = Box::new(move || if simple { options() } else { options().options(AT_OPENING) });
+        let compare = (!simple).then_some(pooler::compare as Compare<sqlx::Postgres>);
+        let opening = Opening { options, prepare: None, compare, is_full: Postgres::is_full };
+        Self { connections: Connections::new(opening, most), simple }
+    }
+
+    /// The same, opened as the connections of a user's pool are.
+    pub(super) async fn beside(pool: PgPool, most: usize, simple: bool) -> Result<Self, Error> {
+        let user = pool.clone();
+        let session = Self::new(move || PgConnectOptions::clone(&user.connect_options()), most, simple);
+        compare::<Postgres, _>(&pool, &session.connections, place).await?;
+        Ok(session)
+    }
+
     /// Sends a statement: one round trip, and another one on a connection that has not prepared it yet.
     pub(super) async fn fetch(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
         patiently::<Postgres, _, _>(|| self.fetch_once(sql, params)).await
@@ -29,12 +59,12 @@ impl Session {
     async fn fetch_once(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
         let mut connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
         let answer = if self.simple {
-            (*connected)
+            connected
                 .fetch_all(sqlx::raw_sql(AssertSqlSafe(SETTINGS.to_owned() + &params::inlined(sql, params))))
                 .await
         } else {
             let arguments = params::bound(params)?;
-            (*connected).fetch_all(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)).await
+            connected.fetch_all(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)).await
         };
         match answer {
             Ok(rows) => {
@@ -57,4 +87,13 @@ impl Session {
             self.connections.broke();
         }
     }
+}
+
+/// Not prepared: the connection may be one to a pooler.
+fn place(connection: &mut PgConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<Place>> + Send + '_>> {
+    Box::pin(async move {
+        let asked = sqlx::raw_sql("SELECT current_database()::text, current_schema()::text, current_user::text");
+        let row = connection.fetch_one(asked).await?;
+        Ok(Place { database: row.try_get(0)?, schema: row.try_get(1)?, user: row.try_get(2)? })
+    })
 }

@@ -1,22 +1,25 @@
-//! Where a SQL store's connections come from: its own few, or the user's pool.
+//! A SQL store's own connections.
 
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
-use sqlx::{ConnectOptions, Connection, Database, Pool};
+use sqlx::error::DatabaseError;
+use sqlx::{ConnectOptions, Connection, Database};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Failure;
-use crate::timer;
+use crate::{background, timer};
 
 /// How long opening a connection takes at most: whatever listens at the address may never say a word.
 const LONGEST_OPENING: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for a connection of those that others use.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Who waits for a connection for longer gets a spare one: those in use may be with futures that nobody polls, as their
 /// threads are blocked.
@@ -28,29 +31,85 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// A connection that was idle for longer may have been dropped on its way without a word, and is not used again.
 const LONGEST_IDLE: Duration = Duration::from_secs(300);
 
+/// How long a server that has no room for another connection is not asked for one.
+const FULL: Duration = Duration::from_secs(5);
+
 type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
 
-/// What is done once with a connection that was opened.
-pub(in crate::store) type Prepare<DB> =
-    for<'c> fn(&'c mut <DB as Database>::Connection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'c>>;
+/// What is done with a connection.
+type Doing<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
-/// Where connections come from.
-pub(in crate::store) enum Connections<DB: Database> {
-    /// The store's own.
-    Own(Arc<Own<DB>>),
-    /// The user's pool, with its own checks.
-    Pool(Pool<DB>),
+/// What is done once with a connection that was opened.
+pub(in crate::store) type Prepare<DB> = for<'c> fn(&'c mut <DB as Database>::Connection) -> Doing<'c, sqlx::Result<()>>;
+
+/// What two connections that are open at once are.
+pub(in crate::store) type Compare<DB> = for<'c> fn(
+    &'c mut <DB as Database>::Connection,
+    &'c mut <DB as Database>::Connection,
+) -> Doing<'c, Result<Sessions, Failure>>;
+
+/// What a server makes of two connections, or a pooler before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Sessions {
+    /// What is prepared on a connection stays there.
+    Kept,
+    /// A pooler gives each transaction any session.
+    Mixed,
+    /// The second connection got no answer: it can't be used now.
+    Unanswered,
+}
+
+/// How connections are opened.
+pub(in crate::store) struct Opening<DB: Database> {
+    /// Asked anew for each: passwords change.
+    pub(in crate::store) options: Box<dyn Fn() -> Options<DB> + Send + Sync>,
+    pub(in crate::store) prepare: Option<Prepare<DB>>,
+    /// Where it is to be asked, at most one connection is used until it is known.
+    pub(in crate::store) compare: Option<Compare<DB>>,
+    /// Whether the server has no room for another connection.
+    pub(in crate::store) is_full: fn(&dyn DatabaseError) -> bool,
+}
+
+impl<DB: Database> Opening<DB> {
+    fn options(&self) -> Options<DB> {
+        // The driver's log of every statement would show keys and results.
+        (self.options)().disable_statement_logging()
+    }
+
+    async fn open(&self) -> Result<DB::Connection, Failure> {
+        let opening = pin!(async {
+            let mut connection = self.options().connect().await?;
+            if let Some(prepare) = self.prepare {
+                prepare(&mut connection).await?;
+            }
+            Ok::<_, sqlx::Error>(connection)
+        });
+        let opened = timer::within(|| LONGEST_OPENING, opening).await;
+        Ok(opened.ok_or(Failure::NotOpened(LONGEST_OPENING))??)
+    }
 }
 
 /// A store's own connections. Unlike sqlx's pool it asks the server nothing of its own, neither when a connection is
 /// taken nor when it is put back: a dead one is found by its use, and the engine repeats the request.
-pub(in crate::store) struct Own<DB: Database> {
-    options: Options<DB>,
-    prepare: Option<Prepare<DB>>,
+pub(in crate::store) struct Connections<DB: Database>(Arc<Shared<DB>>);
+
+struct Shared<DB: Database> {
+    opening: Opening<DB>,
     most: usize,
+    /// One for each connection that may be in use. Closed once the server is found to be behind a pooler that mixes answers.
     permits: Arc<Semaphore>,
     spare: Arc<Semaphore>,
-    idle: Mutex<Vec<Idle<DB>>>,
+    shelf: Mutex<Shelf<DB>>,
+    /// Whether it was told that the server gives no more of them.
+    is_told: Once,
+}
+
+struct Shelf<DB: Database> {
+    idle: Vec<Idle<DB>>,
+    /// How many are in use.
+    used: usize,
+    /// When two connections are to be compared, while that wasn't done.
+    compare_at: Option<Instant>,
 }
 
 struct Idle<DB: Database> {
@@ -66,87 +125,97 @@ fn home() -> Option<Id> {
 
 impl<DB: Database> Clone for Connections<DB> {
     fn clone(&self) -> Self {
-        match self {
-            Self::Own(own) => Self::Own(Arc::clone(own)),
-            Self::Pool(pool) => Self::Pool(pool.clone()),
-        }
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<DB: Database> Connections<DB> {
-    /// At most `most` of the store's own, and as many spare ones, each prepared once when it is opened. None is opened yet.
-    pub(in crate::store) fn own(options: Options<DB>, most: usize, prepare: Option<Prepare<DB>>) -> Self {
-        // The driver's log of every statement would show keys and results.
-        let options = options.disable_statement_logging();
-        let [permits, spare] = [most; 2].map(|most| Arc::new(Semaphore::new(most)));
-        Self::Own(Arc::new(Own { options, prepare, most, permits, spare, idle: Mutex::default() }))
+    /// At most `most`, and as many spare ones. None is opened yet.
+    pub(in crate::store) fn new(opening: Opening<DB>, most: usize) -> Self {
+        let compare_at = opening.compare.map(|_| Instant::now());
+        let (usual, spare) = if compare_at.is_some() { (1, 0) } else { (most, most) };
+        let [permits, spare] = [usual, spare].map(|permits| Arc::new(Semaphore::new(permits)));
+        let shelf = Mutex::new(Shelf { idle: Vec::new(), used: 0, compare_at });
+        Self(Arc::new(Shared { opening, most, permits, spare, shelf, is_told: Once::new() }))
+    }
+
+    /// How one is opened now.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn options(&self) -> Options<DB> {
+        self.0.opening.options()
     }
 
     /// A connection.
     pub(in crate::store) async fn connect(&self) -> Result<Connected<DB>, Failure> {
-        match self {
-            // On the heap, as what is below: it is large and deep, and would be in every future of the user.
-            Self::Pool(pool) => Ok(Connected::Pool(Box::pin(pool.acquire()).await?)),
-            Self::Own(own) => {
-                let permit = own.permit().await?;
-                let home = home();
-                let connection = match own.take_idle(home) {
-                    Some(connection) => connection,
-                    None => own.open(home).await?,
-                };
-                let used = Use { own: Arc::clone(own), since: Instant::now(), is_answered: false };
-                Ok(Connected::Own { connection, home, used, _permit: permit })
+        let shared = &self.0;
+        let home = home();
+        loop {
+            let permit = shared.permit().await?;
+            let connection = match shared.take_idle(home) {
+                Some(connection) => connection,
+                None => match shared.open(home).await {
+                    Ok(connection) => connection,
+                    Err(failure) if shared.makes_do(&failure) => {
+                        shared.rest(permit, &failure);
+                        continue;
+                    }
+                    Err(failure) => return Err(failure),
+                },
+            };
+            let (mut connected, compares) = shared.lend(connection, home, permit);
+            if let Some(compare) = compares {
+                // On the heap: done once.
+                Box::pin(shared.compare(&mut connected, compare)).await?;
             }
+            return Ok(connected);
         }
     }
 
     /// Puts a connection back whose last statement was answered whole. Without this, it is closed: whoever goes in the
     /// middle of a statement leaves an answer behind that the next one would take for its own.
     pub(in crate::store) fn put_back(&self, connected: Connected<DB>) {
-        if let Connected::Own { connection, home, mut used, .. } = connected {
-            used.is_answered = true;
-            used.own.put_idle(connection, home);
-        }
+        let Connected { connection, home, mut used, .. } = connected;
+        used.is_answered = true;
+        self.0.put_idle(connection, home);
     }
 
     /// A connection broke: those that are idle have the same server, and probably its fate.
     pub(in crate::store) fn broke(&self) {
-        if let Self::Own(own) = self {
-            own.drop_idle();
-        }
+        self.0.drop_idle();
     }
 }
 
-impl<DB: Database> Own<DB> {
+impl<DB: Database> Shared<DB> {
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        match Arc::clone(&self.permits).try_acquire_owned() {
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Ok(permit),
             // On the heap: seldom needed.
-            Err(_) => Ok(Box::pin(self.wait_for_permit()).await.map_err(|_| sqlx::Error::PoolClosed)?),
-        }
+            Err(_) => Box::pin(self.wait_for_permit()).await?,
+        };
+        permit.map_err(|_| Failure::Pooled)
     }
 
-    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+    async fn wait_for_permit(&self) -> Result<Result<OwnedSemaphorePermit, AcquireError>, Failure> {
         let mut usual = pin!(Arc::clone(&self.permits).acquire_owned());
         if let Some(permit) = timer::within(|| PATIENCE, usual.as_mut()).await {
-            return permit;
+            return Ok(permit);
         }
         let mut spare = pin!(Arc::clone(&self.spare).acquire_owned());
         // A usual one that is given to who waits in its queue is lost on whom it finds asleep.
-        poll_fn(|cx| match usual.as_mut().poll(cx) {
+        let either = pin!(poll_fn(|cx| match usual.as_mut().poll(cx) {
             Poll::Pending => spare.as_mut().poll(cx),
             permit => permit,
-        })
-        .await
+        }));
+        timer::within(|| LONGEST_WAIT, either).await.ok_or(Failure::AllInUse(LONGEST_WAIT))
     }
 
     /// In a task of its own: whoever asks may have less time than it takes, and then the next one finds it.
     async fn open(self: &Arc<Self>, home: Option<Id>) -> Result<DB::Connection, Failure> {
-        let own = Arc::clone(self);
+        let shared = Arc::clone(self);
         let (opened, opening) = oneshot::channel();
         tokio::spawn(async move {
-            if let Err(Ok(connection)) = opened.send(own.connect().await) {
-                own.put_idle(connection, home);
+            if let Err(Ok(connection)) = opened.send(shared.opening.open().await) {
+                shared.put_idle(connection, home);
             }
         });
         let ended =
@@ -154,45 +223,101 @@ impl<DB: Database> Own<DB> {
         opening.await.unwrap_or_else(|_| ended())
     }
 
-    async fn connect(&self) -> Result<DB::Connection, Failure> {
-        let opening = pin!(async {
-            let mut connection = self.options.connect().await?;
-            if let Some(prepare) = self.prepare {
-                prepare(&mut connection).await?;
+    /// Whether the server has no room for another connection, and there is one to wait for, or was one to give up.
+    fn makes_do(&self, failure: &Failure) -> bool {
+        failure.is_said_by(self.opening.is_full) && (self.shelf().used > 0 || self.drop_idle() > 0)
+    }
+
+    /// One connection less, for a while.
+    fn rest(&self, permit: OwnedSemaphorePermit, failure: &Failure) {
+        self.makes_do_with_fewer(failure);
+        if let Some(runtime) = background::handle() {
+            drop(runtime.spawn(async move {
+                timer::sleep(FULL).await;
+                drop(permit);
+            }));
+        }
+    }
+
+    /// Hands a connection out, and what it is to be compared by before it is used.
+    fn lend(
+        self: &Arc<Self>,
+        connection: DB::Connection,
+        home: Option<Id>,
+        permit: OwnedSemaphorePermit,
+    ) -> (Connected<DB>, Option<Compare<DB>>) {
+        let mut shelf = self.shelf();
+        shelf.used += 1;
+        let is_due = shelf.compare_at.is_some_and(|due| due <= Instant::now());
+        if is_due {
+            shelf.compare_at = Some(Instant::now() + FULL);
+        }
+        drop(shelf);
+        let used = Use { shared: Arc::clone(self), since: Instant::now(), is_answered: false };
+        let compare = self.opening.compare.filter(|_| is_due);
+        (Connected { connection, home, used, _permit: permit }, compare)
+    }
+
+    /// Compares the only connection with another one, where that can be had; from then on there can be many.
+    async fn compare(self: &Arc<Self>, only: &mut Connected<DB>, compare: Compare<DB>) -> Result<(), Failure> {
+        let mut other = match self.open(only.home).await {
+            Ok(other) => other,
+            Err(failure) => {
+                self.makes_do_with_fewer(&failure);
+                return Ok(());
             }
-            Ok::<_, sqlx::Error>(connection)
+        };
+        match compare(&mut only.connection, &mut other).await? {
+            Sessions::Kept => {
+                self.shelf().compare_at = None;
+                self.put_idle(other, only.home);
+                self.permits.add_permits(self.most - 1);
+                self.spare.add_permits(self.most);
+                Ok(())
+            }
+            Sessions::Mixed => {
+                self.permits.close();
+                self.spare.close();
+                Err(Failure::Pooled)
+            }
+            Sessions::Unanswered => {
+                self.makes_do_with_fewer(&Failure::NotOpened(LONGEST_OPENING));
+                Ok(())
+            }
+        }
+    }
+
+    fn makes_do_with_fewer(&self, failure: &Failure) {
+        self.is_told.call_once(|| {
+            tracing::warn!(
+                ?failure,
+                "the database gives the store no further connection: it makes do with those that it has, and is slower"
+            );
         });
-        let opened = timer::within(|| LONGEST_OPENING, opening).await;
-        Ok(opened.ok_or(Failure::TimedOut(LONGEST_OPENING))??)
     }
 
-    /// How they are opened.
-    #[cfg(feature = "postgres")]
-    pub(in crate::store) fn options(&self) -> &Options<DB> {
-        &self.options
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle<DB>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelf(&self) -> MutexGuard<'_, Shelf<DB>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put_idle(&self, connection: DB::Connection, home: Option<Id>) {
-        let mut idle = self.idle();
-        idle.push(Idle { connection, since: Instant::now(), home });
+        let mut shelf = self.shelf();
+        shelf.idle.push(Idle { connection, since: Instant::now(), home });
         // There were spare ones.
-        let surplus = (idle.len() > self.most).then(|| idle.remove(0));
-        drop(idle);
+        let surplus = (shelf.idle.len() > self.most).then(|| shelf.idle.remove(0));
+        drop(shelf);
         drop(surplus);
     }
 
-    fn drop_idle(&self) {
-        let dead = std::mem::take(&mut *self.idle());
-        drop(dead);
+    /// How many there were.
+    fn drop_idle(&self) -> usize {
+        let dead = std::mem::take(&mut self.shelf().idle);
+        dead.len()
     }
 
     /// The one of this runtime that was used last. Where there is none, there is room for a new one.
     fn take_idle(&self, home: Option<Id>) -> Option<DB::Connection> {
-        let mut idle = self.idle();
+        let idle = &mut self.shelf().idle;
         idle.retain(|one| one.since.elapsed() < LONGEST_IDLE);
         if let Some(last) = idle.iter().rposition(|one| one.home == home) {
             return Some(idle.remove(last).connection);
@@ -206,22 +331,25 @@ impl<DB: Database> Own<DB> {
 }
 
 /// A connection in use.
-pub(in crate::store) enum Connected<DB: Database> {
-    Own { connection: DB::Connection, home: Option<Id>, used: Use<DB>, _permit: OwnedSemaphorePermit },
-    Pool(PoolConnection<DB>),
+pub(in crate::store) struct Connected<DB: Database> {
+    connection: DB::Connection,
+    home: Option<Id>,
+    used: Use<DB>,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Where it came from, and since when it is away.
-pub(in crate::store) struct Use<DB: Database> {
-    own: Arc<Own<DB>>,
+struct Use<DB: Database> {
+    shared: Arc<Shared<DB>>,
     since: Instant,
     is_answered: bool,
 }
 
 impl<DB: Database> Drop for Use<DB> {
     fn drop(&mut self) {
+        self.shared.shelf().used -= 1;
         if !self.is_answered && self.since.elapsed() >= SILENCE {
-            self.own.drop_idle();
+            self.shared.drop_idle();
         }
     }
 }
@@ -230,18 +358,12 @@ impl<DB: Database> Deref for Connected<DB> {
     type Target = DB::Connection;
 
     fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Own { connection, .. } => connection,
-            Self::Pool(connection) => connection,
-        }
+        &self.connection
     }
 }
 
 impl<DB: Database> DerefMut for Connected<DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        match self {
-            Self::Own { connection, .. } => connection,
-            Self::Pool(connection) => connection,
-        }
+        &mut self.connection
     }
 }

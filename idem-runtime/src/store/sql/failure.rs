@@ -31,6 +31,9 @@ pub(in crate::store) trait Dialect {
     /// Whether a table is missing, or may be: some tell only those who may look at it.
     fn may_lack_table(error: &dyn DatabaseError) -> bool;
 
+    /// Whether the server has no room for another connection.
+    fn is_full(error: &dyn DatabaseError) -> bool;
+
     /// What to do about it, where that is known.
     fn advice(error: &dyn DatabaseError) -> Option<&'static str>;
 }
@@ -48,6 +51,12 @@ pub(in crate::store) enum Failure {
     Outrun,
     /// A statement took too long.
     TimedOut(Duration),
+    /// Opening a connection took too long.
+    NotOpened(Duration),
+    /// All of the store's connections were in use for too long.
+    AllInUse(Duration),
+    /// A pooler gives each transaction another session.
+    Pooled,
     /// The database answered with something else than was asked for.
     Unexpected(&'static str),
 }
@@ -64,21 +73,26 @@ impl Failure {
 
     /// Whether the database undid the whole statement because of others, so that it can be sent again at once.
     pub(in crate::store) fn is_conflict<D: Dialect>(&self) -> bool {
-        matches!(self, Self::Driver(error) if error.as_database_error().is_some_and(D::is_conflict))
+        self.is_said_by(D::is_conflict)
+    }
+
+    /// Whether the database said so.
+    pub(in crate::store) fn is_said_by(&self, is: fn(&dyn DatabaseError) -> bool) -> bool {
+        matches!(self, Self::Driver(error) if error.as_database_error().is_some_and(is))
     }
 
     /// Whether the database itself said no, so that nothing of the statement happened.
     pub(in crate::store) fn is_definite(&self) -> bool {
         match self {
             Self::Driver(error) => error.as_database_error().is_some() || matches!(**error, sqlx::Error::Encode(_)),
-            Self::Corrupt { .. } | Self::ScopeTooLong(_) => true,
-            Self::Outrun | Self::TimedOut(_) | Self::Unexpected(_) => false,
+            Self::Corrupt { .. } | Self::ScopeTooLong(_) | Self::Pooled => true,
+            Self::Outrun | Self::TimedOut(_) | Self::NotOpened(_) | Self::AllInUse(_) | Self::Unexpected(_) => false,
         }
     }
 
     /// Whether a table is missing, or may be.
     pub(in crate::store) fn may_lack_table<D: Dialect>(&self) -> bool {
-        matches!(self, Self::Driver(error) if error.as_database_error().is_some_and(D::may_lack_table))
+        self.is_said_by(D::may_lack_table)
     }
 
     /// Whether the connection can't be used any more, nor those that were opened before.
@@ -96,6 +110,7 @@ impl Failure {
     pub(in crate::store) fn into_refusal<D: Dialect>(self, what: &str) -> Error {
         let turned_away = match &self {
             Self::Driver(error) => error.as_database_error().and_then(D::turns_away),
+            Self::Pooled => Some("it is behind a pooler"),
             _ => None,
         };
         let what = turned_away.unwrap_or(if self.is_definite() { what } else { "it can't be reached" });
@@ -117,8 +132,8 @@ impl Failure {
                 | sqlx::Error::Tls(_) => false,
                 _ => true,
             },
-            Self::Corrupt { .. } | Self::ScopeTooLong(_) => false,
-            Self::Outrun | Self::TimedOut(_) | Self::Unexpected(_) => true,
+            Self::Corrupt { .. } | Self::ScopeTooLong(_) | Self::Pooled => false,
+            Self::Outrun | Self::TimedOut(_) | Self::NotOpened(_) | Self::AllInUse(_) | Self::Unexpected(_) => true,
         };
         let advice = match &self {
             Self::Driver(error) => advice::<D>(error, cfg!(feature = "tls")),
@@ -179,6 +194,16 @@ impl fmt::Display for Explained {
             )?,
             Failure::Outrun => f.write_str("the key changed hands again and again while it was asked for")?,
             Failure::TimedOut(after) => write!(f, "a statement was not answered within {after:?}")?,
+            Failure::NotOpened(after) => write!(f, "no connection could be opened within {after:?}")?,
+            Failure::AllInUse(after) => write!(
+                f,
+                "all connections of the store were in use for {after:?}: the server may be slow, or give it no more of them; \
+                 `max_connections` says how many it opens"
+            )?,
+            Failure::Pooled => f.write_str(
+                "a pooler gives each transaction another session, so that a statement can get another one's answer: open \
+                 the store with `simple_queries(true)`, or past the pooler",
+            )?,
             Failure::Unexpected(what) => f.write_str(what)?,
         }
         self.advice.map_or(Ok(()), |advice| write!(f, ": {advice}"))
@@ -220,6 +245,10 @@ mod tests {
         }
 
         fn may_lack_table(_: &dyn DatabaseError) -> bool {
+            false
+        }
+
+        fn is_full(_: &dyn DatabaseError) -> bool {
             false
         }
 

@@ -96,6 +96,10 @@ impl Dialect for Nobodys {
         false
     }
 
+    fn is_full(_: &dyn sqlx::error::DatabaseError) -> bool {
+        false
+    }
+
     fn advice(_: &dyn sqlx::error::DatabaseError) -> Option<&'static str> {
         None
     }

@@ -1,0 +1,77 @@
+//! Whether a pooler stands before the server that gives each transaction another session.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+
+use crate::store::sql::{Failure, Sessions};
+use crate::timer;
+
+/// How long a pooler may let a connection wait for a session, before it counts as one that has none.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often each of the two connections is asked for its process.
+const ROUNDS: usize = 3;
+
+/// More statements than a connection of the store has prepared: names are numbers, and have to be the same on both.
+const STATEMENTS: usize = 64;
+
+/// Whether a store of this process has found one.
+static FOUND: AtomicBool = AtomicBool::new(false);
+
+/// Warns the first transaction of this process that begins after a store has found a pooler: a driver's statements can be
+/// mixed up before a transaction's first answer, and no transaction can ask.
+pub(crate) fn warn_transactions() {
+    if FOUND.load(Ordering::Relaxed) && FOUND.swap(false, Ordering::Relaxed) {
+        tracing::warn!(
+            "a store has found a pooler that gives each transaction another session of PostgreSQL: handlers with `tx` that \
+             connect through it can get the answers to others' prepared statements; connect them past it, or in session mode"
+        );
+    }
+}
+
+/// Where each connection has a session, each answers with the same process every time, and the two with different ones.
+pub(super) fn compare<'c>(
+    one: &'c mut PgConnection,
+    other: &'c mut PgConnection,
+) -> Pin<Box<dyn Future<Output = Result<Sessions, Failure>> + Send + 'c>> {
+    Box::pin(async move {
+        let asked = timer::within(|| PATIENCE, pin!(process(other))).await;
+        let Some(Ok(others)) = asked else { return Ok(Sessions::Unanswered) };
+        let own = process(one).await?;
+        let mut is_apart = own != others;
+        for _ in 1..ROUNDS {
+            is_apart &= process(other).await? == others && process(one).await? == own;
+        }
+        if is_apart || keeps_statements(one, other).await {
+            return Ok(Sessions::Kept);
+        }
+        FOUND.store(true, Ordering::Relaxed);
+        Ok(Sessions::Mixed)
+    })
+}
+
+/// Which process of the server answers. Not prepared: behind a pooler, the answer would be anybody's.
+async fn process(connection: &mut PgConnection) -> sqlx::Result<i32> {
+    connection.fetch_one(sqlx::raw_sql("SELECT pg_backend_pid()")).await?.try_get(0)
+}
+
+/// Whether a pooler that mixes sessions knows which connection has prepared what, as PgBouncer does from 1.21 on with
+/// `max_prepared_statements`: each gets its own answers, also the second time, when the statements are known by name.
+async fn keeps_statements(one: &mut PgConnection, other: &mut PgConnection) -> bool {
+    for nth in (0..STATEMENTS).chain(0..STATEMENTS) {
+        for (name, connection) in [("one", &mut *one), ("other", &mut *other)] {
+            let expected = format!("{name} {nth}");
+            let sql = AssertSqlSafe(format!("SELECT '{expected}'"));
+            let row = sqlx::query(sql).fetch_one(connection).await;
+            if !row.is_ok_and(|row| row.try_get(0).is_ok_and(|answer: String| answer == expected)) {
+                return false;
+            }
+        }
+    }
+    true
+}

@@ -1,0 +1,87 @@
+//! What a user's pool is asked: where its connections lead.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+
+use sqlx::{Database, Pool};
+
+use super::{Connections, Dialect, Failure, LONGEST_STATEMENT};
+use crate::error::Error;
+use crate::timer;
+
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Place {
+    pub(in crate::store) database: Option<String>,
+    /// `None` also where there are no schemas.
+    pub(in crate::store) schema: Option<String>,
+    pub(in crate::store) user: Option<String>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("database", &self.database), ("schema", &self.schema), ("user", &self.user)];
+        let parts = parts.into_iter().filter_map(|(name, part)| Some(format!("{name} `{}`", part.as_ref()?)));
+        f.write_str(&parts.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Asks a connection where it leads, in a statement that leaves nothing in its session.
+pub(in crate::store) type Ask<DB> =
+    for<'c> fn(&'c mut <DB as Database>::Connection) -> Pin<Box<dyn Future<Output = sqlx::Result<Place>> + Send + 'c>>;
+
+/// Refuses a pool whose connections lead elsewhere than the store's own, which are opened with its connect options: its
+/// `after_connect` may have led them there, to tables that the store would not find.
+pub(in crate::store) async fn compare<D: Dialect, DB: Database>(
+    pool: &Pool<DB>,
+    own: &Connections<DB>,
+    ask: Ask<DB>,
+) -> Result<(), Error> {
+    let refused =
+        |failure: Failure| failure.into_refusal::<D>("its connections could not be asked where they lead");
+    let asked = timer::within(|| LONGEST_STATEMENT, pin!(ask_pool(pool, ask))).await;
+    let theirs = match asked.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+        Ok(place) => place,
+        Err(sqlx::Error::PoolTimedOut) => {
+            let within = LONGEST_STATEMENT.min(pool.options().get_acquire_timeout());
+            return Err(Error::config(format!(
+                "the pool gave no connection within {within:?} that could be asked where it leads: open the store before \
+                 the pool's connections are all in use, or raise its `max_connections`"
+            )));
+        }
+        Err(sqlx::Error::PoolClosed) => {
+            return Err(Error::config("the pool is closed: open the store before that"));
+        }
+        Err(error) => return Err(refused(error.into())),
+    };
+    let asked = async {
+        let mut connected = own.connect().await?;
+        let place = ask(&mut connected).await?;
+        own.put_back(connected);
+        Ok(place)
+    };
+    let ours = asked.await.map_err(refused)?;
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "the pool's connections lead to {theirs}, and those that the store opens itself, with the pool's connect options, \
+         to {ours}: put what the pool sets in `after_connect` or `before_acquire` into its connect options"
+    )))
+}
+
+/// A connection that can't say is closed, as one in a transaction that has failed, and the next one is asked.
+async fn ask_pool<DB: Database>(pool: &Pool<DB>, ask: Ask<DB>) -> sqlx::Result<Place> {
+    let mut left = pool.options().get_max_connections();
+    loop {
+        let mut connection = pool.acquire().await?;
+        match ask(&mut connection).await {
+            Err(_) if left > 0 => {
+                left -= 1;
+                let _ = connection.close().await;
+            }
+            answer => return answer,
+        }
+    }
+}

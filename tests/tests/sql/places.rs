@@ -1,0 +1,99 @@
+//! Where a store's own connections lead, compared with the pool that it was opened with.
+
+use std::time::{Duration, Instant};
+
+use idem_runtime::{Error, Outcome};
+use sqlx::Executor as _;
+
+use super::{
+    ADMIN, CHANGE_PASSWORD, CONNECTIONS_OF_APP, CREATE_ELSEWHERE, CREATE_OWNER, GO_ELSEWHERE, HOME, Options, Server, Store,
+    ask_for_passwords, elsewhere, limit, number, pool, sql,
+};
+use crate::{charge, charge_all};
+
+/// How many tables there are in the other place.
+const ELSEWHERE: &str = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'elsewhere'";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_pool_whose_connections_are_led_elsewhere_is_refused() {
+    let server = Server::start().await;
+    sql(&server, CREATE_ELSEWHERE).await;
+    let moved = pool(2).after_connect(|connection, _| {
+        Box::pin(async move { connection.execute(sqlx::raw_sql(GO_ELSEWHERE)).await.map(drop) })
+    });
+    let moved = moved.connect(&server.url()).await.unwrap();
+    let errors =
+        [Store::open_with(moved.clone()).await.unwrap_err(), Store::migrate(moved.clone()).await.unwrap_err()];
+    for error in errors {
+        assert!(matches!(error, Error::Config { .. }), "{error:?}");
+        let told = error.to_string();
+        for part in ["`elsewhere`", &format!("`{HOME}`"), "connect options"] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+    assert_eq!(number(&server, ELSEWHERE).await, 0, "no table is made anywhere");
+
+    let options = elsewhere(server.url().parse::<Options>().unwrap());
+    let told = pool(2).connect_with(options).await.unwrap();
+    charge(&Store::open_with(told).await.unwrap(), "order").await.unwrap();
+    assert_eq!(number(&server, ELSEWHERE).await, 2, "its connect options lead the store there too");
+}
+
+/// A user of its own, and its URL with this password.
+async fn app(server: &Server) -> impl Fn(&str) -> Options {
+    sql(server, CREATE_OWNER).await;
+    ask_for_passwords(server).await;
+    let url = server.url();
+    move |password| url.replace(ADMIN, &format!("app:{password}@")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_password_that_the_pool_was_told_is_the_stores_from_then_on() {
+    let server = Server::start().await;
+    let options = app(&server).await;
+    let pool = pool(2).connect_with(options("one")).await.unwrap();
+    let store = Store::open_with(pool.clone()).await.unwrap();
+    charge_all(&store, 8).await;
+    sql(&server, CHANGE_PASSWORD).await;
+    pool.set_connect_options(options("two"));
+    // No connection is left of those that were opened with the old one.
+    server.restart().await;
+    assert!(charge_all(&store, 8).await.iter().all(Outcome::is_replayed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_server_with_one_connection_left_is_enough() {
+    let server = Server::start().await;
+    let options = app(&server).await;
+    sql(&server, &limit(2)).await;
+    let pool = pool(1).connect_with(options("one")).await.unwrap();
+    let store = Store::open_with(pool.clone()).await.unwrap();
+    assert_eq!(charge_all(&store, 64).await.len(), 64);
+    assert_eq!(number(&server, CONNECTIONS_OF_APP).await, 2, "the pool's and the store's");
+
+    // It takes what there is as soon as there is more.
+    sql(&server, &limit(20)).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while number(&server, CONNECTIONS_OF_APP).await < 3 {
+        assert!(Instant::now() < deadline, "it goes on with one connection");
+        charge_all(&store, 64).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_store_with_a_pool_takes_as_many_connections_as_it_was_told() {
+    let server = Server::start().await;
+    let options = app(&server).await;
+    let pool = pool(1).connect_with(options("one")).await.unwrap();
+    let store = Store::options().max_connections(3).open_with(pool).await.unwrap();
+    for _ in 0..8 {
+        charge_all(&store, 64).await;
+        let taken = number(&server, CONNECTIONS_OF_APP).await - 1;
+        // As many spare ones, where a busy machine makes it wait.
+        assert!((1..=6).contains(&taken), "{taken}");
+    }
+}
