@@ -40,8 +40,9 @@
 //! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows it to be in
 //! a transaction: sqlx doesn't know of one that was begun by an SQL text of your own. rusqlite asks SQLite itself.
 //!
-//! sqlx names the statements that it prepares on PostgreSQL, which PgBouncer's `pool_mode = transaction` loses: behind it,
-//! use tokio-postgres.
+//! sqlx names the statements that it prepares on PostgreSQL, which PgBouncer's `pool_mode = transaction` mixes up: one can get
+//! another's answer, and be told that it succeeded. A transaction can't ask whether such a pooler is there. So connect past it
+//! or use tokio-postgres. Where a store of the process has found such a pooler, the first transaction behind that is warned.
 //!
 //! A recorded result is a parameter of a statement: sea-orm shows those to its metric callback, and logs them with its feature
 //! `debug-print`.

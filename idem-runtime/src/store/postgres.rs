@@ -8,7 +8,7 @@ mod listener;
 mod migrate;
 mod options;
 mod params;
-mod pooler;
+pub(crate) mod pooler;
 mod rows;
 mod session;
 mod statements;

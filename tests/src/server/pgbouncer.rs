@@ -5,18 +5,24 @@ use std::ops::Deref;
 use super::postgres::{Postgres, startup, user};
 use super::{Program, Server, folder, free_port, in_path, program};
 
-/// PgBouncer, which gives each transaction another connection: `pool_mode = transaction`.
+/// PgBouncer, which gives each transaction any of four connections (`pool_mode = transaction`), unless it is told otherwise.
 #[derive(Debug)]
 pub struct PgBouncer(Server);
 
 impl PgBouncer {
     /// Starts one in front of this server.
     pub async fn start(server: &Postgres) -> Self {
+        Self::start_with(server, &[]).await
+    }
+
+    /// Starts one with these settings, such as `pool_mode = session`.
+    pub async fn start_with(server: &Postgres, settings: &[&str]) -> Self {
+        let others = settings.join("\n");
         let (directory, port) = (folder(user()), free_port());
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 user=idem port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n\
-             ignore_startup_parameters = extra_float_digits\n",
+             ignore_startup_parameters = extra_float_digits\n{others}\n",
             server.port()
         );
         let file = directory.path().join("pgbouncer.ini");
@@ -24,7 +30,8 @@ impl PgBouncer {
         let path = program("pgbouncer", in_path("pgbouncer"));
         let arguments = vec![file.display().to_string()];
         let program = Program { path, arguments, user: user(), hello: (startup(), b"R\0\0\0\x08") };
-        Self(Server::start(directory, port, String::new(), program).await)
+        let url = server.url().replace(&server.port().to_string(), &port.to_string());
+        Self(Server::start(directory, port, url, program).await)
     }
 }
 

@@ -6,8 +6,8 @@ use idem_runtime::{Error, Outcome};
 use sqlx::Executor as _;
 
 use super::{
-    ADMIN, CHANGE_PASSWORD, CONNECTIONS_OF_APP, CREATE_ELSEWHERE, CREATE_OWNER, GO_ELSEWHERE, HOME, Options, Server, Store,
-    ask_for_passwords, elsewhere, limit, number, pool, sql,
+    ADMIN, CHANGE_PASSWORD, CONNECTIONS_OF_APP, CREATE_ELSEWHERE, CREATE_OWNER, GO_ELSEWHERE, HOME, Options, Server,
+    Store, ask_for_passwords, elsewhere, limit, number, pool, sql,
 };
 use crate::{charge, charge_all};
 
@@ -23,8 +23,7 @@ async fn a_pool_whose_connections_are_led_elsewhere_is_refused() {
         Box::pin(async move { connection.execute(sqlx::raw_sql(GO_ELSEWHERE)).await.map(drop) })
     });
     let moved = moved.connect(&server.url()).await.unwrap();
-    let errors =
-        [Store::open_with(moved.clone()).await.unwrap_err(), Store::migrate(moved.clone()).await.unwrap_err()];
+    let errors = [Store::open_with(moved.clone()).await.unwrap_err(), Store::migrate(moved.clone()).await.unwrap_err()];
     for error in errors {
         assert!(matches!(error, Error::Config { .. }), "{error:?}");
         let told = error.to_string();

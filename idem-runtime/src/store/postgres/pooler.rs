@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,14 +24,17 @@ const STATEMENTS: usize = 64;
 /// Whether a store of this process has found one.
 static FOUND: AtomicBool = AtomicBool::new(false);
 
-/// Warns the first transaction of this process that begins after a store has found a pooler: a driver's statements can be
-/// mixed up before a transaction's first answer, and no transaction can ask.
+/// Warns once in this process, in the first transaction behind a store's finding: no transaction can ask by itself.
 pub(crate) fn warn_transactions() {
-    if FOUND.load(Ordering::Relaxed) && FOUND.swap(false, Ordering::Relaxed) {
-        tracing::warn!(
-            "a store has found a pooler that gives each transaction another session of PostgreSQL: handlers with `tx` that \
-             connect through it can get the answers to others' prepared statements; connect them past it, or in session mode"
-        );
+    static WARNED: Once = Once::new();
+    if FOUND.load(Ordering::Relaxed) {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                "a store has found a pooler that gives each transaction another session of PostgreSQL: handlers with `tx` \
+                 that connect through it can get the answers to others' prepared statements; connect them past it, or in \
+                 session mode"
+            );
+        });
     }
 }
 
@@ -40,12 +44,13 @@ pub(super) fn compare<'c>(
     other: &'c mut PgConnection,
 ) -> Pin<Box<dyn Future<Output = Result<Sessions, Failure>> + Send + 'c>> {
     Box::pin(async move {
+        // In this order: a pooler with one session gives it to who asks first.
+        let own = process(one).await?;
         let asked = timer::within(|| PATIENCE, pin!(process(other))).await;
         let Some(Ok(others)) = asked else { return Ok(Sessions::Unanswered) };
-        let own = process(one).await?;
         let mut is_apart = own != others;
         for _ in 1..ROUNDS {
-            is_apart &= process(other).await? == others && process(one).await? == own;
+            is_apart &= process(one).await? == own && process(other).await? == others;
         }
         if is_apart || keeps_statements(one, other).await {
             return Ok(Sessions::Kept);

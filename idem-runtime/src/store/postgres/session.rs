@@ -59,9 +59,7 @@ impl Session {
     async fn fetch_once(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
         let mut connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
         let answer = if self.simple {
-            connected
-                .fetch_all(sqlx::raw_sql(AssertSqlSafe(SETTINGS.to_owned() + &params::inlined(sql, params))))
-                .await
+            connected.fetch_all(sqlx::raw_sql(AssertSqlSafe(SETTINGS.to_owned() + &params::inlined(sql, params)))).await
         } else {
             let arguments = params::bound(params)?;
             connected.fetch_all(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)).await

@@ -38,8 +38,7 @@ pub(in crate::store) async fn compare<D: Dialect, DB: Database>(
     own: &Connections<DB>,
     ask: Ask<DB>,
 ) -> Result<(), Error> {
-    let refused =
-        |failure: Failure| failure.into_refusal::<D>("its connections could not be asked where they lead");
+    let refused = |failure: Failure| failure.into_refusal::<D>("its connections could not be asked where they lead");
     let asked = timer::within(|| LONGEST_STATEMENT, pin!(ask_pool(pool, ask))).await;
     let theirs = match asked.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
         Ok(place) => place,

@@ -1,0 +1,216 @@
+//! Poolers between a PostgreSQL store and its server: those that give each transaction another session, and the others.
+
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use idem_runtime::conformance::Suite;
+use idem_runtime::{Error, Outcome, PostgresStore, idempotent};
+use idem_tests::server::{PgBouncer, Postgres};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, PgTransaction};
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::field::{Field, Visit};
+
+/// Lets the settings through that a store gives its connections.
+const LENIENT: &str = "ignore_startup_parameters = extra_float_digits,options";
+const CLIENTS: u32 = 8;
+const KEYS: u32 = 64;
+
+#[idempotent(key = "id", store = store)]
+async fn charge(store: &PostgresStore, id: u32) -> Result<Outcome<String>, Error> {
+    Ok(format!("charged {id}").into())
+}
+
+/// Every client charges every order, and gets the answer to each; how many were executed.
+async fn charge_all(stores: &[PostgresStore]) -> usize {
+    let mut calls = JoinSet::new();
+    for nth in 0..CLIENTS * KEYS {
+        let (store, id) = (stores[nth as usize % stores.len()].clone(), nth / CLIENTS);
+        calls.spawn(async move {
+            loop {
+                match charge(&store, id).await {
+                    Err(Error::InProgress { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    outcome => return (id, outcome.unwrap()),
+                }
+            }
+        });
+    }
+    let outcomes = calls.join_all().await;
+    let executed = outcomes.iter().filter(|(_, outcome)| !outcome.is_replayed()).count();
+    for (id, outcome) in outcomes {
+        assert_eq!(outcome.into_inner(), format!("charged {id}"));
+    }
+    executed
+}
+
+async fn open_all(pooler: &PgBouncer) -> Vec<Result<PostgresStore, Error>> {
+    let mut opening = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let url = pooler.url();
+        opening.spawn(async move { PostgresStore::open(&url).await });
+    }
+    opening.join_all().await
+}
+
+/// Clients that keep the pooler's sessions busy for as long as it lives.
+struct Busy(Vec<AbortHandle>);
+
+impl Busy {
+    fn start(pooler: &PgBouncer) -> Self {
+        let client = |url: String| async move {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            loop {
+                connection.execute("SELECT pg_sleep(0.001)").await.unwrap();
+            }
+        };
+        Self((0..CLIENTS).map(|_| tokio::spawn(client(pooler.url())).abort_handle()).collect())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+fn assert_refused(error: &Error) {
+    assert!(matches!(error, Error::Config { .. }), "{error:?}");
+    assert!(error.to_string().contains("open the store with `simple_queries(true)`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn a_pooler_by_transaction_is_found_when_the_store_is_opened() {
+    let server = Postgres::start().await;
+    // It refuses what a store sets, or it doesn't, and then has many clients or only those that ask.
+    let strict = PgBouncer::start(&server).await;
+    assert_refused(&PostgresStore::open(&strict.url()).await.unwrap_err());
+    let pooler = PgBouncer::start_with(&server, &[LENIENT]).await;
+    assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
+    let pool = PgPool::connect(&pooler.url()).await.unwrap();
+    assert_refused(&PostgresStore::open_with(pool).await.unwrap_err());
+    let _busy = Busy::start(&pooler);
+    for opened in open_all(&pooler).await {
+        assert_refused(&opened.unwrap_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn eight_clients_get_their_own_answers_through_a_pooler_by_transaction() {
+    let server = Postgres::start().await;
+    let pooler = PgBouncer::start(&server).await;
+    let options = || PostgresStore::options().simple_queries(true);
+    Suite::new().processes(2).run(async || options().open(&pooler.url()).await.unwrap()).await;
+    let mut stores = Vec::new();
+    for _ in 0..CLIENTS {
+        let pool = PgPool::connect_lazy(&pooler.url()).unwrap();
+        stores.push(options().open_with(pool).await.unwrap());
+    }
+    assert_eq!(charge_all(&stores).await, KEYS as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn eight_clients_get_their_own_answers_through_a_pooler_by_session() {
+    let server = Postgres::start().await;
+    let pooler = PgBouncer::start_with(&server, &[LENIENT, "pool_mode = session", "default_pool_size = 200"]).await;
+    let stores: Vec<_> = open_all(&pooler).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(charge_all(&stores).await, KEYS as usize);
+}
+
+/// Another connection is let in, and waits for a session.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn a_pooler_by_session_with_one_session_is_enough() {
+    let server = Postgres::start().await;
+    let pooler = PgBouncer::start_with(&server, &[LENIENT, "pool_mode = session", "default_pool_size = 1"]).await;
+    let store = PostgresStore::open(&pooler.url()).await.unwrap();
+    assert_eq!(charge_all(&[store]).await, KEYS as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn a_pooler_by_transaction_is_found_once_there_is_a_second_connection() {
+    let server = Postgres::start().await;
+    let pooler = PgBouncer::start_with(&server, &[LENIENT, "max_client_conn = 2"]).await;
+    let other = PgConnection::connect(&pooler.url()).await.unwrap();
+    let store = PostgresStore::open(&pooler.url()).await.unwrap();
+    assert!(!charge(&store, 0).await.unwrap().is_replayed(), "one connection has its own answers");
+    other.close().await.unwrap();
+
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let error = loop {
+        assert!(Instant::now() < deadline, "two connections were not compared");
+        if let Err(error) = charge(&store, 0).await {
+            break error;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    for error in [error, charge(&store, 1).await.unwrap_err()] {
+        assert!(matches!(error, Error::Store { .. }), "{error:?}");
+        assert!(error.to_string().contains("open the store with `simple_queries(true)`"), "{error}");
+    }
+    // Its connections have ended: there is room for others.
+    for _ in 0..2 {
+        PgConnection::connect(&pooler.url()).await.unwrap();
+    }
+}
+
+/// What is warned of, on this thread.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<String>>);
+
+impl Visit for Warnings {
+    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+        writeln!(self.0.lock().unwrap(), "{value:?}").unwrap();
+    }
+}
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[idempotent(key = "id", tx = "tx")]
+async fn book(tx: &mut PgTransaction<'_>, id: u32) -> Result<Outcome<u32>, Error> {
+    tx.execute("SELECT 1").await.unwrap();
+    Ok(id.into())
+}
+
+/// The only transactions of this program.
+#[tokio::test]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn the_first_transaction_behind_a_finding_is_warned() {
+    let server = Postgres::start().await;
+    let pooler = PgBouncer::start_with(&server, &[LENIENT]).await;
+    let pool = PgPool::connect(&server.url()).await.unwrap();
+    PostgresStore::migrate(pool.clone()).await.unwrap();
+    let warnings = Warnings::default();
+    let _subscribed = tracing::subscriber::set_default(warnings.clone());
+    assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
+    for id in 0..3 {
+        let mut tx = pool.begin().await.unwrap();
+        book(&mut tx, id).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let told = warnings.0.lock().unwrap().matches("a store has found a pooler").count();
+    assert_eq!(told, 1);
+}
