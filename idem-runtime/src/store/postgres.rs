@@ -69,7 +69,8 @@ use crate::timer;
 ///
 /// Its tables, `idempotency` and `idempotency_schema`, are in the first schema of the connection's `search_path` that has
 /// them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. Time is the
-/// server's. It works at every isolation level, and leaves nothing in the session but prepared statements.
+/// server's. It works at READ COMMITTED, whatever the server's default is, and leaves nothing in the session but prepared
+/// statements.
 ///
 /// A waiter is told of an ending by `NOTIFY`, for which the store opens one more connection when someone first waits; it
 /// looks for itself once a second, and every 50 to 250 ms where it isn't told. Expired rows are swept in the background, in bounded statements that skip what others hold; several processes may.

@@ -12,15 +12,21 @@ use super::{Postgres, pooler};
 use crate::error::Error;
 use crate::store::sql::{Compare, Connections, Dialect as _, Failure, Opening, Place, compare, patiently};
 
-/// What the server is told when a connection is opened. Plans are made once for each connection, and never read the whole table: the statistics of a table that was small a
-/// minute ago would say so. Who holds a row for longer than a moment is no claim that is being committed: waiting for it
-/// would hold up those who share the statement, and keep the server waiting when its client has gone.
-const AT_OPENING: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("lock_timeout", "1s")];
+/// What the server is told when a connection is opened. Plans are made once for each connection, and never read the whole
+/// table: the statistics of a table that was small a minute ago would say so. Who holds a row for longer than a moment is no
+/// claim that is being committed: waiting for it would hold up those who share the statement, and keep the server waiting when
+/// its client has gone. At a stricter isolation level, the server would undo statements that meet others, again and again.
+const AT_OPENING: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("lock_timeout", "1s"),
+    ("default_transaction_isolation", "read committed"),
+];
 
 /// What goes before a statement that isn't prepared, for as long as it takes: its answer is text, in which the driver knows
-/// bytes by their digits. A row is waited for no longer than on a connection of the store's own.
-const SETTINGS: &str = "SET LOCAL bytea_output = 'hex';SET LOCAL lock_timeout = '1s';";
+/// bytes by their digits. The rest is as [`AT_OPENING`].
+const SETTINGS: &str = "SET LOCAL transaction_isolation = 'read committed';SET LOCAL bytea_output = 'hex';\
+                        SET LOCAL lock_timeout = '1s';";
 
 /// Where statements are sent to.
 #[derive(Clone)]

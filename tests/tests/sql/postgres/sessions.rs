@@ -10,6 +10,9 @@ async fn conforms_at_stricter_isolation_levels_with_a_users_pool() {
     for level in ["repeatable read", "serializable"] {
         let server = Server::start_with(&["-c", &format!("default_transaction_isolation={level}")]).await;
         let pool = Pool::connect(&server.url()).await.unwrap();
-        Suite::new().processes(2).run(async || Store::open_with(pool.clone()).await.unwrap()).await;
+        for simple in [false, true] {
+            let options = || Store::options().simple_queries(simple);
+            Suite::new().processes(2).run(async || options().open_with(pool.clone()).await.unwrap()).await;
+        }
     }
 }
