@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod reference;
 pub mod rng;
 pub mod server;
+pub mod standing;
 pub mod steps;
 pub mod vfs;
 

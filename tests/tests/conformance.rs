@@ -8,6 +8,7 @@ use idem_runtime::store::{
 };
 use idem_runtime::{IdempotencyStore, MemoryStore, SqliteStore};
 use idem_tests::reference::{Fault, Reference};
+use idem_tests::standing::tells_gone_from_lost;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_store_conforms() {
@@ -38,6 +39,14 @@ async fn reference_store_conforms() {
 #[tokio::test]
 async fn suite_runs_on_a_current_thread_runtime() {
     conformance::run(|| async { Reference::new() }).await;
+}
+
+/// The suite lets a store say `Lost` for `Gone`. These can tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn r07_embedded_stores_tell_a_key_that_is_gone_from_one_that_another_has() {
+    tells_gone_from_lost(&MemoryStore::new()).await;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    tells_gone_from_lost(&SqliteStore::open(dir.path().join("keys.db")).await.expect("a new file")).await;
 }
 
 /// Each fault, and the case that was made for it.

@@ -188,6 +188,21 @@ impl MySqlStore {
         Ok(if found > 0 { Standing::Held } else { Standing::Lost })
     }
 
+    /// Tells `Gone` from `Lost`, with one more read. Where that fails, `Lost` stays right.
+    async fn or_gone(&self, standing: Standing, scope: &str, key: &Key) -> Standing {
+        if standing == Standing::Held {
+            return standing;
+        }
+        let mut script = self.0.session.single();
+        if statements::read_known(&mut script.sql, scope, key).is_err() {
+            return standing;
+        }
+        match self.0.session.fetch(script).await {
+            Ok(rows) if rows.is_empty() => Standing::Gone,
+            _ => standing,
+        }
+    }
+
     /// How long the lease on this key still lasts, if there is one.
     async fn held_for(&self, scope: &str, key: &Key) -> Result<Option<Duration>, Failure> {
         let mut script = self.0.session.single();
@@ -231,21 +246,25 @@ impl IdempotencyStore for MySqlStore {
     }
 
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        self.change(request.scope, |sql| statements::renew(sql, &request)).await
+        let standing = self.change(request.scope, |sql| statements::renew(sql, &request)).await?;
+        Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
         Failure::check_scope(request.scope).map_err(Failure::into_error::<MySql>)?;
         let standing = submit(&Completions(Arc::clone(&self.0)), request.into()).await?;
         self.0.bells.ring(request.scope, request.key);
-        Ok(standing)
+        Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
         let standing = self.change(request.scope, |sql| statements::release(sql, &request)).await?;
         self.0.bells.ring(request.scope, request.key);
         // Who never ran has left, whatever was found.
-        Ok(if request.how == Leave::NotRun { Standing::Held } else { standing })
+        if request.how == Leave::NotRun {
+            return Ok(Standing::Held);
+        }
+        Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
     /// Returns at once where this process ends the key, and after 50 to 250 ms, longer with each round, for the caller

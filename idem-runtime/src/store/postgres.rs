@@ -193,6 +193,18 @@ impl PostgresStore {
         self.0.bells.ring(scope, key);
         Ok(if rows.is_empty() { Standing::Lost } else { Standing::Held })
     }
+
+    /// Tells `Gone` from `Lost`, with one more read. Where that fails, `Lost` stays right.
+    async fn or_gone(&self, standing: Standing, scope: &str, key: &Key) -> Standing {
+        if standing == Standing::Held {
+            return standing;
+        }
+        let params = [Param::Text(scope), Param::Bytes(Some(key.as_bytes()))];
+        match self.0.session.fetch(&statements::KNOWN, &params).await {
+            Ok(rows) if rows.is_empty() => Standing::Gone,
+            _ => standing,
+        }
+    }
 }
 
 impl IdempotencyStore for PostgresStore {
@@ -216,13 +228,14 @@ impl IdempotencyStore for PostgresStore {
             Param::Integer(most),
         ];
         let rows = self.0.session.fetch(&statements::RENEW, &params).await.map_err(Failure::into_error::<Postgres>)?;
-        Ok(if rows.is_empty() { Standing::Lost } else { Standing::Held })
+        let standing = if rows.is_empty() { Standing::Lost } else { Standing::Held };
+        Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
         let standing = submit(&Completions(self.0.clone()), request.into()).await?;
         self.0.bells.ring(request.scope, request.key);
-        Ok(standing)
+        Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
@@ -240,7 +253,8 @@ impl IdempotencyStore for PostgresStore {
             Param::Integer(Some((state as u8).into())),
             Param::Integer(Some(interval(request.retain.max(request.linger)))),
         ];
-        self.standing(request.scope, request.key, &statements::LEAVE, &params).await
+        let standing = self.standing(request.scope, request.key, &statements::LEAVE, &params).await?;
+        Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
     /// Returns where the key's ending is heard of, from this process or from another by `NOTIFY`; after 50 to 250 ms,

@@ -1,10 +1,18 @@
 //! What a row can hold, and what comes of a row that holds something else.
 
-use idem_runtime::{Error, IdempotencyStore};
+use idem_runtime::{Error, IdempotencyStore, idempotent};
+use idem_tests::Gate;
+use idem_tests::standing::tells_gone_from_lost;
 use idem_tests::steps::{acquire, execute, key, record, request};
 
-use super::{CORRUPTIONS, Server, open, sql};
+use super::{CORRUPTIONS, Server, Store, open, sql};
 use crate::{SCOPE, ask, charge};
+
+#[idempotent(key = "id", store = store)]
+async fn gated(store: &Store, gate: &Gate, id: &str) -> Result<(), Error> {
+    gate.pass().await;
+    Ok(())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
@@ -16,6 +24,24 @@ async fn a_scope_and_a_key_have_a_kilobyte_each() {
     assert!(error.to_string().contains("1025 bytes long, and 1024 are allowed"), "{error}");
     assert!(!error.is_unanswered());
     acquire(&store, request(&long[1..], &key("k".repeat(1_024)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn r07_a_key_that_is_gone_is_told_from_one_that_another_has() {
+    let server = Server::start().await;
+    let store = open(&server).await;
+    tells_gone_from_lost(&store).await;
+    let (running, gate) = (store.clone(), Gate::default());
+    let handler = tokio::spawn({
+        let gate = gate.clone();
+        async move { gated(&running, &gate, "order").await }
+    });
+    gate.started().await;
+    sql(&server, "DELETE FROM idempotency").await;
+    gate.open();
+    let error = handler.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::LeaseLost { row_gone: true, .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,6 +71,8 @@ async fn r11_an_operation_is_one_round_trip_on_every_path() {
     assert_eq!(counted.taken(), 1, "a takeover");
     store.complete(CompleteRequest::new(&request, grant.fence, &record, DAY)).await.unwrap();
     assert_eq!(counted.taken(), 1, "a completion");
+    assert_eq!(store.complete(CompleteRequest::new(&request, 1, &record, DAY)).await.unwrap(), Standing::Lost);
+    assert_eq!(counted.taken(), 2, "one that is refused, and looks whether there is a row");
     assert_eq!(store.claim(ask(&free)).await.unwrap(), ClaimAnswer::Completed(record));
     assert_eq!(counted.taken(), 1, "a duplicate");
 }

@@ -71,7 +71,7 @@ impl MySqlStore {
     async fn settle(&self, scope: &str, key: &Key, word: &Word<'_>) -> Result<Standing, StoreError> {
         let standing = self.change(scope, |sql| statements::resolve(sql, scope, key, word)).await?;
         self.0.bells.ring(scope, key);
-        Ok(standing)
+        Ok(self.or_gone(standing, scope, key).await)
     }
 
     async fn counts(&self) -> Result<Stats, Failure> {

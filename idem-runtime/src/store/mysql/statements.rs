@@ -244,6 +244,11 @@ pub(super) fn read_completed(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::
     )
 }
 
+/// Finds a row where the key is known.
+pub(super) fn read_known(sql: &mut String, scope: &str, key: &Key) -> fmt::Result {
+    write!(sql, "SELECT 1 FROM idempotency WHERE {};", Is(scope, key))
+}
+
 /// How long the lease of a key still lasts, if there is one.
 pub(super) fn read_lease(sql: &mut String, scope: &str, key: &Key) -> fmt::Result {
     let is = Is(scope, key);

@@ -102,7 +102,8 @@ impl PostgresStore {
             Param::Flag(whatever_the_state),
             Param::Integer(Some(interval(LINGER))),
         ];
-        self.standing(scope, key, &statements::RESOLVE, &params).await
+        let standing = self.standing(scope, key, &statements::RESOLVE, &params).await?;
+        Ok(self.or_gone(standing, scope, key).await)
     }
 
     async fn counts(&self) -> Result<Stats, Failure> {

@@ -307,6 +307,10 @@ pub(super) static AWAIT: Lazy<Arc<str>> = Lazy::new(|| {
     .into()
 });
 
+/// Answers a row where the key is known: `$1` scope, `$2` key.
+pub(super) static KNOWN: Lazy<Arc<str>> =
+    Lazy::new(|| "SELECT 1::bigint FROM idempotency WHERE scope = $1 AND key = $2".into());
+
 /// One key: `$1` scope, `$2` key.
 pub(super) static GET: Lazy<Arc<str>> =
     Lazy::new(|| format!("SELECT {NOW}, {ROW}, record FROM idempotency WHERE scope = $1 AND key = $2").into());
