@@ -76,7 +76,8 @@
 //! # What it can't see
 //!
 //! Durability over a restart or a failover. Clocks: all handles read one machine's, so a store that decides by its
-//! client's clock is found only if its handles can be given clocks that differ. Rows that another process writes: run it
+//! client's clock is found only if its handles can be given clocks that differ. A clock that is set back, unless
+//! [`Suite::clock`] says how. Rows that another process writes: run it
 //! with [`Suite::processes`] on connections of their own.
 //!
 //! Leases of tens of milliseconds need a store that answers within them: on a slow machine, give it a longer
@@ -84,6 +85,7 @@
 
 mod bench;
 mod cases;
+mod clock;
 mod differential;
 mod report;
 mod run;
@@ -97,6 +99,7 @@ pub use self::report::{Failure, Report};
 
 use self::bench::{Bench, Handles, Mismatch, Plain, Stop, failed};
 use self::cases::Case;
+use self::clock::Clock;
 use self::differential::Settings;
 use self::run::Job;
 use crate::claim::Owner;
@@ -124,6 +127,7 @@ pub struct Suite {
     only: Vec<String>,
     lease: Duration,
     processes: usize,
+    clock: Clock,
     differential: Settings,
 }
 
@@ -142,7 +146,13 @@ impl Suite {
         let [a, b, c, d, e, f, g, h, ..] = Owner::random().0;
         let seed = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         let differential = Settings { sequences: 400, at_most: Duration::from_secs(2), seed };
-        Self { only: Vec::new(), lease: Duration::from_millis(300), processes: 1, differential }
+        Self {
+            only: Vec::new(),
+            lease: Duration::from_millis(300),
+            processes: 1,
+            clock: Clock::default(),
+            differential,
+        }
     }
 
     /// The names of all cases.
@@ -166,6 +176,22 @@ impl Suite {
     /// do; all have to see the same rows. By default it is opened once, and cloned.
     pub fn processes(mut self, processes: usize) -> Self {
         self.processes = processes.max(1);
+        self
+    }
+
+    /// How the store's clock is moved, for the cases about one that is set back; without this, they are skipped. The function
+    /// makes the clock so far ahead of what it is by itself: by an hour, by two minutes, by nothing. When its future ends,
+    /// that is so for every handle.
+    ///
+    /// Where a clock can't be moved, rows can be: with every time and fence in them as much lower as the clock is to be
+    /// ahead, the store can't tell the difference.
+    ///
+    /// These cases run alone, after all others.
+    pub fn clock<F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        set_ahead: impl Fn(Duration) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.clock = Clock::new(set_ahead);
         self
     }
 
@@ -227,7 +253,8 @@ impl Suite {
             let _ = write!(scope, "{byte:02x}");
         }
         let handles = Arc::clone(handles);
-        let bench = Bench { handles, scope, short: self.lease, differential: self.differential };
+        let clock = self.clock.clone();
+        let bench = Bench { handles, scope, short: self.lease, clock, differential: self.differential };
         let time = CASE_DEADLINE + self.lease * 20 + self.differential.at_most;
         match timer::within(|| time, std::pin::pin!(run::caught((case.run)(bench)))).await {
             Some(Ok(verdict)) => verdict,

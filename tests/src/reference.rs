@@ -4,7 +4,7 @@
 mod fault;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,6 +32,8 @@ pub struct Reference {
     handles: Arc<AtomicI64>,
     /// How far this handle's own clock is off.
     skew: i64,
+    /// How far the clock of all handles was moved, in microseconds.
+    ahead: Arc<AtomicU64>,
 }
 
 impl Clone for Reference {
@@ -43,6 +45,7 @@ impl Clone for Reference {
             rows: Arc::clone(&self.rows),
             changed: Arc::clone(&self.changed),
             handles: Arc::clone(&self.handles),
+            ahead: Arc::clone(&self.ahead),
             skew,
             ..*self
         }
@@ -53,12 +56,25 @@ impl Reference {
     /// A sound store.
     pub fn new() -> Self {
         let started = (Instant::now(), SystemTime::now());
-        Self { rows: Arc::default(), fault: None, changed: Arc::default(), started, handles: Arc::default(), skew: 0 }
+        Self {
+            rows: Arc::default(),
+            fault: None,
+            changed: Arc::default(),
+            started,
+            handles: Arc::default(),
+            skew: 0,
+            ahead: Arc::default(),
+        }
     }
 
     /// A broken store.
     pub fn broken(fault: Fault) -> Self {
         Self { fault: Some(fault), ..Self::new() }
+    }
+
+    /// Makes the clock so far ahead of what it is by itself.
+    pub fn set_clock_ahead(&self, ahead: Duration) {
+        self.ahead.store(ahead.as_micros() as u64, Ordering::Relaxed);
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -68,7 +84,7 @@ impl Reference {
     fn now(&self) -> Micros {
         let (monotonic, wall) = self.started;
         let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + monotonic.elapsed();
-        (since.as_micros() as Micros).saturating_add_signed(self.skew)
+        (since.as_micros() as Micros + self.ahead.load(Ordering::Relaxed)).saturating_add_signed(self.skew)
     }
 
     fn place(&self, scope: &str, key: &Key) -> Place {
@@ -210,6 +226,9 @@ impl Reference {
                 if matches!(operation, Operation::ResolveExecuted { .. }) =>
             {
                 written.fence -= 1;
+            }
+            (Fault::PurgedBeforeItsFence, Some(written), _) => {
+                written.purge_at = written.purge_at.map(|at| at - written.fence.saturating_sub(now));
             }
             (Fault::GoneForLost, _, reply @ Reply::Lost) => *reply = Reply::Gone,
             (Fault::NothingRemains, _, Reply::InProgress { remaining }) => *remaining = Duration::ZERO,

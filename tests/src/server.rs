@@ -1,6 +1,7 @@
 //! Private servers: each on a port and a folder of its own, killed with the test's process at the latest.
 
 mod authority;
+mod clock;
 mod mariadb;
 mod nats;
 mod pgbouncer;
@@ -11,8 +12,8 @@ mod redis;
 mod template;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -20,8 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub use self::{
-    authority::Authority, mariadb::MariaDb, nats::Nats, pgbouncer::PgBouncer, postgres::Postgres, process::Process,
-    rabbitmq::RabbitMq, redis::Redis,
+    authority::Authority, clock::Clock, mariadb::MariaDb, nats::Nats, pgbouncer::PgBouncer, postgres::Postgres,
+    process::Process, rabbitmq::RabbitMq, redis::Redis,
 };
 
 /// How long a server may take until it answers.
@@ -58,6 +59,7 @@ pub struct Server {
     port: u16,
     url: String,
     program: Program,
+    clock: OnceLock<Clock>,
 }
 
 /// What is started, and how it is asked whether it answers.
@@ -73,7 +75,7 @@ struct Program {
 
 impl Server {
     async fn start(directory: TempDir, port: u16, url: String, program: Program) -> Self {
-        let server = Self { directory, port, url, program, process: Mutex::default() };
+        let server = Self { directory, port, url, program, process: Mutex::default(), clock: OnceLock::new() };
         server.restart().await;
         server
     }
@@ -98,6 +100,13 @@ impl Server {
         drop(self.process.lock().unwrap().take());
     }
 
+    /// Starts it anew, with a clock that a test moves.
+    pub async fn movable_clock(&self) -> Clock {
+        let clock = self.clock.get_or_init(|| Clock::new(self.directory())).clone();
+        self.restart().await;
+        clock
+    }
+
     /// Starts it on the same port and data, and waits until it answers.
     ///
     /// # Panics
@@ -107,7 +116,7 @@ impl Server {
         self.kill();
         let deadline = Instant::now() + PATIENCE;
         let log = self.directory().join("log");
-        let mut process = Process::start(&self.program, &log);
+        let mut process = Process::start(&self.program, self.clock.get(), &log);
         while process.is_running() && Instant::now() < deadline {
             if self.answers().await {
                 *self.process.lock().unwrap() = Some(process);

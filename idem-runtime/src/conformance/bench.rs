@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::clock::Clock;
 use super::differential::Settings;
 use crate::admin::{Entry, IdempotencyAdmin};
 use crate::claim::{
@@ -93,6 +94,7 @@ pub(super) struct Bench {
     pub(super) scope: String,
     /// The lease and the ttl that cases wait out.
     pub(super) short: Duration,
+    pub(super) clock: Clock,
     pub(super) differential: Settings,
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod claims;
+mod clocks;
 mod completions;
 mod ended;
 mod expiry;
@@ -66,7 +67,7 @@ pub(super) fn together() -> impl Iterator<Item = &'static Case> {
     .flatten()
 }
 
-/// Those that run one after the other, because each keeps a store as busy as it can.
+/// Those that run one after the other, because each keeps a store as busy as it can, or moves its clock.
 pub(super) fn alone() -> impl Iterator<Item = &'static Case> {
-    races::CASES.iter()
+    races::CASES.iter().chain(clocks::CASES)
 }

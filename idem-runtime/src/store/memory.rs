@@ -56,11 +56,26 @@ const LANES: usize = 64;
 struct Clock {
     started: Instant,
     epoch: Micros,
+    /// How far the conformance suite has moved it.
+    #[cfg(feature = "conformance")]
+    ahead: std::sync::atomic::AtomicU64,
 }
 
 impl Clock {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            epoch: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, as_micros),
+            #[cfg(feature = "conformance")]
+            ahead: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
     fn now(&self) -> Micros {
-        self.epoch + as_micros(self.started.elapsed())
+        let now = self.epoch + as_micros(self.started.elapsed());
+        #[cfg(feature = "conformance")]
+        let now = now + self.ahead.load(Ordering::Relaxed);
+        now
     }
 }
 
@@ -72,10 +87,16 @@ fn as_micros(duration: std::time::Duration) -> Micros {
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, as_micros);
-        let clock = Clock { started: Instant::now(), epoch };
+        let clock = Clock::new();
         let lane = |_| Lane { shard: Mutex::default(), changed: Notify::new(), waiting: AtomicUsize::new(0) };
         Self(Arc::new(Shared { hasher: DefaultHashBuilder::default(), clock, shards: (0..LANES).map(lane).collect() }))
+    }
+
+    /// For [`conformance::Suite::clock`](crate::conformance::Suite::clock).
+    #[cfg(feature = "conformance")]
+    #[doc(hidden)]
+    pub fn set_clock_ahead(&self, ahead: std::time::Duration) {
+        self.0.clock.ahead.store(as_micros(ahead), Ordering::Relaxed);
     }
 
     /// The lane of a key, with the key's hash in it.

@@ -81,6 +81,8 @@ pub enum Fault {
     LostWakeUp,
     /// The remaining lease is always nothing.
     NothingRemains,
+    /// A row stays by the clock alone, though that was set back.
+    PurgedBeforeItsFence,
     /// A holder that lost its key to another is told that there is no such key.
     GoneForLost,
     /// A release of a completed key frees it.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, mpsc};
 
-use super::Program;
+use super::{Clock, Program};
 
 /// Killed when it is dropped, with its children; all of them have ended then.
 #[derive(Debug)]
@@ -16,9 +16,13 @@ pub struct Process(Child);
 
 impl Process {
     /// Starts it; what it says is appended to `log`.
-    pub(super) fn start(program: &Program, log: &Path) -> Self {
+    pub(super) fn start(program: &Program, clock: Option<&Clock>, log: &Path) -> Self {
         let log = OpenOptions::new().append(true).create(true).open(log).unwrap();
-        Self::spawn(command(program, log))
+        let mut command = command(program, log);
+        if let Some(clock) = clock {
+            clock.rules(&mut command);
+        }
+        Self::spawn(command)
     }
 
     /// Starts it.

@@ -19,7 +19,7 @@ impl RabbitMq {
         let directory = folder(None);
         let (port, mapper_port, distribution_port) = (free_port(), free_port(), free_port());
         let home = directory.path().display();
-        let port_mapper = Process::start(&port_mapper(mapper_port), &directory.path().join("epmd.log"));
+        let port_mapper = Process::start(&port_mapper(mapper_port), None, &directory.path().join("epmd.log"));
         let arguments = [
             format!("HOME={home}"),
             format!("ERL_EPMD_PORT={mapper_port}"),

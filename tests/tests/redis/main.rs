@@ -16,6 +16,7 @@ mod trips;
 mod waits;
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::time::Duration;
 
 use idem_runtime::RedisStore;
@@ -51,7 +52,9 @@ async fn reset_counts(raw: &mut MultiplexedConnection) {
 #[ignore = "starts redis-server: run by tests/run"]
 async fn redis_is_a_store() {
     let server = Redis::start().await;
-    let suite = Suite::new().sequences(2_000, Duration::from_secs(15));
+    let clock = server.movable_clock().await;
+    let suite =
+        Suite::new().clock(move |ahead| ready(clock.set_ahead(ahead))).sequences(2_000, Duration::from_secs(15));
     suite.run(async || open(&server).await).await;
 }
 

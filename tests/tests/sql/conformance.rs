@@ -1,5 +1,7 @@
 //! The conformance suite, on a server as it comes.
 
+use std::future::ready;
+
 use idem_runtime::conformance::Suite;
 
 use super::{Server, open};
@@ -8,6 +10,7 @@ use super::{Server, open};
 #[ignore = "starts a server: run by tests/run"]
 async fn the_store_conforms() {
     let server = Server::start().await;
-    Suite::new().run(|| open(&server)).await;
+    let clock = server.movable_clock().await;
+    Suite::new().clock(move |ahead| ready(clock.set_ahead(ahead))).run(|| open(&server)).await;
     Suite::new().processes(2).run(|| open(&server)).await;
 }

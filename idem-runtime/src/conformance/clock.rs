@@ -1,0 +1,36 @@
+//! The clock of the store under test.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bench::{Stop, Verdict};
+use super::run::Job;
+
+type SetAhead = dyn Fn(Duration) -> Job<'static, ()> + Send + Sync;
+
+/// How it is moved, if it can be.
+#[derive(Clone, Default)]
+pub(super) struct Clock(Option<Arc<SetAhead>>);
+
+impl Clock {
+    pub(super) fn new<F: Future<Output = ()> + Send + 'static>(
+        set_ahead: impl Fn(Duration) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(move |ahead| Box::pin(set_ahead(ahead)))))
+    }
+
+    /// Makes it so far ahead of what it is by itself; skips the case where it can't be moved.
+    pub(super) async fn set_ahead(&self, ahead: Duration) -> Verdict {
+        let Some(set_ahead) = &self.0 else { return Err(Stop::Skipped) };
+        set_ahead(ahead).await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "movable" } else { "as it is" })
+    }
+}
