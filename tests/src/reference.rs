@@ -4,6 +4,7 @@
 mod fault;
 
 use std::collections::BTreeMap;
+use std::future::Ready;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -73,8 +74,9 @@ impl Reference {
     }
 
     /// Makes the clock so far ahead of what it is by itself.
-    pub fn set_clock_ahead(&self, ahead: Duration) {
+    pub fn set_clock_ahead(&self, ahead: Duration) -> Ready<()> {
         self.ahead.store(ahead.as_micros() as u64, Ordering::Relaxed);
+        std::future::ready(())
     }
 
     fn has(&self, fault: Fault) -> bool {

@@ -13,7 +13,7 @@ mod template;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ pub struct Server {
     port: u16,
     url: String,
     program: Program,
-    clock: OnceLock<Clock>,
+    clock: OnceLock<Arc<Clock>>,
 }
 
 /// What is started, and how it is asked whether it answers.
@@ -101,8 +101,8 @@ impl Server {
     }
 
     /// Starts it anew, with a clock that a test moves.
-    pub async fn movable_clock(&self) -> Clock {
-        let clock = self.clock.get_or_init(|| Clock::new(self.directory())).clone();
+    pub async fn movable_clock(&self) -> Arc<Clock> {
+        let clock = Arc::clone(self.clock.get_or_init(|| Arc::new(Clock::new(self.directory()))));
         self.restart().await;
         clock
     }
@@ -116,7 +116,7 @@ impl Server {
         self.kill();
         let deadline = Instant::now() + PATIENCE;
         let log = self.directory().join("log");
-        let mut process = Process::start(&self.program, self.clock.get(), &log);
+        let mut process = Process::start(&self.program, self.clock.get().map(AsRef::as_ref), &log);
         while process.is_running() && Instant::now() < deadline {
             if self.answers().await {
                 *self.process.lock().unwrap() = Some(process);

@@ -1,6 +1,6 @@
 //! The conformance suite bites: it passes sound stores, and fails each broken one in the case that was made for it.
 
-use std::future::ready;
+use std::future::{Ready, ready};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use idem_tests::standing::tells_gone_from_lost;
 async fn memory_store_conforms() {
     let store = MemoryStore::new();
     let clock = store.clone();
-    Suite::new().clock(move |ahead| ready(clock.set_clock_ahead(ahead))).run(async || store.clone()).await;
+    Suite::new().clock(move |ahead| clock.set_clock_ahead(ahead)).run(async || store.clone()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +25,7 @@ async fn sqlite_store_conforms() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("keys.db");
     let rows = Rows { path: path.clone(), ahead: Mutex::default() };
-    let suite = Suite::new().clock(move |ahead| ready(rows.set_clock_ahead(ahead)));
+    let suite = Suite::new().clock(move |ahead| rows.set_clock_ahead(ahead));
     suite.run(|| async { SqliteStore::open(&path).await.expect("a new file") }).await;
 }
 
@@ -36,7 +36,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn set_clock_ahead(&self, ahead: Duration) {
+    fn set_clock_ahead(&self, ahead: Duration) -> Ready<()> {
         let before = std::mem::replace(&mut *self.ahead.lock().unwrap(), ahead);
         let by = before.as_micros() as i64 - ahead.as_micros() as i64;
         let file = rusqlite::Connection::open(&self.path).unwrap();
@@ -44,6 +44,7 @@ impl Rows {
         let times =
             ["fence", "until", "doubt", "previous_fence", "purge_at"].map(|time| format!("{time} = {time} + {by}"));
         file.execute(&format!("UPDATE idempotency SET {}", times.join(", ")), []).unwrap();
+        ready(())
     }
 }
 
@@ -59,7 +60,7 @@ async fn two_sqlite_stores_on_one_file_conform() {
 async fn reference_store_conforms() {
     let store = Reference::new();
     let clock = store.clone();
-    Suite::new().clock(move |ahead| ready(clock.set_clock_ahead(ahead))).run(async || store.clone()).await;
+    Suite::new().clock(move |ahead| clock.set_clock_ahead(ahead)).run(async || store.clone()).await;
 }
 
 /// Under a current-thread runtime, as `#[tokio::test]` makes it.
@@ -151,7 +152,7 @@ async fn each_fault_fails_its_case() {
         .map(|&(fault, case)| {
             let store = Reference::broken(fault);
             let clock = store.clone();
-            let suite = Suite::new().only(case).clock(move |ahead| ready(clock.set_clock_ahead(ahead)));
+            let suite = Suite::new().only(case).clock(move |ahead| clock.set_clock_ahead(ahead));
             tokio::spawn(async move { (fault, case, suite.check(async || store.clone()).await) })
         })
         .collect();

@@ -95,8 +95,9 @@ impl MemoryStore {
     /// For [`conformance::Suite::clock`](crate::conformance::Suite::clock).
     #[cfg(feature = "conformance")]
     #[doc(hidden)]
-    pub fn set_clock_ahead(&self, ahead: std::time::Duration) {
+    pub fn set_clock_ahead(&self, ahead: std::time::Duration) -> std::future::Ready<()> {
         self.0.clock.ahead.store(as_micros(ahead), Ordering::Relaxed);
+        std::future::ready(())
     }
 
     /// The lane of a key, with the key's hash in it.

@@ -1,18 +1,18 @@
 //! A server's clock, moved by a test.
 
 use std::fs::File;
+use std::future::{Ready, ready};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::template;
 
 /// The clock of a server that was started with it. Measured time goes on as ever.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Clock {
-    ahead: Arc<File>,
+    ahead: File,
     path: PathBuf,
     library: PathBuf,
 }
@@ -23,14 +23,15 @@ impl Clock {
         let (path, library) = (folder.join("clock"), folder.join("clock.so"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/clock.c");
         template::run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(source));
-        let clock = Self { ahead: Arc::new(File::create(&path).unwrap()), path, library };
-        clock.set_ahead(Duration::ZERO);
+        let clock = Self { ahead: File::create(&path).unwrap(), path, library };
+        drop(clock.set_ahead(Duration::ZERO));
         clock
     }
 
     /// Makes it so far ahead of this machine's.
-    pub fn set_ahead(&self, ahead: Duration) {
+    pub fn set_ahead(&self, ahead: Duration) -> Ready<()> {
         self.ahead.write_all_at(&(ahead.as_micros() as i64).to_ne_bytes(), 0).unwrap();
+        ready(())
     }
 
     /// Has a program go by it.

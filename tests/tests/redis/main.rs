@@ -16,7 +16,6 @@ mod trips;
 mod waits;
 
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::time::Duration;
 
 use idem_runtime::RedisStore;
@@ -53,8 +52,7 @@ async fn reset_counts(raw: &mut MultiplexedConnection) {
 async fn redis_is_a_store() {
     let server = Redis::start().await;
     let clock = server.movable_clock().await;
-    let suite =
-        Suite::new().clock(move |ahead| ready(clock.set_ahead(ahead))).sequences(2_000, Duration::from_secs(15));
+    let suite = Suite::new().clock(move |ahead| clock.set_ahead(ahead)).sequences(2_000, Duration::from_secs(15));
     suite.run(async || open(&server).await).await;
 }
 

@@ -1,7 +1,5 @@
 //! The conformance suite, on a server as it comes.
 
-use std::future::ready;
-
 use idem_runtime::conformance::Suite;
 
 use super::{Server, open};
@@ -11,6 +9,6 @@ use super::{Server, open};
 async fn the_store_conforms() {
     let server = Server::start().await;
     let clock = server.movable_clock().await;
-    Suite::new().clock(move |ahead| ready(clock.set_ahead(ahead))).run(|| open(&server)).await;
+    Suite::new().clock(move |ahead| clock.set_ahead(ahead)).run(|| open(&server)).await;
     Suite::new().processes(2).run(|| open(&server)).await;
 }

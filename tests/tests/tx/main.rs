@@ -1,6 +1,7 @@
 //! Tx mode, on real databases.
 //!
-//! `rules.rs`, `commits.rs` and `answers.rs` are compiled once for each database: the same tests, with another `Db`.
+//! `rules.rs`, `clocks.rs`, `commits.rs` and `answers.rs` are compiled once for each database: the same tests, with another
+//! `Db`.
 
 #![allow(clippy::duplicate_mod, reason = "that is the point of it")]
 #![allow(clippy::useless_format, reason = "a key that borrows its parameter inside of a format string")]
@@ -19,6 +20,7 @@ mod on_sqlite {
     /// Whether a transaction that the database undid is none any more: what follows is committed statement by statement.
     pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
 
+    mod clocks;
     mod commits;
     mod rules;
 }
@@ -32,6 +34,7 @@ mod on_postgres {
     pub(crate) const ENDS_WHAT_IT_UNDID: bool = false;
 
     mod answers;
+    mod clocks;
     mod commits;
     mod rules;
 }
@@ -45,6 +48,7 @@ mod on_mariadb {
     pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
 
     mod answers;
+    mod clocks;
     mod commits;
     mod rules;
 }
