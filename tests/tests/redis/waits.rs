@@ -19,7 +19,7 @@ fn late(id: &idem_runtime::store::Key) -> WaitRequest<'_> {
 
 /// Returns once somebody waits for the key, by what the row says.
 async fn somebody_waits(raw: &mut MultiplexedConnection, name: &str) {
-    while !raw.hexists::<_, _, bool>(name, "wa").await.unwrap() {
+    while !raw.getrange::<_, Vec<u8>>(name, 3, 3).await.unwrap().iter().any(|marks| marks & 1 == 1) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

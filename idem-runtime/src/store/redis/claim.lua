@@ -8,19 +8,18 @@ if st and not repeated then
 end
 
 if not row then
-  st, ow, fe, at, pv, pf, db, fp, en = RUNNING, me, text(now), '1', '1', '', '', mine, ''
+  st, ow, fe, at, pv, fp = RUNNING, me, eight(now), 1, 1, mine
 elseif not repeated then
   -- A holder that left before its body ran did nothing: the one before it is still in doubt.
   local doubt = (st == UNKNOWN and db ~= '') and db or fe
-  at = st == DONE and '1' or text(math.min(at + 1, 4294967295))
-  fe, en, db = text(math.max(now, fe + 1)), left(ow), ''
+  at = st == DONE and 1 or math.min(at + 1, 4294967295)
+  fe, en, db = eight(math.max(now, number(fe) + 1)), left(ow), ''
   if st == DONE then
-    pv, pf = '1', ''
-    redis.call('HDEL', key, 're')
+    pv, pf = 1, ''
   elseif orphan then
-    pv, pf, db = '3', doubt, doubt
+    pv, pf, db = 3, doubt, doubt
   end
   st, ow, fp = RUNNING, me, mine
 end
-un, pu = text(now + ARGV[2]), purged(ARGV[3])
+un, pu = now + ARGV[2], purged(ARGV[3])
 answer = { 1, now, row }

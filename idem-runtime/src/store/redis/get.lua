@@ -1,1 +1,2 @@
-return { 0, now, row, re }
+if row and #row == READ then row = redis.call('GET', key) end
+return { 0, now, row }

@@ -1,18 +1,22 @@
 -- What every script begins with: the server's time, and what is there.
 --
--- A row is a hash: `row` what the protocol says, `re` the record of a completed one, `wa` that somebody waits. `row` is
--- "st,un,pu,db,fe,at,pv,pf,has," and behind it, in bytes, ow fp en:
--- st state (1 running, 2 unknown, 3 kept, 4 free, 5 done), un lease or ttl end, pu when it expires, db fence in doubt,
--- fe fence, at attempts, pv what the claim was told of its predecessor (1 first, 2 failed, 3 crashed), pf that
--- predecessor's fence, has 1 with a fingerprint; ow owner (16 bytes), fp fingerprint (16 bytes or none), en the last owners
--- that left (up to 4 x 16 bytes, newest first). Times are microseconds. What there is none of is empty.
+-- A row is one string, as a hash costs the server more than half as much again. It begins with 48 bytes, numbers big-endian:
 --
--- One text, because each field of a hash costs the server as much as reading a whole text.
+--   1 the layout, 1          1 st state (1 running, 2 unknown, 3 kept, 4 free, 5 done)
+--   1 pv what the claim was told of its predecessor (1 first, 2 failed, 3 crashed)
+--   1 marks: 1 somebody waits, 2 a fingerprint, 4 a doubt, and 8 for each owner in en
+--   4 at attempts            8 un lease or ttl end            8 pu when it expires, or 0
+--   8 fe fence              16 ow owner
+--
+-- Behind them is what there is of: 8 pf the fence of a predecessor that crashed, 8 db the fence in doubt, 16 fp fingerprint,
+-- en the last owners that left (up to 4 x 16, newest first), and the record of a completed row. Times are microseconds.
 local key = KEYS[1]
 -- Once: it moves on while a script runs.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local row, wa, re = unpack(redis.call('HMGET', key, 'row', 'wa', 're'))
--- A hash without a row is no absent row: it has lost it, or is somebody else's. An empty text can't be read.
-if not row and redis.call('HLEN', key) > 0 then row = '' end
+-- All of it but a large record, which is read where it is answered with.
+local READ = 4096
+local row = redis.call('GETRANGE', key, 0, READ - 1)
+-- An empty text is no absent row, and can't be read.
+if row == '' then row = redis.call('EXISTS', key) == 1 and '' end
 

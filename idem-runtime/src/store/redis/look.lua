@@ -1,4 +1,4 @@
 -- How many microseconds the key is still held for; where it is, notes that somebody waits, so that its ending is told.
-if over or (st ~= RUNNING and st ~= KEPT) then return 0 end
-if not wa then redis.call('HSET', key, 'wa', '1') end
-return tonumber(un) - now
+if not (row and sound) or over or (st ~= RUNNING and st ~= KEPT) then return 0 end
+if not wa then redis.call('SETRANGE', key, 3, string.char(marks + 1)) end
+return un - now

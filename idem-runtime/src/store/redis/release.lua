@@ -6,25 +6,25 @@ if not sound then return { 0, now, row } end
 
 if how == 'unrun' then
   if not row then
-    st, ow, fe, un, db, at, pv, pf, fp, en = FREE, me, '0', text(now), '', '0', '1', '', '', ''
+    st, ow, fe, un, at, pv = FREE, me, eight(0), now, 0, 1
     pu = purged(linger)
   elseif st == RUNNING and ow == me then
-    at, channel = text(math.max(at - 1, 0)), ARGV[6]
+    at, channel = math.max(at - 1, 0), ARGV[6]
     if db ~= '' then
       -- An orphan again: its outcome is as unknown as before.
       st = UNKNOWN
     else
-      st, pu = FREE, purged(pv == '2' and failed or linger)
+      st, pu = FREE, purged(pv == 2 and failed or linger)
     end
   elseif remembers(me) then
     return 1
   else
     en = left(me)
     -- A row that expires forgets who left.
-    if pu ~= '' then pu = text(math.max(pu, purged(linger))) end
+    if pu ~= 0 then pu = math.max(pu, purged(linger)) end
   end
 elseif how == 'failed' and held and (st == RUNNING or st == UNKNOWN) then
-  st, db, pv, pf, pu, channel = FREE, '', '2', '', purged(failed), ARGV[6]
+  st, db, pv, pf, pu, channel = FREE, '', 2, '', purged(failed), ARGV[6]
 elseif how == 'unknown' and held and st == RUNNING then
   st, db, channel = UNKNOWN, fe, ARGV[6]
 elseif how == 'keep' and held and st == RUNNING then

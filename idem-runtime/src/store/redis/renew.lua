@@ -1,3 +1,3 @@
 -- ARGV: owner, fence, lease, how long the row stays or ''.
 if not (sound and st == RUNNING and ow == ARGV[1] and fe == ARGV[2]) then return { 0, now, row } end
-un, pu = text(now + ARGV[3]), purged(ARGV[4])
+un, pu = now + ARGV[3], purged(ARGV[4])

@@ -1,29 +1,32 @@
 -- The fields of the row, for a script to change and then have written, and whether it may: a row that it can't work with is
 -- left as it is, for the client, which reads just as strictly, to say what is wrong.
-local RUNNING, UNKNOWN, KEPT, FREE, DONE = '1', '2', '3', '4', '5'
-local st, un, pu, db, fe, at, pv, pf, ow, fp, en
-local sound = not row
-if row then
-  local has, from
-  st, un, pu, db, fe, at, pv, pf, has, from =
-    row:match('^([1-5]),(%d+),(%d*),(%d*),(%d+),(%d+),([1-3]),(%d*),([01]),()')
-  if st then
-    local upto = from + 16 + 16 * has
-    ow, fp, en = row:sub(from, from + 15), row:sub(from + 16, upto - 1), row:sub(upto)
-    sound = #row >= upto - 1 and #en % 16 == 0 and #en <= 64 and (pv == '3') == (pf ~= '')
-  end
+local RUNNING, UNKNOWN, KEPT, FREE, DONE = 1, 2, 3, 4, 5
+local st, pv, marks, at, un, pu, fe, ow
+local pf, db, fp, en = '', '', '', ''
+local sound, from = not row, 49
+if row and #row >= 48 then
+  local layout
+  layout, st, pv, marks, at, un, pu, fe, ow = struct.unpack('>BBBBI4I8I8c8c16', row)
+  if pv == 3 then pf, from = row:sub(from, from + 7), from + 8 end
+  if marks % 8 >= 4 then db, from = row:sub(from, from + 7), from + 8 end
+  if marks % 4 >= 2 then fp, from = row:sub(from, from + 15), from + 16 end
+  local owners = (marks - marks % 8) * 2
+  en, from = row:sub(from, from + owners - 1), from + owners
+  sound = layout == 1 and st >= 1 and st <= 5 and pv >= 1 and pv <= 3 and owners <= 64
+    and (#row == from - 1 or (st == DONE and #row >= from))
 end
-local over = st and tonumber(un) <= now
-local expires = pu
+local over = st and un <= now
+local wa = sound and row and marks % 2 == 1
 
 -- What else to write: the record of a completion. Whom to tell that the key changed hands. What to answer then: a script
 -- that writes nothing answers with the row that it found.
 local record, channel, answer = nil, nil, 1
 
--- A number as the row holds it: tostring would round a fence.
-local function text(number) return string.format('%.0f', number) end
+-- A fence as the row holds it, in which no digit is lost, and as a number.
+local function eight(number) return struct.pack('>I8', number) end
+local function number(fence) return (struct.unpack('>I8', fence)) end
 
 -- When the row expires if it stays so long: '' is for ever. Counts from the fence where that lies ahead, because the clock
 -- was set back.
-local function purged(stays) return stays == '' and '' or text(math.max(now, fe) + stays) end
+local function purged(stays) return stays == '' and 0 or math.max(now, number(fe)) + stays end
 

@@ -1,4 +1,4 @@
-//! What the scripts answer: texts to [`Row`]s. `head.lua` says what each part holds.
+//! What the scripts answer: bytes to [`Row`]s. `head.lua` says what each part holds.
 
 use redis::Value;
 
@@ -13,10 +13,11 @@ pub(super) struct Found {
     /// The server's time.
     pub(super) now: Micros,
     pub(super) row: Option<Row>,
+    /// The record of a completed row: all of it in an answer to a duplicate or an operator.
     pub(super) record: Option<Record>,
 }
 
-/// A field that holds what it can't, or a part of the field `row`; or [`NO_ROW`].
+/// A part of a row or of an answer that holds what it can't; or [`NO_ROW`].
 #[derive(Debug)]
 pub(super) struct Misread(pub(super) &'static str);
 
@@ -42,74 +43,63 @@ fn found(values: &[Value]) -> Result<Found, Misread> {
         None | Some(Value::Nil) => Ok(None),
         Some(_) => Err(Misread(name)),
     };
-    let row = field(0, "row")?.map(row).transpose()?;
-    let record = field(1, "re")?.map(Record::from_bytes);
+    let (row, record) = match field(0, "row")? {
+        None => (None, None),
+        Some(bytes) => {
+            let (row, record) = self::row(bytes)?;
+            (Some(row), (row.state == State::Done).then(|| Record::from_bytes(record)))
+        }
+    };
     Ok(Found { written: *written == 1, now, row, record })
 }
 
-/// What is left of a text of parts.
-struct Parts<'a>(&'a [u8]);
+/// How many bytes a row has at most, before its record.
+pub(super) const LONGEST: usize = 48 + 8 + 8 + 16 + 16 * Ended::SLOTS;
 
-impl<'a> Parts<'a> {
-    /// The next part, which ends with a comma.
-    fn text(&mut self, name: &'static str) -> Result<&'a [u8], Misread> {
-        let comma = self.0.iter().position(|byte| *byte == b',').ok_or(Misread(name))?;
-        let part = &self.0[..comma];
-        self.0 = &self.0[comma + 1..];
-        Ok(part)
+/// The layout that this version writes.
+const LAYOUT: u8 = 1;
+
+/// What is left of a row's bytes.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take<const N: usize>(&mut self, name: &'static str) -> Result<[u8; N], Misread> {
+        let (taken, left) = self.0.split_first_chunk().ok_or(Misread(name))?;
+        self.0 = left;
+        Ok(*taken)
     }
 
     fn number(&mut self, name: &'static str) -> Result<u64, Misread> {
-        digits(self.text(name)?).ok_or(Misread(name))
-    }
-
-    fn optional(&mut self, name: &'static str) -> Result<Option<u64>, Misread> {
-        match self.text(name)? {
-            b"" => Ok(None),
-            text => digits(text).map(Some).ok_or(Misread(name)),
-        }
+        self.take(name).map(u64::from_be_bytes)
     }
 }
 
-/// The field `row` as a row.
-pub(super) fn row(bytes: &[u8]) -> Result<Row, Misread> {
-    if bytes.is_empty() {
-        return Err(Misread(NO_ROW));
-    }
-    let mut parts = Parts(bytes);
-    let state = u8::try_from(parts.number("row.st")?).ok().and_then(State::from_u8).ok_or(Misread("row.st"))?;
-    let until = parts.number("row.un")?;
-    let purge_at = parts.optional("row.pu")?;
-    let doubt = parts.optional("row.db")?;
-    let fence = parts.number("row.fe")?;
-    let attempt = u32::try_from(parts.number("row.at")?).map_err(|_| Misread("row.at"))?;
-    let previous = match (parts.text("row.pv")?, parts.optional("row.pf")?) {
-        (b"1", None) => Previous::First,
-        (b"2", None) => Previous::AfterFailure,
-        (b"3", Some(fence)) => Previous::AfterCrash { fence },
+/// A row, and what follows it: the record of a completed one.
+pub(super) fn row(bytes: &[u8]) -> Result<(Row, &[u8]), Misread> {
+    let mut bytes = Bytes(bytes);
+    let [LAYOUT, state, previous, marks] = bytes.take(NO_ROW)? else { return Err(Misread(NO_ROW)) };
+    let state = State::from_u8(state).ok_or(Misread("row.st"))?;
+    let attempt = u32::from_be_bytes(bytes.take("row.at")?);
+    let until = bytes.number("row.un")?;
+    let purge_at = Some(bytes.number("row.pu")?).filter(|at| *at != 0);
+    let fence = bytes.number("row.fe")?;
+    let owner = Owner(bytes.take("row.ow")?);
+    let previous = match previous {
+        1 => Previous::First,
+        2 => Previous::AfterFailure,
+        3 => Previous::AfterCrash { fence: bytes.number("row.pf")? },
         _ => return Err(Misread("row.pv")),
     };
-    let has = parts.text("row.has")?;
-    let (sixteens, []) = parts.0.as_chunks::<16>() else { return Err(Misread("row.en")) };
-    let (owner, sixteens) = sixteens.split_first().ok_or(Misread("row.ow"))?;
-    let (fingerprint, ended) = match has {
-        b"0" => (None, sixteens),
-        b"1" => {
-            sixteens.split_first().map(|(print, ended)| (Some(Fingerprint(*print)), ended)).ok_or(Misread("row.fp"))?
-        }
-        _ => return Err(Misread("row.has")),
-    };
-    if ended.len() > Ended::SLOTS {
-        return Err(Misread("row.en"));
+    let doubt = if marks & 4 == 0 { None } else { Some(bytes.number("row.db")?) };
+    let fingerprint = if marks & 2 == 0 { None } else { Some(Fingerprint(bytes.take("row.fp")?)) };
+    let mut ended = [Owner([0; 16]); Ended::SLOTS];
+    let ended = ended.get_mut(..usize::from(marks >> 3)).ok_or(Misread("row.en"))?;
+    for owner in &mut *ended {
+        *owner = Owner(bytes.take("row.en")?);
     }
-    let (owner, ended) = (Owner(*owner), Ended::from_owners(ended.iter().copied().map(Owner)));
-    Ok(Row { state, owner, fence, until, doubt, previous, attempt, fingerprint, ended, purge_at })
-}
-
-/// Digits and nothing else, as the scripts write and compare them.
-fn digits(bytes: &[u8]) -> Option<u64> {
-    if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
-        return None;
+    let ended = Ended::from_owners(ended.iter().copied());
+    if state != State::Done && !bytes.0.is_empty() {
+        return Err(Misread("row.re"));
     }
-    std::str::from_utf8(bytes).ok()?.parse().ok()
+    Ok((Row { state, owner, fence, until, doubt, previous, attempt, fingerprint, ended, purge_at }, bytes.0))
 }

@@ -66,23 +66,22 @@ impl Scan<'_> {
         pipeline.cmd("TIME");
         for (scope, key) in &keys {
             let name = self.shared.name(scope, key);
-            pipeline.cmd("HGET").arg(&name).arg("row").cmd("HLEN").arg(&name);
+            pipeline.cmd("GETRANGE").arg(&name).arg(0).arg(rows::LONGEST).cmd("EXISTS").arg(&name);
         }
-        // One of them may be no hash.
+        // One of them may be no string.
         pipeline.ignore_errors();
         let mut answers = self.shared.links.operators.send_all_to(&self.last, &pipeline).await?.into_iter();
         let now = answers.next().and_then(|time| micros(&time)).ok_or(Failure::Answer)?;
         let mut entries = Vec::new();
         for (scope, key) in keys {
             let row = match (answers.next(), answers.next()) {
-                (Some(Value::BulkString(row)), _) => row,
                 // Expired.
-                (Some(Value::Nil), Some(Value::Int(0))) => continue,
-                (Some(Value::Nil), Some(Value::Int(_))) => return Err(Failure::corrupt(&scope, &key, rows::NO_ROW)),
+                (Some(Value::BulkString(row)), Some(Value::Int(0))) if row.is_empty() => continue,
+                (Some(Value::BulkString(row)), _) => row,
                 (Some(Value::ServerError(error)), _) => return Err(Failure::Redis(error.into()).of(&scope, &key)),
                 _ => return Err(Failure::Answer),
             };
-            let row = rows::row(&row).map_err(|field| Failure::corrupt(&scope, &key, field.0))?;
+            let (row, _) = rows::row(&row).map_err(|field| Failure::corrupt(&scope, &key, field.0))?;
             entries.push(Entry::new(scope, key, row, now));
         }
         Ok(entries)

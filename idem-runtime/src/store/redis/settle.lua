@@ -5,10 +5,9 @@ local orphan = st == UNKNOWN or ((st == RUNNING or st == KEPT) and over)
 if not (row and sound) or (how ~= 'forget' and not orphan) then return { 0, now, row } end
 
 -- The fence grows: whoever held the key is shut out.
-en, fe, db, channel = left(ow), text(fe + 1), '', ARGV[2]
+en, fe, db, channel = left(ow), eight(number(fe) + 1), '', ARGV[2]
 if how == 'executed' then
-  st, un, pu, record = DONE, text(now + ARGV[5]), purged(ARGV[5] + linger), ARGV[4]
+  st, un, pu, record = DONE, now + ARGV[5], purged(ARGV[5] + linger), ARGV[4]
 else
-  if re then redis.call('HDEL', key, 're') end
-  st, pv, pf, fp, pu = FREE, '1', '', '', purged(linger)
+  st, pv, pf, fp, pu = FREE, 1, '', '', purged(linger)
 end

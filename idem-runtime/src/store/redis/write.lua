@@ -1,21 +1,16 @@
 
--- What every script that writes ends with.
-local fields = st .. ',' .. un .. ',' .. pu .. ',' .. db .. ',' .. fe .. ',' .. at .. ',' .. pv .. ',' .. pf
-  .. (fp == '' and ',0,' or ',1,') .. ow .. fp .. en
-if record then
-  redis.call('HSET', key, 'row', fields, 're', record)
-else
-  redis.call('HSET', key, 'row', fields)
+-- What every script that writes ends with. A completed row that stays one keeps its record.
+if st == DONE and not record then
+  if #row == READ then row = redis.call('GET', key) end
+  record = row:sub(from)
 end
--- The key expires when the row may be deleted: '' is never.
-if pu == '' then
-  if expires and expires ~= '' then redis.call('PERSIST', key) end
-elseif pu ~= expires then
-  redis.call('PEXPIREAT', key, math.ceil(pu / 1000))
-end
--- Only where somebody waits. An ending stands even where publishing is forbidden.
-if channel and wa then
-  redis.call('HDEL', key, 'wa')
-  redis.pcall('PUBLISH', channel, key)
-end
+-- Whom to tell: only where somebody waits.
+local told = channel and wa
+marks = ((wa and not told) and 1 or 0) + (fp ~= '' and 2 or 0) + (db ~= '' and 4 or 0) + #en / 2
+local head = struct.pack('>BBBBI4I8I8', 1, st, pv, marks, at, un, pu) .. fe .. ow .. pf .. db .. fp .. en
+-- As if it had never expired.
+redis.call('SET', key, head .. (record or ''))
+if pu ~= 0 then redis.call('PEXPIREAT', key, math.ceil(pu / 1000)) end
+-- An ending stands even where publishing is forbidden.
+if told then redis.pcall('PUBLISH', channel, key) end
 return answer
