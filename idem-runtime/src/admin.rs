@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -109,7 +109,7 @@ impl Filter {
     }
 }
 
-/// How many keys a store holds, by state.
+/// How many keys a store holds, by state, and how its clock stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -123,6 +123,12 @@ pub struct Stats {
     pub completed: u64,
     /// Of the completed and the free, those that a sweep would delete.
     pub sweepable: u64,
+    /// How far the store's clock is ahead of this process's, in microseconds: negative where it is behind. Known to within
+    /// half of the time that one request took, as the clock is taken to have been read in its middle. Of a cluster's nodes,
+    /// that whose clock is furthest off. `None` where the store doesn't tell.
+    ///
+    /// No decision depends on it. It shows a clock that was set, or isn't synchronized: of the server, or of this machine.
+    pub clock_ahead_micros: Option<i64>,
 }
 
 impl Stats {
@@ -136,6 +142,18 @@ impl Stats {
             State::Running | State::Kept | State::Unknown => self.running += 1,
             State::Free => self.free += 1,
             State::Done => self.completed += 1,
+        }
+    }
+
+    /// Notes what a clock of the store, in microseconds since the Unix epoch, said to a request that was sent at this time
+    /// and has just been answered.
+    pub fn compare_clock(&mut self, says: u64, sent: SystemTime) {
+        let since_epoch = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+        let halfway = since_epoch(sent).midpoint(since_epoch(SystemTime::now()));
+        let ahead = i128::from(says) - i128::try_from(halfway).unwrap_or(i128::MAX);
+        let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
+        if self.clock_ahead_micros.is_none_or(|known| known.unsigned_abs() <= ahead.unsigned_abs()) {
+            self.clock_ahead_micros = Some(ahead);
         }
     }
 }
@@ -240,7 +258,8 @@ pub trait IdempotencyAdmin: Send + Sync {
     /// can't complete it any more.
     fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing>;
 
-    /// How many keys there are. Reads every key.
+    /// How many keys there are, and how the store's clock stands. Reads every key, and before that asks for the time, in a
+    /// round trip of its own where the store is a server.
     fn stats(&self) -> AdminFuture<'_, Stats>;
 
     /// Deletes at most `at_most` rows that nobody needs any more, and says how many it did.

@@ -47,8 +47,8 @@ pub use crate::error::StoreError;
 
 /// Where keys are kept.
 ///
-/// Each of the four required methods is one atomic step, one round trip, and decides by the store's own clock. Each can
-/// be repeated after a lost answer. What each does to a row is said, executably, by
+/// Each of the four required methods is one atomic step, one round trip, and decides by the store's own clock: leases hold
+/// within what that steps ahead, so say in a store's documentation whose clock it is. Each can be repeated after a lost answer. What each does to a row is said, executably, by
 /// [`protocol::step`](crate::protocol::step).
 ///
 /// A store doesn't repeat a claim by itself: it answers [`StoreError::unanswered`], and the engine repeats it, and knows

@@ -1,4 +1,5 @@
-//! R10: processes whose clocks are a day ahead and a day behind share one server, and agree on every lease.
+//! R10: processes whose clocks are a day ahead and a day behind share one server, and agree on every lease. How far off a
+//! server's clock is, an operator is told.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use idem_runtime::protocol::Row;
 use idem_runtime::store::{ClaimAnswer, ClaimRequest, CompleteRequest, Key, Owner, Record, RenewRequest};
-use idem_runtime::{AnyStore, Error, IdempotencyStore, Outcome, idempotent};
+use idem_runtime::{AnyStore, Error, IdempotencyStore, MemoryStore, Outcome, idempotent};
 use idem_tests::server::Kind;
 
 const SCOPE: &str = "clocks";
@@ -227,4 +228,52 @@ async fn r10_postgres_clocks_a_day_off_agree_on_every_lease() {
 #[ignore = "starts a MariaDB server: run by tests/run"]
 async fn r10_mysql_clocks_a_day_off_agree_on_every_lease() {
     r10_clocks_a_day_off_agree_on_every_lease(Kind::MariaDb).await;
+}
+
+const SECOND: i64 = 1_000_000;
+
+/// How far the store's clock is ahead, as an operator is told.
+async fn ahead(store: &AnyStore) -> i64 {
+    store.admin().unwrap().stats().await.unwrap().clock_ahead_micros.unwrap()
+}
+
+async fn stats_tell_how_far_the_clock_is_off(kind: Kind) {
+    let server = kind.start().await;
+    let clock = server.movable_clock().await;
+    let store = idem_runtime::connect(&server.url()).await.unwrap();
+    for set in [0, 3_600 * SECOND, -3_600 * SECOND] {
+        clock.set(set);
+        let told = ahead(&store).await;
+        assert!((told - set).abs() < 30 * SECOND, "{told} for {set}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts a Redis server: run by tests/run"]
+async fn r10_redis_stats_tell_how_far_the_clock_is_off() {
+    stats_tell_how_far_the_clock_is_off(Kind::Redis).await;
+}
+
+#[tokio::test]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn r10_postgres_stats_tell_how_far_the_clock_is_off() {
+    stats_tell_how_far_the_clock_is_off(Kind::Postgres).await;
+}
+
+#[tokio::test]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+async fn r10_mysql_stats_tell_how_far_the_clock_is_off() {
+    stats_tell_how_far_the_clock_is_off(Kind::MariaDb).await;
+}
+
+/// The clock of a file is this process's; that of a memory store isn't set with it.
+#[tokio::test]
+async fn r10_embedded_stores_stats_tell_how_far_the_clock_is_off() {
+    let home = tempfile::tempdir().unwrap();
+    let file = idem_runtime::connect(&format!("sqlite:{}", home.path().join("keys.db").display())).await.unwrap();
+    assert!(ahead(&file).await.abs() < 30 * SECOND);
+    let memory = MemoryStore::new();
+    assert!(ahead(&AnyStore::new(memory.clone())).await.abs() < 30 * SECOND);
+    memory.set_clock_ahead(Duration::from_secs(3_600)).await;
+    assert!((ahead(&AnyStore::new(memory)).await - 3_600 * SECOND).abs() < 30 * SECOND);
 }

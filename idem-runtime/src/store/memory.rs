@@ -31,7 +31,8 @@ use crate::timer;
 /// bytes with a result of 64 bytes takes about 165 bytes. No operation allocates while keys and results are short
 /// (together at most 93 bytes), beyond the growth of the tables; none waits, so no runtime is needed.
 ///
-/// Its clock is the process's monotonic one: a change of the system's time moves no lease.
+/// Leases hold whatever the system's time does: the store's clock is the process's monotonic one, which is neither set nor
+/// slewed ahead.
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 

@@ -60,6 +60,12 @@ use crate::timer;
 /// A failover to an asynchronous replica loses the commits that had not arrived there. Semi-synchronous replication
 /// (`rpl_semi_sync_master_wait_point = AFTER_SYNC`) closes that gap, until it times out and goes on without.
 ///
+/// Leases hold within what the server's clock steps ahead: a clock that is set ahead, or a promoted replica's that is ahead of its
+/// primary's, ends them early by as much, and a key is then granted to a second caller while its holder runs. Slew the
+/// clocks, don't step them (chrony: `makestep` for the first updates after a start alone). A clock that is set back makes
+/// leases and ttls longer by as much, and fences grow all the same. [`Stats`](crate::admin::Stats) tells how far the server's
+/// clock is off.
+///
 /// # What it costs
 ///
 /// A claim, a completion, a renewal and a release are one round trip and one commit each, with one sync; a claim is a few

@@ -58,6 +58,12 @@ use crate::timer;
 /// can lose the last commits: a completion that is lost lets its handler run again. A synchronous standby
 /// (`synchronous_standby_names`) closes that gap.
 ///
+/// Leases hold within what the server's clock steps ahead: a clock that is set ahead, or a promoted standby's that is ahead of its
+/// primary's, ends them early by as much, and a key is then granted to a second caller while its holder runs. Slew the
+/// clocks, don't step them (chrony: `makestep` for the first updates after a start alone). A clock that is set back makes
+/// leases and ttls longer by as much, and fences grow all the same. [`Stats`](crate::admin::Stats) tells how far the server's
+/// clock is off.
+///
 /// # What it costs
 ///
 /// A claim, a completion, a renewal and a release are one statement each, in one round trip and one commit. A duplicate

@@ -73,7 +73,12 @@ use crate::timer;
 /// that its futures can be polled anywhere, and block no executor. They end after the last handle is dropped, once what
 /// was asked before is done. Requests are not bounded in number; their callers wait for them.
 ///
-/// Time is the machine's clock.
+/// # What its clock does to it
+///
+/// Time is the machine's clock. Leases hold within what it steps ahead: a clock that is set ahead ends them early by as much,
+/// and a key is then granted to a second caller while its holder runs. Slew the machine's clock, don't step it (chrony:
+/// `makestep` for the first updates after a start alone); a virtual machine that is resumed has its clock stepped too.
+/// A clock that is set back makes leases and ttls longer by as much, and fences grow all the same.
 ///
 /// # Sweeping
 ///

@@ -26,8 +26,8 @@ static int64_t ahead(void) {
 int clock_gettime(clockid_t clock, struct timespec *time) {
     int result = (int)syscall(SYS_clock_gettime, clock, time);
     if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
-        int64_t micros = ahead() + time->tv_nsec / 1000;
-        time->tv_sec += micros / 1000000;
+        int64_t micros = time->tv_sec * 1000000 + time->tv_nsec / 1000 + ahead();
+        time->tv_sec = micros / 1000000;
         time->tv_nsec = micros % 1000000 * 1000 + time->tv_nsec % 1000;
     }
     return result;

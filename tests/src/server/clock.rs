@@ -30,8 +30,13 @@ impl Clock {
 
     /// Makes it so far ahead of this machine's.
     pub fn set_ahead(&self, ahead: Duration) -> Ready<()> {
-        self.ahead.write_all_at(&(ahead.as_micros() as i64).to_ne_bytes(), 0).unwrap();
+        self.set(ahead.as_micros() as i64);
         ready(())
+    }
+
+    /// Makes it so many microseconds ahead of this machine's, or behind.
+    pub fn set(&self, ahead: i64) {
+        self.ahead.write_all_at(&ahead.to_ne_bytes(), 0).unwrap();
     }
 
     /// Has a program go by it.

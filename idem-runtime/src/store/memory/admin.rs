@@ -1,5 +1,7 @@
 //! What an operator can do with a memory store.
 
+use std::time::SystemTime;
+
 use super::MemoryStore;
 use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
 use crate::claim::{Key, Record, Standing};
@@ -66,8 +68,10 @@ impl IdempotencyAdmin for MemoryStore {
 
     fn stats(&self) -> AdminFuture<'_, Stats> {
         Box::pin(async move {
-            let now = self.0.clock.now();
             let mut stats = Stats::default();
+            let asked = SystemTime::now();
+            let now = self.0.clock.now();
+            stats.compare_clock(now, asked);
             for lane in &self.0.shards {
                 lane.lock().iter().for_each(|(_, _, row)| stats.count(&row, now));
             }

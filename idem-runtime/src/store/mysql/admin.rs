@@ -1,5 +1,7 @@
 //! What an operator can do with the table.
 
+use std::time::SystemTime;
+
 use sqlx::Row as _;
 
 use super::dialect::MySql;
@@ -75,6 +77,13 @@ impl MySqlStore {
     }
 
     async fn counts(&self) -> Result<Stats, Failure> {
+        let mut stats = Stats::default();
+        let mut script = self.0.session.single();
+        statements::time(&mut script.sql)?;
+        let asked = SystemTime::now();
+        let time = self.0.session.fetch(script).await?;
+        let Some(time) = time.first() else { return Err(Failure::Unexpected("the time has no row")) };
+        stats.compare_clock(rows::now(time)?, asked);
         let mut script = self.0.session.single();
         statements::count(&mut script.sql)?;
         let found = self.0.session.fetch(script).await?;
@@ -86,6 +95,7 @@ impl MySqlStore {
             free: count(2)?,
             completed: count(3)?,
             sweepable: count(4)?,
+            ..stats
         })
     }
 }

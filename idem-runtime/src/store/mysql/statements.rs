@@ -289,6 +289,11 @@ pub(super) fn resolve(sql: &mut String, scope: &str, key: &Key, word: &Word<'_>)
     }
 }
 
+/// The server's time.
+pub(super) fn time(sql: &mut String) -> fmt::Result {
+    write!(sql, "SELECT {NOW};")
+}
+
 /// How many keys there are: those that are held, orphans, free ones, completed ones, and those that a sweep would delete.
 pub(super) fn count(sql: &mut String) -> fmt::Result {
     write!(

@@ -1,6 +1,6 @@
 //! What an operator can do with the table.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sqlx::Row as _;
 
@@ -107,6 +107,11 @@ impl PostgresStore {
     }
 
     async fn counts(&self) -> Result<Stats, Failure> {
+        let mut stats = Stats::default();
+        let asked = SystemTime::now();
+        let time = self.0.session.fetch(&statements::TIME, &[]).await?;
+        let Some(time) = time.first() else { return Err(Failure::Unexpected("the time has no row")) };
+        stats.compare_clock(time.try_get::<i64, _>(0)?.unsigned_abs(), asked);
         let found = self.0.session.fetch(&statements::STATS, &[]).await?;
         let Some(counts) = found.first() else { return Err(Failure::Unexpected("the statistics have no row")) };
         let count = |nth: usize| counts.try_get::<i64, _>(nth).map(i64::unsigned_abs);
@@ -116,6 +121,7 @@ impl PostgresStore {
             free: count(2)?,
             completed: count(3)?,
             sweepable: count(4)?,
+            ..stats
         })
     }
 }

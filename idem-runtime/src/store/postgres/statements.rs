@@ -354,6 +354,9 @@ pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
     .into()
 });
 
+/// The server's time.
+pub(super) static TIME: Lazy<Arc<str>> = Lazy::new(|| format!("SELECT {NOW}").into());
+
 /// How many keys there are: those that are held, orphans, free ones, completed ones, and those that a sweep would delete.
 pub(super) static STATS: Lazy<Arc<str>> = Lazy::new(|| {
     format!(

@@ -75,6 +75,7 @@ impl IdempotencyAdmin for RedisStore {
     fn stats(&self) -> AdminFuture<'_, Stats> {
         Box::pin(async {
             let mut stats = Stats::default();
+            self.0.compare_clocks(&mut stats).await?;
             let mut scan = self.0.scan(None).await?;
             while let Some(found) = scan.next().await? {
                 for entry in scan.read(found).await? {

@@ -1,13 +1,14 @@
 //! Going through every row.
 
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
 use redis::Value;
 
 use super::failure::Failure;
 use super::nodes::Node;
 use super::{Shared, names, rows};
-use crate::admin::Entry;
+use crate::admin::{Entry, Stats};
 use crate::protocol::Micros;
 use crate::store::Key;
 
@@ -31,6 +32,18 @@ impl Shared {
         let pattern = names::pattern(&self.prefix, scope);
         let nodes = self.links.operators.slots().await?.nodes();
         Ok(Scan { shared: self, pattern, nodes: nodes.into(), cursor: b"0".to_vec(), last: None })
+    }
+}
+
+impl Shared {
+    /// Asks each server for its time.
+    pub(super) async fn compare_clocks(&self, stats: &mut Stats) -> Result<(), Failure> {
+        for node in self.links.operators.slots().await?.nodes() {
+            let asked = SystemTime::now();
+            let time = self.links.operators.send_to(&node, redis::cmd("TIME")).await?;
+            stats.compare_clock(micros(&time).ok_or(Failure::Answer)?, asked);
+        }
+        Ok(())
     }
 }
 

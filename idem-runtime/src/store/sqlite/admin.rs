@@ -1,5 +1,7 @@
 //! What an operator can do with the file.
 
+use std::time::SystemTime;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
@@ -39,6 +41,8 @@ impl IdempotencyAdmin for SqliteStore {
     fn stats(&self) -> AdminFuture<'_, Stats> {
         Box::pin(async {
             let mut stats = Stats::default();
+            let asked = SystemTime::now();
+            stats.compare_clock(self.read(|_, now| Ok(now)).await?, asked);
             self.visit(&Filter::all(), &mut |entry| stats.count(&entry.row, entry.now)).await?;
             Ok(stats)
         })
