@@ -10,7 +10,11 @@ mod sweeper;
 use std::time::Duration;
 
 pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
-pub(super) use self::connections::{Compare, Connected, Connections, Opening, Prepare, Sessions};
+#[cfg(feature = "postgres")]
+pub(super) use self::connections::{Compare, Sessions};
+#[cfg(feature = "mysql")]
+pub(super) use self::connections::{Connected, Prepare};
+pub(super) use self::connections::{Connections, Opening};
 pub(super) use self::failure::{Dialect, Failure};
 pub(super) use self::patience::patiently;
 pub(super) use self::pool::{Place, compare};

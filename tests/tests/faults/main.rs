@@ -7,6 +7,7 @@
 mod check;
 mod history;
 mod judged;
+mod pool;
 mod recorder;
 mod run;
 mod unfenced;
@@ -19,7 +20,7 @@ use idem_tests::server::{Kind, Server};
 use tokio::sync::Mutex;
 
 use self::run::{Event, Run};
-use self::worker::Orders;
+use self::worker::{Opening, Orders};
 
 const KEYS: u64 = 2_000;
 
@@ -40,24 +41,21 @@ async fn worker() {
     }
 }
 
-async fn faults_lose_and_repeat_nothing(kind: Kind) {
+async fn faults_lose_and_repeat_nothing(kind: Kind, opening: Opening) {
     let _turn = TURN.lock().await;
     let seconds = std::env::var("IDEM_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
     let length = Duration::from_secs(seconds);
+    // Where four hold connections, the others wait.
+    let takes = Run::takes(length, KEYS) / if opening == Opening::WithPool { 4 } else { 1 };
     let directory = tempfile::tempdir().unwrap();
     let server = kind.start().await;
     let proxy = Proxy::start(server.port()).await;
-    let orders = Orders {
-        directory: directory.path().to_owned(),
-        url: proxy.url(&server.url()),
-        keys: KEYS,
-        takes: Run::takes(length, KEYS),
-        fenced: true,
-    };
+    let orders =
+        Orders { directory: directory.path().to_owned(), url: proxy.url(&server.url()), keys: KEYS, takes, opening };
     let events = &EVENTS;
     let direct = server.url();
     let (faults, judged) = Run { orders, direct, server: Some((&server, &proxy)), events, length }.run().await;
-    println!("{kind:?}, {seconds} s: {faults:?}; {judged:?}");
+    println!("{kind:?}, {opening:?}, {seconds} s: {faults:?}; {judged:?}");
     let counts = judged.unwrap_or_else(|error| panic!("{error}\nthe history: {}", directory.keep().display()));
     let happened = [faults.kills, faults.stops, faults.cuts, faults.restarts];
     assert!(happened.iter().all(|&times| times > 0), "each fault happened: {faults:?}");
@@ -69,19 +67,31 @@ async fn faults_lose_and_repeat_nothing(kind: Kind) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a Redis server: run by tests/run"]
 async fn r02_r07_r13_redis_loses_and_repeats_nothing() {
-    faults_lose_and_repeat_nothing(Kind::Redis).await;
+    faults_lose_and_repeat_nothing(Kind::Redis, Opening::ByUrl).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a PostgreSQL server: run by tests/run"]
 async fn r02_r07_r13_postgres_loses_and_repeats_nothing() {
-    faults_lose_and_repeat_nothing(Kind::Postgres).await;
+    faults_lose_and_repeat_nothing(Kind::Postgres, Opening::ByUrl).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a PostgreSQL server: run by tests/run"]
+async fn r02_r07_r13_postgres_loses_and_repeats_nothing_with_a_pool_that_is_used_up() {
+    faults_lose_and_repeat_nothing(Kind::Postgres, Opening::WithPool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a MariaDB server: run by tests/run"]
 async fn r02_r07_r13_mysql_loses_and_repeats_nothing() {
-    faults_lose_and_repeat_nothing(Kind::MariaDb).await;
+    faults_lose_and_repeat_nothing(Kind::MariaDb, Opening::ByUrl).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a MariaDB server: run by tests/run"]
+async fn r02_r07_r13_mysql_loses_and_repeats_nothing_with_a_pool_that_is_used_up() {
+    faults_lose_and_repeat_nothing(Kind::MariaDb, Opening::WithPool).await;
 }
 
 /// Processes that stand still, over a store of whose holders anyone can end another's lease: the checker has to find it. Not
@@ -99,7 +109,13 @@ async fn checker_finds_the_missing_fence(kind: Option<Kind>) {
         let length = Duration::from_secs(5);
         let keys = 400;
         let takes = Run::takes(length, keys);
-        let orders = Orders { directory: directory.path().to_owned(), url: url.clone(), keys, takes, fenced: false };
+        let orders = Orders {
+            directory: directory.path().to_owned(),
+            url: url.clone(),
+            keys,
+            takes,
+            opening: Opening::Unfenced,
+        };
         let run = Run { orders, direct: url, server: None, events: &[Event::Stop], length };
         let (faults, judged) = run.run().await;
         println!("{faults:?}; {judged:?}");

@@ -9,10 +9,13 @@ use idem_runtime::store::{
 use idem_runtime::{AnyStore, IdempotencyStore};
 
 use crate::history::{History, Kind, now};
+use crate::pool::Pool;
 
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) store: AnyStore,
+    /// The user's, which handlers use.
+    pub(crate) pool: Option<Pool>,
     pub(crate) history: History,
 }
 

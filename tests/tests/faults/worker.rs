@@ -11,6 +11,7 @@ use idem_tests::Failure;
 use idem_tests::rng::Rng;
 
 use crate::history::{History, Kind};
+use crate::pool;
 use crate::recorder::Recorder;
 use crate::unfenced::Unfenced;
 
@@ -30,7 +31,12 @@ const UNLUCKY: u64 = 16;
 async fn work(store: &Recorder, key: &str, takes: Duration, fails: bool) -> Result<Outcome<String>, Failure> {
     let history = &store.history;
     history.line(Kind::Start, &key, claim.fence(), &"-");
+    let used = match &store.pool {
+        Some(pool) => pool.connection().await,
+        None => None,
+    };
     tokio::time::sleep(takes).await;
+    drop(used);
     if fails && claim.previous() == Previous::First {
         return Err(Failure::Declined);
     }
@@ -91,6 +97,16 @@ fn kind_of(error: &Error) -> Kind {
     }
 }
 
+/// How a worker opens its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    ByUrl,
+    /// With a pool that its handlers use too.
+    WithPool,
+    /// Anyone can end another's lease.
+    Unfenced,
+}
+
 /// What a worker is told.
 #[derive(Clone)]
 pub(crate) struct Orders {
@@ -100,14 +116,14 @@ pub(crate) struct Orders {
     pub(crate) keys: u64,
     /// How long a handler takes.
     pub(crate) takes: Duration,
-    pub(crate) fenced: bool,
+    pub(crate) opening: Opening,
 }
 
 const DIRECTORY: &str = "IDEM_FAULT_DIRECTORY";
 const URL: &str = "IDEM_FAULT_URL";
 const KEYS: &str = "IDEM_FAULT_KEYS";
 const TAKES: &str = "IDEM_FAULT_TAKES";
-const FENCED: &str = "IDEM_FAULT_FENCED";
+const OPENING: &str = "IDEM_FAULT_OPENING";
 const SEED: &str = "IDEM_FAULT_SEED";
 
 impl Orders {
@@ -115,7 +131,7 @@ impl Orders {
     pub(crate) fn start(&self, seed: u64) -> Child {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", TEST, "--quiet"]).stdout(Stdio::null()).env(DIRECTORY, &self.directory);
-        command.env(URL, &self.url).env(KEYS, self.keys.to_string()).env(FENCED, self.fenced.to_string());
+        command.env(URL, &self.url).env(KEYS, self.keys.to_string()).env(OPENING, format!("{:?}", self.opening));
         command.env(TAKES, self.takes.as_micros().to_string()).env(SEED, seed.to_string());
         command.spawn().unwrap()
     }
@@ -130,7 +146,11 @@ impl Orders {
             url: text(URL),
             keys: number(KEYS),
             takes: Duration::from_micros(number(TAKES)),
-            fenced: text(FENCED).parse().unwrap(),
+            opening: match &*text(OPENING) {
+                "ByUrl" => Opening::ByUrl,
+                "WithPool" => Opening::WithPool,
+                _ => Opening::Unfenced,
+            },
         };
         Some((orders, number(SEED)))
     }
@@ -139,9 +159,16 @@ impl Orders {
     pub(crate) async fn open(&self) -> Recorder {
         let history = History::open(&self.directory);
         loop {
-            match idem_runtime::connect(&self.url).await {
-                Ok(store) if self.fenced => return Recorder { store, history },
-                Ok(store) => return Recorder { store: AnyStore::new(Unfenced(store)), history },
+            let opened = match self.opening {
+                Opening::ByUrl => idem_runtime::connect(&self.url).await.map(|store| (store, None)),
+                Opening::WithPool => pool::open(&self.url).await.map(|(store, pool)| (store, Some(pool))),
+                Opening::Unfenced => {
+                    let store = idem_runtime::connect(&self.url).await;
+                    store.map(|store| (AnyStore::new(Unfenced(store)), None))
+                }
+            };
+            match opened {
+                Ok((store, pool)) => return Recorder { store, pool, history },
                 Err(error) => {
                     history.line(Kind::Unanswered, &"-", 0, &error.to_string().replace('\n', " "));
                     tokio::time::sleep(LEASE / 10).await;

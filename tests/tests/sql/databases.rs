@@ -28,6 +28,14 @@ macro_rules! database {
             Store::open_with(pool(connections).connect(&server.url()).await.unwrap()).await.unwrap()
         }
 
+        /// A user with a password, and how to connect as that one.
+        pub(crate) async fn app(server: &Server) -> impl Fn(&str) -> Options + use<> {
+            sql(server, CREATE_OWNER).await;
+            ask_for_passwords(server).await;
+            let url = server.url();
+            move |password| url.replace(ADMIN, &format!("app:{password}@")).parse().unwrap()
+        }
+
         pub(crate) async fn connect(server: &Server) -> Connection {
             Connection::connect(&server.url()).await.unwrap()
         }
@@ -77,10 +85,10 @@ pub(crate) mod postgres {
     pub(crate) const CONNECTIONS_OF_APP: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
 
     /// A user that may create tables, whose password is asked for.
-    pub(crate) const CREATE_OWNER: &str = "CREATE ROLE app LOGIN PASSWORD 'one'; GRANT CREATE ON SCHEMA public TO app";
+    const CREATE_OWNER: &str = "CREATE ROLE app LOGIN PASSWORD 'one'; GRANT CREATE ON SCHEMA public TO app";
     pub(crate) const CHANGE_PASSWORD: &str = "ALTER ROLE app PASSWORD 'two'";
 
-    pub(crate) async fn ask_for_passwords(server: &Server) {
+    async fn ask_for_passwords(server: &Server) {
         let rules = "host all app 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
         std::fs::write(server.directory().join("data/pg_hba.conf"), rules).unwrap();
         sql(server, "SELECT pg_reload_conf()").await;
@@ -157,10 +165,10 @@ pub(crate) mod mariadb {
         "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
 
     /// A user that may create tables, whose password is asked for.
-    pub(crate) const CREATE_OWNER: &str = "CREATE USER app IDENTIFIED BY 'one'; GRANT ALL ON idem.* TO app";
+    const CREATE_OWNER: &str = "CREATE USER app IDENTIFIED BY 'one'; GRANT ALL ON idem.* TO app";
     pub(crate) const CHANGE_PASSWORD: &str = "ALTER USER app IDENTIFIED BY 'two'";
 
-    pub(crate) async fn ask_for_passwords(_: &Server) {}
+    async fn ask_for_passwords(_: &Server) {}
 
     /// How many connections this user may have.
     pub(crate) fn limit(connections: u32) -> String {

@@ -6,8 +6,8 @@ use idem_runtime::{Error, Outcome};
 use sqlx::Executor as _;
 
 use super::{
-    ADMIN, CHANGE_PASSWORD, CONNECTIONS_OF_APP, CREATE_ELSEWHERE, CREATE_OWNER, GO_ELSEWHERE, HOME, Options, Server,
-    Store, ask_for_passwords, elsewhere, limit, number, pool, sql,
+    CHANGE_PASSWORD, CONNECTIONS_OF_APP, CREATE_ELSEWHERE, GO_ELSEWHERE, HOME, Options, Server, Store, app, elsewhere,
+    limit, number, pool, sql,
 };
 use crate::{charge, charge_all};
 
@@ -37,14 +37,6 @@ async fn a_pool_whose_connections_are_led_elsewhere_is_refused() {
     let told = pool(2).connect_with(options).await.unwrap();
     charge(&Store::open_with(told).await.unwrap(), "order").await.unwrap();
     assert_eq!(number(&server, ELSEWHERE).await, 2, "its connect options lead the store there too");
-}
-
-/// A user of its own, and its URL with this password.
-async fn app(server: &Server) -> impl Fn(&str) -> Options {
-    sql(server, CREATE_OWNER).await;
-    ask_for_passwords(server).await;
-    let url = server.url();
-    move |password| url.replace(ADMIN, &format!("app:{password}@")).parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,14 +11,13 @@ use super::dialect::MySql;
 use crate::error::Error;
 use crate::store::sql::{Connected, Connections, Dialect as _, Failure, Opening, Place, Prepare, compare, patiently};
 
-/// What every connection is told once. READ COMMITTED: at a higher level an absent key locks its
-/// neighbours. Who holds a row for longer than a moment is no claim that is being committed: waiting for it would hold up those
-/// who share the transaction.
+/// What every connection is told once. READ COMMITTED: at a higher level an absent key locks its neighbours. Who holds a row
+/// for longer than a moment is no claim that is being committed: waiting for it would hold up those who share the transaction.
 const PREPARE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
      SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 1";
 
-/// The same for statements that stand or fall together.
-const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;START TRANSACTION;";
+/// Around statements that stand or fall together.
+const BEGIN: &str = "START TRANSACTION;";
 const END: &str = "COMMIT";
 
 /// Connections that are opened with these options, asked anew for each.

@@ -50,6 +50,7 @@ pub(in crate::store) type Compare<DB> = for<'c> fn(
 
 /// What a server makes of two connections, or a pooler before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "MySQL's poolers keep sessions apart"))]
 pub(in crate::store) enum Sessions {
     /// What is prepared on a connection stays there.
     Kept,

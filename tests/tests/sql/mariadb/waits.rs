@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use idem_runtime::IdempotencyStore;
 use idem_runtime::store::{CompleteRequest, WaitRequest};
 use idem_tests::steps::{DAY, acquire, key, record};
+use sqlx::Executor as _;
+use tokio::task::JoinSet;
 
-use crate::databases::mariadb::{Server, open};
+use crate::databases::mariadb::{Server, Store, connect, number, open};
 use crate::{SCOPE, ask};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,4 +47,29 @@ async fn r03_a_waiter_is_woken_in_its_process_and_polls_for_others() {
     }
     // Who isn't told sees it in the second round; a machine that stalls makes that of some.
     assert!(rounds.contains(&1), "{rounds:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn who_waits_for_a_connection_in_vain_is_told_so() {
+    const STUCK: &str = "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%'";
+    let server = Server::start().await;
+    let admin = Store::options().max_connections(2).open(&server.url()).await.unwrap().admin().unwrap();
+    let mut other = connect(&server).await;
+    other.execute(sqlx::raw_sql("LOCK TABLES idempotency WRITE")).await.unwrap();
+    let mut looks = JoinSet::new();
+    for _ in 0..4 {
+        let admin = admin.clone();
+        looks.spawn(async move { admin.get(SCOPE, &key("k")).await });
+    }
+    while number(&server, STUCK).await < 4 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let error = admin.get(SCOPE, &key("k")).await.unwrap_err();
+    assert!(error.is_unanswered());
+    assert!(error.to_string().contains("all connections of the store were in use for 5s"), "{error}");
+    other.execute(sqlx::raw_sql("UNLOCK TABLES")).await.unwrap();
+    for look in looks.join_all().await {
+        assert!(look.unwrap().is_none());
+    }
 }

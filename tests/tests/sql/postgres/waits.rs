@@ -6,7 +6,7 @@ use idem_runtime::IdempotencyStore;
 use idem_runtime::store::{CompleteRequest, Leave, ReleaseRequest, WaitRequest};
 use idem_tests::steps::{DAY, acquire, key, record};
 
-use crate::databases::postgres::{Server, number, open};
+use crate::databases::postgres::{CHANGE_PASSWORD, Server, Store, app, number, open, pool, sql};
 use crate::{SCOPE, ask};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,5 +44,32 @@ async fn r03_a_waiter_is_woken_by_the_server() {
             waited < Duration::from_millis(900),
             "round {round}: a waiter polls once a second, and waited {waited:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn a_password_that_the_pool_was_told_is_the_listeners_too() {
+    let server = Server::start().await;
+    let options = app(&server).await;
+    let pool = pool(1).connect_with(options("one")).await.unwrap();
+    let store = Store::open_with(pool.clone()).await.unwrap();
+    let key = key("awaited");
+    acquire(&store, ask(&key)).await;
+    store.wait(WaitRequest::new(SCOPE, &key, Duration::from_millis(10))).await.unwrap();
+    listens(&server).await;
+    sql(&server, CHANGE_PASSWORD).await;
+    pool.set_connect_options(options("two"));
+    server.restart().await;
+    listens(&server).await;
+}
+
+async fn listens(server: &Server) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while number(server, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND query LIKE 'LISTEN%'").await
+        == 0
+    {
+        assert!(Instant::now() < deadline, "it doesn't listen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
