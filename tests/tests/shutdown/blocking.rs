@@ -1,13 +1,16 @@
 //! `drain_blocking`, on whatever thread.
 
+use std::ops::Range;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use idem_runtime::drain_blocking;
+use idem_runtime::{AnyStore, MySqlStore, Outcome, PostgresStore, connect, drain_blocking};
+use idem_tests::Gate;
 use idem_tests::probe::{Fault, Probe};
-use tokio::task::LocalSet;
+use idem_tests::server::Kind;
+use tokio::task::{JoinSet, LocalSet};
 
-use crate::{PATIENCE, UNKNOWN, cancelled, one_thread, threads, turn};
+use crate::{PATIENCE, UNKNOWN, cancelled, long, one_thread, threads, turn};
 
 /// A call was dropped, and its ending goes on where it may.
 async fn leaves_an_ending() {
@@ -86,14 +89,14 @@ fn r27_without_a_runtime() {
 #[test]
 fn r27_behind_the_end_of_a_runtime() {
     drains(|| {
-        let (store, gate) = (Probe::on_runtime(), idem_tests::Gate::default());
+        let (store, gate) = (Probe::on_runtime(), Gate::default());
         store.fail(UNKNOWN, Fault::Slow(Duration::from_millis(200)));
         let runtime = threads(2);
         runtime.block_on(async {
             let (store, gate) = (store.clone(), gate.clone());
             tokio::spawn({
                 let gate = gate.clone();
-                async move { crate::long(&store, 1, gate).await }
+                async move { long(&store, 1, gate).await }
             });
             gate.started().await;
         });
@@ -101,5 +104,88 @@ fn r27_behind_the_end_of_a_runtime() {
         let left = drain_blocking(PATIENCE);
         assert_eq!(store.count(UNKNOWN), 1);
         left
+    });
+}
+
+/// Handlers in their bodies.
+async fn handlers_run(store: &AnyStore, ids: Range<u32>) -> JoinSet<()> {
+    let mut handlers = JoinSet::new();
+    for id in ids {
+        let (gate, store) = (Gate::default(), store.clone());
+        handlers.spawn({
+            let gate = gate.clone();
+            async move { drop(long(&store, id, gate).await) }
+        });
+        gate.started().await;
+    }
+    handlers
+}
+
+/// Nobody waits for a lease.
+async fn handlers_run_again(store: &AnyStore, ids: Range<u32>) {
+    for id in ids {
+        let again = long(store, id, Gate::opened()).await.unwrap();
+        assert_eq!(again, Outcome::Executed("after a crash".to_owned()));
+    }
+}
+
+/// Behind the end of the runtime that the store was opened on, and on that runtime's own and only thread.
+fn is_drained(open: impl AsyncFn() -> AnyStore) {
+    let _turn = one_thread().block_on(turn());
+    let runtime = threads(2);
+    let store = runtime.block_on(async {
+        let store = open().await;
+        handlers_run(&store, 0..8).await.detach_all();
+        store
+    });
+    runtime.shutdown_timeout(PATIENCE);
+    assert_eq!(drain_blocking(PATIENCE), 0);
+    one_thread().block_on(handlers_run_again(&store, 0..8));
+
+    one_thread().block_on(async {
+        let store = open().await;
+        handlers_run(&store, 8..16).await.shutdown().await;
+        assert_eq!(drain_blocking(PATIENCE), 0);
+        handlers_run_again(&store, 8..16).await;
+    });
+}
+
+#[test]
+fn r27_sqlite_is_drained_whatever_becomes_of_its_runtime() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("keys").display());
+    is_drained(async || connect(&url).await.unwrap());
+}
+
+fn server_is_drained(kind: Kind) {
+    let server = one_thread().block_on(kind.start());
+    is_drained(async || connect(&server.url()).await.unwrap());
+}
+
+#[test]
+#[ignore = "starts a Redis server: run by tests/run"]
+fn r27_redis_is_drained_whatever_becomes_of_its_runtime() {
+    server_is_drained(Kind::Redis);
+}
+
+#[test]
+#[ignore = "starts PostgreSQL servers: run by tests/run"]
+fn r27_postgres_is_drained_whatever_becomes_of_its_runtime() {
+    server_is_drained(Kind::Postgres);
+    let server = one_thread().block_on(Kind::Postgres.start());
+    is_drained(async || {
+        let pool = sqlx::PgPool::connect(&server.url()).await.unwrap();
+        AnyStore::new(PostgresStore::open_with(pool).await.unwrap())
+    });
+}
+
+#[test]
+#[ignore = "starts MariaDB servers: run by tests/run"]
+fn r27_mysql_is_drained_whatever_becomes_of_its_runtime() {
+    server_is_drained(Kind::MariaDb);
+    let server = one_thread().block_on(Kind::MariaDb.start());
+    is_drained(async || {
+        let pool = sqlx::MySqlPool::connect(&server.url()).await.unwrap();
+        AnyStore::new(MySqlStore::open_with(pool).await.unwrap())
     });
 }

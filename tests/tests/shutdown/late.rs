@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use idem_runtime::protocol::State;
-use idem_runtime::{AnyStore, Error, IdempotencyStore, Outcome, SqliteStore, drain, idempotent};
+use idem_runtime::{AnyStore, Error, IdempotencyStore, Outcome, SqliteStore, connect, drain, idempotent};
 use idem_tests::Gate;
 use idem_tests::probe::{Asked, Fault, Probe};
 use idem_tests::proxy::Proxy;
@@ -215,8 +215,8 @@ async fn server_is_cut_off(kind: Kind) {
     let _turn = turn().await;
     let server = kind.start().await;
     let proxy = Proxy::start(server.port()).await;
-    let direct = idem_runtime::connect(&server.url()).await.unwrap();
-    let store = idem_runtime::connect(&proxy.url(&server.url())).await.unwrap();
+    let direct = connect(&server.url()).await.unwrap();
+    let store = connect(&proxy.url(&server.url())).await.unwrap();
     replays_behind_an_outage(&store, &direct, || proxy.cut_off(), || proxy.restore()).await;
 }
 
@@ -224,6 +224,20 @@ async fn server_is_cut_off(kind: Kind) {
 #[ignore = "starts a Redis server: run by tests/run"]
 async fn r14_redis_gets_a_result_behind_its_lease() {
     server_is_cut_off(Kind::Redis).await;
+}
+
+/// It answers, and refuses to write.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: run by tests/run"]
+async fn r14_a_redis_that_was_full_gets_a_result_behind_its_lease() {
+    let _turn = turn().await;
+    let server = Kind::Redis.start().await;
+    let [store, direct] = [connect(&server.url()).await.unwrap(), connect(&server.url()).await.unwrap()];
+    let may_have = |bytes: &str| {
+        let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut connection).unwrap();
+    };
+    replays_behind_an_outage(&store, &direct, || may_have("1"), || may_have("0")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
