@@ -1,5 +1,7 @@
 //! What an operator can do with a store: look, resolve, forget, sweep.
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use std::cmp::Ordering;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -101,12 +103,39 @@ impl Filter {
             && after.is_none_or(|after| (entry.scope.as_str(), entry.key.as_bytes()) > after)
     }
 
+    /// Where the listing begins, for a store that looks for it in an index.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(crate) fn start(&self) -> Start<'_> {
+        match (&self.scope, &self.after) {
+            (_, None) => Start::First,
+            (None, Some((scope, key))) => Start::After(scope, key),
+            (Some(scope), Some((after, key))) => match scope.cmp(after) {
+                Ordering::Less => Start::Nowhere,
+                Ordering::Equal => Start::AfterInScope(key),
+                Ordering::Greater => Start::First,
+            },
+        }
+    }
+
     /// At most this many.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
+}
+
+/// Where a listing begins.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(crate) enum Start<'a> {
+    /// With the first key of the scope, or of all.
+    First,
+    /// After this scope and key.
+    After(&'a str, &'a Key),
+    /// After this key of the scope.
+    AfterInScope(&'a Key),
+    /// It is empty.
+    Nowhere,
 }
 
 /// How many keys a store holds, by state, and how its clock stands.

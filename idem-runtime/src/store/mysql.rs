@@ -82,8 +82,11 @@ use crate::timer;
 /// and hexadecimal digits.
 ///
 /// MySQL tells nobody of an ending: a waiter hears at once of those in its own process, and looks for others every 50 to
-/// 250 ms. Expired rows are swept in the background, in bounded transactions that skip what others hold; several processes
-/// may.
+/// 250 ms.
+///
+/// Expired rows are swept in the background, in bounded transactions that skip what others hold, with pauses in between;
+/// several processes may. While somebody's read view is open, the server keeps what it might look at, and the file grows by
+/// what is deleted and inserted; the sweep goes on at its pace.
 ///
 /// Keys and scopes are binary-safe and case-sensitive, whatever the database's collation. A scope is at most 1,024 bytes
 /// long. A record can have 16 MiB, or nearly half of the server's `max_allowed_packet` where that is less.

@@ -32,7 +32,7 @@ use crate::error::Error;
 use crate::protocol::State;
 use crate::store::bell::Bells;
 use crate::store::sql::{
-    Claiming, Completing, Failure, Lanes, Sweep, integer, interval, keep_swept, purge_window, submit,
+    Claiming, Completing, Failure, Lanes, Sweep, Swept, integer, interval, keep_swept, purge_window, submit,
 };
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest, RenewRequest,
@@ -79,7 +79,11 @@ use crate::timer;
 /// statements.
 ///
 /// A waiter is told of an ending by `NOTIFY`, for which the store opens one more connection when someone first waits; it
-/// looks for itself once a second, and every 50 to 250 ms where it isn't told. Expired rows are swept in the background, in bounded statements that skip what others hold; several processes may.
+/// looks for itself once a second, and every 50 to 250 ms where it isn't told.
+///
+/// Expired rows are swept in the background, in bounded statements that skip what others hold, with pauses in between;
+/// several processes may. While somebody's transaction is open, the server keeps what it might look at, and the table grows
+/// by what is deleted and inserted; the sweep goes on at its pace.
 ///
 /// Keys are binary-safe and case-sensitive. A scope is a text of the database's encoding, at most 1,024 bytes long and
 /// without NUL. A record can have 16 MiB.
@@ -314,10 +318,11 @@ impl Sweep for Inner {
         self.sweep_batch
     }
 
-    async fn sweep(&self, at_most: usize) -> Result<usize, Failure> {
-        let at_most = Param::Integer(Some(integer(at_most as u64)));
-        let rows = self.session.fetch(&statements::SWEEP, &[at_most]).await?;
-        let swept: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-        Ok(usize::try_from(swept).unwrap_or(0))
+    async fn sweep(&self, at_most: usize, from: i64) -> Result<Swept, Failure> {
+        let params = [Param::Integer(Some(integer(at_most as u64))), Param::Integer(Some(from))];
+        let found = self.session.fetch(&statements::SWEEP, &params).await?;
+        let Some(swept) = found.first() else { return Err(Failure::Unexpected("a sweep has no row")) };
+        let rows: i64 = swept.try_get(0)?;
+        Ok(Swept { rows: usize::try_from(rows).unwrap_or(0), reached: swept.try_get(1)? })
     }
 }

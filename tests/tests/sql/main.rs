@@ -18,6 +18,7 @@ mod on_postgres {
     use super::databases::postgres::*;
     use super::postgres::counted::Counted;
 
+    mod backlog;
     mod batches;
     mod conformance;
     mod dropped;
@@ -37,6 +38,7 @@ mod on_mariadb {
     use super::databases::mariadb::*;
     use super::mariadb::counted::Counted;
 
+    mod backlog;
     mod batches;
     mod conformance;
     mod dropped;

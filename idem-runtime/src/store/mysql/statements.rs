@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::literal::{Bytes, Is, IsOneOf, Nullable};
 use super::rows::columns;
+use crate::admin::{Filter, Start};
 use crate::store::sql::{Claiming, Completing, integer, interval, purge_window};
 use crate::store::{Key, Leave, Orphans, Owner, ReleaseRequest, RenewRequest};
 
@@ -305,7 +306,7 @@ pub(super) fn count(sql: &mut String) -> fmt::Result {
 }
 
 /// A page of a listing.
-pub(super) fn list(sql: &mut String, filter: &crate::admin::Filter) -> fmt::Result {
+pub(super) fn list(sql: &mut String, filter: &Filter) -> fmt::Result {
     write!(sql, "SELECT {NOW}, {} FROM idempotency WHERE TRUE", columns!())?;
     if let Some(scope) = &filter.scope {
         write!(sql, " AND scope = {}", Bytes(scope.as_bytes()))?;
@@ -316,25 +317,34 @@ pub(super) fn list(sql: &mut String, filter: &crate::admin::Filter) -> fmt::Resu
     if filter.orphans {
         write!(sql, " AND {IS_ORPHAN}")?;
     }
-    if let Some((scope, key)) = &filter.after {
-        // Not `(scope, key) > (...)`, for which no index is used.
-        let (scope, key) = (Bytes(scope.as_bytes()), Bytes(key.as_bytes()));
-        write!(sql, " AND (scope > {scope} OR (scope = {scope} AND `key` > {key}))")?;
+    match filter.start() {
+        Start::First => {}
+        Start::After(scope, key) => {
+            // Not `(scope, key) > (...)`, for which no index is used.
+            let (scope, key) = (Bytes(scope.as_bytes()), Bytes(key.as_bytes()));
+            write!(sql, " AND (scope > {scope} OR (scope = {scope} AND `key` > {key}))")?;
+        }
+        Start::AfterInScope(key) => write!(sql, " AND `key` > {}", Bytes(key.as_bytes()))?,
+        Start::Nowhere => sql.push_str(" AND FALSE"),
     }
     write!(sql, " ORDER BY scope, `key` LIMIT {};", filter.limit)
 }
 
-/// Locks rows that nobody needs, those first that could be deleted for longest, and says which. Passes over those that
-/// others have locked.
-pub(super) fn lock_sweepable(sql: &mut String, at_most: usize) -> fmt::Result {
+/// Locks rows that nobody needs and whose `purge_at` is not before `from`, those first that could be deleted for longest, and
+/// says which, and since when. Passes over those that others have locked.
+pub(super) fn lock_sweepable(sql: &mut String, at_most: usize, from: i64) -> fmt::Result {
     write!(
         sql,
-        "SELECT {NOW}, scope, `key` FROM idempotency FORCE INDEX (idempotency_purge_at) WHERE {IS_SWEEPABLE} \
-         ORDER BY purge_at LIMIT {at_most} FOR UPDATE SKIP LOCKED;"
+        "SELECT {NOW}, scope, `key`, purge_at FROM idempotency FORCE INDEX (idempotency_purge_at) \
+         WHERE purge_at >= {from} AND {IS_SWEEPABLE} ORDER BY purge_at LIMIT {at_most} FOR UPDATE SKIP LOCKED;"
     )
 }
 
-/// Deletes rows by their primary key.
+/// Deletes rows by their primary key, each by a statement of its own: of one for many, in a small table, MariaDB looks at all
+/// rows of the scope, and waits for those that others have locked.
 pub(super) fn delete(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
-    write!(sql, "DELETE FROM idempotency WHERE {};", IsOneOf(keys))
+    for (scope, key) in keys {
+        write!(sql, "DELETE FROM idempotency WHERE scope = {} AND `key` = {};", Bytes(scope), Bytes(key))?;
+    }
+    Ok(())
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use sqlx::Row as _;
+
 use super::dialect::MySql;
 use super::session::Session;
 use super::{Inner, rows, statements};
-use crate::store::sql::{Failure, Sweep, patiently};
+use crate::store::sql::{Failure, Sweep, Swept, patiently};
 
 impl Sweep for Inner {
     type Dialect = MySql;
@@ -15,26 +17,25 @@ impl Sweep for Inner {
     }
 
     /// In one transaction: two round trips, or one where there is nothing to delete.
-    async fn sweep(&self, at_most: usize) -> Result<usize, Failure> {
-        patiently::<MySql, _, _>(|| sweep_once(&self.session, at_most)).await
+    async fn sweep(&self, at_most: usize, from: i64) -> Result<Swept, Failure> {
+        patiently::<MySql, _, _>(|| sweep_once(&self.session, at_most, from)).await
     }
 }
 
-async fn sweep_once(session: &Session, at_most: usize) -> Result<usize, Failure> {
+async fn sweep_once(session: &Session, at_most: usize, from: i64) -> Result<Swept, Failure> {
     let mut using = session.connect().await?;
     let mut script = session.transaction();
-    statements::lock_sweepable(&mut script.sql, at_most)?;
+    statements::lock_sweepable(&mut script.sql, at_most, from)?;
     let (locking, end) = script.parts();
     let found = using.run(Arc::new(locking), false).await?.rows;
+    let reached = found.last().map(|row| row.try_get(3)).transpose()?;
     let mut keys = found.iter().map(rows::place).collect::<Result<Vec<_>, _>>()?;
     // In the order of the primary key, as everyone's.
     keys.sort_unstable();
     let mut sql = String::new();
-    if !keys.is_empty() {
-        statements::delete(&mut sql, &keys)?;
-    }
+    statements::delete(&mut sql, &keys)?;
     sql.push_str(end);
     using.run(Arc::new(sql), true).await?;
     using.put_back();
-    Ok(keys.len())
+    Ok(Swept { rows: keys.len(), reached })
 }

@@ -6,7 +6,8 @@ use sqlx::Row as _;
 
 use super::params::Param;
 use super::{Postgres, PostgresStore, rows, statements};
-use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Start, Stats};
+use crate::protocol::State;
 use crate::store::sql::{Failure, integer, interval, sweep_all};
 use crate::store::{Key, Record, Standing};
 
@@ -18,6 +19,8 @@ impl IdempotencyAdmin for PostgresStore {
         Box::pin(async move { self.entry(scope, key).await.map_err(Failure::into_error::<Postgres>) })
     }
 
+    /// Reads as many rows as the page has, or, where only some states or orphans are wanted and these are few, the whole
+    /// table once: half a second for a million rows.
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
         Box::pin(async move { self.entries(&filter).await.map_err(Failure::into_error::<Postgres>) })
     }
@@ -40,7 +43,8 @@ impl IdempotencyAdmin for PostgresStore {
         Box::pin(async move { self.counts().await.map_err(Failure::into_error::<Postgres>) })
     }
 
-    /// In statements of at most [`PostgresOptions::sweep_batch`](super::PostgresOptions::sweep_batch) rows.
+    /// In statements of at most [`PostgresOptions::sweep_batch`](super::PostgresOptions::sweep_batch) rows, after each of which
+    /// it pauses for four times as long as that took.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
         Box::pin(sweep_all(&*self.0, at_most))
     }
@@ -71,12 +75,26 @@ impl PostgresStore {
         if filter.orphans {
             filters += &statements::only_orphans();
         }
-        if let Some((scope, key)) = &filter.after {
-            let (scope, key) = (place(Param::Text(scope)), place(Param::Bytes(Some(key.as_bytes()))));
-            filters += &format!(" AND (scope, key) > ({scope} COLLATE \"C\", {key})");
+        if filter.orphans || filter.state.is_some_and(|state| !matches!(state, State::Free | State::Done)) {
+            filters += statements::NEITHER_FREE_NOR_DONE;
+        }
+        match filter.start() {
+            Start::First => {}
+            Start::After(scope, key) => {
+                let (scope, key) = (place(Param::Text(scope)), place(Param::Bytes(Some(key.as_bytes()))));
+                filters += &format!(" AND (scope, key) > ({scope} COLLATE \"C\", {key})");
+            }
+            // Not the pair, for which no index is used beside its scope.
+            Start::AfterInScope(key) => filters += &format!(" AND key > {}", place(Param::Bytes(Some(key.as_bytes())))),
+            Start::Nowhere => return Ok(Vec::new()),
         }
         let limit = place(Param::Integer(Some(integer(filter.limit as u64))));
-        let found = self.0.session.fetch(&statements::list(&filters, &limit).into(), &params).await?;
+        let list = statements::list(&filters, &limit).into();
+        let found = if filter.state.is_some() || filter.orphans {
+            self.0.session.scan(&list, &params).await?
+        } else {
+            self.0.session.fetch(&list, &params).await?
+        };
         let read = |columns| {
             let (scope, key) = rows::place(columns)?;
             let key = Key::from_bytes(&key).ok_or(Failure::Unexpected("the table has a row whose key can't be one"))?;
@@ -112,7 +130,7 @@ impl PostgresStore {
         let time = self.0.session.fetch(&statements::TIME, &[]).await?;
         let Some(time) = time.first() else { return Err(Failure::Unexpected("the time has no row")) };
         stats.compare_clock(time.try_get::<i64, _>(0)?.unsigned_abs(), asked);
-        let found = self.0.session.fetch(&statements::STATS, &[]).await?;
+        let found = self.0.session.scan(&statements::STATS, &[]).await?;
         let Some(counts) = found.first() else { return Err(Failure::Unexpected("the statistics have no row")) };
         let count = |nth: usize| counts.try_get::<i64, _>(nth).map(i64::unsigned_abs);
         Ok(Stats {

@@ -28,6 +28,10 @@ const AT_OPENING: [(&str, &str); 4] = [
 const SETTINGS: &str = "SET LOCAL transaction_isolation = 'read committed';SET LOCAL bytea_output = 'hex';\
                         SET LOCAL lock_timeout = '1s';";
 
+/// The same for a statement that reads much of the table: in the order in which it lies on the disk, if the server sees fit,
+/// and by one of its processes.
+const SCAN: &str = "SET LOCAL enable_seqscan = on;SET LOCAL max_parallel_workers_per_gather = 0;";
+
 /// Where statements are sent to.
 #[derive(Clone)]
 pub(super) struct Session {
@@ -59,13 +63,26 @@ impl Session {
 
     /// Sends a statement: one round trip, and another one on a connection that has not prepared it yet.
     pub(super) async fn fetch(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
-        patiently::<Postgres, _, _>(|| self.fetch_once(sql, params)).await
+        let unprepared = self.simple.then(|| SETTINGS.to_owned() + &params::inlined(sql, params));
+        patiently::<Postgres, _, _>(|| self.fetch_once(sql, params, unprepared.as_ref())).await
     }
 
-    async fn fetch_once(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
+    /// Sends a statement that reads a large part of the table, planned for its parameters and what the table holds: one
+    /// round trip.
+    pub(super) async fn scan(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
+        let unprepared = [SETTINGS, SCAN, &params::inlined(sql, params)].concat();
+        patiently::<Postgres, _, _>(|| self.fetch_once(sql, params, Some(&unprepared))).await
+    }
+
+    async fn fetch_once(
+        &self,
+        sql: &Arc<str>,
+        params: &[Param<'_>],
+        unprepared: Option<&String>,
+    ) -> Result<Vec<PgRow>, Failure> {
         let mut connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
-        let answer = if self.simple {
-            connected.fetch_all(sqlx::raw_sql(AssertSqlSafe(SETTINGS.to_owned() + &params::inlined(sql, params)))).await
+        let answer = if let Some(text) = unprepared {
+            connected.fetch_all(sqlx::raw_sql(AssertSqlSafe(text.clone()))).await
         } else {
             let arguments = params::bound(params)?;
             connected.fetch_all(sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)).await

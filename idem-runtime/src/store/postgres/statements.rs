@@ -51,9 +51,9 @@ fn is_takeable(row: &str, owner: &str, fingerprint: &str) -> String {
     )
 }
 
-/// A row that is an orphan.
-fn is_orphan() -> String {
-    format!("(state = 2 OR (state IN (1, 3) AND until <= {NOW}))")
+/// A row that is an orphan at this time.
+fn is_orphan(now: &str) -> String {
+    format!("(state = 2 OR (state IN (1, 3) AND until <= {now}))")
 }
 
 /// Whether a statement is for one request, whose parameters are plain values, or for many, whose parameters are arrays. A
@@ -326,8 +326,13 @@ pub(super) fn list(filters: &str, limit: &str) -> String {
 
 /// The filter of a listing that leaves only orphans.
 pub(super) fn only_orphans() -> String {
-    format!(" AND {}", is_orphan())
+    // The clock is read once, and not for each row.
+    format!(" AND {}", is_orphan(&format!("(SELECT {NOW})")))
 }
+
+/// What is true of running keys and of orphans, said once more: where the server has no statistics of the table, it then
+/// expects few of them, and doesn't look for a page of them through all rows in key order.
+pub(super) const NEITHER_FREE_NOR_DONE: &str = " AND state IN (1, 2, 3)";
 
 /// An operator's word on an orphan, or with `$5` on any key: `$1` scope, `$2` key, `$3` the record of a body that was
 /// executed, or null, `$4` for how long it is remembered, `$5` whatever the state, `$6` how long the row stays beyond.
@@ -348,7 +353,7 @@ pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
         {}",
         ended_with("t.owner"),
         stays_from("fence + 1"),
-        is_orphan(),
+        is_orphan(NOW),
         tell("1::bigint"),
     )
     .into()
@@ -364,22 +369,24 @@ pub(super) static STATS: Lazy<Arc<str>> = Lazy::new(|| {
             count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5), count(*) FILTER (WHERE sweepable)
         FROM (SELECT state, {} AS orphan, purge_at <= now AND (state IN (2, 4) OR until <= now) AS sweepable
             FROM idempotency, (SELECT {NOW} AS now OFFSET 0) c) counted",
-        is_orphan()
+        is_orphan("now")
     )
     .into()
 });
 
-/// Deletes at most `$1` rows that nobody needs. The clock is read once, so that the index can be used; several may sweep.
+/// Deletes at most `$1` rows that nobody needs, none whose `purge_at` is before `$2`; answers how many, and the last
+/// `purge_at` among them. The clock is read once, so that the index can be used; several may sweep.
 pub(super) static SWEEP: Lazy<Arc<str>> = Lazy::new(|| {
     let now = format!("(SELECT {NOW})");
     format!(
         "WITH swept AS (
             DELETE FROM idempotency WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM idempotency WHERE purge_at <= {now} AND (state IN (2, 4) OR until <= {now})
+                SELECT ctid FROM idempotency
+                WHERE purge_at BETWEEN $2 AND {now} AND (state IN (2, 4) OR until <= {now})
                 ORDER BY purge_at LIMIT $1 FOR UPDATE SKIP LOCKED))
-            RETURNING 1
+            RETURNING purge_at
         )
-        SELECT count(*) FROM swept"
+        SELECT count(*), max(purge_at) FROM swept"
     )
     .into()
 });

@@ -3,11 +3,17 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::{Owner, StoreError};
 use crate::{background, timer};
+
+/// How many times as long as a batch took the next one waits: the server works for the others meanwhile.
+const SHARE: u32 = 4;
+
+/// A pass takes at least so many times as long as its first batch, which passes over what was deleted.
+const OVER_AGAIN: u32 = 100;
 
 /// A store that can be swept.
 pub(in crate::store) trait Sweep: Send + Sync + 'static {
@@ -17,22 +23,77 @@ pub(in crate::store) trait Sweep: Send + Sync + 'static {
     /// How many rows are deleted at once.
     fn batch(&self) -> usize;
 
-    /// Deletes at most so many rows at once, and says how many.
-    fn sweep(&self, at_most: usize) -> impl Future<Output = Result<usize, Failure>> + Send;
+    /// Deletes at most so many rows at once: those whose `purge_at` is over, first those that it is over for longest, and
+    /// none whose `purge_at` is before `from`.
+    fn sweep(&self, at_most: usize, from: i64) -> impl Future<Output = Result<Swept, Failure>> + Send;
 }
 
-/// Deletes at most so many rows, batch by batch.
-pub(in crate::store) async fn sweep_all<S: Sweep>(store: &S, at_most: usize) -> Result<usize, StoreError> {
-    let mut swept = 0;
-    while swept < at_most {
-        let batch = store.batch().min(at_most - swept);
-        let deleted = store.sweep(batch).await.map_err(Failure::into_error::<S::Dialect>)?;
-        swept += deleted;
-        if deleted < batch {
-            break;
+/// What a batch deleted.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Swept {
+    pub(in crate::store) rows: usize,
+    /// The last `purge_at` among them.
+    pub(in crate::store) reached: Option<i64>,
+}
+
+/// How far a sweep has come. Where somebody's transaction may still look at what was deleted, the server keeps it, and a
+/// batch that began at the first row would pass over all of it. So each batch goes on where the last one came to.
+///
+/// A row that somebody had locked is passed over too. The next pass, which begins at the first row, finds it.
+struct Pass {
+    from: i64,
+    /// How far any pass has come.
+    furthest: i64,
+    begun: Instant,
+    /// How long its first batch took.
+    first: Option<Duration>,
+}
+
+impl Pass {
+    fn new() -> Self {
+        Self { from: 0, furthest: 0, begun: Instant::now(), first: None }
+    }
+
+    /// Deletes a batch.
+    async fn sweep<S: Sweep>(&mut self, store: &S, at_most: usize) -> Result<usize, Failure> {
+        let begun = Instant::now();
+        let Swept { rows, reached } = store.sweep(at_most, self.from).await?;
+        self.first.get_or_insert_with(|| begun.elapsed());
+        self.from = reached.unwrap_or(self.from);
+        self.furthest = self.furthest.max(self.from);
+        Ok(rows)
+    }
+
+    /// A batch took too long, or failed: perhaps there is too much to pass over.
+    fn failed(&mut self) {
+        self.first.get_or_insert(LONGEST_STATEMENT);
+        self.from = self.furthest;
+    }
+
+    /// Nothing more was found: begins again, unless the first batch would take too much of the time.
+    fn again(&mut self) {
+        if self.first.is_none_or(|first| self.begun.elapsed() >= first * OVER_AGAIN) {
+            *self = Self { furthest: self.furthest, ..Self::new() };
         }
     }
-    Ok(swept)
+}
+
+/// Deletes at most so many rows, batch by batch, and leaves the server time for others.
+pub(in crate::store) async fn sweep_all<S: Sweep>(store: &S, at_most: usize) -> Result<usize, StoreError> {
+    let (mut pass, mut all) = (Pass::new(), 0);
+    while all < at_most {
+        let batch = store.batch().min(at_most - all);
+        let begun = Instant::now();
+        let swept = pass.sweep(store, batch).await.map_err(Failure::into_error::<S::Dialect>)?;
+        all += swept;
+        if swept < batch {
+            break;
+        }
+        if all < at_most {
+            timer::sleep(begun.elapsed() * SHARE).await;
+        }
+    }
+    Ok(all)
 }
 
 /// Sweeps in the background for as long as the store is open.
@@ -43,18 +104,22 @@ pub(in crate::store) fn keep_swept<S: Sweep>(store: &Arc<S>, interval: Duration)
 }
 
 async fn sweep_on<S: Sweep>(store: Weak<S>, interval: Duration) {
-    const SOON: Duration = Duration::from_millis(10);
-    let mut pause = interval;
+    let (mut pass, mut pause) = (Pass::new(), interval);
     loop {
         // Not in step with other processes.
         let [random, ..] = Owner::random().0;
         timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
         let Some(store) = store.upgrade() else { return };
-        let swept = timer::within(|| LONGEST_STATEMENT, pin!(store.sweep(store.batch()))).await;
+        let (batch, begun) = (store.batch(), Instant::now());
+        let swept = timer::within(|| LONGEST_STATEMENT, pin!(pass.sweep(&*store, batch))).await;
         pause = match swept.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT))) {
-            Ok(swept) if swept == store.batch() => interval.min(SOON),
-            Ok(_) => interval,
+            Ok(swept) if swept == batch => interval.min(begun.elapsed() * SHARE),
+            Ok(_) => {
+                pass.again();
+                interval
+            }
             Err(failure) => {
+                pass.failed();
                 let error = failure.into_error::<S::Dialect>();
                 tracing::warn!(%error, "a sweep failed");
                 interval

@@ -11,7 +11,7 @@ use super::pace::Asked;
 use super::rows::{self, columns};
 use super::writer::Order;
 use super::{SqliteStore, failure};
-use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Start, Stats};
 use crate::protocol::Micros;
 use crate::store::{Key, Record, Standing, StoreError};
 
@@ -86,7 +86,8 @@ fn get(
     Ok(row.map(|row| (Entry::new(scope, key, row, now), record)))
 }
 
-fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Entry>, Failure> {
+/// The statement of a page and its parameters; `None` where the page is empty.
+fn page(filter: &Filter, now: Micros) -> Option<(String, Vec<Value>)> {
     let mut sql = concat!("SELECT scope, key, ", columns!(), " FROM idempotency WHERE TRUE").to_owned();
     let mut values = Vec::new();
     if let Some(scope) = &filter.scope {
@@ -102,14 +103,27 @@ fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Ent
         sql.push_str(" AND (state = 2 OR (state IN (1, 3) AND until <= ?))");
         values.push(Value::Integer(i64::try_from(now).unwrap_or(i64::MAX)));
     }
-    if let Some((scope, key)) = &filter.after {
-        sql.push_str(" AND (scope, key) > (?, ?)");
-        values.push(Value::Text(scope.clone()));
-        values.push(Value::Blob(key.as_bytes().to_owned()));
+    match filter.start() {
+        Start::First => {}
+        Start::After(scope, key) => {
+            sql.push_str(" AND (scope, key) > (?, ?)");
+            values.push(Value::Text(scope.to_owned()));
+            values.push(Value::Blob(key.as_bytes().to_owned()));
+        }
+        // Not the pair, for which no index is used beside its scope.
+        Start::AfterInScope(key) => {
+            sql.push_str(" AND key > ?");
+            values.push(Value::Blob(key.as_bytes().to_owned()));
+        }
+        Start::Nowhere => return None,
     }
     sql.push_str(" ORDER BY scope, key LIMIT ?");
     values.push(Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+    Some((sql, values))
+}
 
+fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Entry>, Failure> {
+    let Some((sql, values)) = page(filter, now) else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params_from_iter(values))?;
     let mut entries = Vec::new();
@@ -122,4 +136,33 @@ fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Ent
         entries.push(Entry::new(scope, key, row, now));
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::State;
+
+    /// A page begins where the one before it ended, whatever else is asked for.
+    #[test]
+    fn a_page_is_found_by_the_primary_key() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        let plan = |filter: &Filter| {
+            let (sql, values) = page(filter, 1).unwrap();
+            let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = explained.query_map(params_from_iter(values), |step| step.get::<_, String>(3)).unwrap();
+            steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+        };
+        let after = |scope: &str| Some((scope.to_owned(), Key::from_bytes(b"k").unwrap()));
+        let mut filter = Filter::all().state(State::Free).orphans();
+        filter.after = after("s");
+        assert_eq!(plan(&filter), "SEARCH idempotency USING PRIMARY KEY ((scope,key)>(?,?))");
+        filter.scope = Some("s".to_owned());
+        assert_eq!(plan(&filter), "SEARCH idempotency USING PRIMARY KEY (scope=? AND key>?)");
+        filter.after = after("r");
+        assert_eq!(plan(&filter), "SEARCH idempotency USING PRIMARY KEY (scope=?)");
+        filter.after = after("t");
+        assert!(page(&filter, 1).is_none());
+    }
 }

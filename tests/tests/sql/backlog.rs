@@ -1,0 +1,125 @@
+//! A table with a backlog of expired rows: what sweeping and listing cost, in pages that the server looks at.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idem_runtime::admin::Filter;
+use idem_runtime::store::{Leave, ReleaseRequest};
+use idem_runtime::{IdempotencyAdmin, IdempotencyStore};
+use idem_tests::steps::{acquire, key};
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use super::{CONNECTIONS, Connection, LOCK_ONE, PAGES, SNAPSHOT, Server, Store, connect, expired, number, open, sql};
+use crate::{SCOPE, ask};
+
+const ROWS: &str = "SELECT COUNT(*) FROM idempotency";
+
+/// A server with a table of so many expired rows.
+async fn backlog(rows: usize) -> Server {
+    let server = Server::start().await;
+    drop(open(&server).await);
+    sql(&server, &expired(rows)).await;
+    server
+}
+
+/// Begins a transaction that stays open.
+async fn begin(server: &Server, statements: &str) -> Connection {
+    let mut connection = connect(server).await;
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await.unwrap();
+    connection
+}
+
+/// How many pages the server looks at for this work. A connection may tell its statistics only when it ends.
+async fn pages(server: &Server, work: impl AsyncFnOnce(Arc<dyn IdempotencyAdmin>)) -> i64 {
+    let open = number(server, CONNECTIONS).await;
+    let before = number(server, PAGES).await;
+    let store = Store::options().sweep_interval(None).sweep_batch(100).open(&server.url()).await.unwrap();
+    work(store.admin().unwrap()).await;
+    drop(store);
+    while number(server, CONNECTIONS).await > open {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    number(server, PAGES).await - before
+}
+
+/// A dump or a report may still look at what was deleted: the server keeps it, and a batch that began at the first row
+/// would pass over all of it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_batch_does_not_pass_over_what_those_before_it_deleted() {
+    let server = backlog(12_000).await;
+    let _reader = begin(&server, SNAPSHOT).await;
+    let first = pages(&server, async |admin| assert_eq!(admin.sweep(100).await.unwrap(), 100)).await;
+    let rest = pages(&server, async |admin| assert_eq!(admin.sweep(10_000).await.unwrap(), 10_000)).await;
+    assert!(rest < 200 * first, "100 batches looked at {rest} pages, and the first one at {first}");
+}
+
+/// Batches end between rows that may be deleted since the same time.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn no_row_is_passed_over_at_the_border_of_two_batches() {
+    let server = backlog(1_000).await;
+    let store = Store::options().sweep_interval(None).sweep_batch(10).open(&server.url()).await.unwrap();
+    assert_eq!(store.admin().unwrap().sweep(usize::MAX).await.unwrap(), 1_000);
+}
+
+/// What somebody has locked is passed over, and deleted by a later pass of the background.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_row_that_was_locked_is_swept_later() {
+    let server = backlog(100).await;
+    let lock = begin(&server, LOCK_ONE).await;
+    let options = Store::options().sweep_interval(Some(Duration::from_millis(20))).sweep_batch(10);
+    let _store = options.open(&server.url()).await.unwrap();
+    while number(&server, ROWS).await > 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(lock);
+    while number(&server, ROWS).await > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn the_last_page_of_a_scope_costs_what_the_first_one_does() {
+    let server = backlog(20_000).await;
+    let first = Filter::all().scope(SCOPE).limit(10);
+    let at_first = pages(&server, async |admin| assert_eq!(admin.list(first.clone()).await.unwrap().len(), 10)).await;
+    let mut last = first.clone();
+    last.after = Some((SCOPE.to_owned(), key("19")));
+    let at_last = pages(&server, async |admin| assert_eq!(admin.list(last).await.unwrap().len(), 10)).await;
+    assert!(at_last < 2 * at_first, "the last page looked at {at_last}, and the first one at {at_first}");
+
+    let store = open(&server).await;
+    let admin = store.admin().unwrap();
+    for (after, found) in [("sql ", 0), ("sqk", 10)] {
+        let mut filter = first.clone();
+        filter.after = Some((after.to_owned(), key("9")));
+        assert_eq!(admin.list(filter).await.unwrap().len(), found, "after another scope, {after}");
+    }
+}
+
+/// Orphans are few, and anywhere: reading all rows in key order costs a page for each.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn orphans_are_found_among_many_rows_without_a_page_for_each() {
+    const ROWS: usize = 30_000;
+    let server = backlog(ROWS).await;
+    let store = open(&server).await;
+    for nth in 0..3 {
+        let key = key(format!("orphan {nth}"));
+        let claim = ask(&key);
+        let grant = acquire(&store, claim).await;
+        store.release(ReleaseRequest::new(&claim, grant.fence, Leave::OutcomeUnknown)).await.unwrap();
+    }
+    for filter in [Filter::all().orphans(), Filter::all().orphans().scope(SCOPE)] {
+        let looked_at = pages(&server, async |admin| {
+            assert_eq!(admin.list(filter).await.unwrap().len(), 3);
+        });
+        let looked_at = looked_at.await;
+        assert!(looked_at < 10_000, "{looked_at} pages for {ROWS} rows");
+    }
+    let looked_at = pages(&server, async |admin| assert_eq!(admin.stats().await.unwrap().orphaned, 3)).await;
+    assert!(looked_at < 10_000, "the statistics looked at {looked_at} pages for {ROWS} rows");
+}
