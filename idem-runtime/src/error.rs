@@ -256,7 +256,8 @@ pub enum Error {
         /// The handler's scope.
         scope: &'static str,
     },
-    /// A tx handler was given a connection that isn't in a transaction. Nothing ran.
+    /// A tx handler was given a connection that isn't in a transaction, or whose transaction has ended behind its caller, as
+    /// that of a deadlock's victim does on MySQL and MariaDB. Nothing ran.
     #[non_exhaustive]
     NotInTransaction {
         /// The handler's scope.
@@ -435,7 +436,8 @@ impl fmt::Display for Error {
             Self::NotInTransaction { scope } => write!(
                 f,
                 "the handler with scope `{scope}` was given a connection that isn't in a transaction, as far as its driver \
-                 knows: begin one with the driver's own method"
+                 or its database knows: begin one with the driver's own method, and roll it back where a statement in it \
+                 fails"
             ),
             Self::Conflict { key: Some(key), source, .. } => write!(
                 f,

@@ -9,7 +9,8 @@ use crate::error::Error;
 ///
 /// A driver's own `commit` can say `Ok` of a transaction that was rolled back. PostgreSQL answers the `COMMIT` of a
 /// transaction in which a statement has failed with a `ROLLBACK`, and sqlx, sea-orm and tokio-postgres don't look at that
-/// answer. MySQL and MariaDB roll the whole transaction of a deadlock's victim back, and answer its `COMMIT` with `Ok`. A
+/// answer. MySQL and MariaDB roll the whole transaction of a deadlock's victim back, and answer its `COMMIT` with `Ok`. sqlx
+/// rolls the whole transaction back where a `begin` within it fails or is dropped, and its `commit` then sends nothing. A
 /// message that is acknowledged by such an `Ok` is lost.
 ///
 #[cfg_attr(feature = "postgres", doc = "```no_run")]
@@ -30,8 +31,7 @@ use crate::error::Error;
 ///
 /// | transaction | returns | costs |
 /// |---|---|---|
-/// | `sqlx::Transaction` and `sea_orm::DatabaseTransaction` on PostgreSQL, MySQL and MariaDB, `tokio_postgres::Transaction` | a future | 2 round trips: a question, and `COMMIT` |
-/// | `sqlx::Transaction` and `sea_orm::DatabaseTransaction` on SQLite | a future | `COMMIT` |
+/// | `sqlx::Transaction`, `sea_orm::DatabaseTransaction`, `tokio_postgres::Transaction` | a future | 2 round trips: a question, and `COMMIT` |
 /// | `rusqlite::Transaction` | a `Result` | `COMMIT` |
 /// | any other | implement [`Commit`] | |
 ///
@@ -53,8 +53,7 @@ use crate::error::Error;
 ///   there, as an error of the handler, which [`is_final`](crate::consumer::Refusal::is_final) can tell.
 /// - [`Error::NotRecorded`], retryable: the answer was lost, or doesn't say what became of the transaction. A redelivery
 ///   replays the recorded results, or runs.
-/// - [`Error::TransactionLost`], not retryable: the transaction had ended before, and what came after may be committed. On
-///   MySQL and MariaDB it is asked for, SQLite says so itself, and PostgreSQL ends no transaction by itself.
+/// - [`Error::TransactionLost`], not retryable: the transaction had ended before, and what came after may be committed.
 ///
 /// A call that is dropped is one whose answer was lost.
 pub fn commit<T: Commit>(tx: T) -> T::Committed {

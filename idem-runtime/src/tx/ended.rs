@@ -12,9 +12,15 @@ const SAVEPOINT: &str = "SAVEPOINT idempotency";
 /// PostgreSQL's `no_active_sql_transaction`.
 pub(super) const NOT_IN_TRANSACTION: &str = "25P01";
 
-/// What is sent before a `COMMIT`, in one round trip. PostgreSQL refuses it in a transaction that has failed, and outside of
-/// one; MySQL and MariaDB, which pass over a savepoint outside of a transaction, refuse to release it there.
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "tokio-postgres", feature = "sea-orm"))]
+/// What is sent to a server before a `COMMIT`, in one round trip. PostgreSQL refuses it in a transaction that has failed, and
+/// outside of one; MySQL and MariaDB, which pass over a savepoint outside of a transaction, refuse to release it there.
+#[cfg(any(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlx-sqlite",
+    feature = "tokio-postgres",
+    feature = "sea-orm"
+))]
 pub(super) const ASK: &str = "SAVEPOINT idempotency; RELEASE SAVEPOINT idempotency";
 
 /// Whether the transaction has ended, as far as the driver or the database knows.

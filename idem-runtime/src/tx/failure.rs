@@ -185,6 +185,56 @@ mod tests {
     }
 
     #[test]
+    fn r22_what_is_said_at_a_commit_is_told_apart() {
+        let at_commit =
+            |database, code: &str, text: &str| Failure::answered(database, code, text.to_owned()).at_commit();
+        for (database, code) in [
+            // It has failed before; a deferred constraint; not serializable; a full disk; a canceled statement.
+            (Database::Postgres, "25P02"),
+            (Database::Postgres, "23503"),
+            (Database::Postgres, "40001"),
+            (Database::Postgres, "53100"),
+            (Database::Postgres, "57014"),
+            (Database::MySql, "1213"),
+            (Database::MySql, "3101"),
+            (Database::Sqlite, "5"),
+            (Database::Sqlite, "13"),
+            (Database::Sqlite, "787"),
+        ] {
+            let error = at_commit(database, code, "text");
+            assert!(matches!(error, Error::Conflict { key: None, .. }), "{database:?} {code}: {error}");
+            assert!(error.to_string().contains("rolled back, not committed: try all of it again"), "{error}");
+            assert!(error.executed() && error.is_retryable());
+        }
+        for (database, code) in [
+            // A pooler whose server is gone; a server that shuts down; a broken file; an answer that says so itself.
+            (Database::Postgres, "08P01"),
+            (Database::Postgres, "57P01"),
+            (Database::Postgres, "58030"),
+            (Database::Postgres, "40003"),
+            (Database::MySql, "1180"),
+            (Database::Sqlite, "10"),
+        ] {
+            let error = at_commit(database, code, "text");
+            assert!(matches!(error, Error::NotRecorded { key: None, in_transaction: true, .. }), "{code}: {error}");
+            assert!(error.to_string().contains("nobody knows whether the transaction was committed"), "{error}");
+            assert!(error.executed() && error.is_retryable());
+        }
+        for (database, code, text) in [
+            (Database::Postgres, "25P01", "SAVEPOINT can only be used in transaction blocks"),
+            (Database::MySql, "1305", "SAVEPOINT idempotency does not exist"),
+            (Database::Sqlite, "1", "cannot commit - no transaction is active"),
+        ] {
+            let error = at_commit(database, code, text);
+            assert!(matches!(error, Error::TransactionLost { key: None, .. }), "{database:?}: {error}");
+            assert!(error.to_string().contains("compare the business rows with the message"), "{error}");
+            assert!(error.executed() && !error.is_retryable());
+        }
+        let error = Failure::unanswered("the connection broke").at_commit();
+        assert!(matches!(error, Error::NotRecorded { key: None, in_transaction: true, .. }), "{error}");
+    }
+
+    #[test]
     fn a_missing_table_is_said_to_be_missing() {
         for (database, code, text) in [
             (Database::Postgres, "42P01", "relation \"idempotency\" does not exist"),

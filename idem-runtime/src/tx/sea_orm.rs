@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
 
-use super::ended::ASK;
+use super::ended::{ASK, has_ended, lost};
 use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 /// `None` of one that came with a later version of sea-orm.
@@ -84,12 +84,14 @@ implement!(DatabaseTransaction, &DatabaseTransaction);
 impl Commit for DatabaseTransaction {
     type Committed = Committing<'static>;
 
-    fn commit(self) -> Committing<'static> {
+    fn commit(mut self) -> Committing<'static> {
         Box::pin(async move {
             let database = Transaction::database(&self);
             let failed = |error| failed(database, error).at_commit();
             if database != Database::Sqlite {
                 self.execute_unprepared(ASK).await.map_err(failed)?;
+            } else if has_ended(&mut self).await {
+                return Err(lost(database, None));
             }
             self.commit().await.map_err(failed)
         })

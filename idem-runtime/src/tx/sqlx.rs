@@ -2,13 +2,11 @@
 
 use sqlx::Row as _;
 
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-use super::ended::ASK;
-use super::ended::lost;
+use super::ended::{ASK, has_ended, lost};
 use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 macro_rules! implement {
-    ($feature:literal, $database:ident, $connection:ident, $arguments:ty, $asked:expr, $code:expr) => {
+    ($feature:literal, $database:ident, $connection:ident, $arguments:ty, $code:expr) => {
         #[cfg(feature = $feature)]
         const _: () = {
             use sqlx::$database as Db;
@@ -83,14 +81,11 @@ macro_rules! implement {
 
                 fn commit(mut self) -> Committing<'t> {
                     Box::pin(async move {
-                        // Where a savepoint could not be begun, sqlx has ended the transaction, and would commit nothing.
-                        if !sqlx::Connection::is_in_transaction(&*self) {
-                            return Err(lost(Database::$database, None));
-                        }
-                        let asked: Option<&'static str> = $asked;
-                        if let Some(asked) = asked {
-                            let asked = sqlx::Executor::execute(&mut *self, sqlx::raw_sql(asked)).await;
+                        if Database::$database != Database::Sqlite {
+                            let asked = sqlx::Executor::execute(&mut *self, sqlx::raw_sql(ASK)).await;
                             asked.map_err(|error| failed(error).at_commit())?;
+                        } else if has_ended(&mut self).await {
+                            return Err(lost(Database::Sqlite, None));
                         }
                         self.commit().await.map_err(|error| failed(error).at_commit())
                     })
@@ -100,12 +95,10 @@ macro_rules! implement {
     };
 }
 
-implement!("postgres", Postgres, PgConnection, sqlx::postgres::PgArguments, Some(ASK), |error| {
-    error.code().map(Into::into)
-});
-implement!("mysql", MySql, MySqlConnection, sqlx::mysql::MySqlArguments, Some(ASK), |error| {
+implement!("postgres", Postgres, PgConnection, sqlx::postgres::PgArguments, |error| { error.code().map(Into::into) });
+implement!("mysql", MySql, MySqlConnection, sqlx::mysql::MySqlArguments, |error| {
     error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number().to_string())
 });
-implement!("sqlx-sqlite", Sqlite, SqliteConnection, sqlx::sqlite::SqliteArguments, None, |error| {
+implement!("sqlx-sqlite", Sqlite, SqliteConnection, sqlx::sqlite::SqliteArguments, |error| {
     error.code().map(Into::into)
 });

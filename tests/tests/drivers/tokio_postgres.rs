@@ -1,8 +1,8 @@
 //! tokio-postgres.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
-use idem_runtime::{Outcome, idempotent};
+use idem_runtime::{Outcome, idempotent, tx};
 use idem_tests::Failure;
 use tokio_postgres::{IsolationLevel, NoTls, Transaction};
 
@@ -31,7 +31,7 @@ impl Driver for Client {
     }
 
     async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error> {
-        idem_runtime::tx::commit(tx).await
+        tx::commit(tx).await
     }
 
     async fn rollback(tx: Self::Tx<'_>) {
@@ -70,4 +70,33 @@ async fn a_transaction_of_a_pool_is_taken_as_what_it_derefs_to() {
     assert_eq!(book(&tx, "a").await.unwrap(), Outcome::Replayed(()));
     tx.0.commit().await.unwrap();
     assert_eq!(bench.effects("a").await, 1);
+}
+
+/// As `deadpool_postgres` has its clients.
+struct PooledClient(Client);
+
+impl Deref for PooledClient {
+    type Target = tokio_postgres::Client;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0.0
+    }
+}
+
+impl DerefMut for PooledClient {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0.0
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn r22_a_client_of_a_pool_begins_what_can_be_committed() {
+    let bench = Bench::new().await;
+    let mut client = PooledClient(Client::connect(&bench.url).await);
+    let tx = tokio_postgres::Client::transaction(&mut client).await.unwrap();
+    assert_eq!(book(&tx, "a").await.unwrap(), Outcome::Executed(()));
+    tx::commit(tx).await.unwrap();
+    let tx = tokio_postgres::Client::transaction(&mut client).await.unwrap();
+    assert_eq!(book(&tx, "a").await.unwrap(), Outcome::Replayed(()));
 }

@@ -1,7 +1,7 @@
 //! What the caller's commit says, on one database: `super` says which.
 
 use idem_runtime::{Error, Outcome, idempotent, tx};
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _};
 
 use super::{BOOK, Bench, Connection, ENDS_WHAT_IT_UNDID, Failed, Tx, book, effect};
 
@@ -46,6 +46,19 @@ async fn r22_a_commit_of_what_the_database_undid_is_an_error() {
     assert!(error.executed(), "{error}");
     assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
     assert_eq!(redelivered(&bench, "a").await, Outcome::Executed(2));
+}
+
+/// sqlx rolls the whole transaction back then, and says `Ok` of its commit.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn r22_a_commit_behind_a_savepoint_that_could_not_be_begun_is_an_error() {
+    let bench = Bench::new().await;
+    let mut tx = bench.begin().await;
+    book(&mut tx, "a", 1).await.unwrap();
+    tx.begin_with("BEGIN").await.unwrap_err();
+    let error = tx::commit(tx).await.unwrap_err();
+    assert!(matches!(error, Error::TransactionLost { key: None, .. }), "{error:?}");
+    assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
 }
 
 /// Goes on where the database has undone what it wrote.

@@ -43,20 +43,6 @@ mod on_postgres {
         assert!(matches!(error, Error::Conflict { key: None, .. }) && error.is_retryable(), "{error:?}");
         assert_eq!((bench.effects("a").await, bench.effects("b").await), (1, 0));
     }
-
-    /// sqlx rolls the whole transaction back then, and says `Ok` of its commit.
-    #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "starts PostgreSQL: run by tests/run"]
-    async fn r22_a_commit_behind_a_savepoint_that_could_not_be_begun_is_an_error() {
-        let bench = Bench::new().await;
-        let mut tx = bench.begin().await;
-        book(&mut tx, "a", 1).await.unwrap();
-        tx.execute("SELECT 1 / 0").await.unwrap_err();
-        tx.begin().await.unwrap_err();
-        let error = tx::commit(tx).await.unwrap_err();
-        assert!(matches!(error, Error::TransactionLost { key: None, .. }), "{error:?}");
-        assert_eq!(bench.effects("a").await, 0);
-    }
 }
 
 mod on_mariadb {

@@ -1,0 +1,7 @@
+use idem_runtime::{Error, tx};
+
+fn finish(savepoint: rusqlite::Savepoint<'_>) -> Result<(), Error> {
+    tx::commit(savepoint)
+}
+
+fn main() {}
