@@ -71,7 +71,6 @@ impl Call {
     }
 
     /// The name of the row.
-    #[cfg(feature = "redis-cluster")]
     pub(super) fn key(&self) -> &[u8] {
         arguments(&self.command).nth(3).unwrap_or_default()
     }
