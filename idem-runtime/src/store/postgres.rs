@@ -103,9 +103,9 @@ use crate::timer;
 /// `pg_backend_pid()`, which two connections are asked for three times each, and is an [`Error::Config`]. Where the server
 /// has room for one connection only, they are asked once there is another, and each call fails from then on.
 ///
-/// Such a pooler needs [`PostgresOptions::simple_queries`]; waiters then aren't told. One in session mode needs nothing but
-/// `ignore_startup_parameters = extra_float_digits,options`, and `ALTER ROLE … SET lock_timeout = '1s'`, as it doesn't pass
-/// on what the store sets. One that keeps prepared statements in transaction mode, as PgBouncer does from 1.21 on with
+/// Such a pooler needs [`PostgresOptions::simple_queries`]; waiters then aren't told. One in session mode needs
+/// `ignore_startup_parameters = extra_float_digits,options`, and so doesn't pass on what the store sets: give its role a
+/// `lock_timeout` of a second, `plan_cache_mode = force_generic_plan` and `enable_seqscan = off` by `ALTER ROLE … SET`. One that keeps prepared statements in transaction mode, as PgBouncer does from 1.21 on with
 /// `max_prepared_statements`, is found to give each connection its own answers, and is let be; waiters then look once a
 /// second. Tested is PgBouncer 1.18, in both modes; no version that keeps prepared statements is.
 #[derive(Clone)]
