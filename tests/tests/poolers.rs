@@ -119,6 +119,22 @@ async fn eight_clients_get_their_own_answers_through_a_pooler_by_session() {
     assert_eq!(charge_all(&stores).await, KEYS as usize);
 }
 
+/// PgBouncer does since 1.21; an older one knows no such setting, and mixes up what is prepared.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn a_pooler_by_transaction_that_keeps_statements_is_let_be() {
+    let server = Postgres::start().await;
+    if !PgBouncer::keeps_statements() {
+        let pooler = PgBouncer::start_with(&server, &[LENIENT]).await;
+        return assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
+    }
+    let pooler = PgBouncer::start_with(&server, &[LENIENT, "max_prepared_statements = 200"]).await;
+    Suite::new().processes(2).run(async || PostgresStore::open(&pooler.url()).await.unwrap()).await;
+    let _busy = Busy::start(&pooler);
+    let stores: Vec<_> = open_all(&pooler).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(charge_all(&stores).await, KEYS as usize);
+}
+
 /// Another connection is let in, and waits for a session.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]

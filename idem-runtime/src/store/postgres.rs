@@ -99,15 +99,19 @@ use crate::timer;
 /// # Behind a pooler
 ///
 /// A pooler that gives each transaction another session, as PgBouncer does with `pool_mode = transaction`, mixes up prepared
-/// statements: queries fail, or succeed with another query's answer. Opening the store finds such a pooler by
-/// `pg_backend_pid()`, which two connections are asked for three times each, and is an [`Error::Config`]. Where the server
-/// has room for one connection only, they are asked once there is another, and each call fails from then on.
+/// statements: queries fail, or succeed with another query's answer. Opening the store looks for such a pooler, and refuses
+/// it with an [`Error::Config`]. Two connections are asked for their `pg_backend_pid()` in turn, three times each; 16 times
+/// where a pooler didn't pass on what the store sets for its session. Where the server has room for one connection only, they
+/// are asked once there is another, and if such a pooler is found then, every call fails.
 ///
-/// Such a pooler needs [`PostgresOptions::simple_queries`]; waiters then aren't told. One in session mode needs
-/// `ignore_startup_parameters = extra_float_digits,options`, and so doesn't pass on what the store sets: give its role a
-/// `lock_timeout` of a second, `plan_cache_mode = force_generic_plan` and `enable_seqscan = off` by `ALTER ROLE … SET`. One that keeps prepared statements in transaction mode, as PgBouncer does from 1.21 on with
-/// `max_prepared_statements`, is found to give each connection its own answers, and is let be; waiters then look once a
-/// second. Tested is PgBouncer 1.18, in both modes; no version that keeps prepared statements is.
+/// - Such a pooler needs [`PostgresOptions::simple_queries`]. Waiters then aren't told of endings.
+/// - One in session mode needs `ignore_startup_parameters = extra_float_digits,options`. It doesn't pass on what the store
+///   sets: give its role a `lock_timeout` of a second, `plan_cache_mode = force_generic_plan` and `enable_seqscan = off` by
+///   `ALTER ROLE … SET`.
+/// - One that keeps prepared statements in transaction mode, as PgBouncer does from 1.21 on with `max_prepared_statements`,
+///   needs the same. The store finds that each connection gets its own answers. Waiters aren't told of endings.
+///
+/// Tested is PgBouncer 1.18 in both modes; by hand 1.24, with `max_prepared_statements` and without.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 

@@ -30,10 +30,14 @@ impl Listener {
         Self { connections, hears: Arc::default(), task: Mutex::default() }
     }
 
-    /// Starts listening, if nobody has; says whether endings are heard of already.
+    /// Starts listening, if nobody has; says whether endings are heard of already. A pooler's sessions are not listened on:
+    /// they would notify anybody, in the middle of an answer, which sqlx takes for a broken connection.
     pub(super) fn hears(&self, bells: &Arc<Bells>) -> bool {
         if self.hears.load(Ordering::Acquire) {
             return true;
+        }
+        if !self.connections.are_apart() {
+            return false;
         }
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let (None, Some(runtime)) = (&*task, background::handle()) {

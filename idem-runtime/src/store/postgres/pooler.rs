@@ -15,8 +15,14 @@ use crate::timer;
 /// How long a pooler may let a connection wait for a session, before it counts as one that has none.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What a session has that was begun by a connection of a store. Poolers don't pass it on.
+pub(super) const MARK: (&str, &str) = ("idem_runtime.session", "own");
+
 /// How often each of the two connections is asked for its process.
 const ROUNDS: usize = 3;
+
+/// The same where there is a pooler for certain. On a busy one, a connection can get the same session several times running.
+const ROUNDS_BEHIND_A_POOLER: usize = 16;
 
 /// More statements than a connection of the store has prepared: names are numbers, and have to be the same on both.
 const STATEMENTS: usize = 64;
@@ -45,14 +51,18 @@ pub(super) fn compare<'c>(
 ) -> Pin<Box<dyn Future<Output = Result<Sessions, Failure>> + Send + 'c>> {
     Box::pin(async move {
         // In this order: a pooler with one session gives it to who asks first.
-        let own = process(one).await?;
-        let asked = timer::within(|| PATIENCE, pin!(process(other))).await;
+        let own = session(one).await?;
+        let asked = timer::within(|| PATIENCE, pin!(session(other))).await;
         let Some(Ok(others)) = asked else { return Ok(Sessions::Unanswered) };
+        let rounds = if own.is_marked && others.is_marked { ROUNDS } else { ROUNDS_BEHIND_A_POOLER };
         let mut is_apart = own != others;
-        for _ in 1..ROUNDS {
-            is_apart &= process(one).await? == own && process(other).await? == others;
+        for _ in 1..rounds {
+            is_apart &= session(one).await? == own && session(other).await? == others;
         }
-        if is_apart || keeps_statements(one, other).await {
+        if is_apart {
+            return Ok(Sessions::Apart);
+        }
+        if keeps_statements(one, other).await {
             return Ok(Sessions::Kept);
         }
         FOUND.store(true, Ordering::Relaxed);
@@ -60,9 +70,20 @@ pub(super) fn compare<'c>(
     })
 }
 
-/// Which process of the server answers. Not prepared: behind a pooler, the answer would be anybody's.
-async fn process(connection: &mut PgConnection) -> sqlx::Result<i32> {
-    connection.fetch_one(sqlx::raw_sql("SELECT pg_backend_pid()")).await?.try_get(0)
+/// A session of the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Session {
+    process: i32,
+    /// Whether a connection of a store began it.
+    is_marked: bool,
+}
+
+/// Which session answers. Not prepared: behind a pooler, the answer would be anybody's.
+async fn session(connection: &mut PgConnection) -> sqlx::Result<Session> {
+    let (name, value) = MARK;
+    let sql = format!("SELECT pg_backend_pid(), coalesce(current_setting('{name}', true) = '{value}', false)");
+    let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    Ok(Session { process: row.try_get(0)?, is_marked: row.try_get(1)? })
 }
 
 /// Whether a pooler that mixes sessions knows which connection has prepared what, as PgBouncer does from 1.21 on with

@@ -16,11 +16,12 @@ use crate::store::sql::{Compare, Connections, Dialect as _, Failure, Opening, Pl
 /// table: the statistics of a table that was small a minute ago would say so. Who holds a row for longer than a moment is no
 /// claim that is being committed: waiting for it would hold up those who share the statement, and keep the server waiting when
 /// its client has gone. At a stricter isolation level, the server would undo statements that meet others, again and again.
-const AT_OPENING: [(&str, &str); 4] = [
+const AT_OPENING: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("lock_timeout", "1s"),
     ("default_transaction_isolation", "read committed"),
+    pooler::MARK,
 ];
 
 /// What goes before a statement that isn't prepared, for as long as it takes: its answer is text, in which the driver knows

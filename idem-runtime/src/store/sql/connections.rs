@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -52,9 +53,11 @@ pub(in crate::store) type Compare<DB> = for<'c> fn(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "MySQL's poolers keep sessions apart"))]
 pub(in crate::store) enum Sessions {
-    /// What is prepared on a connection stays there.
+    /// Each has a session of its own.
+    Apart,
+    /// A pooler gives each transaction any session, and keeps apart what each connection has prepared.
     Kept,
-    /// A pooler gives each transaction any session.
+    /// A pooler gives each transaction any session, and mixes up what is prepared.
     Mixed,
     /// The second connection got no answer: it can't be used now.
     Unanswered,
@@ -101,6 +104,8 @@ struct Shared<DB: Database> {
     permits: Arc<Semaphore>,
     spare: Arc<Semaphore>,
     shelf: Mutex<Shelf<DB>>,
+    /// Whether they are known to be sessions.
+    are_apart: AtomicBool,
     /// Whether it was told that the server gives no more of them.
     is_told: Once,
 }
@@ -137,13 +142,27 @@ impl<DB: Database> Connections<DB> {
         let (usual, spare) = if compare_at.is_some() { (1, 0) } else { (most, most) };
         let [permits, spare] = [usual, spare].map(|permits| Arc::new(Semaphore::new(permits)));
         let shelf = Mutex::new(Shelf { idle: Vec::new(), used: 0, compare_at });
-        Self(Arc::new(Shared { opening, most, permits, spare, shelf, is_told: Once::new() }))
+        Self(Arc::new(Shared {
+            opening,
+            most,
+            permits,
+            spare,
+            shelf,
+            are_apart: AtomicBool::new(false),
+            is_told: Once::new(),
+        }))
     }
 
     /// How one is opened now.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn options(&self) -> Options<DB> {
         self.0.opening.options()
+    }
+
+    /// Whether each connection is known to be a session of its own, which keeps what it is told.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn are_apart(&self) -> bool {
+        self.0.are_apart.load(Ordering::Acquire)
     }
 
     /// A connection.
@@ -269,7 +288,8 @@ impl<DB: Database> Shared<DB> {
             }
         };
         match compare(&mut only.connection, &mut other).await? {
-            Sessions::Kept => {
+            sessions @ (Sessions::Apart | Sessions::Kept) => {
+                self.are_apart.store(sessions == Sessions::Apart, Ordering::Release);
                 self.shelf().compare_at = None;
                 self.put_idle(other, only.home);
                 self.permits.add_permits(self.most - 1);
