@@ -3,6 +3,7 @@
 mod coalesce;
 mod connections;
 mod failure;
+mod opening;
 mod patience;
 mod pool;
 mod sweeper;
@@ -10,12 +11,15 @@ mod sweeper;
 use std::time::Duration;
 
 pub(super) use self::coalesce::{Lanes, Placed, Work, submit};
-#[cfg(feature = "postgres")]
-pub(super) use self::connections::{Compare, Sessions};
 #[cfg(feature = "mysql")]
-pub(super) use self::connections::{Connected, Prepare};
-pub(super) use self::connections::{Connections, Opening};
+pub(super) use self::connections::Connected;
+pub(super) use self::connections::Connections;
 pub(super) use self::failure::{Dialect, Failure};
+pub(super) use self::opening::Opening;
+#[cfg(feature = "mysql")]
+pub(super) use self::opening::Prepare;
+#[cfg(feature = "postgres")]
+pub(super) use self::opening::{Compare, Sessions};
 pub(super) use self::patience::patiently;
 pub(super) use self::pool::{Place, compare};
 pub(super) use self::sweeper::{Sweep, Swept, keep_swept, sweep_all};

@@ -2,22 +2,19 @@
 
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use sqlx::error::DatabaseError;
-use sqlx::{ConnectOptions, Connection, Database};
+use sqlx::Database;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Failure;
+use super::opening::{Compare, LONGEST_OPENING, Opening, Options, Sessions};
 use crate::{background, timer};
-
-/// How long opening a connection takes at most: whatever listens at the address may never say a word.
-const LONGEST_OPENING: Duration = Duration::from_secs(5);
 
 /// How long a caller waits for a connection of those that others use.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -35,63 +32,11 @@ const LONGEST_IDLE: Duration = Duration::from_secs(300);
 /// How long a server that has no room for another connection is not asked for one.
 const FULL: Duration = Duration::from_secs(5);
 
-type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
+/// How long a server may take to notice that a connection was closed.
+const CLOSING: Duration = Duration::from_secs(1);
 
-/// What is done with a connection.
-type Doing<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
-
-/// What is done once with a connection that was opened.
-pub(in crate::store) type Prepare<DB> = for<'c> fn(&'c mut <DB as Database>::Connection) -> Doing<'c, sqlx::Result<()>>;
-
-/// What two connections that are open at once are.
-pub(in crate::store) type Compare<DB> = for<'c> fn(
-    &'c mut <DB as Database>::Connection,
-    &'c mut <DB as Database>::Connection,
-) -> Doing<'c, Result<Sessions, Failure>>;
-
-/// What a server makes of two connections, or a pooler before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "MySQL's poolers keep sessions apart"))]
-pub(in crate::store) enum Sessions {
-    /// Each has a session of its own.
-    Apart,
-    /// A pooler gives each transaction any session, and keeps apart what each connection has prepared.
-    Kept,
-    /// A pooler gives each transaction any session, and mixes up what is prepared.
-    Mixed,
-    /// The second connection got no answer: it can't be used now.
-    Unanswered,
-}
-
-/// How connections are opened.
-pub(in crate::store) struct Opening<DB: Database> {
-    /// Asked anew for each: passwords change.
-    pub(in crate::store) options: Box<dyn Fn() -> Options<DB> + Send + Sync>,
-    pub(in crate::store) prepare: Option<Prepare<DB>>,
-    /// Where it is to be asked, at most one connection is used until it is known.
-    pub(in crate::store) compare: Option<Compare<DB>>,
-    /// Whether the server has no room for another connection.
-    pub(in crate::store) is_full: fn(&dyn DatabaseError) -> bool,
-}
-
-impl<DB: Database> Opening<DB> {
-    fn options(&self) -> Options<DB> {
-        // The driver's log of every statement would show keys and results.
-        (self.options)().disable_statement_logging()
-    }
-
-    async fn open(&self) -> Result<DB::Connection, Failure> {
-        let opening = pin!(async {
-            let mut connection = self.options().connect().await?;
-            if let Some(prepare) = self.prepare {
-                prepare(&mut connection).await?;
-            }
-            Ok::<_, sqlx::Error>(connection)
-        });
-        let opened = timer::within(|| LONGEST_OPENING, opening).await;
-        Ok(opened.ok_or(Failure::NotOpened(LONGEST_OPENING))??)
-    }
-}
+/// How long a server that is about to notice is not asked for a connection.
+const SOON: Duration = Duration::from_millis(20);
 
 /// A store's own connections. Unlike sqlx's pool it asks the server nothing of its own, neither when a connection is
 /// taken nor when it is put back: a dead one is found by its use, and the engine repeats the request.
@@ -114,6 +59,8 @@ struct Shelf<DB: Database> {
     idle: Vec<Idle<DB>>,
     /// How many are in use.
     used: usize,
+    /// When one was last closed.
+    closed_at: Option<Instant>,
     /// When two connections are to be compared, while that wasn't done.
     compare_at: Option<Instant>,
 }
@@ -141,7 +88,7 @@ impl<DB: Database> Connections<DB> {
         let compare_at = opening.compare.map(|_| Instant::now());
         let (usual, spare) = if compare_at.is_some() { (1, 0) } else { (most, most) };
         let [permits, spare] = [usual, spare].map(|permits| Arc::new(Semaphore::new(permits)));
-        let shelf = Mutex::new(Shelf { idle: Vec::new(), used: 0, compare_at });
+        let shelf = Mutex::new(Shelf { idle: Vec::new(), used: 0, closed_at: None, compare_at });
         Self(Arc::new(Shared {
             opening,
             most,
@@ -175,11 +122,11 @@ impl<DB: Database> Connections<DB> {
                 Some(connection) => connection,
                 None => match shared.open(home).await {
                     Ok(connection) => connection,
-                    Err(failure) if shared.makes_do(&failure) => {
-                        shared.rest(permit, &failure);
+                    Err(failure) => {
+                        // On the heap: seldom needed.
+                        Box::pin(shared.makes_do(failure, permit)).await?;
                         continue;
                     }
-                    Err(failure) => return Err(failure),
                 },
             };
             let (mut connected, compares) = shared.lend(connection, home, permit);
@@ -243,20 +190,28 @@ impl<DB: Database> Shared<DB> {
         opening.await.unwrap_or_else(|_| ended())
     }
 
-    /// Whether the server has no room for another connection, and there is one to wait for, or was one to give up.
-    fn makes_do(&self, failure: &Failure) -> bool {
-        failure.is_said_by(self.opening.is_full) && (self.shelf().used > 0 || self.drop_idle() > 0)
-    }
-
-    /// One connection less, for a while.
-    fn rest(&self, permit: OwnedSemaphorePermit, failure: &Failure) {
-        self.makes_do_with_fewer(failure);
-        if let Some(runtime) = background::handle() {
-            drop(runtime.spawn(async move {
-                timer::sleep(FULL).await;
-                drop(permit);
-            }));
+    /// Where the server has no room for another connection, the store makes do with those that it has: one less is used for a
+    /// while. Where it has none, one of another runtime's is given up, or one that was closed a moment ago makes room.
+    async fn makes_do(&self, failure: Failure, permit: OwnedSemaphorePermit) -> Result<(), Failure> {
+        if !failure.is_said_by(self.opening.is_full) {
+            return Err(failure);
         }
+        if self.shelf().used > 0 {
+            self.makes_do_with_fewer(&failure);
+            if let Some(runtime) = background::handle() {
+                drop(runtime.spawn(async move {
+                    timer::sleep(FULL).await;
+                    drop(permit);
+                }));
+            }
+            return Ok(());
+        }
+        self.drop_idle();
+        if self.shelf().closed_at.is_none_or(|closed| closed.elapsed() >= CLOSING) {
+            return Err(failure);
+        }
+        timer::sleep(SOON).await;
+        Ok(())
     }
 
     /// Hands a connection out, and what it is to be compared by before it is used.
@@ -330,22 +285,27 @@ impl<DB: Database> Shared<DB> {
         drop(surplus);
     }
 
-    /// How many there were.
-    fn drop_idle(&self) -> usize {
-        let dead = std::mem::take(&mut self.shelf().idle);
-        dead.len()
+    fn drop_idle(&self) {
+        let mut shelf = self.shelf();
+        let dead = std::mem::take(&mut shelf.idle);
+        if !dead.is_empty() {
+            shelf.closed_at = Some(Instant::now());
+        }
+        drop(shelf);
+        drop(dead);
     }
 
     /// The one of this runtime that was used last. Where there is none, there is room for a new one.
     fn take_idle(&self, home: Option<Id>) -> Option<DB::Connection> {
-        let idle = &mut self.shelf().idle;
-        idle.retain(|one| one.since.elapsed() < LONGEST_IDLE);
-        if let Some(last) = idle.iter().rposition(|one| one.home == home) {
-            return Some(idle.remove(last).connection);
+        let mut shelf = self.shelf();
+        shelf.idle.retain(|one| one.since.elapsed() < LONGEST_IDLE);
+        if let Some(last) = shelf.idle.iter().rposition(|one| one.home == home) {
+            return Some(shelf.idle.remove(last).connection);
         }
         // Each one in use has a permit.
-        if idle.len() > self.permits.available_permits() {
-            drop(idle.remove(0));
+        if shelf.idle.len() > self.permits.available_permits() {
+            drop(shelf.idle.remove(0));
+            shelf.closed_at = Some(Instant::now());
         }
         None
     }
@@ -368,7 +328,12 @@ struct Use<DB: Database> {
 
 impl<DB: Database> Drop for Use<DB> {
     fn drop(&mut self) {
-        self.shared.shelf().used -= 1;
+        let mut shelf = self.shared.shelf();
+        shelf.used -= 1;
+        if !self.is_answered {
+            shelf.closed_at = Some(Instant::now());
+        }
+        drop(shelf);
         if !self.is_answered && self.since.elapsed() >= SILENCE {
             self.shared.drop_idle();
         }
