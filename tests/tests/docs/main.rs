@@ -74,3 +74,17 @@ fn parts_are_told_apart_and_doctests_left_out() {
     assert_eq!(parts, ["a();", "b();"]);
     assert_eq!(shown(&page.replace("## A", UNRELEASED)), [""; 0]);
 }
+
+/// Whoever goes back to a savepoint instead commits nothing, or a half.
+#[test]
+fn the_page_of_tx_mode_says_that_no_savepoint_outlives_a_deadlock() {
+    let page = std::fs::read_to_string(project().join("idem-runtime/src/tx.rs")).unwrap();
+    let page: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("//! ")).collect();
+    let page = page.join(" ");
+    for says in [
+        "a deadlock undoes the *whole* transaction of its victim: what came before a savepoint too, and the savepoint itself",
+        "A caller rolls the whole transaction back then, and runs all of it again. It doesn't pass over an error 1305.",
+    ] {
+        assert!(page.contains(says), "{says}");
+    }
+}
