@@ -1,6 +1,6 @@
 //! Sleeping, under any executor and under none.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -54,9 +54,10 @@ pub(crate) fn sleep(duration: Duration) -> Timer {
 }
 
 /// Lets others of the same executor go first, once.
+#[cfg(feature = "memory")]
 pub(crate) async fn give_way() {
     let mut given = false;
-    poll_fn(|cx| {
+    std::future::poll_fn(|cx| {
         if std::mem::replace(&mut given, true) {
             return Poll::Ready(());
         }
