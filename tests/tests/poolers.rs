@@ -56,14 +56,18 @@ async fn open_all(pooler: &PgBouncer) -> Vec<Result<PostgresStore, Error>> {
 struct Busy(Vec<AbortHandle>);
 
 impl Busy {
-    fn start(pooler: &PgBouncer) -> Self {
-        let client = |url: String| async move {
-            let mut connection = PgConnection::connect(&url).await.unwrap();
-            loop {
-                connection.execute("SELECT pg_sleep(0.001)").await.unwrap();
-            }
-        };
-        Self((0..CLIENTS).map(|_| tokio::spawn(client(pooler.url())).abort_handle()).collect())
+    async fn start(pooler: &PgBouncer) -> Self {
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut connection = PgConnection::connect(&pooler.url()).await.unwrap();
+            let client = async move {
+                loop {
+                    connection.execute("SELECT pg_sleep(0.001)").await.unwrap();
+                }
+            };
+            clients.push(tokio::spawn(client).abort_handle());
+        }
+        Self(clients)
     }
 }
 
@@ -89,7 +93,7 @@ async fn a_pooler_by_transaction_is_found_when_the_store_is_opened() {
     assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
     let pool = PgPool::connect(&pooler.url()).await.unwrap();
     assert_refused(&PostgresStore::open_with(pool).await.unwrap_err());
-    let _busy = Busy::start(&pooler);
+    let _busy = Busy::start(&pooler).await;
     for opened in open_all(&pooler).await {
         assert_refused(&opened.unwrap_err());
     }
@@ -119,6 +123,16 @@ async fn eight_clients_get_their_own_answers_through_a_pooler_by_session() {
     assert_eq!(charge_all(&stores).await, KEYS as usize);
 }
 
+/// A connection that is the only one can tell by itself where others are in its way.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn a_busy_pooler_by_transaction_with_room_for_one_connection_is_found() {
+    let server = Postgres::start().await;
+    let pooler = PgBouncer::start_with(&server, &[LENIENT, "max_client_conn = 9"]).await;
+    let _busy = Busy::start(&pooler).await;
+    assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
+}
+
 /// PgBouncer does since 1.21; an older one knows no such setting, and mixes up what is prepared.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
@@ -130,7 +144,7 @@ async fn a_pooler_by_transaction_that_keeps_statements_is_let_be() {
     }
     let pooler = PgBouncer::start_with(&server, &[LENIENT, "max_prepared_statements = 200"]).await;
     Suite::new().processes(2).run(async || PostgresStore::open(&pooler.url()).await.unwrap()).await;
-    let _busy = Busy::start(&pooler);
+    let _busy = Busy::start(&pooler).await;
     let stores: Vec<_> = open_all(&pooler).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(charge_all(&stores).await, KEYS as usize);
 }

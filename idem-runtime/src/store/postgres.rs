@@ -101,8 +101,8 @@ use crate::timer;
 /// A pooler that gives each transaction another session, as PgBouncer does with `pool_mode = transaction`, mixes up prepared
 /// statements: queries fail, or succeed with another query's answer. Opening the store looks for such a pooler, and refuses
 /// it with an [`Error::Config`]. Two connections are asked for their `pg_backend_pid()` in turn, three times each; 16 times
-/// where a pooler didn't pass on what the store sets for its session. Where the server has room for one connection only, they
-/// are asked once there is another, and if such a pooler is found then, every call fails.
+/// where a pooler didn't pass on what the store sets for its session. Where the server has room for one connection only, that
+/// one is asked alone, and both are once there is another; if such a pooler is found then, every call fails.
 ///
 /// - Such a pooler needs [`PostgresOptions::simple_queries`]. Waiters then aren't told of endings.
 /// - One in session mode needs `ignore_startup_parameters = extra_float_digits,options`. It doesn't pass on what the store

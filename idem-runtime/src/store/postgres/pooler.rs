@@ -47,22 +47,32 @@ pub(crate) fn warn_transactions() {
 /// Where each connection has a session, each answers with the same process every time, and the two with different ones.
 pub(super) fn compare<'c>(
     one: &'c mut PgConnection,
-    other: &'c mut PgConnection,
+    other: Option<&'c mut PgConnection>,
 ) -> Pin<Box<dyn Future<Output = Result<Sessions, Failure>> + Send + 'c>> {
     Box::pin(async move {
         // In this order: a pooler with one session gives it to who asks first.
         let own = session(one).await?;
-        let asked = timer::within(|| PATIENCE, pin!(session(other))).await;
-        let Some(Ok(others)) = asked else { return Ok(Sessions::Unanswered) };
-        let rounds = if own.is_marked && others.is_marked { ROUNDS } else { ROUNDS_BEHIND_A_POOLER };
-        let mut is_apart = own != others;
-        for _ in 1..rounds {
-            is_apart &= session(one).await? == own && session(other).await? == others;
+        let (other, others) = match other {
+            Some(other) => {
+                let asked = timer::within(|| PATIENCE, pin!(session(other))).await;
+                asked.and_then(Result::ok).map(|others| (other, others)).unzip()
+            }
+            None => (None, None),
+        };
+        let mut connections: Vec<_> = std::iter::once(one).chain(other).collect();
+        let expected: Vec<_> = std::iter::once(own).chain(others).collect();
+        let are_two = expected.len() == 2;
+        let is_direct = expected.iter().all(|session| session.is_marked);
+        let mut is_steady = others != Some(own);
+        for _ in 1..if is_direct { ROUNDS } else { ROUNDS_BEHIND_A_POOLER } {
+            for (connection, expected) in connections.iter_mut().zip(&expected) {
+                is_steady &= session(connection).await? == *expected;
+            }
         }
-        if is_apart {
-            return Ok(Sessions::Apart);
+        if is_steady {
+            return Ok(if are_two { Sessions::Apart } else { Sessions::Unanswered });
         }
-        if keeps_statements(one, other).await {
+        if keep_statements(&mut connections).await {
             return Ok(Sessions::Kept);
         }
         FOUND.store(true, Ordering::Relaxed);
@@ -88,12 +98,12 @@ async fn session(connection: &mut PgConnection) -> sqlx::Result<Session> {
 
 /// Whether a pooler that mixes sessions knows which connection has prepared what, as PgBouncer does from 1.21 on with
 /// `max_prepared_statements`: each gets its own answers, also the second time, when the statements are known by name.
-async fn keeps_statements(one: &mut PgConnection, other: &mut PgConnection) -> bool {
+async fn keep_statements(connections: &mut [&mut PgConnection]) -> bool {
     for nth in (0..STATEMENTS).chain(0..STATEMENTS) {
-        for (name, connection) in [("one", &mut *one), ("other", &mut *other)] {
-            let expected = format!("{name} {nth}");
+        for (place, connection) in connections.iter_mut().enumerate() {
+            let expected = format!("{nth} of {place}");
             let sql = AssertSqlSafe(format!("SELECT '{expected}'"));
-            let row = sqlx::query(sql).fetch_one(connection).await;
+            let row = sqlx::query(sql).fetch_one(&mut **connection).await;
             if !row.is_ok_and(|row| row.try_get(0).is_ok_and(|answer: String| answer == expected)) {
                 return false;
             }

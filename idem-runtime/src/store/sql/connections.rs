@@ -235,18 +235,15 @@ impl<DB: Database> Shared<DB> {
 
     /// Compares the only connection with another one, where that can be had; from then on there can be many.
     async fn compare(self: &Arc<Self>, only: &mut Connected<DB>, compare: Compare<DB>) -> Result<(), Failure> {
-        let mut other = match self.open(only.home).await {
-            Ok(other) => other,
-            Err(failure) => {
-                self.makes_do_with_fewer(&failure);
-                return Ok(());
-            }
+        let (mut other, failure) = match self.open(only.home).await {
+            Ok(other) => (Some(other), Failure::NotOpened(LONGEST_OPENING)),
+            Err(failure) => (None, failure),
         };
-        match compare(&mut only.connection, &mut other).await? {
+        match compare(&mut only.connection, other.as_mut()).await? {
             sessions @ (Sessions::Apart | Sessions::Kept) => {
                 self.are_apart.store(sessions == Sessions::Apart, Ordering::Release);
                 self.shelf().compare_at = None;
-                self.put_idle(other, only.home);
+                other.into_iter().for_each(|other| self.put_idle(other, only.home));
                 self.permits.add_permits(self.most - 1);
                 self.spare.add_permits(self.most);
                 Ok(())
@@ -257,7 +254,7 @@ impl<DB: Database> Shared<DB> {
                 Err(Failure::Pooled)
             }
             Sessions::Unanswered => {
-                self.makes_do_with_fewer(&Failure::NotOpened(LONGEST_OPENING));
+                self.makes_do_with_fewer(&failure);
                 Ok(())
             }
         }

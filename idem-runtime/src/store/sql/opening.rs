@@ -22,10 +22,10 @@ type Doing<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 /// What is done once with a connection that was opened.
 pub(in crate::store) type Prepare<DB> = for<'c> fn(&'c mut <DB as Database>::Connection) -> Doing<'c, sqlx::Result<()>>;
 
-/// What two connections that are open at once are.
+/// What two connections that are open at once are, if there are two.
 pub(in crate::store) type Compare<DB> = for<'c> fn(
     &'c mut <DB as Database>::Connection,
-    &'c mut <DB as Database>::Connection,
+    Option<&'c mut <DB as Database>::Connection>,
 ) -> Doing<'c, Result<Sessions, Failure>>;
 
 /// What a server makes of two connections, or a pooler before it.
@@ -38,7 +38,7 @@ pub(in crate::store) enum Sessions {
     Kept,
     /// A pooler gives each transaction any session, and mixes up what is prepared.
     Mixed,
-    /// The second connection got no answer: it can't be used now.
+    /// There is no second connection, or it got no answer: it can't be used now.
     Unanswered,
 }
 
