@@ -5,8 +5,8 @@
 //! store against it. A store of one's own is as short as: find the row, call [`step`] under a lock or in a transaction,
 //! write what it says.
 //!
-//! Its rules were model-checked: two and three workers, with every request and answer lost, late or repeated at any
-//! time. What stands in the comments as "without this" was found by taking the rule away.
+//! Its rules were model-checked (`tests/model`): two and three workers, with every request and answer lost, late or
+//! repeated at any time. What stands in the comments as "without this" was found by taking the rule away.
 //!
 //! # Example
 //!

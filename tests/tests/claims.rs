@@ -355,6 +355,21 @@ async fn r07_a_holder_that_lost_its_key_to_another_is_told_so() {
     assert!(error.to_string().contains("another call took the key") && !error.to_string().contains("evict"), "{error}");
 }
 
+/// A caller whose handler failed gets its own error, and the log tells of the row.
+#[tokio::test]
+async fn r07_a_row_that_is_gone_at_a_release_is_logged() {
+    #[idempotent(key = "id", store = store, scope = "claims-r07-release")]
+    async fn handle(store: &Probe, id: u32) -> Result<u32, Failure> {
+        Err(Failure::Declined)
+    }
+
+    let (store, log) = (Probe::new(), Log::default());
+    let _logged = tracing::subscriber::set_default(log.clone());
+    store.fail(Asked::Release(Leave::Failed), Fault::Says(Standing::Gone));
+    assert!(matches!(handle(&store, 1).await, Err(Failure::Declined)));
+    assert!(log.take().contains("failover"));
+}
+
 /// A completion in the background, whose caller has gone, tells of a lost row in the log.
 #[tokio::test]
 async fn r07_a_row_that_is_gone_at_a_completion_in_the_background_is_logged() {

@@ -204,7 +204,12 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 Phase::Leaving(how) => {
                     let release = pin!(store.release(release(site, key, self.owner, self.fence, *how)));
                     match timer::within(|| (site.lease / 3).min(LONGEST_LEAVE), release).await {
-                        Some(Ok(_)) => break Ok(()),
+                        Some(Ok(standing)) => {
+                            if standing == Standing::Gone {
+                                site.warn_of_lost_row();
+                            }
+                            break Ok(());
+                        }
                         _ => return Ok(()),
                     }
                 }
