@@ -1,5 +1,7 @@
 //! The example `ledger`, run as a user runs it, and asked over HTTP.
 
+mod commits;
+
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,10 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use idem_runtime::{Error, idempotent};
 use idem_tests::examples::{example, workspace};
 use idem_tests::server::{Postgres, free_port};
-use sqlx::Connection as _;
 
 /// How long an answer may take: longer than the service tries.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,8 +53,12 @@ impl Service {
     }
 
     fn start_at(home: &Home, port: u16) -> Self {
+        Self::start_with(&home.arguments(), port)
+    }
+
+    fn start_with(arguments: &[String], port: u16) -> Self {
         let mut command = Command::new(example("ledger"));
-        command.args(home.arguments()).arg("--listen").arg(format!("127.0.0.1:{port}"));
+        command.args(arguments).arg("--listen").arg(format!("127.0.0.1:{port}"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -397,58 +401,6 @@ fn ctrl_c_lets_a_request_finish() {
     writer.execute_batch("COMMIT").unwrap();
     assert_eq!(asked.join().unwrap().status, 201);
     assert_eq!(service.child.wait().unwrap().code(), Some(0));
-}
-
-/// A handler of another process with the same keys.
-#[idempotent(key = "key", scope = "ledger/transfers", tx = "tx")]
-async fn elsewhere(tx: &mut sqlx::PgTransaction<'_>, key: &str) -> Result<(), Error> {
-    let _ = (tx, key);
-    Ok(())
-}
-
-#[tokio::test]
-#[ignore = "starts PostgreSQL: run by tests/run"]
-async fn a_key_that_stays_in_use_is_a_conflict() {
-    let home = Home::postgres().await;
-    let service = Service::start(&home);
-    let Home::Server(server) = &home else { unreachable!() };
-    let mut connection = sqlx::PgConnection::connect(&server.url()).await.unwrap();
-    let mut tx = connection.begin().await.unwrap();
-    elsewhere(&mut tx, "k").await.unwrap();
-    let client = service.client.clone();
-    let post = move || client.post("k", &transfer("alice", "bob", 1));
-    let answer = tokio::task::spawn_blocking(post.clone()).await.unwrap();
-    answer.assert_refused(409, "idempotency-key-in-use");
-    assert_eq!(answer.header("Retry-After"), Some("1"));
-    tx.rollback().await.unwrap();
-    let answer = tokio::task::spawn_blocking(post).await.unwrap();
-    assert_eq!((answer.status, answer.is_replayed()), (201, false), "{answer:?}");
-    service.client.assert_holds("alice", 9_999);
-}
-
-#[tokio::test]
-#[ignore = "starts PostgreSQL: run by tests/run"]
-async fn a_transaction_that_failed_is_run_again() {
-    let home = Home::postgres().await;
-    let service = Service::start(&home);
-    let Home::Server(server) = &home else { unreachable!() };
-    let [mut holder, mut admin] = [
-        sqlx::PgConnection::connect(&server.url()).await.unwrap(),
-        sqlx::PgConnection::connect(&server.url()).await.unwrap(),
-    ];
-    let mut tx = holder.begin().await.unwrap();
-    sqlx::query("SELECT FROM accounts WHERE id = 'alice' FOR UPDATE").execute(&mut *tx).await.unwrap();
-    let client = service.client.clone();
-    let asked = tokio::task::spawn_blocking(move || client.post("k", &transfer("alice", "bob", 1)));
-    // Cut off while it waits for the account, its key claimed.
-    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(cut).fetch_one(&mut admin).await.unwrap() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    tx.rollback().await.unwrap();
-    let answer = asked.await.unwrap();
-    assert_eq!((answer.status, answer.is_replayed()), (201, false), "{answer:?}");
-    service.client.assert_holds("alice", 9_999);
 }
 
 #[test]
