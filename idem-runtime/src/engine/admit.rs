@@ -129,17 +129,19 @@ impl<S: IdempotencyStore> Call<'_, S> {
             None => Some(StoreError::unanswered("the store", format!("no answer within {:?}", sent.elapsed()))),
         };
         claiming.failures += 1;
-        claiming.unanswered |= failure.is_some();
+        // A store that refused a claim has granted nothing.
+        claiming.unanswered |= failure.as_ref().is_some_and(StoreError::is_unanswered);
         let hopeless = failure.as_ref().is_some_and(|error| !error.is_unanswered());
         if !hopeless && claiming.failures < CLAIM_ATTEMPTS {
             return Next::Again(failure.map(|_| pause(claiming.failures)));
         }
         // What an answer that came too late has granted is undone.
-        claiming.unanswered = true;
+        claiming.unanswered |= failure.is_none();
         match failure {
             None => self.refuses(claiming, |key| Error::LeaseLost { key, executed: false, row_gone: false }),
             Some(source) if site.runs_without_store => {
                 tracing::warn!(scope = site.scope, %source, "the store failed: the handler runs without protection");
+                claiming.leave(&mut self.phase);
                 Next::Done(Ok(self.unprotected(self.held().map(|(_, key)| key.clone()))))
             }
             Some(source) => self.refuses(claiming, |key| Error::Store { key, source }),

@@ -77,7 +77,7 @@ impl<S: IdempotencyStore> Ending<S> {
             Left::Complete(record) => self.complete_late(record).await,
             Left::Leave(_) => {
                 let scope = self.site.scope;
-                tracing::warn!(scope, "the store did not answer: a key stays claimed until its lease ends");
+                tracing::warn!(scope, "the store did not answer, or refused: a key stays claimed until its lease ends");
                 false
             }
         }

@@ -31,8 +31,8 @@ impl StoreError {
         Self::new(store, Said::Nothing, source.into())
     }
 
-    /// The store said no, and would again: a missing table, a full disk, a wrong password. `store` is its name, as messages
-    /// begin with it: `PostgreSQL refused the request: …`.
+    /// The store said no, and would again: a missing table, a full disk, a wrong password. Nothing was written, so a refused
+    /// claim is not undone. `store` is its name, as messages begin with it: `PostgreSQL refused the request: …`.
     pub fn refused(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(store, Said::No, source.into())
     }

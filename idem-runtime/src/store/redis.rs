@@ -19,6 +19,7 @@ mod script;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionManager;
@@ -114,6 +115,7 @@ struct Shared {
     prefix: Arc<[u8]>,
     bells: Arc<Bells>,
     ears: Ears,
+    told_of_eviction: AtomicBool,
 }
 
 impl fmt::Debug for RedisStore {
@@ -151,7 +153,8 @@ impl RedisStore {
         let prefix: Arc<[u8]> = options.prefix.into();
         let ears = Ears::new(source, Arc::clone(&prefix), Arc::clone(&bells));
         let groups = options.confirmation.map(|confirmation| Groups::new(links.confirmed.clone(), confirmation));
-        let shared = Shared { links, groups, prefix, bells, ears };
+        let told_of_eviction = AtomicBool::new(false);
+        let shared = Shared { links, groups, prefix, bells, ears, told_of_eviction };
         // On the heap: it nests deeper than the compiler follows in a caller's future.
         Box::pin(shared.check()).await?;
         Ok(Self(Arc::new(shared)))
@@ -224,6 +227,14 @@ impl Shared {
         }
     }
 
+    /// A holder whose row has gone may have lost it to an eviction.
+    async fn heed(&self, standing: Standing) {
+        if standing == Standing::Gone {
+            // On the heap: it is rare, and would be a part of every request's future.
+            Box::pin(self.warn_of_eviction()).await;
+        }
+    }
+
     /// `1` where a WAIT follows.
     fn waits(&self) -> u8 {
         self.groups.is_some().into()
@@ -267,7 +278,9 @@ impl IdempotencyStore for RedisStore {
             lease(command, request.lease, request.stays());
         };
         let answer = self.0.run(place, RENEW.call(&name, arguments)).await?;
-        Shared::standing(place, Operation::Renew(&request), (&answer, None))
+        let standing = Shared::standing(place, Operation::Renew(&request), (&answer, None))?;
+        self.0.heed(standing).await;
+        Ok(standing)
     }
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
@@ -280,7 +293,9 @@ impl IdempotencyStore for RedisStore {
         };
         let call = COMPLETE.call(&name, arguments);
         let (answer, missing) = self.0.run_confirmed(&self.0.links.handlers, place, call).await?;
-        Shared::standing(place, Operation::Complete(&request), (&answer, missing))
+        let standing = Shared::standing(place, Operation::Complete(&request), (&answer, missing))?;
+        self.0.heed(standing).await;
+        Ok(standing)
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {

@@ -191,3 +191,43 @@ async fn keys_that_have_moved_are_confirmed_where_they_are() {
         assert!(matches!(answer, ClaimAnswer::Acquired(_)), "{answer:?}");
     }
 }
+
+/// A key in braces is a hash tag, and a key of the application's is whatever it is.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn keys_spread_whatever_is_in_them() {
+    let nodes = cluster().await;
+    let store = RedisStore::options().open_with_cluster(connect(&nodes).await).await.unwrap();
+    let mut claims = tokio::task::JoinSet::new();
+    for number in 0..600 {
+        let (store, id) = (store.clone(), key(format!("{{tag}}:{number}")));
+        claims.spawn(async move { execute(&store, "s", &id, &record("r")).await });
+    }
+    claims.join_all().await;
+    for node in &nodes {
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut raw(node).await).await.unwrap();
+        assert!(keys.len() > 100, "{} of 600", keys.len());
+    }
+    assert_eq!(replay(&store, "s", &key("{tag}:0")).await, record("r"));
+    let admin = store.admin().unwrap();
+    assert_eq!(admin.list(Filter::all().scope("s").limit(1_000)).await.unwrap().len(), 600);
+    let mut shown = 0;
+    admin.visit(&Filter::all(), &mut |_| shown += 1).await.unwrap();
+    assert_eq!(shown, 600);
+}
+
+/// The driver has none of its own unless it is given one.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn a_node_that_stands_still_is_not_waited_for_without_end() {
+    let nodes = cluster().await;
+    let patient = ClusterClientBuilder::new([nodes[0].url()]).build().unwrap().get_async_connection().await.unwrap();
+    let store = RedisStore::options().open_with_cluster(patient).await.unwrap();
+    let pid = pid(&nodes[1]).await;
+    signal(pid, libc::SIGSTOP);
+    let keys = keys_by_node(&nodes).await;
+    let asked = tokio::time::timeout(Duration::from_secs(60), store.claim(request("s", &keys[1][0]))).await;
+    let error = asked.expect("it is given up").unwrap_err();
+    assert!(error.is_unanswered(), "{error}");
+    signal(pid, libc::SIGCONT);
+}

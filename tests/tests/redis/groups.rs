@@ -186,6 +186,31 @@ async fn r14_a_confirmation_that_no_replica_gave_never_counts() {
     }
 }
 
+/// The connection is cut between the script's answer and the confirmation. A new connection is told at once that the replica
+/// is there, as nothing was written on it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r14_a_confirmation_of_another_connection_never_counts() {
+    let (primary, replica) = pair().await;
+    let proxy = Proxy::start(primary.port()).await;
+    let (url, pid, mut raw) = (proxy.url(&primary.url()), pid(&replica).await, raw(&primary).await);
+    for is_one_connection in [false, true] {
+        let timeout = Duration::from_secs(8);
+        let store = if is_one_connection { guarded_with(&url, timeout).await } else { guarded(&url, timeout).await };
+        let id = key("k");
+        signal(pid, libc::SIGSTOP);
+        let cut = async {
+            while !redis::cmd("EXISTS").arg("idem:1:s:k").query_async::<bool>(&mut raw.clone()).await.unwrap() {}
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            proxy.cut_all();
+        };
+        let (answer, ()) = tokio::join!(store.claim(request("s", &id)), cut);
+        assert!(answer.unwrap_err().is_unanswered());
+        signal(pid, libc::SIGCONT);
+        redis::cmd("FLUSHALL").exec_async(&mut raw).await.unwrap();
+    }
+}
+
 /// Asks until the driver has connected again.
 async fn until_connected<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     loop {

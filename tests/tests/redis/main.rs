@@ -8,6 +8,8 @@ mod cluster;
 mod failover;
 mod groups;
 mod opening;
+mod operators;
+mod refusals;
 mod restarts;
 mod rows;
 #[cfg(feature = "redis-sentinel")]

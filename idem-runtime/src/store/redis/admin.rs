@@ -7,6 +7,7 @@ use redis::Cmd;
 
 use super::failure::Failure;
 use super::rows;
+use super::scan::Shown;
 use super::script::{GET, SETTLE};
 use super::{Place, RedisStore, Shared};
 use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
@@ -27,8 +28,9 @@ impl IdempotencyAdmin for RedisStore {
         })
     }
 
-    /// Goes through every key of the server (`SCAN`), a thousand a round trip, and reads those that can be on the page:
-    /// Redis keeps no order. What is written meanwhile is listed or not.
+    /// Goes through every key of the server (`SCAN`), a hundred a round trip, and reads those that can be on the page: Redis
+    /// keeps no order, so each page costs a whole pass. To see all keys, [`visit`](IdempotencyAdmin::visit) makes one. What is
+    /// written meanwhile is listed or not.
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
         Box::pin(async move {
             let mut page = BTreeMap::new();
@@ -52,6 +54,22 @@ impl IdempotencyAdmin for RedisStore {
         })
     }
 
+    /// One pass through every key of the server (`SCAN`), a hundred a round trip, and one more to read those that were found.
+    ///
+    /// A key that the server returns twice, as it can while keys expire, is shown once, unless half a million others were shown
+    /// in between.
+    fn visit<'a>(&'a self, filter: &'a Filter, see: &'a mut (dyn FnMut(Entry) + Send)) -> AdminFuture<'a, ()> {
+        Box::pin(async move {
+            let mut shown = Shown::default();
+            let mut scan = self.0.scan(filter.scope.as_deref()).await?;
+            while let Some(mut found) = scan.next().await? {
+                found.retain(|(scope, key)| shown.is_new(scope, key));
+                scan.read(found).await?.into_iter().filter(|entry| filter.accepts(entry)).for_each(&mut *see);
+            }
+            Ok(())
+        })
+    }
+
     fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing> {
         Box::pin(async move {
             match resolution {
@@ -70,18 +88,12 @@ impl IdempotencyAdmin for RedisStore {
         Box::pin(self.0.settle(scope, key, "forget", Operation::Forget, None))
     }
 
-    /// Goes through every key of the server, as [`list`](IdempotencyAdmin::list) does. While keys are added or expire, a
-    /// few may be counted twice.
+    /// Goes through every key of the server, as [`visit`](IdempotencyAdmin::visit) does.
     fn stats(&self) -> AdminFuture<'_, Stats> {
         Box::pin(async {
             let mut stats = Stats::default();
             self.0.compare_clocks(&mut stats).await?;
-            let mut scan = self.0.scan(None).await?;
-            while let Some(found) = scan.next().await? {
-                for entry in scan.read(found).await? {
-                    stats.count(&entry.row, entry.now);
-                }
-            }
+            self.visit(&Filter::all(), &mut |entry| stats.count(&entry.row, entry.now)).await?;
             Ok(stats)
         })
     }

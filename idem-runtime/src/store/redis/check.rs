@@ -1,5 +1,7 @@
 //! What is looked at when a store is opened.
 
+use std::sync::atomic::Ordering;
+
 use redis::{RedisResult, Value};
 
 use super::Shared;
@@ -29,7 +31,20 @@ impl Shared {
             // Where that is not allowed, the first request sends it.
             let _ = link.send(&script.load()).await;
         }
-        if let Some(policy) = self.eviction().await {
+        self.warn_of_eviction().await;
+        Ok(())
+    }
+
+    /// Warns once where the server evicts keys. Looked at again where a row has gone: settings can be changed.
+    pub(super) async fn warn_of_eviction(&self) {
+        if self.told_of_eviction.load(Ordering::Relaxed) {
+            return;
+        }
+        // Where that is not allowed, nobody can say.
+        let Ok(texts) = self.links.handlers.info("memory").await else { return };
+        if let Some(policy) = texts.iter().find_map(|text| evicts(text))
+            && !self.told_of_eviction.swap(true, Ordering::Relaxed)
+        {
             tracing::warn!(
                 policy,
                 store = STORE,
@@ -37,13 +52,6 @@ impl Shared {
                  `maxmemory-policy noeviction`, or give the store a server of its own"
             );
         }
-        Ok(())
-    }
-
-    /// By which policy the server evicts keys, if it does. Where it can't be asked, nobody can say.
-    async fn eviction(&self) -> Option<String> {
-        let texts = self.links.handlers.info("memory").await.ok()?;
-        texts.iter().find_map(|text| evicts(text)).map(str::to_owned)
     }
 
     /// Has nothing confirmed, by as many as are to confirm every write.

@@ -6,46 +6,54 @@ use crate::store::Key;
 pub(super) const CHANNELS: usize = 64;
 
 /// `PREFIX LENGTH:SCOPE:KEY`, with the scope's length in bytes: unambiguous whatever the scope and the key hold.
+///
+/// In a cluster, what stands between the first `{` and the next `}` alone decides which node has a key, except where that is
+/// nothing. So where the scope or the key holds a `{`, a `{}` goes before them. A `{` in the prefix is left to the user.
 pub(super) fn name(prefix: &[u8], scope: &str, key: &Key) -> Vec<u8> {
-    let mut name = of_scope(prefix, scope);
-    name.extend_from_slice(key.as_bytes());
-    name
+    let opens = |bytes: &[u8]| bytes.contains(&b'{');
+    let guard = (opens(scope.as_bytes()) || opens(key.as_bytes())) && !opens(prefix);
+    let length = scope.len().to_string();
+    let guard: &[u8] = if guard { GUARD } else { b"" };
+    [prefix, guard, length.as_bytes(), b":", scope.as_bytes(), b":", key.as_bytes()].concat()
 }
 
-/// What the names of a scope's rows begin with.
-fn of_scope(prefix: &[u8], scope: &str) -> Vec<u8> {
-    let length = scope.len().to_string();
-    let mut name = Vec::with_capacity(prefix.len() + length.len() + scope.len() + 2 + Key::MAX_LEN / 16);
-    for part in [prefix, length.as_bytes(), b":", scope.as_bytes(), b":"] {
-        name.extend_from_slice(part);
-    }
-    name
-}
+/// An empty hash tag, which is none, and behind which none is looked for.
+const GUARD: &[u8] = b"{}";
 
 /// The scope and the key of a name; `None` where it isn't one of a row.
 pub(super) fn parse(prefix: &[u8], name: &[u8]) -> Option<(String, Key)> {
     let rest = name.strip_prefix(prefix)?;
+    let rest = rest.strip_prefix(GUARD).unwrap_or(rest);
     let colon = rest.iter().position(|byte| *byte == b':')?;
     let length: usize = std::str::from_utf8(&rest[..colon]).ok()?.parse().ok()?;
     let (scope, key) = rest[colon + 1..].split_at_checked(length)?;
     let scope = std::str::from_utf8(scope).ok()?.to_owned();
     let key = Key::from_bytes(key.strip_prefix(b":")?)?;
-    // Not `007:` or `+7:`, which no row is called.
+    // Not `007:` or `+7:`, which no row is called, nor a guard that isn't needed.
     (self::name(prefix, &scope, &key) == name).then_some((scope, key))
 }
 
-/// The pattern of `SCAN` that the names of all rows match, or those of one scope.
+/// A pattern of `SCAN` that the names of all rows match, or those of one scope, and perhaps a few others.
 pub(super) fn pattern(prefix: &[u8], scope: Option<&str>) -> Vec<u8> {
-    let literal = scope.map_or_else(|| prefix.to_vec(), |scope| of_scope(prefix, scope));
-    let mut pattern = Vec::with_capacity(literal.len() + 1);
-    for byte in literal {
-        if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-') {
-            pattern.push(b'\\');
-        }
-        pattern.push(byte);
-    }
+    let mut pattern = literal(prefix);
     pattern.push(b'*');
+    if let Some(scope) = scope {
+        pattern.extend(literal(format!("{}:{scope}:", scope.len()).as_bytes()));
+        pattern.push(b'*');
+    }
     pattern
+}
+
+/// What matches these bytes and nothing else.
+fn literal(bytes: &[u8]) -> Vec<u8> {
+    let mut literal = Vec::with_capacity(bytes.len());
+    for byte in bytes {
+        if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-') {
+            literal.push(b'\\');
+        }
+        literal.push(*byte);
+    }
+    literal
 }
 
 /// The slot of a cluster that has a key: CRC-16 of the key, or of its hash tag (Redis cluster specification).
@@ -87,8 +95,8 @@ mod tests {
 
     #[test]
     fn names_are_unambiguous_and_read_back() {
-        let scopes = ["", "s", "s:", "1:s", "a:b", "ä", "s\0"];
-        let keys: [&[u8]; 6] = [b"k", b":k", b"s:k", b"\xff\0", b"*", b"1:s:k"];
+        let scopes = ["", "s", "s:", "1:s", "a:b", "ä", "s\0", "{}1:s", "{s}"];
+        let keys: [&[u8]; 8] = [b"k", b":k", b"s:k", b"\xff\0", b"*", b"1:s:k", b"{k}", b"}{"];
         let mut seen = std::collections::HashSet::new();
         for scope in scopes {
             for bytes in keys {
@@ -101,9 +109,18 @@ mod tests {
 
     #[test]
     fn what_is_no_row_is_not_read_as_one() {
-        for name in
-            ["idem:", "idem:x", "idem:1:s", "idem:1:s:", "idem:01:s:k", "idem:+1:s:k", "idem:9:s:k", "other:1:s:k"]
-        {
+        for name in [
+            "idem:",
+            "idem:x",
+            "idem:1:s",
+            "idem:1:s:",
+            "idem:{}1:s:k",
+            "idem:1:s:{k}",
+            "idem:01:s:k",
+            "idem:+1:s:k",
+            "idem:9:s:k",
+            "other:1:s:k",
+        ] {
             assert_eq!(parse(b"idem:", name.as_bytes()), None, "{name}");
         }
     }
@@ -120,6 +137,17 @@ mod tests {
     #[test]
     fn a_prefix_is_no_pattern() {
         assert_eq!(pattern(b"a*[b]:", None), b"a\\*\\[b\\]:*");
-        assert_eq!(pattern(b"", Some("s?")), b"2:s\\?:*");
+        assert_eq!(pattern(b"", Some("s?")), b"*2:s\\?:*");
+    }
+
+    #[test]
+    fn no_scope_and_no_key_holds_a_hash_tag() {
+        let slots = |prefix: &str, scope: &str| {
+            let slot_of = |number| slot(&name(prefix.as_bytes(), scope, &key(format!("{{tag}}{number}").as_bytes())));
+            (0..600).map(slot_of).collect::<std::collections::HashSet<_>>().len()
+        };
+        assert!(slots("idem:", "s") > 500 && slots("idem:", "a{b}c") > 500, "as many as without a tag");
+        assert_eq!(slots("{one}:", "s"), 1, "the user's own");
+        assert_eq!(name(b"idem:", "s", &key(b"plain}")), b"idem:1:s:plain}", "nothing is added where nothing needs it");
     }
 }

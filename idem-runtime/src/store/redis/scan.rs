@@ -1,6 +1,7 @@
 //! Going through every row.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::time::SystemTime;
 
 use redis::Value;
@@ -12,12 +13,13 @@ use crate::admin::{Entry, Stats};
 use crate::protocol::Micros;
 use crate::store::Key;
 
-/// How many keys of the server one round trip goes through.
-const STEP: u32 = 1_000;
+/// How many keys of the server one round trip goes through: it does nothing else meanwhile.
+const STEP: u32 = 100;
 
 /// Where a pass through all rows is.
 pub(super) struct Scan<'s> {
     shared: &'s Shared,
+    scope: Option<&'s str>,
     pattern: Vec<u8>,
     /// The server that is gone through, and those to come.
     nodes: VecDeque<Node>,
@@ -28,10 +30,10 @@ pub(super) struct Scan<'s> {
 
 impl Shared {
     /// Begins a pass through the rows of a scope, or all of them.
-    pub(super) async fn scan(&self, scope: Option<&str>) -> Result<Scan<'_>, Failure> {
+    pub(super) async fn scan<'s>(&'s self, scope: Option<&'s str>) -> Result<Scan<'s>, Failure> {
         let pattern = names::pattern(&self.prefix, scope);
         let nodes = self.links.operators.slots().await?.nodes();
-        Ok(Scan { shared: self, pattern, nodes: nodes.into(), cursor: b"0".to_vec(), last: None })
+        Ok(Scan { shared: self, scope, pattern, nodes: nodes.into(), cursor: b"0".to_vec(), last: None })
     }
 }
 
@@ -67,7 +69,7 @@ impl Scan<'_> {
             Value::BulkString(name) => names::parse(&self.shared.prefix, &name),
             _ => None,
         });
-        Ok(Some(keys.collect()))
+        Ok(Some(keys.filter(|(scope, _)| self.scope.is_none_or(|wanted| wanted == scope)).collect()))
     }
 
     /// The rows of those that [`next`](Self::next) found, except where they have expired since.
@@ -101,6 +103,33 @@ impl Scan<'_> {
     }
 }
 
+/// The keys that a pass has shown: `SCAN` returns a key once more where the server's table shrinks meanwhile.
+///
+/// By their hashes: two of a million keys have the same one once in thirty million passes.
+#[derive(Default)]
+pub(super) struct Shown {
+    hasher: RandomState,
+    latest: HashSet<u64>,
+    earlier: HashSet<u64>,
+}
+
+impl Shown {
+    /// How many keys are remembered at least, once there are as many. A megabyte holds some 50,000.
+    const REMEMBERED: usize = 1 << 19;
+
+    /// Notes that a key is shown; whether it wasn't yet, as far as is remembered.
+    pub(super) fn is_new(&mut self, scope: &str, key: &Key) -> bool {
+        let hash = self.hasher.hash_one((scope, key.as_bytes()));
+        if self.earlier.contains(&hash) || !self.latest.insert(hash) {
+            return false;
+        }
+        if self.latest.len() >= Self::REMEMBERED {
+            self.earlier = std::mem::take(&mut self.latest);
+        }
+        true
+    }
+}
+
 /// The answer to `TIME`.
 fn micros(time: &Value) -> Option<Micros> {
     let Value::Array(parts) = time else { return None };
@@ -109,4 +138,23 @@ fn micros(time: &Value) -> Option<Micros> {
         _ => None,
     };
     Some(number(0)? * 1_000_000 + number(1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_new_once_as_far_as_is_remembered() {
+        let mut shown = Shown::default();
+        let mut is_new = |number: usize| shown.is_new("s", &Key::from_bytes(&number.to_be_bytes()).unwrap());
+        for number in 0..Shown::REMEMBERED + 10 {
+            assert!(is_new(number));
+            assert!(!is_new(number) && !is_new(number / 2 + 1), "{number}");
+        }
+        for number in 0..Shown::REMEMBERED {
+            is_new(Shown::REMEMBERED + 10 + number);
+        }
+        assert!(is_new(0), "in bounded memory");
+    }
 }
