@@ -69,7 +69,12 @@ use crate::timer;
 ///   replicas confirm each claim and completion first, and [`RedisOptions::wait_aof`] their disks as well; both say what
 ///   that costs. Fences still grow, as long as the new primary's clock isn't behind the old one's.
 /// - **Eviction.** An evicted key is a forgotten one. The server needs `maxmemory-policy noeviction`; a store that finds
-///   another one when it is opened logs a warning.
+///   another one, when it is opened or when a holder's key is gone, logs a warning.
+/// - **A clock that is set.** Leases hold within what the server's clock steps ahead: a clock that is set ahead, or a promoted
+///   replica's that is ahead of its primary's, ends them early by as much, and a key is then granted to a second caller while
+///   its holder runs. Slew the clocks, don't step them (chrony: `makestep` for the first updates after a start alone). A clock
+///   that is set back makes leases and ttls longer by as much, and fences grow all the same.
+///   [`Stats`](crate::admin::Stats) tells how far the servers' clocks are off.
 /// - **Reading from replicas.** Never: an answer would be stale. Where a proxy or the driver is set to do so, turn it off
 ///   for this store.
 ///

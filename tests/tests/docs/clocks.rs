@@ -13,7 +13,7 @@ fn read(path: &str) -> String {
 #[test]
 fn r10_each_store_says_that_leases_hold_within_what_its_clock_steps_ahead() {
     let servers = ["README.md", "docs/src/choosing.md"].map(str::to_owned);
-    let stores = ["sqlite", "postgres", "mysql"].map(|store| format!("idem-runtime/src/store/{store}.rs"));
+    let stores = ["sqlite", "postgres", "mysql", "redis"].map(|store| format!("idem-runtime/src/store/{store}.rs"));
     for page in servers.into_iter().chain(stores) {
         let text = read(&page);
         for said in ["leases hold within what", "steps ahead", "slew", "don't step", "makestep"] {

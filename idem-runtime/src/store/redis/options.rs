@@ -51,7 +51,7 @@ impl Default for RedisOptions {
 impl RedisOptions {
     /// What the names of all keys and channels begin with. `idem:` unless set.
     ///
-    /// In a cluster, a prefix with a `{hash tag}` puts every key on one node.
+    /// In a cluster, a prefix with a `{hash tag}` puts every key on one node. Braces in scopes and keys mean nothing.
     pub fn prefix(mut self, prefix: impl Into<Vec<u8>>) -> Self {
         self.prefix = prefix.into();
         self
@@ -139,8 +139,8 @@ impl RedisOptions {
 
     /// Opens the store with a connection of the user's to a cluster. Each key is on one node, and a script names one key.
     ///
-    /// The driver repeats a request that the cluster redirects or that finds a node gone: give it few
-    /// `retries`, and a response time-out of some seconds.
+    /// The driver repeats a request that the cluster redirects or that finds a node gone: give it few `retries`. The store
+    /// gives a request up after ten seconds, where the driver has no shorter time-out.
     ///
     /// # Errors
     ///
