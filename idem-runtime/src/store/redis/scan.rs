@@ -35,9 +35,7 @@ impl Shared {
         let nodes = self.links.operators.slots().await?.nodes();
         Ok(Scan { shared: self, scope, pattern, nodes: nodes.into(), cursor: b"0".to_vec(), last: None })
     }
-}
 
-impl Shared {
     /// Asks each server for its time.
     pub(super) async fn compare_clocks(&self, stats: &mut Stats) -> Result<(), Failure> {
         for node in self.links.operators.slots().await?.nodes() {
