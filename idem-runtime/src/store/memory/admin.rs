@@ -79,9 +79,10 @@ impl IdempotencyAdmin for MemoryStore {
         })
     }
 
-    /// A few rows of each shard in turn, so that no other operation waits for long.
+    /// A few rows of each shard in turn, so that no other operation waits for long. Between two of them, others of the same
+    /// executor get on.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
-        const LOOKS: usize = 256;
+        const LOOKS: usize = 16;
         Box::pin(async move {
             let now = self.0.clock.now();
             let mut left: Vec<_> = self.0.shards.iter().map(|lane| lane.lock().slots()).collect();
@@ -91,9 +92,8 @@ impl IdempotencyAdmin for MemoryStore {
                     let looks = LOOKS.min(*left);
                     *left -= looks;
                     deleted += lane.lock().sweep(&self.0.hasher, looks, at_most - deleted, now);
+                    timer::give_way().await;
                 }
-                // Who shares a thread with this gets on, too.
-                timer::give_way().await;
             }
             Ok(deleted)
         })
