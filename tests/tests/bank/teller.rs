@@ -13,6 +13,18 @@ use crate::history::Kind;
 use crate::ledger::{ACCOUNTS, Booking, Books, OPENING, Receipt, Transfer};
 use crate::worker::{Bank, Mode};
 
+/// What an operator is told: a request is sent once, and the store's own connections may be those to a server that was killed.
+macro_rules! answered {
+    ($ask:expr) => {
+        loop {
+            match $ask.await {
+                Err(error) if error.is_unanswered() => tokio::task::yield_now().await,
+                answer => break answer.unwrap(),
+            }
+        }
+    };
+}
+
 /// The bank at this database.
 pub(crate) struct Desk {
     pool: super::Pool,
@@ -186,12 +198,12 @@ impl Bank for Desk {
 
     async fn is_recorded(&self, transfer: u64, mode: Mode) -> bool {
         let key = Key::of(&transfer).unwrap();
-        let found = self.store().admin().unwrap().get(scope(mode), &key).await.unwrap();
+        let found = answered!(self.store().admin().unwrap().get(scope(mode), &key));
         found.is_some_and(|(entry, record)| entry.row.state == State::Done && record.is_some())
     }
 
     async fn keys(&self) -> (u64, u64) {
-        let stats = self.store().admin().unwrap().stats().await.unwrap();
+        let stats = answered!(self.store().admin().unwrap().stats());
         (stats.completed, stats.running + stats.orphaned + stats.free)
     }
 }
