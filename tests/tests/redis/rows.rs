@@ -45,6 +45,42 @@ async fn r06_a_lease_that_is_renewed_outlives_its_first_expiry() {
     assert_eq!(store.complete(complete).await.unwrap(), Standing::Held);
 }
 
+/// A fence that lies ahead is what a clock leaves that was set back: until the clock has passed it, the next one could be
+/// smaller without the row.
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn r08_a_row_outlives_its_fence_where_the_clock_was_set_back() {
+    let server = Redis::start().await;
+    let (store, mut raw, result) = (open(&server).await, raw(&server).await, record("r"));
+    let admin = store.admin().unwrap();
+    for way in ["renewed", "completed", "failed", "unrun", "left by another", "forgotten", "taken over"] {
+        let (id, name) = (key(way), format!("idem:1:s:{way}"));
+        let mut claim = request("s", &id);
+        claim.retain = Some(Duration::ZERO);
+        let ahead = acquire(&store, claim).await.fence + 7_200_000_000;
+        let _: () = raw.setrange(&name, 24, &ahead.to_be_bytes()).await.unwrap();
+        let mut next = request("s", &id);
+        next.retain = claim.retain;
+        let release = |claim, how| store.release(ReleaseRequest::new(claim, ahead, how));
+        let standing = match way {
+            "renewed" => store.renew(RenewRequest::new(&claim, ahead)).await,
+            "completed" => store.complete(CompleteRequest::new(&claim, ahead, &result, Duration::ZERO)).await,
+            "failed" => release(&claim, Leave::Failed).await,
+            "unrun" => release(&claim, Leave::NotRun).await,
+            "left by another" => release(&next, Leave::NotRun).await,
+            "forgotten" => admin.forget("s", &id).await,
+            _ => {
+                release(&claim, Leave::OutcomeUnknown).await.unwrap();
+                assert!(acquire(&store, next).await.fence > ahead);
+                Ok(Standing::Held)
+            }
+        };
+        assert_eq!(standing.unwrap(), Standing::Held, "{way}");
+        let expires: u64 = redis::cmd("PEXPIRETIME").arg(&name).query_async(&mut raw).await.unwrap();
+        assert!(expires > ahead / 1_000, "{way}: {expires}, and the fence is {ahead}");
+    }
+}
+
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r13_a_parked_key_does_not_expire() {
