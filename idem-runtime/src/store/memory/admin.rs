@@ -99,3 +99,39 @@ impl IdempotencyAdmin for MemoryStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::claim::{ClaimAnswer, ClaimRequest, CompleteRequest, Owner};
+    use crate::store::IdempotencyStore as _;
+
+    /// However much is due, whoever polls the sweep has its thread back soon.
+    #[tokio::test]
+    async fn a_sweep_is_many_short_steps() {
+        const ROWS: usize = 10_000;
+        let store = MemoryStore::new();
+        for number in 0..ROWS {
+            let key = Key::from_bytes(number.to_string().as_bytes()).unwrap();
+            let claim = ClaimRequest::new("s", &key, Owner::random(), Duration::ZERO);
+            let ClaimAnswer::Acquired(grant) = store.claim(claim).await.unwrap() else { panic!("the key is new") };
+            let record = Record::from_bytes(b"r");
+            let mut complete = CompleteRequest::new(&claim, grant.fence, &record, Duration::ZERO);
+            complete.linger = Duration::from_secs(1);
+            store.complete(complete).await.unwrap();
+        }
+        // They stay for as long as it takes to write them all: new keys delete what is due.
+        std::thread::sleep(Duration::from_millis(1_100));
+        let mut sweep = store.sweep(usize::MAX);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut polls = 1;
+        while sweep.as_mut().poll(&mut context).is_pending() {
+            polls += 1;
+        }
+        assert_eq!(store.stats().await.unwrap().completed, 0);
+        assert!(polls > ROWS / 32, "{polls} steps");
+    }
+}
