@@ -73,6 +73,9 @@ use crate::timer;
 /// that its futures can be polled anywhere, and block no executor. They end after the last handle is dropped, once what
 /// was asked before is done. Requests are not bounded in number; their callers wait for them.
 ///
+/// Keys are case-sensitive and binary-safe. A record can have 16 MiB
+/// ([`IdempotencyStore::max_record_len`]); SQLite's own bound is 10⁹ bytes.
+///
 /// # What its clock does to it
 ///
 /// Time is the machine's clock. Leases hold within what it steps ahead: a clock that is set ahead ends them early by as much,
@@ -93,9 +96,6 @@ use crate::timer;
 /// Whoever reads the file in one long transaction (a backup, a report) makes its write-ahead log grow: every page that is
 /// written meanwhile is added to the log, the file with `-wal` at its end. While the log is over 64 MB and in use, nothing is
 /// swept. The background says so with a warning, and looks again later; an operator gets an error.
-///
-/// Keys are case-sensitive and binary-safe. A record can have 16 MiB
-/// ([`IdempotencyStore::max_record_len`]); SQLite's own bound is 10⁹ bytes.
 #[derive(Clone)]
 pub struct SqliteStore(Arc<Handle>);
 
