@@ -51,6 +51,8 @@ async fn handle(pool: &PgPool, order: &Order) -> Result<Receipt, BillingError> {
 
 /// Over HTTP.
 mod http {
+    use tokio_util::task::TaskTracker;
+
     use super::{Error, idempotent};
 
     #[idempotent(key = "order_id")]
@@ -59,9 +61,18 @@ mod http {
         Ok(cents)
     }
 
-    async fn post_charge(order_id: String, cents: u64) -> Result<u64, Box<dyn std::error::Error>> {
-        let receipt = tokio::spawn(charge(order_id, cents)).await??;
+    async fn post_charge(
+        running: TaskTracker,
+        order_id: String,
+        cents: u64,
+    ) -> Result<u64, Box<dyn std::error::Error>> {
+        let receipt = running.spawn(charge(order_id, cents)).await??;
         Ok(receipt)
+    }
+
+    async fn end(running: TaskTracker) {
+        running.close();
+        running.wait().await;
     }
 }
 
@@ -85,7 +96,7 @@ async fn settle(store: impl IdempotencyStore, receipt: Receipt) -> Result<(), Bo
     let admin = store.admin().expect("the stores of this crate have one");
     let order = Key::of("order-1").expect("a key that is neither empty nor too long");
     let found = admin.get("shop::orders::charge", &order).await?;
-    for parked in admin.list(Filter::all().orphans()).await? {
+    for parked in admin.list(Filter::all().scope("shop::orders::charge").orphans()).await? {
         let found = Resolution::executed(&receipt, Duration::from_secs(7 * 24 * 60 * 60))?;
         admin.resolve(&parked.scope, &parked.key, found).await?;
     }

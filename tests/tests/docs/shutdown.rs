@@ -16,11 +16,17 @@ async fn serve() {}
 
 async fn consume(mut messages: Receiver<Message>, mut told_to_end: impl Future<Output = ()> + Unpin, pool: PgPool) {
     let mut handlers = JoinSet::new();
-    while let Some(message) = tokio::select! {
-        message = messages.recv() => message,
-        () = &mut told_to_end => None,
-    } {
-        handlers.spawn(handle(message));
+    loop {
+        tokio::select! {
+            message = messages.recv(), if handlers.len() < 64 => match message {
+                Some(message) => drop(handlers.spawn(handle(message))),
+                None => break,
+            },
+            Some(ended) = handlers.join_next() => if let Err(error) = ended {
+                eprintln!("a handler panicked: {error}");
+            },
+            () = &mut told_to_end => break,
+        }
     }
     handlers.shutdown().await;
     let left = idem_runtime::drain(Duration::from_secs(10)).await;
