@@ -281,6 +281,9 @@ pub trait IdempotencyAdmin: Send + Sync {
 
     /// Settles a key whose outcome is unknown. [`Standing::Lost`] where it is not, and [`Standing::Gone`] where the key is
     /// unknown: nothing was changed. Whoever held it can't complete it any more.
+    ///
+    /// Look again with [`get`](Self::get) at a `Lost` that surprises: where a driver repeats requests by itself, as that of
+    /// a Redis cluster does when a node changes, the second one finds the key settled.
     fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing>;
 
     /// Frees a key, whatever its state: the next delivery runs. [`Standing::Gone`] where it is unknown. Whoever held it

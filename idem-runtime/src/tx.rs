@@ -84,7 +84,8 @@
 //! [`Error::NotInTransaction`](crate::Error::NotInTransaction), and one whose transaction is gone when its body returns is
 //! [`Error::TransactionLost`](crate::Error::TransactionLost), which no redelivery may follow: what it wrote after that may be
 //! committed. MySQL doesn't say it: there the second is [`Error::NotRecorded`](crate::Error::NotRecorded), and a redelivery
-//! can repeat what was committed. SQLite undoes a transaction by itself where the disk is full or fails, and at `ON CONFLICT
+//! can repeat what was committed. With `autocommit = 0`, the next statement begins a new transaction, and neither can say: such
+//! a connection is refused ([`Error::Config`](crate::Error::Config)). SQLite undoes a transaction by itself where the disk is full or fails, and at `ON CONFLICT
 //! ROLLBACK`: it is asked, too. PostgreSQL keeps a transaction in which a statement has failed, refuses whatever comes next,
 //! and undoes it in the end.
 //!

@@ -175,6 +175,14 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
         if found.has_ended {
             return Err(Error::NotInTransaction { scope: site.scope });
         }
+        if found.lacks_autocommit {
+            return Err(Error::config(format!(
+                "{} could not be claimed: its connection has autocommit off, so that a transaction which a deadlock has undone \
+                 goes on as a new one, and nobody can tell; set `autocommit = 1`, and begin transactions with the driver's \
+                 own method",
+                scoped()
+            )));
+        }
         if let Some((fence, previous)) = found.taken {
             let max_record_len =
                 found.packet.map_or(MAX_RECORD_LEN, |most| most.saturating_sub(REST_OF_PACKET).min(MAX_RECORD_LEN));

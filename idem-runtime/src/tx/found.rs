@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) packet: Option<usize>,
     /// Whether the server says that no transaction is open. Of MariaDB's alone.
     pub(super) has_ended: bool,
+    /// Whether the session begins a transaction with any statement. Of MySQL's and MariaDB's.
+    pub(super) lacks_autocommit: bool,
     fingerprint: Option<Vec<u8>>,
     pub(super) record: Option<Record>,
 }
@@ -74,6 +76,7 @@ impl Found {
             is_kept_for_ever: integer(&is_kept_for_ever)? == Some(1),
             packet: integer(&packet)?.and_then(|packet| packet.try_into().ok()),
             has_ended: integer(&is_open)? == Some(0),
+            lacks_autocommit: integer(&is_open)? == Some(-1),
             fingerprint: bytes(fingerprint)?,
             record: bytes(record)?.map(|record| Record::from_bytes(&record)),
         })

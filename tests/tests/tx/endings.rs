@@ -50,6 +50,20 @@ mod on_mariadb {
 
     use super::*;
 
+    /// Without autocommit, the statement behind a deadlock begins a transaction: a commit would be Ok, and what came before
+    /// is gone.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "starts MariaDB: run by tests/run"]
+    async fn r22_a_session_without_autocommit_is_refused() {
+        let bench = Bench::new().await;
+        let mut tx = bench.begin().await;
+        tx.execute("SET autocommit = 0").await.unwrap();
+        let error = book(&mut tx, "a", 1).await.unwrap_err().refusal();
+        assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("autocommit = 1"), "{error}");
+        tx.rollback().await.unwrap();
+        assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "starts MariaDB: run by tests/run"]
     async fn r22_a_handler_whose_transaction_was_gone_before_it_is_refused() {

@@ -1,9 +1,11 @@
 //! What an operator can do. Skipped where the store has no `admin`.
 
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{Case, cases};
-use crate::admin::{Filter, Resolution};
+use crate::admin::{Entry, Filter, Resolution};
 use crate::claim::{ClaimAnswer, Grant, Leave, Previous, Standing};
 use crate::conformance::bench::{
     Bench, Caller, LONG, Verdict, answer, ensure, equal, failed, record, same_record, stands,
@@ -17,6 +19,7 @@ pub(super) const CASES: &[Case] = cases! {
     "list: a page ends, and the next one goes on" => list_is_paged,
     "list: by state" => list_is_filtered_by_state,
     "visit: every key that matches, once" => visit_shows_every_key_once,
+    "visit: what is shown a key may ask the store" => visit_holds_no_lock,
     "stats: each state is counted" => stats_count_each_state,
     "resolve: Executed is replayed, and shuts the holder out" => resolved_as_executed_is_replayed,
     "resolve: Executed is remembered for its ttl" => resolved_as_executed_expires,
@@ -144,6 +147,18 @@ async fn visit_shows_every_key_once(bench: Bench) -> Verdict {
     equal("the keys shown of a scope", shown, (0..7).map(|number| format!("order-{number}")).collect())?;
     let shown = visited(&bench, "visit by state", &filter.state(State::Free)).await?;
     equal("the keys shown of those that are free", shown, vec!["order-3".to_owned()])
+}
+
+/// A question that a store can answer at once is answered; another is begun, and dropped.
+async fn visit_holds_no_lock(bench: Bench) -> Verdict {
+    let admin = bench.admin()?;
+    bench.caller_of("order-1").granted("a claim").await?;
+    let asking = bench.admin()?;
+    let mut see = |entry: Entry| {
+        let asked = pin!(asking.get(&entry.scope, &entry.key));
+        let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
+    };
+    answer("visit", admin.visit(&Filter::all().scope(&bench.scope), &mut see).await)
 }
 
 /// The keys that a visit shows, sorted.

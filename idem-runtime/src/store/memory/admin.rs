@@ -35,8 +35,9 @@ impl IdempotencyAdmin for MemoryStore {
         Box::pin(async move {
             let now = self.0.clock.now();
             for lane in &self.0.shards {
-                // `see` may ask the store something: it is called without the lock.
-                lane.lock().matching(filter, now).into_iter().for_each(&mut *see);
+                // `see` may ask the store something: it is called behind the statement that holds the lock.
+                let matching = lane.lock().matching(filter, now);
+                matching.into_iter().for_each(&mut *see);
             }
             Ok(())
         })

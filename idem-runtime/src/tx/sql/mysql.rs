@@ -72,9 +72,9 @@ pub(super) const TEXTS: Texts = Texts {
     read: Some(concat!(
         "SELECT IF(owner = ? AND state = 4, fence, NULL), previous, state, until - ",
         now!(),
-        ", purge_at IS NULL, CAST(@@max_allowed_packet AS SIGNED), 1 ",
+        ", purge_at IS NULL, CAST(@@max_allowed_packet AS SIGNED), CAST(IF(@@autocommit, 1 ",
         and_is_open!(),
-        ", fingerprint, IF(state = 5, record, NULL) \
+        ", -1) AS SIGNED), fingerprint, IF(state = 5, record, NULL) \
          FROM idempotency WHERE scope = ? AND `key` = ? FOR UPDATE"
     )),
     complete: concat!(
