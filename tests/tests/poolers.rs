@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use idem_runtime::conformance::Suite;
 use idem_runtime::{Error, Outcome, PostgresStore, idempotent};
 use idem_tests::server::{PgBouncer, Postgres};
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, PgTransaction};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, PgTransaction, Row as _};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::field::{Field, Visit};
 
@@ -99,6 +99,31 @@ async fn a_pooler_by_transaction_is_found_when_the_store_is_opened() {
     }
 }
 
+/// Two connections that ask by turns get a session each, by turns.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn a_pooler_by_transaction_that_gives_its_sessions_in_turn_is_found() {
+    let server = Postgres::start().await;
+    let settings = [LENIENT, "default_pool_size = 2", "server_round_robin = 1"];
+    let pooler = PgBouncer::start_with(&server, &settings).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = PgConnection::connect(&pooler.url()).await.unwrap();
+        client.execute("BEGIN").await.unwrap();
+        clients.push(client);
+    }
+    for client in &mut clients {
+        client.execute("COMMIT").await.unwrap();
+    }
+    let mut processes = Vec::new();
+    for nth in 0..8 {
+        let asked = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(&mut clients[nth % 2]).await.unwrap();
+        processes.push(asked.get::<i32, _>(0));
+    }
+    assert!(processes[0] != processes[1] && processes.chunks(2).all(|pair| pair == &processes[..2]), "{processes:?}");
+    assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn eight_clients_get_their_own_answers_through_a_pooler_by_transaction() {
@@ -157,6 +182,21 @@ async fn a_pooler_by_session_with_one_session_is_enough() {
     let pooler = PgBouncer::start_with(&server, &[LENIENT, "pool_mode = session", "default_pool_size = 1"]).await;
     let store = PostgresStore::open(&pooler.url()).await.unwrap();
     assert_eq!(charge_all(&[store]).await, KEYS as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn a_pooler_with_room_for_two_connections_is_enough() {
+    let server = Postgres::start().await;
+    let pooler = PgBouncer::start_with(&server, &[LENIENT, "pool_mode = session", "max_client_conn = 2"]).await;
+    let store = PostgresStore::open(&pooler.url()).await.unwrap();
+    let stores = [store];
+    assert_eq!(charge_all(&stores).await, KEYS as usize);
+
+    // Where it has room for none, nothing is wrong with the store's settings.
+    let error = PostgresStore::open(&pooler.url()).await.unwrap_err().to_string();
+    assert!(error.contains("no more connections allowed"), "{error}");
+    assert!(!error.contains("simple_queries"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

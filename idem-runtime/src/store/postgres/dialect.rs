@@ -44,8 +44,13 @@ impl Dialect for Postgres {
     }
 
     fn is_full(error: &dyn DatabaseError) -> bool {
-        // The server's limit, the database's, and the user's.
-        code(error) == "53300"
+        match &*code(error) {
+            // The server's limit, the database's, and the user's.
+            "53300" => true,
+            // PgBouncer's.
+            "08P01" => error.message().contains("no more connections allowed"),
+            _ => false,
+        }
     }
 
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
@@ -65,7 +70,7 @@ impl Dialect for Postgres {
             "25006" => Some("connect to the primary: a standby can't be written"),
             "26000" | "42P05" => Some("behind a pooler such as PgBouncer, open the store with `simple_queries(true)`"),
             // How PgBouncer refuses a setting of its client.
-            "08P01" => Some(
+            "08P01" if error.message().contains("startup parameter") => Some(
                 "behind a pooler such as PgBouncer, open the store with `simple_queries(true)`; one in session mode can be \
                  told `ignore_startup_parameters = extra_float_digits,options` instead",
             ),

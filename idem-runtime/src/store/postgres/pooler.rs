@@ -59,19 +59,22 @@ pub(super) fn compare<'c>(
             }
             None => (None, None),
         };
-        let mut connections: Vec<_> = std::iter::once(one).chain(other).collect();
-        let expected: Vec<_> = std::iter::once(own).chain(others).collect();
-        let are_two = expected.len() == 2;
-        let is_direct = expected.iter().all(|session| session.is_marked);
+        let expected = std::iter::once(own).chain(others);
+        let is_direct = expected.clone().all(|session| session.is_marked);
+        let mut connections: Vec<_> = std::iter::once(one).chain(other).zip(expected).collect();
+        let are_two = connections.len() == 2;
         let mut is_steady = others != Some(own);
         for _ in 1..if is_direct { ROUNDS } else { ROUNDS_BEHIND_A_POOLER } {
-            for (connection, expected) in connections.iter_mut().zip(&expected) {
+            // A pooler may give its sessions in turn: those who ask in turn would get the same ones each time.
+            connections.reverse();
+            for (connection, expected) in &mut connections {
                 is_steady &= session(connection).await? == *expected;
             }
         }
         if is_steady {
             return Ok(if are_two { Sessions::Apart } else { Sessions::Unanswered });
         }
+        let mut connections: Vec<_> = connections.into_iter().map(|(connection, _)| connection).collect();
         if keep_statements(&mut connections).await {
             return Ok(Sessions::Kept);
         }
