@@ -1,6 +1,6 @@
 //! A line that can be cut: a TCP proxy in front of a server, transparent until it is told to fail.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ struct Shared {
     /// Changes when all connections are to be cut.
     cuts: watch::Sender<u32>,
     is_cut_off: AtomicBool,
+    is_silent: AtomicBool,
+    /// How many connections are let in and told nothing, and how many were at most.
+    unheard: AtomicUsize,
+    most_unheard: AtomicUsize,
 }
 
 impl std::fmt::Debug for Shared {
@@ -49,6 +53,9 @@ impl Proxy {
             faults: Mutex::default(),
             cuts: watch::Sender::new(0),
             is_cut_off: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
+            unheard: AtomicUsize::new(0),
+            most_unheard: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
         tokio::spawn(async move {
@@ -58,6 +65,9 @@ impl Proxy {
                 }
                 let shared = Arc::clone(&accepting);
                 tokio::spawn(async move {
+                    if shared.is_silent.load(Ordering::SeqCst) {
+                        return shared.say_nothing(client).await;
+                    }
                     // A server that is down can't be reached through the proxy either.
                     if let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await {
                         carry(client, server, &shared).await;
@@ -87,6 +97,17 @@ impl Proxy {
     /// Lets connections through again.
     pub fn restore(&self) {
         self.shared.is_cut_off.store(false, Ordering::SeqCst);
+    }
+
+    /// Cuts every connection, and from then on lets others in and tells them nothing.
+    pub fn fall_silent(&self) {
+        self.shared.is_silent.store(true, Ordering::SeqCst);
+        self.cut_all();
+    }
+
+    /// How many connections that are told nothing there were at once.
+    pub fn most_unheard(&self) -> usize {
+        self.shared.most_unheard.load(Ordering::SeqCst)
     }
 
     /// The next request that matches is carried out, and the connection is cut before its answer gets to the client.
@@ -183,6 +204,15 @@ async fn cut_after(client: TcpStream, mut server: TcpStream, request: &[u8], str
 }
 
 impl Shared {
+    /// Until the client gives up.
+    async fn say_nothing(&self, mut client: TcpStream) {
+        let unheard = self.unheard.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_unheard.fetch_max(unheard, Ordering::SeqCst);
+        let mut said = [0; 4096];
+        while let Ok(1..) = client.read(&mut said).await {}
+        self.unheard.fetch_sub(1, Ordering::SeqCst);
+    }
+
     fn fault(&self, request: &[u8]) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();
         let at = faults.iter().position(|(matches, _)| matches(request))?;

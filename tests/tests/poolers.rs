@@ -1,7 +1,7 @@
 //! Poolers between a PostgreSQL store and its server: those that give each transaction another session, and the others.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use idem_runtime::conformance::Suite;
@@ -174,14 +174,25 @@ async fn a_pooler_by_transaction_that_keeps_statements_is_let_be() {
     assert_eq!(charge_all(&stores).await, KEYS as usize);
 }
 
-/// Another connection is let in, and waits for a session.
-#[tokio::test(flavor = "multi_thread")]
+/// Another connection is let in, and waits for a session. It holds nobody up.
+#[tokio::test]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn a_pooler_by_session_with_one_session_is_enough() {
     let server = Postgres::start().await;
     let pooler = PgBouncer::start_with(&server, &[LENIENT, "pool_mode = session", "default_pool_size = 1"]).await;
-    let store = PostgresStore::open(&pooler.url()).await.unwrap();
-    assert_eq!(charge_all(&[store]).await, KEYS as usize);
+    let warnings = Warnings::of_this_program();
+    let stores = [PostgresStore::open(&pooler.url()).await.unwrap()];
+    let begun = Instant::now();
+    assert_eq!(charge_all(&stores).await, KEYS as usize);
+    while begun.elapsed() < Duration::from_secs(14) {
+        let asked = Instant::now();
+        assert!(charge(&stores[0], 0).await.unwrap().is_replayed());
+        // Another connection is waited for for three seconds.
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let told = warnings.told();
+    assert!(told.contains("no further connection") && told.contains("TimedOut"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,9 +238,25 @@ async fn a_pooler_by_transaction_is_found_once_there_is_a_second_connection() {
     }
 }
 
-/// What is warned of, on this thread.
+/// What is warned of.
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<String>>);
+
+impl Warnings {
+    /// From its first use on.
+    fn of_this_program() -> Self {
+        static ALL: LazyLock<Warnings> = LazyLock::new(|| {
+            let warnings = Warnings::default();
+            tracing::subscriber::set_global_default(warnings.clone()).unwrap();
+            warnings
+        });
+        ALL.clone()
+    }
+
+    fn told(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Visit for Warnings {
     fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
@@ -273,14 +300,13 @@ async fn the_first_transaction_behind_a_finding_is_warned() {
     let pooler = PgBouncer::start_with(&server, &[LENIENT]).await;
     let pool = PgPool::connect(&server.url()).await.unwrap();
     PostgresStore::migrate(pool.clone()).await.unwrap();
-    let warnings = Warnings::default();
-    let _subscribed = tracing::subscriber::set_default(warnings.clone());
+    let warnings = Warnings::of_this_program();
     assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
     for id in 0..3 {
         let mut tx = pool.begin().await.unwrap();
         book(&mut tx, id).await.unwrap();
         tx.commit().await.unwrap();
     }
-    let told = warnings.0.lock().unwrap().matches("a store has found a pooler").count();
+    let told = warnings.told().matches("a store has found a pooler").count();
     assert_eq!(told, 1);
 }

@@ -19,7 +19,7 @@ pub(super) use self::opening::Opening;
 #[cfg(feature = "mysql")]
 pub(super) use self::opening::Prepare;
 #[cfg(feature = "postgres")]
-pub(super) use self::opening::{Compare, Sessions};
+pub(super) use self::opening::{Comparing, Sessions};
 pub(super) use self::patience::patiently;
 pub(super) use self::pool::{Place, compare};
 pub(super) use self::sweeper::{Sweep, Swept, keep_swept, sweep_all};

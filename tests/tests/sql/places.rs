@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use idem_runtime::{Error, Outcome};
+use idem_runtime::{Error, Outcome, idempotent};
+use idem_tests::proxy::Proxy;
 use sqlx::Executor as _;
+use tokio::task::JoinSet;
 
 use super::{
     CHANGE_PASSWORD, CONNECTIONS_OF_APP, CREATE_ELSEWHERE, GO_ELSEWHERE, HOME, Options, Server, Store, app, elsewhere,
@@ -87,4 +89,31 @@ async fn a_store_with_a_pool_takes_as_many_connections_as_it_was_told() {
         // As many spare ones, where a busy machine makes it wait.
         assert!((1..=6).contains(&taken), "{taken}");
     }
+}
+
+#[idempotent(key = "id", store = store, lease = "900ms")]
+async fn hurry(store: &Store, id: u32) -> Result<Outcome<u32>, Error> {
+    Ok(id.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn callers_that_give_up_while_a_connection_is_opened_make_no_room_for_others() {
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let store = Store::options().max_connections(2).open(&proxy.url(&server.url())).await.unwrap();
+    hurry(&store, 0).await.unwrap();
+    proxy.fall_silent();
+    let mut calls = JoinSet::new();
+    for nth in 0..20 {
+        let store = store.clone();
+        calls.spawn(async move {
+            for id in 0..4 {
+                hurry(&store, nth * 4 + id + 1).await.unwrap_err();
+            }
+        });
+    }
+    calls.join_all().await;
+    // As many spare ones.
+    assert!((1..=4).contains(&proxy.most_unheard()), "{} at once", proxy.most_unheard());
 }

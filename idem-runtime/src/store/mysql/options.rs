@@ -102,6 +102,9 @@ impl MySqlOptions {
     /// it asks for anew for each connection: a password that `set_connect_options` was told is used from then on. The
     /// pool's hooks, `after_connect` and `before_acquire`, don't run for these. The store goes on where the pool is closed.
     ///
+    /// The store keeps a handle of the pool for its connect options. A pool whose other handles are dropped therefore ends
+    /// with the store, and its connections with it: call `close()` to end it before.
+    ///
     /// One connection of the pool is asked once for `DATABASE()` and `CURRENT_USER()`, which have to be those of the store's
     /// own connections. It is waited for for ten seconds at most, and for less where the pool's `acquire_timeout` is less.
     ///

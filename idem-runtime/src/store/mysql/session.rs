@@ -26,7 +26,7 @@ pub(super) fn connections(
     most: usize,
 ) -> Connections<sqlx::MySql> {
     let (options, prepare) = (Box::new(options), Some(prepare as Prepare<sqlx::MySql>));
-    Connections::new(Opening { options, prepare, compare: None, is_full: MySql::is_full }, most)
+    Connections::new(Opening { options, prepare, comparing: None, is_full: MySql::is_full }, most)
 }
 
 /// The same, opened as the connections of a user's pool are.

@@ -49,7 +49,8 @@ impl PostgresOptions {
     /// With a pool of the user's these come beside the pool's own; and one more to hear of endings, once somebody waits.
     ///
     /// One is enough: where the server has no room for another, the store waits for those that it has, and asks for more
-    /// every five seconds.
+    /// every five seconds. A store that has had one alone since it was opened asks after five seconds, then after ten, and so
+    /// on up to once a minute.
     ///
     /// Few are enough: requests that wait for each other share a statement.
     pub fn max_connections(mut self, connections: usize) -> Self {
@@ -121,6 +122,9 @@ impl PostgresOptions {
     /// opens up to [`max_connections`](Self::max_connections) of its own beside them, with the pool's connect options, which
     /// it asks for anew for each connection: a password that `set_connect_options` was told is used from then on. The
     /// pool's hooks, `after_connect` and `before_acquire`, don't run for these. The store goes on where the pool is closed.
+    ///
+    /// The store keeps a handle of the pool for its connect options. A pool whose other handles are dropped therefore ends
+    /// with the store, and its connections with it: call `close()` to end it before.
     ///
     /// One connection of the pool is asked once for `current_database()`, `current_schema()` and `current_user`, which have
     /// to be those of the store's own connections. It is waited for for ten seconds at most, and for less where the pool's

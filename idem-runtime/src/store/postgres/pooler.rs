@@ -1,19 +1,14 @@
 //! Whether a pooler stands before the server that gives each transaction another session.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use crate::store::sql::{Failure, Sessions};
-use crate::timer;
-
-/// How long a pooler may let a connection wait for a session, before it counts as one that has none.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a session has that was begun by a connection of a store. Poolers don't pass it on.
 pub(super) const MARK: (&str, &str) = ("idem_runtime.session", "own");
@@ -44,26 +39,25 @@ pub(crate) fn warn_transactions() {
     }
 }
 
+/// What a connection is asked first.
+pub(super) fn ask(connection: &mut PgConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
+    Box::pin(async move { session(connection).await.map(drop) })
+}
+
 /// Where each connection has a session, each answers with the same process every time, and the two with different ones.
 pub(super) fn compare<'c>(
     one: &'c mut PgConnection,
     other: Option<&'c mut PgConnection>,
 ) -> Pin<Box<dyn Future<Output = Result<Sessions, Failure>> + Send + 'c>> {
     Box::pin(async move {
-        // In this order: a pooler with one session gives it to who asks first.
-        let own = session(one).await?;
-        let (other, others) = match other {
-            Some(other) => {
-                let asked = timer::within(|| PATIENCE, pin!(session(other))).await;
-                asked.and_then(Result::ok).map(|others| (other, others)).unzip()
-            }
-            None => (None, None),
-        };
-        let expected = std::iter::once(own).chain(others);
-        let is_direct = expected.clone().all(|session| session.is_marked);
-        let mut connections: Vec<_> = std::iter::once(one).chain(other).zip(expected).collect();
+        let mut connections = Vec::new();
+        for connection in std::iter::once(one).chain(other) {
+            let session = session(connection).await?;
+            connections.push((connection, session));
+        }
+        let is_direct = connections.iter().all(|(_, session)| session.is_marked);
         let are_two = connections.len() == 2;
-        let mut is_steady = others != Some(own);
+        let mut is_steady = !are_two || connections[0].1 != connections[1].1;
         for _ in 1..if is_direct { ROUNDS } else { ROUNDS_BEHIND_A_POOLER } {
             // A pooler may give its sessions in turn: those who ask in turn would get the same ones each time.
             connections.reverse();
@@ -72,7 +66,7 @@ pub(super) fn compare<'c>(
             }
         }
         if is_steady {
-            return Ok(if are_two { Sessions::Apart } else { Sessions::Unanswered });
+            return Ok(if are_two { Sessions::Apart } else { Sessions::Alone });
         }
         let mut connections: Vec<_> = connections.into_iter().map(|(connection, _)| connection).collect();
         if keep_statements(&mut connections).await {

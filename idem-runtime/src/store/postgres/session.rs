@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Executor as _, PgPool, Row as _};
 use super::params::{self, Param};
 use super::{Postgres, pooler};
 use crate::error::Error;
-use crate::store::sql::{Compare, Connections, Dialect as _, Failure, Opening, Place, compare, patiently};
+use crate::store::sql::{Comparing, Connections, Dialect as _, Failure, Opening, Place, compare, patiently};
 
 /// What the server is told when a connection is opened. Plans are made once for each connection, and never read the whole
 /// table: the statistics of a table that was small a minute ago would say so. Who holds a row for longer than a moment is no
@@ -49,8 +49,8 @@ impl Session {
     ) -> Self {
         // A pooler may refuse settings of its clients.
         let options = Box::new(move || if simple { options() } else { options().options(AT_OPENING) });
-        let compare = (!simple).then_some(pooler::compare as Compare<sqlx::Postgres>);
-        let opening = Opening { options, prepare: None, compare, is_full: Postgres::is_full };
+        let comparing = (!simple).then_some(Comparing { ask: pooler::ask, compare: pooler::compare });
+        let opening = Opening { options, prepare: None, comparing, is_full: Postgres::is_full };
         Self { connections: Connections::new(opening, most), simple }
     }
 

@@ -1,5 +1,7 @@
 //! A SQL store's own connections.
 
+mod comparison;
+
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
@@ -12,8 +14,9 @@ use sqlx::Database;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
+use self::comparison::{Attempt, Due};
 use super::Failure;
-use super::opening::{Compare, LONGEST_OPENING, Opening, Options, Sessions};
+use super::opening::{Opening, Options};
 use crate::{background, timer};
 
 /// How long a caller waits for a connection of those that others use.
@@ -62,13 +65,24 @@ struct Shelf<DB: Database> {
     /// When one was last closed.
     closed_at: Option<Instant>,
     /// When two connections are to be compared, while that wasn't done.
-    compare_at: Option<Instant>,
+    due: Option<Due>,
 }
 
 struct Idle<DB: Database> {
     connection: DB::Connection,
     since: Instant,
     home: Option<Id>,
+}
+
+/// What came of opening a connection, and the permit to use it.
+type Opened<DB> = (Result<<DB as Database>::Connection, Failure>, OwnedSemaphorePermit);
+
+impl<DB: Database> Shelf<DB> {
+    /// The one of this runtime that was used last.
+    fn take(&mut self, home: Option<Id>) -> Option<DB::Connection> {
+        let last = self.idle.iter().rposition(|one| one.home == home)?;
+        Some(self.idle.remove(last).connection)
+    }
 }
 
 /// The runtime that a connection is opened on belongs to it: on another one it stands still whenever nobody drives its own.
@@ -85,10 +99,10 @@ impl<DB: Database> Clone for Connections<DB> {
 impl<DB: Database> Connections<DB> {
     /// At most `most`, and as many spare ones. None is opened yet.
     pub(in crate::store) fn new(opening: Opening<DB>, most: usize) -> Self {
-        let compare_at = opening.compare.map(|_| Instant::now());
-        let (usual, spare) = if compare_at.is_some() { (1, 0) } else { (most, most) };
+        let due = opening.comparing.as_ref().map(|_| Due::now());
+        let (usual, spare) = if due.is_some() { (1, 0) } else { (most, most) };
         let [permits, spare] = [usual, spare].map(|permits| Arc::new(Semaphore::new(permits)));
-        let shelf = Mutex::new(Shelf { idle: Vec::new(), used: 0, closed_at: None, compare_at });
+        let shelf = Mutex::new(Shelf { idle: Vec::new(), used: 0, closed_at: None, due });
         Self(Arc::new(Shared {
             opening,
             most,
@@ -118,21 +132,21 @@ impl<DB: Database> Connections<DB> {
         let home = home();
         loop {
             let permit = shared.permit().await?;
-            let connection = match shared.take_idle(home) {
-                Some(connection) => connection,
-                None => match shared.open(home).await {
-                    Ok(connection) => connection,
-                    Err(failure) => {
+            let (connection, permit) = match shared.take_idle(home) {
+                Some(connection) => (connection, permit),
+                None => match shared.open(home, permit).await? {
+                    (Ok(connection), permit) => (connection, permit),
+                    (Err(failure), permit) => {
                         // On the heap: seldom needed.
                         Box::pin(shared.makes_do(failure, permit)).await?;
                         continue;
                     }
                 },
             };
-            let (mut connected, compares) = shared.lend(connection, home, permit);
-            if let Some(compare) = compares {
-                // On the heap: done once.
-                Box::pin(shared.compare(&mut connected, compare)).await?;
+            let (mut connected, attempt) = shared.lend(connection, home, permit);
+            if let Some((attempt, comparing)) = attempt.zip(shared.opening.comparing.as_ref()) {
+                // On the heap: seldom needed.
+                Box::pin(shared.compare(&mut connected, comparing, attempt)).await?;
             }
             return Ok(connected);
         }
@@ -176,18 +190,19 @@ impl<DB: Database> Shared<DB> {
         timer::within(|| LONGEST_WAIT, either).await.ok_or(Failure::AllInUse(LONGEST_WAIT))
     }
 
-    /// In a task of its own: whoever asks may have less time than it takes, and then the next one finds it.
-    async fn open(self: &Arc<Self>, home: Option<Id>) -> Result<DB::Connection, Failure> {
+    /// In a task of its own: whoever asks may have less time than it takes, and then the next one finds it. The task has the
+    /// permit: it is held for as long as the connection is being opened, whoever waits for it.
+    async fn open(self: &Arc<Self>, home: Option<Id>, permit: OwnedSemaphorePermit) -> Result<Opened<DB>, Failure> {
         let shared = Arc::clone(self);
         let (opened, opening) = oneshot::channel();
         tokio::spawn(async move {
-            if let Err(Ok(connection)) = opened.send(shared.opening.open().await) {
+            // The permit goes last: whoever gets it finds the connection.
+            if let Err((Ok(connection), _permit)) = opened.send((shared.opening.open().await, permit)) {
                 shared.put_idle(connection, home);
             }
         });
-        let ended =
-            || Err(sqlx::Error::Io(std::io::Error::other("the runtime that opened the connection has ended")).into());
-        opening.await.unwrap_or_else(|_| ended())
+        let ended = |_| sqlx::Error::Io(std::io::Error::other("the runtime that opened the connection has ended"));
+        Ok(opening.await.map_err(ended)?)
     }
 
     /// Where the server has no room for another connection, the store makes do with those that it has: one less is used for a
@@ -214,57 +229,26 @@ impl<DB: Database> Shared<DB> {
         Ok(())
     }
 
-    /// Hands a connection out, and what it is to be compared by before it is used.
+    /// Hands a connection out, and says whether it is to be compared with another one before it is used.
     fn lend(
         self: &Arc<Self>,
         connection: DB::Connection,
         home: Option<Id>,
         permit: OwnedSemaphorePermit,
-    ) -> (Connected<DB>, Option<Compare<DB>>) {
+    ) -> (Connected<DB>, Option<Attempt>) {
         let mut shelf = self.shelf();
         shelf.used += 1;
-        let is_due = shelf.compare_at.is_some_and(|due| due <= Instant::now());
-        if is_due {
-            shelf.compare_at = Some(Instant::now() + FULL);
-        }
+        let attempt = shelf.due.as_mut().and_then(Due::begin);
         drop(shelf);
         let used = Use { shared: Arc::clone(self), since: Instant::now(), is_answered: false };
-        let compare = self.opening.compare.filter(|_| is_due);
-        (Connected { connection, home, used, _permit: permit }, compare)
-    }
-
-    /// Compares the only connection with another one, where that can be had; from then on there can be many.
-    async fn compare(self: &Arc<Self>, only: &mut Connected<DB>, compare: Compare<DB>) -> Result<(), Failure> {
-        let (mut other, failure) = match self.open(only.home).await {
-            Ok(other) => (Some(other), Failure::NotOpened(LONGEST_OPENING)),
-            Err(failure) => (None, failure),
-        };
-        match compare(&mut only.connection, other.as_mut()).await? {
-            sessions @ (Sessions::Apart | Sessions::Kept) => {
-                self.are_apart.store(sessions == Sessions::Apart, Ordering::Release);
-                self.shelf().compare_at = None;
-                other.into_iter().for_each(|other| self.put_idle(other, only.home));
-                self.permits.add_permits(self.most - 1);
-                self.spare.add_permits(self.most);
-                Ok(())
-            }
-            Sessions::Mixed => {
-                self.permits.close();
-                self.spare.close();
-                Err(Failure::Pooled)
-            }
-            Sessions::Unanswered => {
-                self.makes_do_with_fewer(&failure);
-                Ok(())
-            }
-        }
+        (Connected { connection, home, used, _permit: permit }, attempt)
     }
 
     fn makes_do_with_fewer(&self, failure: &Failure) {
         self.is_told.call_once(|| {
             tracing::warn!(
                 ?failure,
-                "the database gives the store no further connection: it makes do with those that it has, and is slower"
+                "the store gets no further connection from the database: it makes do with those that it has, and is slower"
             );
         });
     }
@@ -278,6 +262,9 @@ impl<DB: Database> Shared<DB> {
         shelf.idle.push(Idle { connection, since: Instant::now(), home });
         // There were spare ones.
         let surplus = (shelf.idle.len() > self.most).then(|| shelf.idle.remove(0));
+        if surplus.is_some() {
+            shelf.closed_at = Some(Instant::now());
+        }
         drop(shelf);
         drop(surplus);
     }
@@ -295,9 +282,13 @@ impl<DB: Database> Shared<DB> {
     /// The one of this runtime that was used last. Where there is none, there is room for a new one.
     fn take_idle(&self, home: Option<Id>) -> Option<DB::Connection> {
         let mut shelf = self.shelf();
+        let were = shelf.idle.len();
         shelf.idle.retain(|one| one.since.elapsed() < LONGEST_IDLE);
-        if let Some(last) = shelf.idle.iter().rposition(|one| one.home == home) {
-            return Some(shelf.idle.remove(last).connection);
+        if shelf.idle.len() < were {
+            shelf.closed_at = Some(Instant::now());
+        }
+        if let Some(last) = shelf.take(home) {
+            return Some(last);
         }
         // Each one in use has a permit.
         if shelf.idle.len() > self.permits.available_permits() {

@@ -19,10 +19,17 @@ pub(super) type Options<DB> = <<DB as Database>::Connection as Connection>::Opti
 /// What is done with a connection.
 type Doing<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
-/// What is done once with a connection that was opened.
+/// What is done with a connection on its own.
 pub(in crate::store) type Prepare<DB> = for<'c> fn(&'c mut <DB as Database>::Connection) -> Doing<'c, sqlx::Result<()>>;
 
-/// What two connections that are open at once are, if there are two.
+/// How it is found whether each connection has a session of its own.
+pub(in crate::store) struct Comparing<DB: Database> {
+    /// Asks a connection whatever shows that it has a session.
+    pub(in crate::store) ask: Prepare<DB>,
+    pub(in crate::store) compare: Compare<DB>,
+}
+
+/// What two connections that are open at once are, if there are two. Both have been [asked](Comparing::ask) before.
 pub(in crate::store) type Compare<DB> = for<'c> fn(
     &'c mut <DB as Database>::Connection,
     Option<&'c mut <DB as Database>::Connection>,
@@ -38,8 +45,8 @@ pub(in crate::store) enum Sessions {
     Kept,
     /// A pooler gives each transaction any session, and mixes up what is prepared.
     Mixed,
-    /// There is no second connection, or it got no answer: it can't be used now.
-    Unanswered,
+    /// There was one connection only, and it looks as if it had a session.
+    Alone,
 }
 
 /// How connections are opened.
@@ -48,7 +55,7 @@ pub(in crate::store) struct Opening<DB: Database> {
     pub(in crate::store) options: Box<dyn Fn() -> Options<DB> + Send + Sync>,
     pub(in crate::store) prepare: Option<Prepare<DB>>,
     /// Where it is to be asked, at most one connection is used until it is known.
-    pub(in crate::store) compare: Option<Compare<DB>>,
+    pub(in crate::store) comparing: Option<Comparing<DB>>,
     /// Whether the server has no room for another connection.
     pub(in crate::store) is_full: fn(&dyn DatabaseError) -> bool,
 }
