@@ -1,5 +1,6 @@
 //! A line that can be cut: a TCP proxy in front of a server, transparent until it is told to fail.
 
+use std::io::{ErrorKind, Read as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,8 +28,8 @@ struct Shared {
     cuts: watch::Sender<u32>,
     is_cut_off: AtomicBool,
     is_silent: AtomicBool,
-    /// How many connections are let in and told nothing, and how many were at most.
-    unheard: AtomicUsize,
+    /// Connections that were let in and are told nothing, and how many there were at most.
+    unheard: Mutex<Vec<std::net::TcpStream>>,
     most_unheard: AtomicUsize,
 }
 
@@ -54,7 +55,7 @@ impl Proxy {
             cuts: watch::Sender::new(0),
             is_cut_off: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
-            unheard: AtomicUsize::new(0),
+            unheard: Mutex::default(),
             most_unheard: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
@@ -66,7 +67,7 @@ impl Proxy {
                 let shared = Arc::clone(&accepting);
                 tokio::spawn(async move {
                     if shared.is_silent.load(Ordering::SeqCst) {
-                        return shared.say_nothing(client).await;
+                        return shared.say_nothing(client);
                     }
                     // A server that is down can't be reached through the proxy either.
                     if let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await {
@@ -203,14 +204,24 @@ async fn cut_after(client: TcpStream, mut server: TcpStream, request: &[u8], str
     }
 }
 
+/// Asks the system itself: the runtime may not have heard of it yet.
+fn has_given_up(client: &mut std::net::TcpStream) -> bool {
+    loop {
+        match client.read(&mut [0; 4096]) {
+            Ok(1..) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Ok(0) | Err(_) => return true,
+        }
+    }
+}
+
 impl Shared {
-    /// Until the client gives up.
-    async fn say_nothing(&self, mut client: TcpStream) {
-        let unheard = self.unheard.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_unheard.fetch_max(unheard, Ordering::SeqCst);
-        let mut said = [0; 4096];
-        while let Ok(1..) = client.read(&mut said).await {}
-        self.unheard.fetch_sub(1, Ordering::SeqCst);
+    /// Clients that gave up before this one came are not counted with it.
+    fn say_nothing(&self, client: TcpStream) {
+        let mut unheard = self.unheard.lock().unwrap();
+        unheard.retain_mut(|other| !has_given_up(other));
+        unheard.push(client.into_std().unwrap());
+        self.most_unheard.fetch_max(unheard.len(), Ordering::SeqCst);
     }
 
     fn fault(&self, request: &[u8]) -> Option<Fault> {
