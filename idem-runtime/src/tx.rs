@@ -42,7 +42,8 @@
 //!
 //! sqlx names the statements that it prepares on PostgreSQL, which PgBouncer's `pool_mode = transaction` mixes up: one can get
 //! another's answer, and be told that it succeeded. A transaction can't ask whether such a pooler is there. So connect past it
-//! or use tokio-postgres. Where a store of the process has found such a pooler, the first transaction behind that is warned.
+//! or use tokio-postgres. Where a store of the process has found such a pooler, the first transaction of sqlx or sea-orm after
+//! that is warned, whichever server it is on.
 //!
 //! A recorded result is a parameter of a statement: sea-orm shows those to its metric callback, and logs them with its feature
 //! `debug-print`.
@@ -143,6 +144,17 @@ use std::future::{Future, ready};
 pub use self::commit::{Commit, Committing, commit};
 pub use self::database::{Database, schema};
 pub use self::failure::Failure;
+
+/// For drivers that name what they prepare: a pooler by transaction mixes it up.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite", feature = "sea-orm"))]
+fn warn_behind_pooler(database: Database) {
+    #[cfg(feature = "postgres")]
+    if database == Database::Postgres {
+        crate::store::postgres::pooler::warn_transactions();
+    }
+    #[cfg(not(feature = "postgres"))]
+    let _ = database;
+}
 
 /// A statement for a driver to prepare and run.
 #[derive(Clone, Copy, Debug)]

@@ -158,10 +158,6 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
     if !tx.is_in_transaction() {
         return Err(Error::NotInTransaction { scope: site.scope });
     }
-    #[cfg(feature = "postgres")]
-    if tx.database() == super::Database::Postgres {
-        crate::store::postgres::pooler::warn_transactions();
-    }
     let (Some(fingerprint), KeyInput::Key(key)) = (given(site, &call.key, &call.fingerprint)?, &call.key) else {
         return Ok(Admission::Run(None, Event::Unprotected));
     };

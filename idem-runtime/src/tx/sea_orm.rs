@@ -67,6 +67,7 @@ macro_rules! implement {
             }
 
             async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+                super::warn_behind_pooler(Transaction::database(self));
                 query(self, statement).await.map_err(|error| failed(Transaction::database(self), error))
             }
 

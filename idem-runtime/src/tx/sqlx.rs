@@ -39,6 +39,7 @@ macro_rules! implement {
                 }
 
                 async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+                    super::warn_behind_pooler(Database::$database);
                     let row = bound(statement).fetch_optional(self).await.map_err(failed)?;
                     let Some(row) = row else { return Ok(None) };
                     let columns = statement.columns.iter().enumerate();

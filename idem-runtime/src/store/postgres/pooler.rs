@@ -25,14 +25,15 @@ const STATEMENTS: usize = 64;
 /// Whether a store of this process has found one.
 static FOUND: AtomicBool = AtomicBool::new(false);
 
-/// Warns once in this process, in the first transaction behind a store's finding: no transaction can ask by itself.
+/// Warns once in this process, in the first transaction after a store's finding whose driver names what it prepares: no
+/// transaction can ask by itself.
 pub(crate) fn warn_transactions() {
     static WARNED: Once = Once::new();
     if FOUND.load(Ordering::Relaxed) {
         WARNED.call_once(|| {
             tracing::warn!(
-                "a store has found a pooler that gives each transaction another session of PostgreSQL: handlers with `tx` \
-                 that connect through it can get the answers to others' prepared statements; connect them past it, or in \
+                "a store of this process has found a pooler that gives each transaction another session of PostgreSQL: \
+                 handlers with `tx` that connect through it with sqlx or sea-orm can get the answers to others' prepared statements; connect them past it, or in \
                  session mode"
             );
         });

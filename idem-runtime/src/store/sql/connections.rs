@@ -5,7 +5,9 @@ mod comparison;
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+#[cfg(feature = "postgres")]
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -16,7 +18,9 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use self::comparison::{Attempt, Due};
 use super::Failure;
-use super::opening::{Opening, Options};
+use super::opening::Opening;
+#[cfg(feature = "postgres")]
+use super::opening::Options;
 use crate::{background, timer};
 
 /// How long a caller waits for a connection of those that others use.
