@@ -53,9 +53,12 @@ pub(crate) fn sleep(duration: Duration) -> Timer {
     }))
 }
 
-/// Lets others of the same executor go first, once.
+/// Lets others go first for so long, or once where there is no timer.
 #[cfg(feature = "memory")]
-pub(crate) async fn give_way() {
+pub(crate) async fn rest(duration: Duration) {
+    if background::handle().is_some() {
+        return sleep(duration).await;
+    }
     let mut given = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut given, true) {
