@@ -81,6 +81,19 @@ struct Idle<DB: Database> {
 /// What came of opening a connection, and the permit to use it.
 type Opened<DB> = (Result<<DB as Database>::Connection, Failure>, OwnedSemaphorePermit);
 
+/// A permit that a task takes when it first runs. Where its runtime stands still until then, the permit goes with whoever waits.
+struct Handover(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+fn take(handed: &Mutex<Option<OwnedSemaphorePermit>>) -> Option<OwnedSemaphorePermit> {
+    handed.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        drop(take(&self.0));
+    }
+}
+
 impl<DB: Database> Shelf<DB> {
     /// The one of this runtime that was used last.
     fn take(&mut self, home: Option<Id>) -> Option<DB::Connection> {
@@ -194,12 +207,15 @@ impl<DB: Database> Shared<DB> {
         timer::within(|| LONGEST_WAIT, either).await.ok_or(Failure::AllInUse(LONGEST_WAIT))
     }
 
-    /// In a task of its own: whoever asks may have less time than it takes, and then the next one finds it. The task has the
-    /// permit: it is held for as long as the connection is being opened, whoever waits for it.
+    /// In a task of its own: whoever asks may have less time than it takes, and then the next one finds it. Once the task
+    /// runs it has the permit, which is held for as long as the connection is being opened, whoever waits for it.
     async fn open(self: &Arc<Self>, home: Option<Id>, permit: OwnedSemaphorePermit) -> Result<Opened<DB>, Failure> {
         let shared = Arc::clone(self);
+        let permit = Handover(Arc::new(Mutex::new(Some(permit))));
+        let handed = Arc::clone(&permit.0);
         let (opened, opening) = oneshot::channel();
         tokio::spawn(async move {
+            let Some(permit) = take(&handed) else { return };
             // The permit goes last: whoever gets it finds the connection.
             if let Err((Ok(connection), _permit)) = opened.send((shared.opening.open().await, permit)) {
                 shared.put_idle(connection, home);
