@@ -85,8 +85,8 @@ use crate::timer;
 ///
 /// # Sweeping
 ///
-/// Expired rows are swept in the background, in transactions of about 5 ms, which take a tenth of the writer's time while
-/// there is other work. [`IdempotencyAdmin::sweep`] goes the same way.
+/// Expired rows are swept in the background, in transactions of about half a millisecond, which take a fifteenth of the
+/// writer's time while there is other work. [`IdempotencyAdmin::sweep`] goes the same way.
 ///
 /// The file keeps its size when rows are swept: SQLite uses the free pages again. `VACUUM` gives them back to the disk,
 /// through any connection to the file; it writes the whole file anew, and every writer waits for it. In a file with

@@ -87,7 +87,7 @@ impl SqliteOptions {
     }
 
     /// How many rows one transaction of a sweep deletes at most; at least one. 1,000 unless set. A transaction also ends
-    /// after about 5 ms, so that the writer isn't kept from other work for longer.
+    /// after about half a millisecond, so that the writer isn't kept from other work for longer.
     pub fn sweep_batch(mut self, rows: usize) -> Self {
         self.sweep_batch = rows.max(1);
         self

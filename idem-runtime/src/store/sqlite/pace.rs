@@ -11,7 +11,7 @@ use crate::quiet::quietly;
 use crate::store::Owner;
 
 /// How many times as long as a turn took the next one waits, where somebody else has work for the writer.
-const SHARE: u32 = 9;
+const SHARE: u32 = 14;
 
 /// The same where nobody has: other processes may want the file.
 const IDLE_SHARE: u32 = 2;

@@ -12,8 +12,9 @@ use crate::clock;
 use crate::protocol::Micros;
 use crate::store::Key;
 
-/// How long one transaction deletes rows: for so long, others wait for the writer.
-const TURN: Duration = Duration::from_millis(5);
+/// How long one transaction deletes rows. For so long, others wait for the writer, and for the commit, which writes a page
+/// for nearly each row: of a longer turn the commit and the log's checkpoint behind it took twice the time of the turn.
+const TURN: Duration = Duration::from_micros(500);
 
 /// How many rows are deleted before the time is looked at.
 const CHUNK: usize = 16;
