@@ -27,7 +27,7 @@ use self::session::Session;
 use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
 use crate::store::bell::Bells;
-use crate::store::sql::{Claiming, Completing, Connections, Failure, Lanes, Placed, keep_swept, submit};
+use crate::store::sql::{Claiming, Completing, Connections, Failure, Lanes, Placed, Sweeping, keep_swept, submit};
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, ReleaseRequest, RenewRequest, Standing,
     StoreError, WaitRequest,
@@ -108,7 +108,7 @@ struct Inner {
     claiming: Lanes<Claiming, ClaimAnswer>,
     completing: Lanes<Completing, Standing>,
     bells: Arc<Bells>,
-    sweep_batch: usize,
+    sweeping: Sweeping,
     /// The longest that the server takes in one round trip, in bytes.
     longest_script: usize,
 }
@@ -172,7 +172,7 @@ impl MySqlStore {
             claiming: Lanes::default(),
             completing: Lanes::default(),
             bells: Bells::new(),
-            sweep_batch: options.sweep_batch,
+            sweeping: Sweeping::new(options.sweep_batch),
             longest_script: limits.packet,
         });
         if let Some(interval) = options.sweep_interval {

@@ -32,7 +32,7 @@ use crate::error::Error;
 use crate::protocol::State;
 use crate::store::bell::Bells;
 use crate::store::sql::{
-    Claiming, Completing, Failure, Lanes, Sweep, Swept, integer, interval, keep_swept, purge_window, submit,
+    Claiming, Completing, Failure, Lanes, Sweep, Sweeping, Swept, integer, interval, keep_swept, purge_window, submit,
 };
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest, RenewRequest,
@@ -125,7 +125,7 @@ struct Inner {
     bells: Arc<Bells>,
     /// `None` where a pooler stands between the store and its session.
     listener: Option<Listener>,
-    sweep_batch: usize,
+    sweeping: Sweeping,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -187,7 +187,7 @@ impl PostgresStore {
             refusing: Lanes::default(),
             completing: Lanes::default(),
             bells: Bells::new(),
-            sweep_batch: options.sweep_batch,
+            sweeping: Sweeping::new(options.sweep_batch),
         });
         if let Some(interval) = options.sweep_interval {
             keep_swept(&inner, interval);
@@ -318,8 +318,8 @@ impl PostgresStore {
 impl Sweep for Inner {
     type Dialect = Postgres;
 
-    fn batch(&self) -> usize {
-        self.sweep_batch
+    fn sweeping(&self) -> &Sweeping {
+        &self.sweeping
     }
 
     async fn sweep(&self, at_most: usize, from: i64) -> Result<Swept, Failure> {

@@ -50,8 +50,37 @@ async fn a_batch_does_not_pass_over_what_those_before_it_deleted() {
     let server = backlog(12_000).await;
     let _reader = begin(&server, SNAPSHOT).await;
     let first = pages(&server, async |admin| assert_eq!(admin.sweep(100).await.unwrap(), 100)).await;
-    let rest = pages(&server, async |admin| assert_eq!(admin.sweep(10_000).await.unwrap(), 10_000)).await;
-    assert!(rest < 200 * first, "100 batches looked at {rest} pages, and the first one at {first}");
+    let next = pages(&server, async |admin| assert_eq!(admin.sweep(6_000).await.unwrap(), 6_000)).await;
+    assert!(next < 120 * first, "60 batches looked at {next} pages, and the first one at {first}");
+}
+
+/// An operator may delete a few rows at a time.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn an_operators_sweep_goes_on_where_the_last_one_ended() {
+    let server = backlog(12_000).await;
+    let _reader = begin(&server, SNAPSHOT).await;
+    let first = pages(&server, async |admin| assert_eq!(admin.sweep(100).await.unwrap(), 100)).await;
+    let next = pages(&server, async |admin| {
+        for _ in 0..60 {
+            assert_eq!(admin.sweep(100).await.unwrap(), 100);
+        }
+    });
+    let next = next.await;
+    assert!(next < 120 * first, "60 sweeps looked at {next} pages, and the first one at {first}");
+}
+
+/// It begins again behind the last row, and so finds what it had to pass over.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn an_operators_sweep_finds_a_row_that_was_locked_before() {
+    let server = backlog(100).await;
+    let lock = begin(&server, LOCK_ONE).await;
+    let store = Store::options().sweep_interval(None).open(&server.url()).await.unwrap();
+    let admin = store.admin().unwrap();
+    assert_eq!(admin.sweep(50).await.unwrap(), 50);
+    drop(lock);
+    assert_eq!(admin.sweep(usize::MAX).await.unwrap(), 50);
 }
 
 /// Batches end between rows that may be deleted since the same time.

@@ -7,13 +7,13 @@ use sqlx::Row as _;
 use super::dialect::MySql;
 use super::session::Session;
 use super::{Inner, rows, statements};
-use crate::store::sql::{Failure, Sweep, Swept, patiently};
+use crate::store::sql::{Failure, Sweep, Sweeping, Swept, patiently};
 
 impl Sweep for Inner {
     type Dialect = MySql;
 
-    fn batch(&self) -> usize {
-        self.sweep_batch
+    fn sweeping(&self) -> &Sweeping {
+        &self.sweeping
     }
 
     /// In one transaction: two round trips, or one where there is nothing to delete.

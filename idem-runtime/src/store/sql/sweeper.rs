@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -20,12 +21,25 @@ pub(in crate::store) trait Sweep: Send + Sync + 'static {
     /// Whose errors they are.
     type Dialect: Dialect;
 
-    /// How many rows are deleted at once.
-    fn batch(&self) -> usize;
+    fn sweeping(&self) -> &Sweeping;
 
     /// Deletes at most so many rows at once: those whose `purge_at` is over, first those that it is over for longest, and
     /// none whose `purge_at` is before `from`.
     fn sweep(&self, at_most: usize, from: i64) -> impl Future<Output = Result<Swept, Failure>> + Send;
+}
+
+/// How a store is swept.
+pub(in crate::store) struct Sweeping {
+    /// How many rows are deleted at once.
+    batch: usize,
+    /// Where an operator's next sweep begins: those that delete a few rows each are one pass.
+    begins_at: AtomicI64,
+}
+
+impl Sweeping {
+    pub(in crate::store) fn new(batch: usize) -> Self {
+        Self { batch, begins_at: AtomicI64::new(0) }
+    }
 }
 
 /// What a batch deleted.
@@ -50,8 +64,8 @@ struct Pass {
 }
 
 impl Pass {
-    fn new() -> Self {
-        Self { from: 0, furthest: 0, begun: Instant::now(), first: None }
+    fn new(from: i64) -> Self {
+        Self { from, furthest: from, begun: Instant::now(), first: None }
     }
 
     /// Deletes a batch.
@@ -73,21 +87,29 @@ impl Pass {
     /// Nothing more was found: begins again, unless the first batch would take too much of the time.
     fn again(&mut self) {
         if self.first.is_none_or(|first| self.begun.elapsed() >= first * OVER_AGAIN) {
-            *self = Self { furthest: self.furthest, ..Self::new() };
+            *self = Self { furthest: self.furthest, ..Self::new(0) };
         }
     }
 }
 
-/// Deletes at most so many rows, batch by batch, and leaves the server time for others.
+/// Deletes at most so many rows, batch by batch, and leaves the server time for others. Goes on where the operator's last
+/// sweep ended, and behind the last row from the first one again.
 pub(in crate::store) async fn sweep_all<S: Sweep>(store: &S, at_most: usize) -> Result<usize, StoreError> {
-    let (mut pass, mut all) = (Pass::new(), 0);
+    let Sweeping { batch, begins_at } = store.sweeping();
+    let (mut pass, mut all) = (Pass::new(begins_at.load(Ordering::Relaxed)), 0);
+    let mut is_whole = pass.from == 0;
     while all < at_most {
-        let batch = store.batch().min(at_most - all);
+        let batch = (*batch).min(at_most - all);
         let begun = Instant::now();
         let swept = pass.sweep(store, batch).await.map_err(Failure::into_error::<S::Dialect>)?;
         all += swept;
-        if swept < batch {
+        if swept == batch {
+            begins_at.store(pass.from, Ordering::Relaxed);
+        } else if is_whole {
+            begins_at.store(0, Ordering::Relaxed);
             break;
+        } else {
+            (pass, is_whole) = (Pass::new(0), true);
         }
         if all < at_most {
             timer::sleep(begun.elapsed() * SHARE).await;
@@ -104,13 +126,13 @@ pub(in crate::store) fn keep_swept<S: Sweep>(store: &Arc<S>, interval: Duration)
 }
 
 async fn sweep_on<S: Sweep>(store: Weak<S>, interval: Duration) {
-    let (mut pass, mut pause) = (Pass::new(), interval);
+    let (mut pass, mut pause) = (Pass::new(0), interval);
     loop {
         // Not in step with other processes.
         let [random, ..] = Owner::random().0;
         timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
         let Some(store) = store.upgrade() else { return };
-        let (batch, begun) = (store.batch(), Instant::now());
+        let (batch, begun) = (store.sweeping().batch, Instant::now());
         let swept = timer::within(|| LONGEST_STATEMENT, pin!(pass.sweep(&*store, batch))).await;
         pause = match swept.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT))) {
             Ok(swept) if swept == batch => interval.min(begun.elapsed() * SHARE),
