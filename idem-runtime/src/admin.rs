@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::claim::{Key, Record, Standing};
+pub use crate::connect::connect_operator as connect;
 use crate::error::StoreError;
 use crate::protocol::{Row, State};
 
@@ -214,8 +215,8 @@ impl Resolution {
     }
 }
 
-/// What an operator can do with a store. Every store of this crate has it: [`AnyStore::admin`](crate::AnyStore::admin),
-/// or [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
+/// What an operator can do with a store. Every store of this crate has it: [`admin::connect`](connect) opens one by URL for
+/// this alone, and a store that is open has it by [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
 ///
 /// ```no_run
 /// # async fn settle() -> Result<(), Box<dyn std::error::Error>> {
@@ -223,8 +224,7 @@ impl Resolution {
 /// use idem_runtime::admin::{Filter, Resolution};
 /// use idem_runtime::store::Key;
 ///
-/// let store = idem_runtime::connect("postgres://app@db.example/app").await?;
-/// let admin = store.admin().expect("the stores of this crate have one");
+/// let admin = idem_runtime::admin::connect("postgres://operator@db.example/app").await?;
 ///
 /// // By scope and key, which for `key = "tenant, order_id"` is that of a tuple.
 /// let key = Key::of(&("acme", "order-1")).expect("it is neither missing nor too long");

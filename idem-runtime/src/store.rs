@@ -23,6 +23,8 @@ mod sql;
 pub(crate) mod sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 mod tls;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod url;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +39,7 @@ pub use self::postgres::PostgresOptions;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisOptions;
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{Durability, SqliteOptions};
+pub use self::sqlite::{Durability, SqliteMode, SqliteOptions};
 pub use crate::admin::IdempotencyAdmin;
 pub use crate::claim::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,

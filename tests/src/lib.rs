@@ -11,6 +11,7 @@ pub mod rng;
 pub mod server;
 pub mod standing;
 pub mod steps;
+pub mod stuck;
 pub mod vfs;
 
 use std::sync::Arc;

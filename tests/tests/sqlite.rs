@@ -212,7 +212,6 @@ async fn urls_open_files() {
         assert!(matches!(store.claim(request("s", &key("k"))).await.unwrap(), ClaimAnswer::Completed(_)));
         assert!(store.admin().is_some() && !store.needs_runtime());
     }
-    config_message(idem_runtime::connect(&format!("sqlite:{}?mode=ro", path.display())).await);
 }
 
 #[tokio::test]

@@ -77,7 +77,9 @@ use crate::timer;
 /// # What it does
 ///
 /// Its tables, `idempotency` and `idempotency_schema`, are in the URL's database. Opening the store creates them;
-/// `idem-runtime/src/store/mysql/schema.sql` does so by hand. Time is the server's. It works at READ COMMITTED, whatever
+/// `idem-runtime/src/store/mysql/schema.sql` does so by hand. The view `idempotency_stuck`, which shows an operator the keys that
+/// nobody is working on, is created beside them (`stuck.sql`); where the user may not do that, a warning says so. Time is the
+/// server's. It works at READ COMMITTED, whatever
 /// the server's default is, and so with a `binlog_format` of ROW or MIXED. Values are sent within the statements, as numbers
 /// and hexadecimal digits.
 ///
@@ -98,7 +100,9 @@ use crate::timer;
 ///
 /// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`. To create them, when
 /// the store is opened or by [`migrate`](Self::migrate), also CREATE on the database and INSERT on `idempotency_schema`; not
-/// where an administrator has run schema.sql.
+/// where an administrator has run schema.sql. To create the view, also CREATE VIEW and DROP; where an administrator has run
+/// stuck.sql, SELECT on the view, without which the server doesn't tell that it is there. An operator who only looks
+/// ([`admin::connect`](crate::admin::connect)) needs SELECT on both tables, and on the view to read that.
 #[derive(Clone)]
 pub struct MySqlStore(Arc<Inner>);
 
@@ -151,7 +155,7 @@ impl MySqlStore {
         MySqlOptions::default()
     }
 
-    /// Creates the tables where they are missing: for a deployment in which the application itself may not. Safe from
+    /// Creates the tables where they are missing, and the view: for a deployment in which the application itself may not. Safe from
     /// any number of processes at once. It opens a connection of its own, as [`MySqlOptions::open_with`] does.
     ///
     /// # Errors

@@ -74,8 +74,9 @@ use crate::timer;
 /// # What it does
 ///
 /// Its tables, `idempotency` and `idempotency_schema`, are in the first schema of the connection's `search_path` that has
-/// them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. Time is the
-/// server's. It works at READ COMMITTED, whatever the server's default is, and leaves nothing in the session but prepared
+/// them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. The view
+/// `idempotency_stuck`, which shows an operator the keys that nobody is working on, is created beside the table (`stuck.sql`);
+/// where the user may not do that, a warning says so. Time is the server's. It works at READ COMMITTED, whatever the server's default is, and leaves nothing in the session but prepared
 /// statements.
 ///
 /// A waiter is told of an ending by `NOTIFY`, for which the store opens one more connection when someone first waits; it
@@ -94,7 +95,8 @@ use crate::timer;
 ///
 /// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`. To create them, when
 /// the store is opened or by [`migrate`](Self::migrate), also CREATE on their schema, which PostgreSQL 15 no longer gives
-/// everyone on `public`; not where an administrator has run schema.sql.
+/// everyone on `public`; not where an administrator has run schema.sql and stuck.sql. An operator who only looks
+/// ([`admin::connect`](crate::admin::connect)) needs SELECT on both tables, or on the view.
 ///
 /// # Behind a pooler
 ///
@@ -165,7 +167,7 @@ impl PostgresStore {
         PostgresOptions::default()
     }
 
-    /// Creates the tables where they are missing: for a deployment in which the application itself may not. Safe from
+    /// Creates the tables where they are missing, and the view: for a deployment in which the application itself may not. Safe from
     /// any number of processes at once. It opens a connection of its own, as [`PostgresOptions::open_with`] does.
     ///
     /// # Errors

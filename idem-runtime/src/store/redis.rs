@@ -83,7 +83,8 @@ use crate::timer;
 /// One string for each key, named `PREFIX LENGTH:SCOPE:KEY` with the length of the scope in bytes, so a cluster works
 /// ([`RedisOptions::open_with_cluster`]); `idem:6:charge:order-1` is one. Its bytes are described at the head of
 /// `idem-runtime/src/store/redis/head.lua`. It expires by itself once nobody needs it, so there is nothing to sweep. A key
-/// whose outcome is unknown under `park` or a reconcile function doesn't expire.
+/// whose outcome is unknown under `park` or a reconcile function doesn't expire. The script
+/// `idem-runtime/src/store/redis/stuck.sh` lists the keys that nobody is working on, by `redis-cli`.
 ///
 /// A completed key takes at most 300 bytes of the server's memory in all, with a key of 24 bytes, a result of 64 and no
 /// fingerprint: 292, measured over 100,000 keys of the scope `orders::charge` on Redis 7.0 with its default settings. What is
@@ -107,7 +108,8 @@ use crate::timer;
 ///
 /// A user with the keys and channels that begin with the prefix (`~idem:* &idem:*`), and the commands `EVAL`, `EVALSHA`,
 /// `TIME`, `GETRANGE`, `GET`, `EXISTS`, `SET`, `SETRANGE`, `PEXPIREAT`, `PING` and `PUBLISH`; with
-/// [`RedisOptions::wait_replicas`] `WAIT`, and for an operator `SCAN`. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of
+/// [`RedisOptions::wait_replicas`] `WAIT`, and for an operator `SCAN`. An operator who only looks
+/// ([`admin::connect`](crate::admin::connect)) needs `PING`, `TIME`, `SCAN`, `GET`, `GETRANGE` and `EXISTS`. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of
 /// where they are allowed.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
@@ -161,7 +163,7 @@ impl RedisStore {
         let told_of_eviction = AtomicBool::new(false);
         let shared = Shared { links, groups, prefix, bells, ears, told_of_eviction };
         // On the heap: it nests deeper than the compiler follows in a caller's future.
-        Box::pin(shared.check()).await?;
+        Box::pin(shared.check(options.serves)).await?;
         Ok(Self(Arc::new(shared)))
     }
 }

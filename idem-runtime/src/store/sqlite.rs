@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use self::failure::Failure;
 use self::job::{Ask, Job};
-pub use self::options::{Durability, SqliteOptions};
+pub use self::options::{Durability, SqliteMode, SqliteOptions};
 use self::queue::Queue;
 use self::reader::Question;
 use self::route::Route;
@@ -67,7 +67,8 @@ use crate::timer;
 /// The file is in WAL mode, so it has to be on a disk of this machine and not on a network file system
 /// (<https://www.sqlite.org/wal.html>), and it must not be replaced while it is open: two files have two sets of keys
 /// (<https://www.sqlite.org/howtocorrupt.html>). Its tables are `idempotency` and `idempotency_schema`, and can live in a database
-/// that has others; `idem-runtime/src/store/sqlite/schema.sql` creates them by hand.
+/// that has others; `idem-runtime/src/store/sqlite/schema.sql` creates them by hand. The view `idempotency_stuck`, which shows an
+/// operator the keys that nobody is working on, is created with them (`stuck.sql`).
 ///
 /// Each store that is opened has a few threads of its own, one that writes and [`SqliteOptions::readers`] that read, so
 /// that its futures can be polled anywhere, and block no executor. They end after the last handle is dropped, once what
@@ -127,7 +128,8 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store in this file, which is created if it doesn't exist, and so are the tables.
+    /// Opens the store in this file, which is created if it doesn't exist, and so are the tables:
+    /// [`SqliteOptions::mode`] says what else can be.
     ///
     /// # Errors
     ///
@@ -148,7 +150,7 @@ impl SqliteStore {
             questions: Queue::new(),
             orders: Queue::new(),
             bells: Bells::new(),
-            route: Arc::default(),
+            route: Arc::new(Route::new(options.mode == SqliteMode::ReadOnly)),
         });
         // Made first: dropping it, where anything below fails, ends the threads that were started.
         let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone() }));

@@ -38,8 +38,8 @@ impl Database {
     }
 }
 
-/// The tables, as SQL: several statements, to be run as they are, or put among the migrations of an application. Running
-/// them again changes nothing. They are those of the stores.
+/// The tables and the view of stuck keys, as SQL: several statements, to be run as they are, or put among the migrations of an
+/// application. Running them again changes nothing. They are those of the stores.
 ///
 /// ```
 /// use idem_runtime::tx::{Database, schema};
@@ -48,8 +48,12 @@ impl Database {
 /// ```
 pub fn schema(database: Database) -> &'static str {
     match database {
-        Database::Postgres => include_str!("../store/postgres/schema.sql"),
-        Database::MySql => include_str!("../store/mysql/schema.sql"),
-        Database::Sqlite => include_str!("../store/sqlite/schema.sql"),
+        Database::Postgres => {
+            concat!(include_str!("../store/postgres/schema.sql"), include_str!("../store/postgres/stuck.sql"))
+        }
+        Database::MySql => concat!(include_str!("../store/mysql/schema.sql"), include_str!("../store/mysql/stuck.sql")),
+        Database::Sqlite => {
+            concat!(include_str!("../store/sqlite/schema.sql"), include_str!("../store/sqlite/stuck.sql"))
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What README and book show is compiled: each part of it is in a file of the project.
 
 mod clocks;
+mod operating;
 mod readme;
 mod shutdown;
 
@@ -56,9 +57,14 @@ fn what_is_shown_is_compiled() {
     let code: Vec<_> = ["examples", "tests"].iter().flat_map(|folder| compiled(&project().join(folder))).collect();
     let mut lacking = String::new();
     let has = |part: &String| code.iter().any(|file| file.contains(&bare(part)));
-    for page in
-        ["README.md", "docs/src/brokers.md", "docs/src/rocketmq.md", "docs/src/choosing.md", "docs/src/shutdown.md"]
-    {
+    for page in [
+        "README.md",
+        "docs/src/brokers.md",
+        "docs/src/rocketmq.md",
+        "docs/src/choosing.md",
+        "docs/src/operating.md",
+        "docs/src/shutdown.md",
+    ] {
         let parts = shown(&std::fs::read_to_string(project().join(page)).unwrap());
         for part in parts.iter().filter(|part| !has(part)) {
             lacking += &format!("{page} shows:\n{part}\n");

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use idem_runtime::{Error, IdempotencyStore, idempotent, tx};
+use idem_runtime::{Error, idempotent, tx};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -89,11 +89,11 @@ async fn open() -> Result<(), Error> {
 }
 
 #[expect(unused_variables, reason = "what is found is for the reader")]
-async fn settle(store: impl IdempotencyStore, receipt: Receipt) -> Result<(), Box<dyn std::error::Error>> {
-    use idem_runtime::admin::{Filter, Resolution};
+async fn settle(receipt: Receipt) -> Result<(), Box<dyn std::error::Error>> {
+    use idem_runtime::admin::{self, Filter, Resolution};
     use idem_runtime::store::Key;
 
-    let admin = store.admin().expect("the stores of this crate have one");
+    let admin = admin::connect("postgres://operator@db.example/app").await?;
     let order = Key::of("order-1").expect("a key that is neither empty nor too long");
     let found = admin.get("shop::orders::charge", &order).await?;
     for parked in admin.list(Filter::all().scope("shop::orders::charge").orphans()).await? {

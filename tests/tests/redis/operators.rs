@@ -1,10 +1,14 @@
 //! What operators ask for, and what it costs the others.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
-use idem_runtime::admin::Filter;
-use idem_runtime::{IdempotencyStore, RedisStore};
+use idem_runtime::admin::{self, Filter, Resolution};
+use idem_runtime::{Error, IdempotencyStore, RedisStore};
 use idem_tests::server::Redis;
+use idem_tests::stuck;
 use redis::Client;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 
@@ -92,5 +96,123 @@ async fn operators_and_handlers_have_connections_of_their_own() {
         // What reads the rows of a step ends with this.
         assert!(last.iter().any(|command| command == "exists"), "{way}: {last:?}");
         assert_eq!(last.iter().any(|command| command == "evalsha"), way != "alone", "{way}: {last:?}");
+    }
+}
+
+/// The script that the store's description names.
+fn script(server: &Redis, prefix: &str) -> Output {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../idem-runtime/src/store/redis/stuck.sh");
+    let mut command = Command::new("bash");
+    command.arg(path).args(["-h", "127.0.0.1", "-p", &server.port().to_string()]).env("PREFIX", prefix);
+    command.output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Vec<String>> {
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn the_script_prints_the_keys_that_nobody_is_working_on() {
+    let server = Redis::start().await;
+    let mut raw = raw(&server).await;
+    let expected = stuck::leave(&open(&server).await).await;
+    // More than a step's, and things of others.
+    fill(&mut raw, 1_000).await;
+    for other in ["idem:5:stuck:", "idem:x", "idem:1:s:not a row"] {
+        redis::cmd("SET").arg(other).arg("1".repeat(48)).exec_async(&mut raw).await.unwrap();
+    }
+    redis::cmd("LPUSH").arg("idem:1:s:list").arg("x").exec_async(&mut raw).await.unwrap();
+    let now: String = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().to_string();
+    let mut shown = Vec::new();
+    for line in lines(&script(&server, "idem:")) {
+        let [scope, key, why, since] = &line[..] else { panic!("{line:?}") };
+        assert_eq!(scope, stuck::SCOPE);
+        let written = Command::new("date").args(["-u", "+%s", "-d", since]).output().unwrap();
+        let written = String::from_utf8(written.stdout).unwrap();
+        let age = now.parse::<i64>().unwrap() - written.trim().parse::<i64>().unwrap();
+        assert!((-2..60).contains(&age), "{since}");
+        shown.push((key.clone(), why.clone()));
+    }
+    shown.sort();
+    assert_eq!(shown, expected);
+
+    // A prefix is no pattern, and neither a scope nor a key is a line's end.
+    let other = RedisStore::options().prefix("i*[d]:").open(&server.url()).await.unwrap();
+    let (id, mut claim_of) = (key("a{b}\n"), stuck::SCOPE.to_owned());
+    claim_of.push('\t');
+    let mut claim = request(&claim_of, &id);
+    claim.lease = Duration::from_millis(1);
+    acquire(&other, claim).await;
+    let line = loop {
+        if let Some(line) = lines(&script(&server, "i*[d]:")).pop() {
+            break line;
+        }
+    };
+    assert_eq!(line[..3], ["stuck\\x09", "a{b}\\x0a", "abandoned: killed or cut off"]);
+    assert_eq!(lines(&script(&server, "nothing:")), [[""; 0]; 0]);
+    server.kill();
+    let output = script(&server, "idem:");
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn who_may_only_read_can_look_and_changes_nothing() {
+    let server = Redis::start().await;
+    let mut raw = raw(&server).await;
+    let expected = stuck::leave(&open(&server).await).await;
+    let mut allow = redis::cmd("ACL");
+    allow.arg(&["SETUSER", "reader", "on", ">hunter2", "%R~idem:*", "-@all"]);
+    allow.arg(&["+ping", "+time", "+scan", "+get", "+getrange", "+exists"]).exec_async(&mut raw).await.unwrap();
+    redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut raw).await.unwrap();
+
+    let operator = admin::connect(&server.url().replace("127.0.0.1", "reader:hunter2@127.0.0.1")).await.unwrap();
+    let orphans = operator.list(Filter::all().orphans()).await.unwrap();
+    assert_eq!(orphans.len(), expected.len());
+    let (scope, id) = (&orphans[0].scope, &orphans[0].key);
+    assert_eq!(operator.get(scope, id).await.unwrap().unwrap().0.row.fence, orphans[0].row.fence);
+    assert!(operator.get(scope, &key("unknown")).await.unwrap().is_none());
+    let (_, recorded) = operator.get(stuck::SCOPE, &key("done")).await.unwrap().unwrap();
+    assert_eq!(recorded, Some(record("r")));
+    assert_eq!(operator.stats().await.unwrap().completed, 1);
+    operator.resolve(scope, id, Resolution::NotExecuted).await.unwrap_err();
+    operator.forget(scope, id).await.unwrap_err();
+    assert_eq!(operator.list(Filter::all().orphans()).await.unwrap().len(), expected.len());
+}
+
+#[tokio::test]
+#[ignore = "starts redis-server: run by tests/run"]
+async fn opening_a_store_for_an_operator_makes_nothing() {
+    let server = Redis::start().await;
+    let operator = admin::connect(&server.url()).await.unwrap();
+    assert!(operator.list(Filter::all()).await.unwrap().is_empty());
+    let mut raw = raw(&server).await;
+    let keys: u64 = redis::cmd("DBSIZE").query_async(&mut raw).await.unwrap();
+    let memory: String = redis::cmd("INFO").arg("memory").query_async(&mut raw).await.unwrap();
+    assert_eq!(keys, 0);
+    assert!(memory.contains("number_of_cached_scripts:0"), "{memory}");
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_unknown_or_repeated_is_refused() {
+    for (url, told) in [
+        ("redis://:hunter2@127.0.0.1:1/?db=hunter2", "unknown parameter `db`: it can have `protocol`"),
+        ("redis://127.0.0.1:1/?protocol=resp3&protocol=hunter2", "the parameter `protocol` more than once"),
+        ("rediss://127.0.0.1:1/?tls=hunter2#insecure", "unknown parameter `tls`"),
+        ("unix:///hunter2?database=1", "unknown parameter `database`: it can have `db`, `user`, `pass`, `protocol`"),
+        ("redis+unix:///hunter2?pass=hunter2&pass=hunter3", "the parameter `pass` more than once"),
+    ] {
+        for error in [
+            RedisStore::open(url).await.unwrap_err(),
+            idem_runtime::connect(url).await.unwrap_err(),
+            admin::connect(url).await.map(drop).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Config { .. }), "{error:?}");
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(told) && !shown.contains("hunter"), "{shown}");
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 /// The types, and ways to a server beside the store's.
 macro_rules! database {
-    ($database:ident, $server:ident, $store:ident) => {
+    ($database:ident, $server:ident, $store:ident, $options:ident) => {
         pub(crate) use idem_runtime::$store as Store;
         pub(crate) use idem_tests::server::$server as Server;
         use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
+
+        pub(crate) use idem_runtime::store::$options as StoreOptions;
 
         pub(crate) const STORE: &str = stringify!($store);
         pub(crate) type Db = sqlx::$database;
@@ -115,6 +117,11 @@ pub(crate) mod postgres {
     /// The most that 64 executions may take, and 500 messages.
     pub(crate) const MOST_TRIPS: [usize; 2] = [40, 100];
 
+    /// How many of the view's rows are of no time at which a key was claimed.
+    pub(crate) const SINCE_IS_NO_CLAIM: &str = "\
+        SELECT count(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT FROM idempotency i
+        WHERE i.scope = s.scope AND i.fence = (extract(epoch FROM s.since) * 1000000)::bigint)";
+
     /// A transaction that still looks at what others delete.
     pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM idempotency";
     /// How often a page of the table or of its indexes was looked at.
@@ -137,7 +144,7 @@ pub(crate) mod postgres {
         admin.sweep(usize::MAX).await.unwrap()
     }
 
-    database!(Postgres, Postgres, PostgresStore);
+    database!(Postgres, Postgres, PostgresStore, PostgresOptions);
 }
 
 pub(crate) mod mariadb {
@@ -199,6 +206,11 @@ pub(crate) mod mariadb {
     /// The most that 64 executions may take, and 500 messages.
     pub(crate) const MOST_TRIPS: [usize; 2] = [48, 150];
 
+    /// How many of the view's rows are of no time at which a key was claimed.
+    pub(crate) const SINCE_IS_NO_CLAIM: &str = "\
+        SELECT COUNT(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT * FROM idempotency i
+        WHERE i.scope = CAST(s.scope AS BINARY) AND i.fence = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', s.since))";
+
     /// A transaction that still looks at what others delete.
     pub(crate) const SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT; SELECT COUNT(*) FROM idempotency";
     /// How often a page was looked at.
@@ -235,5 +247,5 @@ pub(crate) mod mariadb {
         row.get::<String, _>(1).parse().unwrap()
     }
 
-    database!(MySql, MariaDb, MySqlStore);
+    database!(MySql, MariaDb, MySqlStore, MySqlOptions);
 }

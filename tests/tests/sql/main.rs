@@ -23,6 +23,7 @@ mod on_postgres {
     mod conformance;
     mod dropped;
     mod opening;
+    mod operators;
     mod places;
     mod pools;
     mod races;
@@ -43,6 +44,7 @@ mod on_mariadb {
     mod conformance;
     mod dropped;
     mod opening;
+    mod operators;
     mod places;
     mod pools;
     mod races;
@@ -58,6 +60,7 @@ mod postgres {
     mod encodings;
     mod refusals;
     mod sessions;
+    mod views;
     mod waits;
     mod writes;
 }

@@ -513,7 +513,9 @@ async fn a_missing_key_is_an_error_or_runs_unprotected() {
 #[ignore = "starts servers: run by tests/run"]
 async fn a_missing_table_is_said_to_be_missing() {
     let bench = Bench::new().await;
-    bench.execute("DROP TABLE idempotency".to_owned()).await;
+    for drop in ["DROP VIEW idempotency_stuck", "DROP TABLE idempotency"] {
+        bench.execute(drop.to_owned()).await;
+    }
     let error = booked(&bench, "a", 1).await.unwrap_err().refusal();
     assert!(matches!(error, Error::Config { .. }), "{error:?}");
     assert!(error.to_string().contains("idem_runtime::tx::schema"), "{error}");

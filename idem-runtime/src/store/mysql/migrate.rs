@@ -10,6 +10,11 @@ use crate::store::sql::Failure;
 
 /// The tables, for an operator to read and run.
 const SCHEMA: &str = include_str!("schema.sql");
+/// The view, likewise.
+const VIEW: &str = include_str!("stuck.sql");
+/// Whether the view is there. The server answers only for what the user may use.
+const FIND_VIEW: &str = "\
+    SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'idempotency_stuck';";
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 
@@ -22,9 +27,15 @@ pub(super) struct Limits {
     syncs_first: bool,
 }
 
-/// Creates the tables where they are missing. Any number of processes may at once: each statement waits for those of the
-/// others.
+/// Creates the tables where they are missing, and the view. Any number of processes may at once: each statement waits for
+/// those of the others.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
+    create_tables(session).await?;
+    create_view(session).await.unwrap_or_else(Failure::warn_of_no_view::<MySql>);
+    Ok(())
+}
+
+async fn create_tables(session: &Session) -> Result<(), Error> {
     // Who may not create tables needn't, where they are there.
     match look(session).await {
         Ok((Some(_), _)) => return Ok(()),
@@ -35,6 +46,19 @@ pub(super) async fn create(session: &Session) -> Result<(), Error> {
     script.sql.push_str(SCHEMA);
     let created = session.execute(script).await;
     created.map(drop).map_err(|failure| failure.into_refusal::<MySql>("its tables could not be created"))
+}
+
+async fn create_view(session: &Session) -> Result<(), Failure> {
+    let mut script = session.single();
+    script.sql.push_str(FIND_VIEW);
+    let found = session.fetch(script).await?;
+    let views: i64 = found.first().map_or(Ok(0), |row| row.try_get(0))?;
+    if views > 0 {
+        return Ok(());
+    }
+    let mut script = session.single();
+    script.sql.push_str(VIEW);
+    session.execute(script).await.map(drop)
 }
 
 /// Refuses tables of another version.

@@ -8,6 +8,20 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use super::{MySqlStore, session};
 use crate::error::Error;
 use crate::store::tls;
+use crate::store::url::{self, Names};
+
+/// What sqlx reads in a URL.
+const PARAMETERS: &[Names] = &[
+    &["ssl-mode", "sslmode"],
+    &["ssl-ca", "sslca"],
+    &["ssl-cert", "sslcert"],
+    &["ssl-key", "sslkey"],
+    &["charset"],
+    &["collation"],
+    &["statement-cache-capacity"],
+    &["socket"],
+    &["time-zone", "timezone"],
+];
 
 /// How to open a [`MySqlStore`]: made by [`MySqlStore::options`].
 ///
@@ -70,13 +84,20 @@ impl MySqlOptions {
         self
     }
 
+    /// For an operator, who may only read: nothing is made and nothing is swept.
+    pub(crate) fn for_operator(self) -> Self {
+        self.migrate(false).sweep_interval(None)
+    }
+
     /// Opens the store with connections of its own.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the URL is wrong, where the server can't be reached, and where the tables can't be created
+    /// [`Error::Config`] where the URL is wrong, or has an unknown or repeated parameter, where the server can't be reached, and where the tables can't be created
     /// or are not those of this version.
     pub async fn open(self, url: &str) -> Result<MySqlStore, Error> {
+        // Before the driver, which passes over what it doesn't know.
+        url::parameters(url::query(url), PARAMETERS)?;
         // The driver's message is not shown: it can hold what the URL does, a password.
         let options: Option<MySqlConnectOptions> = url
             .split_once("://")

@@ -1,5 +1,6 @@
 -- The tables of idem-runtime's MySqlStore. The store creates them when it is opened; to create them yourself, run this in
--- the same database. Running it again changes nothing. Needs MySQL 8.0 or MariaDB 10.6, and InnoDB pages of 16 KiB or more.
+-- the same database, and stuck.sql behind it. Running it again changes nothing. Needs MySQL 8.0 or MariaDB 10.6, and InnoDB
+-- pages of 16 KiB or more.
 --
 -- Times are microseconds since the Unix epoch, by the clock of the server.
 
@@ -9,7 +10,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     state          TINYINT          NOT NULL,  -- 1 running, 2 outcome unknown, 3 kept after an error, 4 free, 5 completed
     owner          BINARY(16)       NOT NULL,  -- who claimed it last
     fence          BIGINT           NOT NULL,  -- the fencing token that was granted last; only ever grows
-    until          BIGINT           NOT NULL,  -- when the lease ends (states 1 and 3), or the ttl (state 5)
+    until          BIGINT           NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
     doubt          BIGINT           NULL,      -- the fence of the last holder whose outcome is unknown
     previous       TINYINT          NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
     previous_fence BIGINT           NULL,      -- where it was a crash: the fence of who crashed

@@ -11,6 +11,8 @@ use crate::store::sql::Failure;
 
 /// The tables, for an operator to read and run.
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
+/// The view, likewise.
+const VIEW: &str = include_str!("stuck.sql");
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 
@@ -19,22 +21,47 @@ const VERSION: i64 = 1;
 const ONE_AT_A_TIME: &str =
     "SET LOCAL lock_timeout = 0;SELECT pg_advisory_xact_lock(hashtext('idempotency'), hashtext('schema'));";
 
-/// Creates the tables where they are missing.
+/// Where the table is, and whether the view is beside it.
+const FIND_VIEW: &str = "\
+    SELECT quote_ident(nspname), to_regclass(quote_ident(nspname) || '.idempotency_stuck') IS NOT NULL
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = to_regclass('idempotency')";
+
+/// Creates the tables where they are missing, and the view.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
+    create_tables(session).await?;
+    create_view(session).await.unwrap_or_else(Failure::warn_of_no_view::<Postgres>);
+    Ok(())
+}
+
+async fn create_tables(session: &Session) -> Result<(), Error> {
     // Who may not create tables needn't, where they are there.
     match look(session).await {
         Ok(Some(_)) => return Ok(()),
         Err(failure) if !failure.may_lack_table::<Postgres>() => return Err(unread(failure)),
         Ok(None) | Err(_) => {}
     }
-    let created = async {
-        let mut connected = session.connections.connect().await?;
-        // Statements that are sent together are one transaction.
-        connected.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{ONE_AT_A_TIME}\n{SCHEMA}")))).await?;
-        session.connections.put_back(connected);
-        Ok(())
-    };
-    created.await.map_err(|failure: Failure| failure.into_refusal::<Postgres>("its tables could not be created"))
+    let created = execute(session, format!("{ONE_AT_A_TIME}\n{SCHEMA}")).await;
+    created.map_err(|failure| failure.into_refusal::<Postgres>("its tables could not be created"))
+}
+
+/// In the schema of the table, which may come later in the `search_path`.
+async fn create_view(session: &Session) -> Result<(), Failure> {
+    let found: Vec<PgRow> = session.fetch(&FIND_VIEW.into(), &[]).await?;
+    let Some(found) = found.first() else { return Ok(()) };
+    let (schema, is_there): (String, bool) = (found.try_get(0)?, found.try_get(1)?);
+    if is_there {
+        return Ok(());
+    }
+    execute(session, format!("{ONE_AT_A_TIME}SET LOCAL search_path = {schema};\n{VIEW}")).await
+}
+
+/// Carries out statements in one transaction: they are sent together.
+async fn execute(session: &Session, statements: String) -> Result<(), Failure> {
+    let mut connected = session.connections.connect().await?;
+    connected.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statements))).await?;
+    session.connections.put_back(connected);
+    Ok(())
 }
 
 /// Refuses tables of another version.

@@ -9,6 +9,25 @@ use super::PostgresStore;
 use super::session::Session;
 use crate::error::Error;
 use crate::store::tls;
+use crate::store::url::{self, Names};
+
+/// What sqlx reads in a URL.
+const PARAMETERS: &[Names] = &[
+    &["sslmode", "ssl-mode"],
+    &["sslrootcert", "ssl-root-cert", "ssl-ca"],
+    &["sslcert", "ssl-cert"],
+    &["sslkey", "ssl-key"],
+    &["statement-cache-capacity"],
+    &["host"],
+    &["hostaddr"],
+    &["port"],
+    &["dbname"],
+    &["user"],
+    &["password"],
+    &["application_name"],
+    &["options"],
+    &["options[]"],
+];
 
 /// How to open a [`PostgresStore`]: made by [`PostgresStore::options`].
 ///
@@ -89,14 +108,21 @@ impl PostgresOptions {
         self
     }
 
+    /// For an operator, who may only read: nothing is made and nothing is swept, and any pooler will do.
+    pub(crate) fn for_operator(self) -> Self {
+        self.migrate(false).sweep_interval(None).simple_queries(true)
+    }
+
     /// Opens the store with connections of its own.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the URL is wrong, where the server can't be reached, where the tables can't be created
+    /// [`Error::Config`] where the URL is wrong, or has an unknown or repeated parameter, where the server can't be reached, where the tables can't be created
     /// or are not those of this version, and where a pooler gives each transaction another session and
     /// [`simple_queries`](Self::simple_queries) isn't set.
     pub async fn open(self, url: &str) -> Result<PostgresStore, Error> {
+        // Before the driver, which passes over what it doesn't know, and logs its value.
+        url::parameters(url::query(url), PARAMETERS)?;
         // The driver's message is not shown: it can hold what the URL does, a password.
         let options: Option<PgConnectOptions> = url
             .split_once("://")
@@ -105,7 +131,7 @@ impl PostgresOptions {
         let options = options.ok_or_else(|| {
             Error::config(
                 "this is no URL of a PostgreSQL database: write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with \
-                 special characters percent-encoded, and parameters that sqlx knows",
+                 special characters percent-encoded",
             )
         })?;
         // In this mode alone, the driver looks for the process's provider.

@@ -1,5 +1,5 @@
 -- The tables of idem-runtime's PostgresStore. The store creates them when it is opened; to create them yourself, run
--- this in the same schema. Running it again changes nothing. Needs PostgreSQL 12 or later.
+-- this in the same schema, and stuck.sql behind it. Running it again changes nothing. Needs PostgreSQL 12 or later.
 --
 -- Times are microseconds since the Unix epoch, by the clock of the server.
 
@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     scope          text COLLATE "C" NOT NULL,  -- the namespace of the key: one handler
     key            bytea    NOT NULL,  -- the encoded idempotency key, compared byte by byte
     fence          bigint   NOT NULL,  -- the fencing token that was granted last; only ever grows
-    until          bigint   NOT NULL,  -- when the lease ends (states 1 and 3), or the ttl (state 5)
+    until          bigint   NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
     doubt          bigint,             -- the fence of the last holder whose outcome is unknown
     previous_fence bigint,             -- where a crash came before this claim: the fence of who crashed
     purge_at       bigint,             -- from when on a sweep may delete the row; null: never

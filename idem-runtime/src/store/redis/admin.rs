@@ -3,28 +3,34 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::Cmd;
+use redis::{Cmd, Value};
 
 use super::failure::Failure;
-use super::rows;
-use super::scan::Shown;
-use super::script::{GET, SETTLE};
-use super::{Place, RedisStore, Shared};
+use super::scan::{self, Shown};
+use super::script::SETTLE;
+use super::{Place, RedisStore, Shared, rows};
 use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
 use crate::claim::linger;
-use crate::protocol::{Operation, micros};
+use crate::protocol::{Operation, State, micros};
 use crate::store::{Key, Record, Standing, StoreError};
 
 impl IdempotencyAdmin for RedisStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
         Box::pin(async move {
             let name = self.0.name(scope, key);
-            let place = Place { scope, key };
-            let answer = self.0.run_on(&self.0.links.operators, place, GET.call(&name, |_| ())).await?;
-            let found = rows::answer(&answer).map_err(|field| Failure::corrupt(scope, key, field.0))?;
-            let found = found.ok_or(Failure::Answer)?;
-            let entry = found.row.map(|row| Entry::new(scope.to_owned(), key.clone(), row, found.now));
-            Ok(entry.map(|entry| (entry, found.record)))
+            let mut pipeline = redis::pipe();
+            // No script: who may only read may run none.
+            pipeline.cmd("TIME").cmd("GET").arg(&name);
+            let answers = self.0.links.operators.send_group(&name, &pipeline).await;
+            let answers = answers.map_err(|error| Failure::Redis(error).of(scope, key))?;
+            let (now, bytes) = match &answers[..] {
+                [_, Value::Nil] => return Ok(None),
+                [time, Value::BulkString(bytes)] => (scan::micros(time).ok_or(Failure::Answer)?, bytes),
+                _ => return Err(Failure::Answer.into()),
+            };
+            let (row, record) = rows::row(bytes).map_err(|field| Failure::corrupt(scope, key, field.0))?;
+            let record = (row.state == State::Done).then(|| Record::from_bytes(record));
+            Ok(Some((Entry::new(scope.to_owned(), key.clone(), row, now), record)))
         })
     }
 

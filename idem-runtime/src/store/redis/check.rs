@@ -12,9 +12,9 @@ use super::script::{Confirmation, HANDLERS};
 use crate::error::Error;
 
 impl Shared {
-    /// Reaches the server and those who are to confirm what it writes, has it keep the scripts, and warns where it may evict
-    /// rows.
-    pub(super) async fn check(&self) -> Result<(), Error> {
+    /// Reaches the server and those who are to confirm what it writes, has it keep the scripts of handlers that it is to
+    /// serve, and warns where it may evict rows.
+    pub(super) async fn check(&self, serves: bool) -> Result<(), Error> {
         let link = &self.links.handlers;
         let reached = link.send(&redis::cmd("PING")).await;
         reached.map_err(|error| Error::Config {
@@ -27,7 +27,7 @@ impl Shared {
                 source: Some(failure.into()),
             })?;
         }
-        for script in HANDLERS {
+        for script in HANDLERS.into_iter().filter(|_| serves) {
             // Where that is not allowed, the first request sends it.
             let _ = link.send(&script.load()).await;
         }

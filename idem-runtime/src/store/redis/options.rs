@@ -17,6 +17,12 @@ use super::script::Confirmation;
 use crate::connect::feature_off;
 use crate::error::{Error, StoreError};
 use crate::store::tls;
+use crate::store::url::{self, Names};
+
+/// What the driver reads in the URL of a host. The database is its path.
+const PARAMETERS: &[Names] = &[&["protocol"]];
+/// What it reads in that of a socket, whose path is the socket's.
+const SOCKET_PARAMETERS: &[Names] = &[&["db"], &["user"], &["pass"], &["protocol"]];
 
 /// How to open a [`RedisStore`]: made by [`RedisStore::options`].
 ///
@@ -39,12 +45,14 @@ use crate::store::tls;
 pub struct RedisOptions {
     pub(super) prefix: Vec<u8>,
     pub(super) confirmation: Option<Confirmation>,
+    /// Whether handlers will use it.
+    pub(super) serves: bool,
     listen: Option<Client>,
 }
 
 impl Default for RedisOptions {
     fn default() -> Self {
-        Self { prefix: b"idem:".to_vec(), confirmation: None, listen: None }
+        Self { prefix: b"idem:".to_vec(), confirmation: None, serves: true, listen: None }
     }
 }
 
@@ -104,6 +112,12 @@ impl RedisOptions {
         self
     }
 
+    /// For an operator, who may only read: nothing is made.
+    pub(crate) fn for_operator(mut self) -> Self {
+        self.serves = false;
+        self
+    }
+
     /// Opens the store at this URL, with connections of its own: `redis://`, `rediss://` (feature `tls`), `valkey://`,
     /// `unix://`, as the crate `redis` reads them.
     ///
@@ -114,9 +128,11 @@ impl RedisOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the URL can't be read, and where the server can't be reached or refuses the client within
-    /// some seconds.
+    /// [`Error::Config`] where the URL can't be read, or has an unknown or repeated parameter, and where the server can't be
+    /// reached or refuses the client within some seconds.
     pub async fn open(self, url: &str) -> Result<RedisStore, Error> {
+        let is_socket = url.starts_with("unix:") || url.starts_with("redis+unix:");
+        url::parameters(url::query(url), if is_socket { SOCKET_PARAMETERS } else { PARAMETERS })?;
         let client = Client::open(url).and_then(|client| prompt(&client));
         let client = client.map_err(|error| refusal(url, error, cfg!(feature = "tls")))?;
         if matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. }) {

@@ -13,7 +13,7 @@ pub(super) struct Found {
     /// The server's time.
     pub(super) now: Micros,
     pub(super) row: Option<Row>,
-    /// The record of a completed row: all of it in an answer to a duplicate or an operator.
+    /// The record of a completed row: all of it in an answer to a duplicate.
     pub(super) record: Option<Record>,
 }
 

@@ -129,7 +129,7 @@ impl Shown {
 }
 
 /// The answer to `TIME`.
-fn micros(time: &Value) -> Option<Micros> {
+pub(super) fn micros(time: &Value) -> Option<Micros> {
     let Value::Array(parts) = time else { return None };
     let number = |nth: usize| match parts.get(nth)? {
         Value::BulkString(digits) => std::str::from_utf8(digits).ok()?.parse::<u64>().ok(),

@@ -27,7 +27,6 @@ pub(super) static COMPLETE: Script = script!("head.lua", "row.lua", "complete.lu
 pub(super) static RELEASE: Script = script!("head.lua", "row.lua", "owners.lua", "release.lua", "write.lua");
 pub(super) static SETTLE: Script = script!("head.lua", "row.lua", "owners.lua", "settle.lua", "write.lua");
 pub(super) static LOOK: Script = script!("head.lua", "row.lua", "look.lua");
-pub(super) static GET: Script = script!("head.lua", "get.lua");
 
 /// Those that handlers run: loaded when a store is opened.
 pub(super) static HANDLERS: [&Script; 4] = [&CLAIM, &RENEW, &COMPLETE, &RELEASE];

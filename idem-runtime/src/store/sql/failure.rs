@@ -120,6 +120,16 @@ impl Failure {
         }
     }
 
+    /// Tells that the view could not be created. A store works without it, and its user need not have that right.
+    pub(in crate::store) fn warn_of_no_view<D: Dialect>(self) {
+        tracing::warn!(
+            store = D::STORE,
+            error = %self.into_error::<D>(),
+            "the view `idempotency_stuck`, which shows an operator the keys that nobody is working on, is not there or not to \
+             be seen, and could not be created: have someone with the right to create views run stuck.sql"
+        );
+    }
+
     /// As the public error of a store.
     pub(in crate::store) fn into_error<D: Dialect>(self) -> StoreError {
         let unanswered = match &self {

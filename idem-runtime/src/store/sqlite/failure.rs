@@ -55,6 +55,9 @@ impl From<rusqlite::Error> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+                write!(f, "{error}: it was opened to be read (`mode=ro`), or this process may only read it")
+            }
             Self::Sqlite(error) => error.fmt(f),
             Self::Corrupt { key, column } => write!(
                 f,

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::failure::is_busy;
-use super::options::{Durability, SqliteOptions};
+use super::options::{Durability, SqliteMode, SqliteOptions};
 use super::rows;
 use crate::error::Error;
 use crate::store::StoreError;
 
-/// The tables, for an operator to read and run.
-const SCHEMA: &str = include_str!("schema.sql");
+/// The tables and the view, for an operator to read and run.
+const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("stuck.sql"));
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 /// The write-ahead log is cut back to this many bytes when it starts over.
@@ -30,28 +30,60 @@ pub(super) fn check_path(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The connection that writes. Creates the file and its tables.
+/// The connection that writes. Creates the file and its tables, unless it is not to.
 pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection, Error> {
+    let connection = connect(path, options).map_err(|error| explain(path, error))?;
+    if options.serves && options.mode != SqliteMode::ReadOnly {
+        prepare(&connection, path, options)?;
+    } else {
+        find_tables(&connection, path, options)?;
+    }
+    rows::check(&connection)
+        .map_err(|error| failed(path, "its table `idempotency` is not the one in `schema.sql`", Some(error)))?;
+    Ok(connection)
+}
+
+/// Makes a file one that handlers can use.
+fn prepare(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), Error> {
     let explain = |error| explain(path, error);
-    let connection = connect(path, options).map_err(explain)?;
     if connection.is_readonly(MAIN_DB).map_err(explain)? {
         return Err(failed(path, "it can't be written", None));
     }
     let deadline = Instant::now() + options.busy_timeout;
-    let journal = patiently(deadline, || enter_wal_mode(&connection)).map_err(explain)?;
+    let journal = patiently(deadline, || enter_wal_mode(connection)).map_err(explain)?;
     if !journal.eq_ignore_ascii_case("wal") {
         let what = format!("its journal mode is `{journal}` and can't be changed to WAL");
         return Err(failed(path, &what, None));
     }
-    patiently(deadline, || create_tables(&connection, options)).map_err(explain)?.map_err(|version| {
-        let what = format!(
-            "its tables are of version {version}, and this program knows version {VERSION}: update the program"
-        );
-        failed(path, &what, None)
-    })?;
-    rows::check(&connection)
-        .map_err(|error| failed(path, "its table `idempotency` is not the one in `schema.sql`", Some(error)))?;
-    Ok(connection)
+    check_version(path, patiently(deadline, || create_tables(connection, options)).map_err(explain)?)
+}
+
+/// Looks at a file as it is.
+fn find_tables(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), Error> {
+    let deadline = Instant::now() + options.busy_timeout;
+    let found = patiently(deadline, || version(connection)).map_err(|error| match error.sqlite_error_code() {
+        // No such table, or nothing in it.
+        Some(ErrorCode::Unknown) | None => {
+            failed(path, "it has no tables of a store: is it the right file?", Some(error))
+        }
+        _ => explain(path, error),
+    });
+    check_version(path, found?)?;
+    synchronous(connection, options.durability == Durability::PowerLoss).map_err(|error| explain(path, error))
+}
+
+fn check_version(path: &Path, version: i64) -> Result<(), Error> {
+    if version == VERSION {
+        return Ok(());
+    }
+    let what =
+        format!("its tables are of version {version}, and this program knows version {VERSION}: update the program");
+    Err(failed(path, &what, None))
+}
+
+/// The version of the tables.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT version FROM idempotency_schema WHERE id = 1", [], |row| row.get(0))
 }
 
 /// A connection that reads, of a file that a writer has opened.
@@ -62,9 +94,13 @@ pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection,
 }
 
 fn connect(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let access = match options.mode {
+        SqliteMode::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        SqliteMode::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        SqliteMode::ReadWriteCreate => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    };
     // Without `SQLITE_OPEN_URI`: every path is a path.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
@@ -83,15 +119,14 @@ fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<String> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
 }
 
-/// Creates what isn't there; answers with the version of the tables if it is not ours.
-fn create_tables(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<Result<(), i64>> {
+/// Creates what isn't there; answers with the version of the tables, and writes nothing where it is not ours.
+fn create_tables(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<i64> {
     connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
     synchronous(connection, options.durability == Durability::PowerLoss)?;
     // IMMEDIATE: a transaction that first reads and then writes fails at once where another process wrote in between.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let made = connection.execute_batch(SCHEMA).and_then(|()| {
-        let version =
-            connection.query_row("SELECT version FROM idempotency_schema WHERE id = 1", [], |row| row.get(0))?;
+        let version = version(connection)?;
         // Its own value, so that something is written even where nothing changes: the commit syncs what a process left
         // in the log that was killed between its write and its sync. Or else a replay of that could be acknowledged,
         // and lost in a power failure.
@@ -100,8 +135,9 @@ fn create_tables(connection: &Connection, options: &SqliteOptions) -> rusqlite::
         Ok(version)
     });
     match made {
-        Ok(VERSION) => connection.execute_batch("COMMIT").map(Ok),
-        Ok(version) => connection.execute_batch("ROLLBACK").map(|()| Err(version)),
+        Ok(version) => {
+            connection.execute_batch(if version == VERSION { "COMMIT" } else { "ROLLBACK" }).map(|()| version)
+        }
         Err(error) => {
             let _ = connection.execute_batch("ROLLBACK");
             Err(error)
@@ -140,6 +176,7 @@ fn explain(path: &Path, error: rusqlite::Error) -> Error {
             Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
                 format!("the directory `{}` does not exist", parent.display())
             }
+            _ if !path.exists() => "it does not exist".to_owned(),
             _ => "it can't be opened".to_owned(),
         },
         _ => "SQLite failed".to_owned(),

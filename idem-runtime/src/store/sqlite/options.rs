@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::store::sqlite::SqliteStore;
+use crate::store::url::{self, Names};
+
+/// What a URL can have.
+const PARAMETERS: &[Names] = &[&["mode"]];
 
 /// What an acknowledged completion survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,6 +21,22 @@ pub enum Durability {
     /// `kill -9`, but not a power loss or a crash of the operating system, after which the last completions may be
     /// forgotten, and their handlers run again (`PRAGMA synchronous = NORMAL`). The file stays intact.
     ProcessCrash,
+}
+
+/// How the file is opened: `?mode=` in a URL, with the words that SQLite's own URIs have
+/// (<https://www.sqlite.org/uri.html>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SqliteMode {
+    /// `ro`: the file has to be there, and the store writes nothing to it. A completed key replays, as durable as whoever
+    /// completed it made it; whatever would write, as the claim of a new key does, is refused. Nothing is swept.
+    ///
+    /// Of a file in WAL mode that nobody else has open, SQLite leaves an empty log behind: `-wal` and `-shm` beside the file.
+    ReadOnly,
+    /// `rw`: the file has to be there. The tables are created where they are missing.
+    ReadWrite,
+    /// `rwc`: the file is created where it is missing, and so are the tables.
+    #[default]
+    ReadWriteCreate,
 }
 
 /// How to open a [`SqliteStore`]: made by [`SqliteStore::options`].
@@ -35,6 +55,9 @@ pub enum Durability {
 #[must_use = "options open nothing until `open` is called"]
 pub struct SqliteOptions {
     pub(super) durability: Durability,
+    pub(super) mode: SqliteMode,
+    /// Whether handlers will use it, and tables are created for them.
+    pub(super) serves: bool,
     pub(super) busy_timeout: Duration,
     pub(super) readers: usize,
     pub(super) sweep_interval: Option<Duration>,
@@ -45,6 +68,8 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             durability: Durability::PowerLoss,
+            mode: SqliteMode::ReadWriteCreate,
+            serves: true,
             busy_timeout: Duration::from_secs(5),
             readers: 2,
             sweep_interval: Some(Duration::from_secs(60)),
@@ -59,6 +84,12 @@ impl SqliteOptions {
     /// What an acknowledged completion survives. [`Durability::PowerLoss`] unless set.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Whether the file may be created, and written. [`SqliteMode::ReadWriteCreate`] unless set.
+    pub fn mode(mut self, mode: SqliteMode) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -93,14 +124,42 @@ impl SqliteOptions {
         self
     }
 
-    /// Opens the store in this file, which is created if it doesn't exist, and so are the tables.
+    /// For an operator, who may only read: nothing is made and nothing is swept. Writes where the file lets it.
+    pub(crate) fn for_operator(mut self) -> Self {
+        self.serves = false;
+        if self.mode == SqliteMode::ReadWriteCreate {
+            self.mode = SqliteMode::ReadWrite;
+        }
+        self.readers(1).sweep_interval(None)
+    }
+
+    /// The path in a URL, without its scheme, and the options in its parameters.
+    pub(crate) fn from_url(url: &str) -> Result<(&str, Self), Error> {
+        let (path, query) = url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
+        let mut options = Self::default();
+        for (name, value) in url::parameters(query, PARAMETERS)? {
+            options.mode = match value.as_str() {
+                "ro" => SqliteMode::ReadOnly,
+                "rw" => SqliteMode::ReadWrite,
+                "rwc" => SqliteMode::ReadWriteCreate,
+                _ => return Err(Error::config(format!("the `{name}` of a `sqlite:` URL is `ro`, `rw` or `rwc`"))),
+            };
+        }
+        Ok((path.strip_prefix("//").unwrap_or(path), options))
+    }
+
+    /// Opens the store in this file. What is missing is created as [`mode`](Self::mode) says.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the path is empty, `:memory:`, a URI or a directory, where the file can't be opened and
-    /// written, where it is no SQLite database, and where its tables are not those of this version.
-    pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, Error> {
+    /// [`Error::Config`] where the path is empty, `:memory:`, a URI or a directory, where the file is missing and may not be
+    /// created, where it can't be opened, or written though it is to be, where it is no SQLite database, and where its tables
+    /// are missing and may not be created, or are not those of this version.
+    pub async fn open(mut self, path: impl AsRef<Path>) -> Result<SqliteStore, Error> {
         let path: PathBuf = path.as_ref().to_owned();
+        if self.mode == SqliteMode::ReadOnly {
+            self.sweep_interval = None;
+        }
         SqliteStore::start(path, self).await
     }
 }

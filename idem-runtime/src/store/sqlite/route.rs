@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 /// way there is one thread and one statement too many.
 #[derive(Debug, Default)]
 pub(super) struct Route {
+    /// Whether a reader has to be asked: the writer can't write.
+    reads_only: bool,
     duplicates: AtomicU32,
     releases: AtomicUsize,
 }
@@ -18,9 +20,14 @@ impl Route {
     /// So that readers are asked where one claim in nine or more is a duplicate.
     const WEIGHT: u32 = 8;
 
+    /// Of a file that is only read, or not.
+    pub(super) fn new(reads_only: bool) -> Self {
+        Self { reads_only, ..Self::default() }
+    }
+
     /// Whether a claim is to be shown to a reader first.
     pub(super) fn by_reader(&self) -> bool {
-        self.duplicates.load(Ordering::Relaxed) > 0
+        self.reads_only || self.duplicates.load(Ordering::Relaxed) > 0
     }
 
     /// A claim was one of a duplicate.

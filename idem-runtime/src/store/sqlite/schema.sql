@@ -1,5 +1,5 @@
 -- The tables of idem-runtime's SqliteStore. The store creates them when it opens a file; to create them yourself, run
--- this against the same file. Running it again changes nothing. Needs SQLite 3.37 or later.
+-- this against the same file, and stuck.sql behind it. Running it again changes nothing. Needs SQLite 3.37 or later.
 --
 -- Times are microseconds since the Unix epoch, by the clock of the machine.
 
@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     state          INTEGER NOT NULL,  -- 1 running, 2 outcome unknown, 3 kept after an error, 4 free, 5 completed
     owner          BLOB    NOT NULL,  -- 16 bytes: who claimed it last
     fence          INTEGER NOT NULL,  -- the fencing token that was granted last; only ever grows
-    until          INTEGER NOT NULL,  -- when the lease ends (states 1 and 3), or the ttl (state 5)
+    until          INTEGER NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
     doubt          INTEGER,           -- the fence of the last holder whose outcome is unknown
     previous       INTEGER NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
     previous_fence INTEGER,           -- where it was a crash: the fence of who crashed

@@ -1,0 +1,22 @@
+
+-- The keys whose last call never said how it ended, for an operator to look at. Run this behind schema.sql, in the same
+-- database. One row each:
+--
+--   scope, key  the key as text; the parts of a composite key are divided by `/`
+--   why         `parked: ` nothing happens until somebody settles the key, or its handler's own function does;
+--               `abandoned: ` the next delivery takes it over. Behind that, what became of the call: `killed or cut off` (its
+--               lease ran out), `dropped or panicked`, `kept after an error`
+--   since       when that call claimed the key, in UTC
+--
+-- Who reads it also needs SELECT on the table.
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW idempotency_stuck AS
+SELECT
+    CONVERT(scope USING utf8mb4) AS scope,
+    CONVERT(REPLACE(TRIM(LEADING X'1F' FROM `key`), X'1F', '/') USING utf8mb4) AS `key`,
+    CONCAT(
+        IF(purge_at IS NULL, 'parked: ', 'abandoned: '),
+        CASE state WHEN 1 THEN 'killed or cut off' WHEN 2 THEN 'dropped or panicked' ELSE 'kept after an error' END
+    ) AS why,
+    TIMESTAMPADD(MICROSECOND, fence, TIMESTAMP '1970-01-01 00:00:00') AS since
+FROM idempotency
+WHERE state = 2 OR (state IN (1, 3) AND until <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)));

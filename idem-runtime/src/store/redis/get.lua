@@ -1,2 +1,0 @@
-if row and #row == READ then row = redis.call('GET', key) end
-return { 0, now, row }

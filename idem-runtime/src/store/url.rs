@@ -1,0 +1,107 @@
+//! The parameters of a store's URL.
+
+use crate::error::Error;
+
+/// A parameter, by all of its names. One that ends with `[]` is a family: `options[]` is `options[work_mem]` and its like.
+pub(super) type Names = &'static [&'static str];
+
+/// What follows the first `?` of a URL that ends before its `#`.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+pub(super) fn query(url: &str) -> Option<&str> {
+    let url = url.split_once('#').map_or(url, |(url, _)| url);
+    url.split_once('?').map(|(_, query)| query)
+}
+
+/// The parameters of a query, each by its first name, with its value.
+///
+/// # Errors
+///
+/// [`Error::Config`] where one is unknown or repeated. Drivers pass over both, and the store would then not be the one that
+/// was asked for. The message shows no value: it can be a password.
+pub(super) fn parameters(query: Option<&str>, known: &[Names]) -> Result<Vec<(String, String)>, Error> {
+    let query = query.unwrap_or_default();
+    let mut found: Vec<(String, String)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name);
+        let Some(first) = first_name(&name, known) else {
+            // Where a password's `?` isn't percent-encoded, the rest of it stands here, before its `@`.
+            let shown = if query.contains('@') { String::new() } else { format!(" `{}`", name.escape_debug()) };
+            return Err(Error::config(format!("the store's URL has an unknown parameter{shown}: {}", list(known))));
+        };
+        if found.iter().any(|(other, _)| *other == first) {
+            return Err(Error::config(format!("the store's URL has the parameter `{first}` more than once")));
+        }
+        found.push((first, decode(value)));
+    }
+    Ok(found)
+}
+
+fn first_name(name: &str, known: &[Names]) -> Option<String> {
+    let is = |known: &str| match known.strip_suffix("[]") {
+        Some(family) => name.strip_prefix(family).is_some_and(|rest| rest.starts_with('[') && rest.ends_with(']')),
+        None => name == known,
+    };
+    let names = known.iter().find(|names| names.iter().any(|known| is(known)))?;
+    Some(if names[0].ends_with("[]") { name.to_owned() } else { names[0].to_owned() })
+}
+
+fn list(known: &[Names]) -> String {
+    let names: Vec<_> = known.iter().flat_map(|names| names.first()).map(|name| format!("`{name}`")).collect();
+    format!("it can have {}", names.join(", "))
+}
+
+/// Percent-encoding, and `+` for a space, as the drivers read it.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let encoded = if *first == b'%' { behind.get(..2).and_then(hex) } else { None };
+        bytes.push(encoded.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if encoded.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    let digits = str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[Names] = &[&["sslmode", "ssl-mode"], &["options"], &["options[]"]];
+
+    fn read(query: &str) -> Result<Vec<(String, String)>, String> {
+        parameters(Some(query), KNOWN).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_parameter_is_read_by_each_of_its_names() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(parameters(None, KNOWN).unwrap(), []);
+        assert_eq!(read("ssl-mode=a+b%20c%"), Ok(vec![pair("sslmode", "a b c%")]));
+        let families = [pair("options[a]", "1"), pair("options[b]", "2"), pair("options", "")];
+        assert_eq!(read("options[a]=1&options%5Bb%5d=2&options&"), Ok(families.into()));
+    }
+
+    #[test]
+    fn what_is_unknown_or_repeated_is_refused_without_a_value() {
+        for (query, told) in [
+            ("sslmod=hunter2", "unknown parameter `sslmod`: it can have `sslmode`, `options`, `options[]`"),
+            ("SSLMODE=hunter2", "unknown parameter `SSLMODE`"),
+            ("options[a=hunter2", "unknown parameter `options[a`"),
+            ("sslmode=hunter2&sslmode=hunter2", "the parameter `sslmode` more than once"),
+            ("sslmode=hunter2&ssl%2Dmode=a", "the parameter `sslmode` more than once"),
+            ("options[a]=1&options[a]=hunter2", "the parameter `options[a]` more than once"),
+            // The password is `x?hunter2`.
+            ("hunter2@host/db", "unknown parameter: it can have"),
+        ] {
+            let error = read(query).unwrap_err();
+            assert!(error.contains(told) && !error.contains("hunter2"), "{error}");
+        }
+    }
+}
