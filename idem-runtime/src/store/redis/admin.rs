@@ -20,15 +20,16 @@ impl IdempotencyAdmin for RedisStore {
             let name = self.0.name(scope, key);
             let mut pipeline = redis::pipe();
             // No script: who may only read may run none.
-            pipeline.cmd("TIME").cmd("GET").arg(&name);
-            let answers = self.0.links.operators.send_group(&name, &pipeline).await;
-            let answers = answers.map_err(|error| Failure::Redis(error).of(scope, key))?;
-            let (now, bytes) = match &answers[..] {
-                [_, Value::Nil] => return Ok(None),
-                [time, Value::BulkString(bytes)] => (scan::micros(time).ok_or(Failure::Answer)?, bytes),
+            pipeline.cmd("TIME").cmd("GET").arg(&name).ignore_errors();
+            let answers = self.0.links.operators.send_group(&name, &pipeline).await.map_err(Failure::Redis)?;
+            let [time, row] = <[Value; 2]>::try_from(answers).map_err(|_| Failure::Answer)?;
+            let now = scan::micros(&time).ok_or(Failure::Answer)?;
+            let bytes = match row.extract_error().map_err(|error| Failure::Redis(error).of(scope, key))? {
+                Value::Nil => return Ok(None),
+                Value::BulkString(bytes) => bytes,
                 _ => return Err(Failure::Answer.into()),
             };
-            let (row, record) = rows::row(bytes).map_err(|field| Failure::corrupt(scope, key, field.0))?;
+            let (row, record) = rows::row(&bytes).map_err(|field| Failure::corrupt(scope, key, field.0))?;
             let record = (row.state == State::Done).then(|| Record::from_bytes(record));
             Ok(Some((Entry::new(scope.to_owned(), key.clone(), row, now), record)))
         })
