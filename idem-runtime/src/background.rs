@@ -39,17 +39,28 @@ fn start() -> std::io::Result<Handle> {
 /// more in the background.
 ///
 /// What was begun says whether it is settled. Where it isn't settled in place, it is [counted](UnderWay) from here on.
+///
+/// # Errors
+///
+/// Why it can't be finished.
 pub(crate) fn finish<F: Future<Output = bool> + Send + 'static>(
     in_place: bool,
     home: Option<&Handle>,
     lease_over: Instant,
     begin: impl Fn() -> F + Send + 'static,
-) {
+) -> Result<(), &'static str> {
     let mut future = Box::pin(begin());
-    match in_place.then(|| poll_in_place(future.as_mut())).flatten() {
-        Some(true) => return,
-        Some(false) => return drop(UnderWay::new(lease_over)),
-        None => {}
+    match in_place.then(|| poll_in_place(future.as_mut())) {
+        Some(Ok(Poll::Ready(true))) => return Ok(()),
+        Some(Ok(Poll::Ready(false))) => {
+            drop(UnderWay::new(lease_over));
+            return Ok(());
+        }
+        Some(Err(_)) => {
+            drop(UnderWay::new(lease_over));
+            return Err("the store panicked");
+        }
+        Some(Ok(Poll::Pending)) | None => {}
     }
     let counted = Arc::new(UnderWay::new(lease_over));
     let future = count(future, Arc::clone(&counted));
@@ -57,23 +68,16 @@ pub(crate) fn finish<F: Future<Output = bool> + Send + 'static>(
         Some(home) => {
             let begin = Box::new(move || Some(count(Box::pin(begin()), Arc::clone(&counted))));
             drop(home.spawn(Relay { future: Some(future), begin }));
+            Ok(())
         }
         None => in_background(future),
     }
 }
 
-/// Whether it is settled; `None` where it has to wait.
-fn poll_in_place<F: Future<Output = bool>>(future: Pin<&mut F>) -> Option<bool> {
+/// Whether it is settled, where it need not wait.
+fn poll_in_place<F: Future<Output = bool>>(future: Pin<&mut F>) -> std::thread::Result<Poll<bool>> {
     // This is called by a destructor, perhaps while the store's own panic unwinds: a second one would abort.
-    let poll = AssertUnwindSafe(|| future.poll(&mut Context::from_waker(Waker::noop())));
-    match catch_unwind(poll) {
-        Ok(Poll::Ready(settled)) => Some(settled),
-        Ok(Poll::Pending) => None,
-        Err(_) => {
-            tracing::error!("the store panicked: a key stays claimed until its lease ends");
-            Some(false)
-        }
-    }
+    catch_unwind(AssertUnwindSafe(|| future.poll(&mut Context::from_waker(Waker::noop()))))
 }
 
 fn count<F: Future<Output = bool> + Send + 'static>(ending: Pin<Box<F>>, counted: Arc<UnderWay>) -> Ending {
@@ -91,7 +95,11 @@ pub(crate) fn run(home: Option<&Handle>, future: impl Future<Output = ()> + Send
     let mut future: Option<Ending> = Some(Box::pin(future));
     match by_itself(home) {
         Some(home) => drop(home.spawn(Relay { future: None, begin: Box::new(move || future.take()) })),
-        None => future.take().into_iter().for_each(in_background),
+        None => {
+            if let Some(future) = future.take() {
+                let _ = in_background(future);
+            }
+        }
     }
 }
 
@@ -103,11 +111,10 @@ fn by_itself(home: Option<&Handle>) -> Option<&Handle> {
 
 type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-fn in_background(future: Ending) {
-    match handle() {
-        Some(runtime) => drop(runtime.spawn(future)),
-        None => tracing::error!("no background thread: a key stays claimed until its lease ends"),
-    }
+fn in_background(future: Ending) -> Result<(), &'static str> {
+    let runtime = handle().ok_or("no background thread")?;
+    drop(runtime.spawn(future));
+    Ok(())
 }
 
 /// Begins again in the background where the caller's runtime ends first: a runtime that shuts down drops its tasks, and those
@@ -137,7 +144,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.future = None;
         if let Some(future) = (self.begin)() {
-            in_background(future);
+            let _ = in_background(future);
         }
     }
 }

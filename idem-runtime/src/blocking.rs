@@ -164,7 +164,8 @@ impl<S: IdempotencyStore> Spawned<S> {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let Some(runtime) = background::handle() else {
-            return Err(StoreError::refused("the store", "no thread could be started to reach the store"));
+            let none = "no thread could be started to reach the store";
+            return Err(StoreError::refused("the store", none).in_own_words());
         };
         let task = Task(runtime.spawn(operation(self.0.clone())));
         task.await.unwrap_or_else(|error| Err(StoreError::unanswered("the store", error)))

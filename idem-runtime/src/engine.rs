@@ -14,16 +14,16 @@ pub(crate) use self::admit::given;
 pub use self::call::Call;
 use self::call::Phase;
 use crate::blocking::{self, Spawned};
-use crate::claim::{Grant, Leave, Previous, Record};
+use crate::claim::{Grant, Key, Leave, Previous, Record};
 use crate::error::{Error, ScopedKey};
 use crate::heartbeat::LeaseLost;
-use crate::key::KeyInput;
 use crate::observe::Event;
 use crate::policy::{ErrorPolicy, NoReconcile, Reconcile, Verdict};
 use crate::private::Ops;
 use crate::record::{self, Recorded};
 use crate::site::Site;
 use crate::store::IdempotencyStore;
+use crate::watch::Watch;
 
 /// Runs an async handler.
 pub fn run<S, B, O, V, E, P, C>(
@@ -54,7 +54,7 @@ where
         let body = pin!(async move { body() });
         blocking::block_on(run_in::<true, _, _, _, _, _, _, _>(&mut spawned, body, ops, on_error, NoReconcile))
     });
-    entered.unwrap_or_else(|error| refuse(call.site, error, ops))
+    entered.unwrap_or_else(|error| spawned.refuse(error, ops))
 }
 
 /// The order of things.
@@ -79,7 +79,10 @@ where
         let admission = call.admit().await;
         let grant = match enter(call, admission, ops, &on_error) {
             Entry::Run(grant) => grant,
-            Entry::RunUnprotected => return body.await,
+            Entry::RunUnprotected => {
+                let output = body.await;
+                return unprotected(call, output, ops);
+            }
             Entry::Return(output) => return output,
         };
         if C::ASKS && matches!(grant.previous, Previous::AfterCrash { .. }) {
@@ -92,13 +95,11 @@ where
         let returned = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
         let outcome = match judge(call, returned, ops, &on_error) {
             Ok(outcome) => outcome,
-            Err(lost) => return refuse(call.site, call.lease_lost(true, lost), ops),
+            Err(lost) => return call.refuse(call.lease_lost(true, lost), ops),
         };
-        let settled = call.settle().await;
-        match (settled, outcome) {
-            (Ok(()), Ok(value)) => (ops.executed)(value),
-            (Ok(()), Err(error)) => (ops.failed)(error),
-            (Err(error), _) => refuse(call.site, error, ops),
+        match call.settle().await {
+            Ok(()) => ended(&mut call.watch, outcome, ops),
+            Err(error) => call.refuse(error, ops),
         }
     }
 }
@@ -111,25 +112,25 @@ enum Entry<O> {
 }
 
 fn enter<S: IdempotencyStore, O, V, E>(
-    call: &Call<'_, S>,
+    call: &mut Call<'_, S>,
     admission: Result<Admission, Error>,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
 ) -> Entry<O> {
     match admission {
         Ok(Admission::Granted(grant)) => {
-            call.site.observe(Event::of(grant.previous));
+            call.observe(Event::of(grant.previous));
             Entry::Run(grant)
         }
         Ok(Admission::Unprotected) => {
-            call.site.observe(Event::Unprotected);
+            call.observe(Event::Unprotected);
             Entry::RunUnprotected
         }
         Ok(Admission::Recorded(record)) => {
-            call.site.observe(Event::Replayed);
-            Entry::Return(replay(call.site, &call.key, &record, ops, on_error))
+            call.observe(Event::Replayed);
+            Entry::Return(replay(call.site, call.key.key(), &mut call.watch, &record, ops, on_error))
         }
-        Err(error) => Entry::Return(refuse(call.site, error, ops)),
+        Err(error) => Entry::Return(call.refuse(error, ops)),
     }
 }
 
@@ -146,7 +147,7 @@ fn judge<S: IdempotencyStore, O, V, E>(
     match &outcome {
         Ok(value) => call.records(|| (ops.encode)(value)),
         Err(error) => {
-            call.site.observe(Event::Failed);
+            call.observe(Event::Failed);
             match on_error.judge(error) {
                 Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
                 Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
@@ -171,13 +172,16 @@ where
     match found {
         Err(lost) => {
             call.phase = Phase::Idle;
-            Some(refuse(call.site, call.lease_lost(false, lost), ops))
+            Some(call.refuse(call.lease_lost(false, lost), ops))
         }
         Ok(Ok(Some(value))) => {
             call.records(|| (ops.encode)(&value));
             Some(match call.settle().await {
-                Ok(()) => (ops.replayed)(value),
-                Err(error) => refuse(call.site, error.without_execution(), ops),
+                Ok(()) => {
+                    call.watch.ends("replayed");
+                    (ops.replayed)(value)
+                }
+                Err(error) => call.refuse(error.without_execution(), ops),
             })
         }
         Ok(Ok(None)) if Instant::now() < call.deadline() => None,
@@ -185,12 +189,12 @@ where
             call.phase = Phase::Leaving(Leave::NotRun);
             // Whatever comes of it: the guard goes on.
             let _ = call.settle().await;
-            Some(refuse(call.site, call.lease_lost(false, LeaseLost { row_gone: false }), ops))
+            Some(call.refuse(call.lease_lost(false, LeaseLost { row_gone: false }), ops))
         }
         Ok(Err(error)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
             let _ = call.settle().await;
-            Some((ops.failed)(error))
+            Some(ended(&mut call.watch, Err(error), ops))
         }
     }
 }
@@ -198,7 +202,8 @@ where
 /// What was recorded, as the handler would have returned it.
 pub(crate) fn replay<O, V, E>(
     site: &'static Site,
-    key: &KeyInput,
+    key: Option<&Key>,
+    watch: &mut Watch,
     record: &Record,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
@@ -211,16 +216,49 @@ pub(crate) fn replay<O, V, E>(
     };
     let scope = site.scope;
     let refusal = match (decoded, key) {
-        (Ok(Some(output)), _) => return output,
-        (Ok(None), KeyInput::Key(key)) => Error::ResultUnavailable { key: ScopedKey::new(scope, key) },
-        (Err(source), KeyInput::Key(key)) => Error::Decode { key: ScopedKey::new(scope, key), source },
+        (Ok(Some(output)), _) => {
+            watch.ends("replayed");
+            return output;
+        }
+        (Ok(None), Some(key)) => Error::ResultUnavailable { key: ScopedKey::new(scope, key) },
+        (Err(source), Some(key)) => Error::Decode { key: ScopedKey::new(scope, key), source },
         // A call without a key has nothing to replay.
         _ => Error::MissingKey { scope },
     };
-    refuse(site, refusal, ops)
+    refuse(site, key, watch, refusal, ops)
 }
 
-pub(crate) fn refuse<O, V, E>(site: &'static Site, error: Error, ops: Ops<O, V, E>) -> O {
-    site.observe_refusal(&error);
+pub(crate) fn refuse<O, V, E>(
+    site: &'static Site,
+    key: Option<&Key>,
+    watch: &mut Watch,
+    error: Error,
+    ops: Ops<O, V, E>,
+) -> O {
+    site.observe_refusal(&error, key);
+    watch.ends(error.name());
     (ops.refused)(error)
+}
+
+/// What the call returns whose body has returned this.
+pub(crate) fn ended<O, V, E>(watch: &mut Watch, outcome: Result<V, E>, ops: Ops<O, V, E>) -> O {
+    match outcome {
+        Ok(value) => {
+            watch.ends("executed");
+            (ops.executed)(value)
+        }
+        Err(error) => {
+            watch.ends("failed");
+            (ops.failed)(error)
+        }
+    }
+}
+
+/// The same of a call that ran without protection.
+fn unprotected<S: IdempotencyStore, O, V, E>(call: &mut Call<'_, S>, output: O, ops: Ops<O, V, E>) -> O {
+    let outcome = (ops.into_result)(output);
+    if outcome.is_err() {
+        call.observe(Event::Failed);
+    }
+    ended(&mut call.watch, outcome, ops)
 }

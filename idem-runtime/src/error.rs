@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do about it.
 
+mod short;
 mod store;
 
 use std::error::Error as StdError;
@@ -8,8 +9,10 @@ use std::time::Duration;
 
 pub use self::store::StoreError;
 use crate::claim::Key;
+use crate::shown::Shown;
 
-/// A scope and a key: which business fact an error is about.
+/// A scope and a key: which business fact an error is about. Printed, it shows the key unless [`log_keys`](crate::log_keys)
+/// says not to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScopedKey(Box<(String, Key)>);
 
@@ -32,13 +35,13 @@ impl ScopedKey {
 
 impl fmt::Display for ScopedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key `{}` in scope `{}`", self.key(), self.scope())
+        write!(f, "key `{}` in scope `{}`", Shown(Some(self.key())), self.scope())
     }
 }
 
 impl fmt::Debug for ScopedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.scope(), self.key())
+        write!(f, "{}/{}", self.scope(), Shown(Some(self.key())))
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::claim::{ClaimRequest, Key, Owner, RenewRequest, Standing};
+use crate::shown::Shown;
 use crate::site::Site;
 use crate::store::IdempotencyStore;
 use crate::{background, timer};
@@ -69,11 +70,11 @@ pub(crate) async fn beat<S: IdempotencyStore>(
                 interval.saturating_sub(sent.elapsed())
             }
             Some(Err(error)) => {
-                tracing::warn!(scope = request.scope, %error, "a renewal failed, and is tried again");
+                tracing::warn!(scope = request.scope, key = %Shown(Some(request.key)), %error, "a renewal failed, and is tried again");
                 interval / 4
             }
             None => {
-                tracing::warn!(scope = request.scope, "a renewal had no answer, and is tried again");
+                tracing::warn!(scope = request.scope, key = %Shown(Some(request.key)), "a renewal had no answer, and is tried again");
                 interval / 4
             }
         };

@@ -163,6 +163,16 @@ pub enum KeyInput {
     Key(Key),
 }
 
+impl KeyInput {
+    /// The key, where there is one.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Missing | Self::TooLong(_) => None,
+        }
+    }
+}
+
 /// Encodes a key.
 pub fn encode<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
     let mut encoded = Buffer::default();

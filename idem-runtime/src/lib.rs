@@ -56,10 +56,12 @@ pub mod private;
 pub mod protocol;
 mod quiet;
 mod record;
+mod shown;
 mod site;
 pub mod store;
 mod timer;
 pub mod tx;
+mod watch;
 
 pub use idem_macros::idempotent;
 
@@ -73,6 +75,7 @@ pub use self::install::{install, with_store};
 pub use self::key::IdempotencyKey;
 pub use self::output::{HandlerOutput, Outcome};
 pub use self::policy::OnError;
+pub use self::shown::log_keys;
 #[cfg(feature = "memory")]
 pub use self::store::memory::MemoryStore;
 #[cfg(feature = "mysql")]

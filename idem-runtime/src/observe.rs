@@ -1,18 +1,19 @@
 //! What an operator can watch: `tracing` events and, behind the feature `metrics`, counters and histograms by scope.
 //!
-//! No event and no label holds a result or a fingerprinted value; events of single keys are for the caller, who has the
-//! error.
+//! No event and no label holds a result or a fingerprinted value. An event names its key, as far as
+//! [`log_keys`](crate::log_keys) lets it; a label doesn't.
 
 #[cfg(feature = "metrics")]
 use std::sync::OnceLock;
 use std::time::Instant;
 
 #[cfg(feature = "metrics")]
-use metrics::{Key, Label, Level, Metadata};
+use metrics::{Label, Level, Metadata};
 
-use crate::claim::Previous;
+use crate::claim::{Key, Previous};
 use crate::error::Error;
 use crate::quiet::quietly;
+use crate::shown::Shown;
 use crate::site::Site;
 
 /// What happened to a call: how it went on from its claim, and, where a body that was started did not end well, that too.
@@ -97,24 +98,24 @@ const METADATA: Metadata<'static> = Metadata::new("idempotency", Level::INFO, So
 
 impl Site {
     #[inline]
-    pub(crate) fn observe(&'static self, event: Event) {
-        quietly(|| self.tell(event));
+    pub(crate) fn observe(&'static self, event: Event, key: Option<&Key>) {
+        quietly(|| self.tell(event, key));
     }
 
     #[inline]
-    fn tell(&'static self, event: Event) {
+    fn tell(&'static self, event: Event, key: Option<&Key>) {
         let scope = self.scope;
         if event.is_alarming() {
-            tracing::warn!(scope, event = event.name(), "idempotency");
+            tracing::warn!(scope, key = %Shown(key), event = event.name(), "idempotency");
         } else {
-            tracing::debug!(scope, event = event.name(), "idempotency");
+            tracing::debug!(scope, key = %Shown(key), event = event.name(), "idempotency");
         }
         #[cfg(feature = "metrics")]
         {
             let labels = self.labels.of_event[event as usize].get_or_init(|| {
                 [Label::from_static_parts("scope", scope), Label::from_static_parts("event", event.name())]
             });
-            let key = Key::from_static_parts("idempotency_calls_total", labels);
+            let key = metrics::Key::from_static_parts("idempotency_calls_total", labels);
             metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(1);
         }
     }
@@ -143,7 +144,7 @@ impl Site {
         #[cfg(feature = "metrics")]
         if let Some(since) = since {
             let labels = self.labels.of_scope.get_or_init(|| [Label::from_static_parts("scope", self.scope)]);
-            let key = Key::from_static_parts(name, labels);
+            let key = metrics::Key::from_static_parts(name, labels);
             quietly(|| {
                 metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(since.elapsed());
             });
@@ -152,19 +153,27 @@ impl Site {
 
     /// Says what can have taken a row whose holder still wanted it.
     #[cold]
-    pub(crate) fn warn_of_lost_row(&'static self) {
+    pub(crate) fn warn_of_lost_row(&'static self, key: &Key) {
         quietly(|| {
             tracing::warn!(
                 scope = self.scope,
+                key = %Shown(Some(key)),
                 "a key was gone from the store while a call held it: an eviction, a flush or a failover took it, or its \
                  holder was silent for longer than its lease and ttl, and a sweep deleted it; its body can run again"
             );
         });
     }
 
+    /// Says what becomes of a result that could not be encoded, or was too large.
     #[cold]
-    pub(crate) fn observe_refusal(&'static self, error: &Error) {
-        self.observe(match error {
+    pub(crate) fn warn_of_unkept_result(&'static self, key: Option<&Key>) {
+        let key = Shown(key);
+        tracing::warn!(scope = self.scope, key = %key, "a result can't be kept: a duplicate gets `ResultUnavailable`");
+    }
+
+    #[cold]
+    pub(crate) fn observe_refusal(&'static self, error: &Error, key: Option<&Key>) {
+        let event = match error {
             Error::InProgress { .. } => Event::InProgress,
             Error::OutcomeUnknown { .. } => Event::Parked,
             Error::LeaseLost { .. } => Event::LeaseLost,
@@ -174,6 +183,7 @@ impl Site {
             | Error::Conflict { .. }
             | Error::TransactionLost { .. } => Event::StoreFailed,
             _ => Event::Refused,
-        });
+        };
+        self.observe(event, key);
     }
 }

@@ -1,10 +1,14 @@
 //! What the library tells `tracing`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span;
+
+/// An event's fields, as text.
+pub type Event = BTreeMap<&'static str, String>;
 
 /// Keeps the texts of the library's events. One that is the default of a thread hears that thread only.
 #[derive(Clone, Default)]
@@ -38,6 +42,58 @@ impl tracing::Subscriber for Log {
             }
         }
         event.record(&mut Texts(&mut self.0.lock().unwrap()));
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Keeps the library's events, field by field, of every level. One that is the default of a thread hears that thread only.
+#[derive(Clone, Default)]
+pub struct Events(Arc<Mutex<Vec<Event>>>);
+
+impl Events {
+    /// What was told so far; it is forgotten.
+    pub fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// What was told on this thread while this ran.
+    pub fn during<T>(run: impl FnOnce() -> T) -> (T, Vec<Event>) {
+        let events = Self::default();
+        let output = tracing::subscriber::with_default(events.clone(), run);
+        (output, events.take())
+    }
+}
+
+impl tracing::Subscriber for Events {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("idem_runtime")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Fields<'a>(&'a mut Event);
+        impl Visit for Fields<'_> {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                self.0.insert(field.name(), value.to_owned());
+            }
+
+            fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+                self.0.insert(field.name(), format!("{value:?}"));
+            }
+        }
+        let mut fields = Event::new();
+        event.record(&mut Fields(&mut fields));
+        self.0.lock().unwrap().push(fields);
     }
 
     fn enter(&self, _: &span::Id) {}

@@ -39,6 +39,8 @@ pub enum Fault {
     Hangs,
     /// A request of a holder is answered so, and not carried out.
     Says(Standing),
+    /// The store panics.
+    Panics,
 }
 
 /// A memory store behind a script of faults.
@@ -160,6 +162,7 @@ impl Probe {
                 std::future::pending().await
             }
             Some(Fault::Says(standing)) => scripted(standing).map_or_else(unanswered, Ok),
+            Some(Fault::Panics) => panic!("as the store was told"),
         };
         self.asked.send_modify(|all| all.push(asked));
         answer

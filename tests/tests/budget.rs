@@ -154,8 +154,46 @@ fn poll_once<T>(future: impl Future<Output = T>) -> T {
 
 type Handle = fn(&MemoryStore, &str);
 
+/// Hears nothing below level info.
+struct Reserved;
+
+impl tracing::Subscriber for Reserved {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO
+    }
+
+    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
+        Some(tracing::level_filters::LevelFilter::INFO)
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        panic!("{event:?} is of no interest")
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 #[test]
 fn a_replay_allocates_nothing_and_a_first_execution_at_most_twice() {
+    assert_few_allocations();
+}
+
+#[test]
+fn what_no_subscriber_hears_allocates_nothing() {
+    tracing::subscriber::with_default(Reserved, assert_few_allocations);
+}
+
+fn assert_few_allocations() {
     let call_async: Handle = |store, id| drop(poll_once(asynchronous(store, id)).unwrap());
     let call_blocking: Handle = |store, id| drop(blocking(store, id).unwrap());
     for (kind, handle) in [("async", call_async), ("sync", call_blocking)] {

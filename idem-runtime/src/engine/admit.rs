@@ -3,12 +3,13 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, LONGEST_PAUSE, Phase, claim_request, pause};
+use super::call::{Call, LONGEST_PAUSE, Phase, claim_request, pause, unanswered};
 use crate::claim::{ClaimAnswer, Fingerprint, Grant, Key, Owner, Record, WaitRequest};
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::handle::Claim;
 use crate::key::KeyInput;
+use crate::shown::Shown;
 use crate::site::Site;
 use crate::store::IdempotencyStore;
 use crate::timer;
@@ -126,7 +127,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
                 None
             }
             Some(Err(error)) => Some(error),
-            None => Some(StoreError::unanswered("the store", format!("no answer within {:?}", sent.elapsed()))),
+            None => Some(unanswered(format!("no answer within {:?}", sent.elapsed()))),
         };
         claiming.failures += 1;
         // A store that refused a claim has granted nothing.
@@ -140,9 +141,11 @@ impl<S: IdempotencyStore> Call<'_, S> {
         match failure {
             None => self.refuses(claiming, |key| Error::LeaseLost { key, executed: false, row_gone: false }),
             Some(source) if site.runs_without_store => {
-                tracing::warn!(scope = site.scope, %source, "the store failed: the handler runs without protection");
+                let key = self.key.key().cloned();
+                let shown = Shown(key.as_ref());
+                tracing::warn!(scope = site.scope, key = %shown, %source, "the store failed: the handler runs without protection");
                 claiming.leave(&mut self.phase);
-                Next::Done(Ok(self.unprotected(self.held().map(|(_, key)| key.clone()))))
+                Next::Done(Ok(self.unprotected(key)))
             }
             Some(source) => self.refuses(claiming, |key| Error::Store { key, source }),
         }

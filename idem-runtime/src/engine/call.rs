@@ -19,10 +19,14 @@ use crate::fingerprint::FingerprintInput;
 use crate::handle::{Claim, ClaimSlot};
 use crate::heartbeat::{self, LeaseLost, Tenure};
 use crate::key::KeyInput;
+use crate::observe::Event;
+use crate::private::Ops;
 use crate::record;
+use crate::shown::Shown;
 use crate::site::Site;
 use crate::store::IdempotencyStore;
 use crate::timer;
+use crate::watch::Watch;
 
 /// The first pause before a request is repeated; it doubles from there.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -59,6 +63,7 @@ pub struct Call<'c, S: IdempotencyStore> {
     /// When the last granted lease ends, counted from the sending of its request.
     pub(super) deadline: Option<Instant>,
     pub(super) phase: Phase,
+    pub(super) watch: Watch,
     /// The runtime that the caller is on, where the store needs one.
     home: Option<Handle>,
 }
@@ -72,6 +77,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         fingerprint: FingerprintInput,
         slot: Option<&'c ClaimSlot>,
     ) -> Self {
+        let watch = Watch::start(site, &key);
         let home = store.as_ref().filter(|store| store.needs_runtime()).and_then(|_| Handle::try_current().ok());
         Self {
             site,
@@ -83,6 +89,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             fence: 0,
             deadline: None,
             phase: Phase::Idle,
+            watch,
             home,
         }
     }
@@ -99,6 +106,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             fence: self.fence,
             deadline: self.deadline,
             phase: Phase::Idle,
+            watch: std::mem::take(&mut self.watch),
             home: self.home.take(),
         }
     }
@@ -110,6 +118,14 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
 
     pub(super) fn scoped(&self, key: &Key) -> ScopedKey {
         ScopedKey::new(self.site.scope, key)
+    }
+
+    pub(super) fn observe(&self, event: Event) {
+        self.site.observe(event, self.key.key());
+    }
+
+    pub(super) fn refuse<O, V, E>(&mut self, error: Error, ops: Ops<O, V, E>) -> O {
+        super::refuse(self.site, self.key.key(), &mut self.watch, error, ops)
     }
 
     /// The store and the key of a call that was granted its claim.
@@ -182,9 +198,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         let most = self.store.as_ref().map_or(0, IdempotencyStore::max_record_len);
         match encode().filter(|record| record.as_bytes().len() <= most) {
             Some(record) => self.phase = Phase::Completing(record),
-            None => {
-                tracing::warn!(scope = self.site.scope, "a result can't be kept: a duplicate gets `ResultUnavailable`");
-            }
+            None => self.site.warn_of_unkept_result(self.key.key()),
         }
     }
 
@@ -206,7 +220,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                     match timer::within(|| (site.lease / 3).min(LONGEST_LEAVE), release).await {
                         Some(Ok(standing)) => {
                             if standing == Standing::Gone {
-                                site.warn_of_lost_row();
+                                site.warn_of_lost_row(key);
                             }
                             break Ok(());
                         }
@@ -221,14 +235,14 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 Some(Ok(Standing::Lost)) => break Err(self.lease_lost(true, LeaseLost { row_gone: false })),
                 Some(Ok(Standing::Gone)) => break Err(self.lease_lost(true, LeaseLost { row_gone: true })),
                 Some(Err(error)) => error,
-                None => StoreError::unanswered("the store", "no answer in time"),
+                None => unanswered("no answer in time"),
             };
             failures += 1;
             let pause = pause(failures);
             if Instant::now() + pause >= self.deadline() {
                 return Err(Error::NotRecorded { key: Some(self.scoped(key)), source, in_transaction: false });
             }
-            tracing::warn!(scope = site.scope, %source, "a completion failed, and is tried again");
+            tracing::warn!(scope = site.scope, key = %Shown(Some(key)), %source, "a completion failed, and is tried again");
             drop(source);
             timer::sleep(pause).await;
         };
@@ -244,11 +258,13 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
 
     /// The refusal of a call whose lease was lost.
     pub(super) fn lease_lost(&self, executed: bool, LeaseLost { row_gone }: LeaseLost) -> Error {
-        if row_gone {
-            self.site.warn_of_lost_row();
-        }
         match &self.key {
-            KeyInput::Key(key) => Error::LeaseLost { key: self.scoped(key), executed, row_gone },
+            KeyInput::Key(key) => {
+                if row_gone {
+                    self.site.warn_of_lost_row(key);
+                }
+                Error::LeaseLost { key: self.scoped(key), executed, row_gone }
+            }
             // A call without a key holds no lease.
             _ => Error::MissingKey { scope: self.site.scope },
         }
@@ -286,6 +302,11 @@ pub(super) fn claim_request<'a>(
     request.orphans = site.orphans;
     request.retain = site.retain();
     request
+}
+
+/// What is said of a store that doesn't answer.
+pub(super) fn unanswered(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::unanswered("the store", what).in_own_words()
 }
 
 pub(super) fn pause(failures: u32) -> Duration {

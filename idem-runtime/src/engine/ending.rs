@@ -10,6 +10,8 @@ use tokio::runtime::Handle;
 use super::call::{LONGEST_PAUSE, claim_request, pause};
 use super::late;
 use crate::claim::{CompleteRequest, Key, Leave, Owner, Record, ReleaseRequest, Standing};
+use crate::quiet::quietly;
+use crate::shown::Shown;
 use crate::site::Site;
 use crate::store::IdempotencyStore;
 use crate::{background, timer};
@@ -65,7 +67,11 @@ impl<S: IdempotencyStore> Ending<S> {
 
     /// Begins it, in place or in the background.
     pub(super) fn begin(self, home: Option<&Handle>) {
-        background::finish(!self.store.needs_runtime(), home, self.lease_over, move || self.clone().finish());
+        let (site, key) = (self.site, self.key.clone());
+        let (in_place, lease_over) = (!self.store.needs_runtime(), self.lease_over);
+        if let Err(why) = background::finish(in_place, home, lease_over, move || self.clone().finish()) {
+            stays_claimed(site, &key, why);
+        }
     }
 
     /// Whether the key was left, or is another's by now.
@@ -76,8 +82,7 @@ impl<S: IdempotencyStore> Ending<S> {
         match &self.left {
             Left::Complete(record) => self.complete_late(record).await,
             Left::Leave(_) => {
-                let scope = self.site.scope;
-                tracing::warn!(scope, "the store did not answer, or refused: a key stays claimed until its lease ends");
+                stays_claimed(self.site, &self.key, "the store did not answer, or refused");
                 false
             }
         }
@@ -85,7 +90,7 @@ impl<S: IdempotencyStore> Ending<S> {
 
     /// A known outcome is better than an unknown one, so it isn't given up with the lease.
     async fn complete_late(&self, record: &Record) -> bool {
-        let scope = self.site.scope;
+        let (scope, key) = (self.site.scope, Shown(Some(&self.key)));
         let mut place = late::wait(record.as_bytes().len());
         let mut completion = pin!(self.try_until(self.until, LONGEST_LATE_PAUSE));
         let recorded = poll_fn(|cx| match place.poll_given_up(cx) {
@@ -96,11 +101,13 @@ impl<S: IdempotencyStore> Ending<S> {
             Some(true) => return true,
             Some(false) => tracing::warn!(
                 scope,
+                key = %key,
                 "the store took a result neither within its lease nor within one more: a redelivery meets its key as after \
                  a crash"
             ),
             None => tracing::warn!(
                 scope,
+                key = %key,
                 "more than 64 MiB of results wait for their store, so the oldest is given up: a redelivery meets its key \
                  as after a crash"
             ),
@@ -137,10 +144,16 @@ impl<S: IdempotencyStore> Ending<S> {
             }
         };
         if let Some(Ok(Standing::Gone)) = answer {
-            site.warn_of_lost_row();
+            site.warn_of_lost_row(key);
         }
         matches!(answer, Some(Ok(_)))
     }
+}
+
+fn stays_claimed(site: &'static Site, key: &Key, why: &'static str) {
+    quietly(|| {
+        tracing::warn!(scope = site.scope, key = %Shown(Some(key)), "{why}: a key stays claimed until its lease ends");
+    });
 }
 
 pub(super) fn completion<'a>(

@@ -3,14 +3,19 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::shown::{Words, shows_keys};
+
 /// Why a store could not answer.
 ///
-/// A store turns its driver's error into this; the driver's own is the [`source`](std::error::Error::source).
+/// A store turns its driver's error into this; the driver's own is the [`source`](std::error::Error::source). As that can
+/// quote a key, [`log_keys`](crate::log_keys) can hide what it says.
 pub struct StoreError(Box<StoreErrorParts>);
 
 struct StoreErrorParts {
     store: &'static str,
     said: Said,
+    /// What the source can quote.
+    quotes: Quotes,
     source: Box<dyn StdError + Send + Sync>,
 }
 
@@ -22,6 +27,14 @@ enum Said {
     /// It has the write, and those who were to confirm it have not.
     #[cfg(feature = "redis")]
     Unconfirmed,
+}
+
+/// Which keys the text of a source can quote.
+enum Quotes {
+    /// None that isn't shown: it is in this library's words.
+    NoKey,
+    /// Any: it is in a driver's words. Its code, where it is known.
+    AnyKey(Option<Box<str>>),
 }
 
 impl StoreError {
@@ -44,12 +57,29 @@ impl StoreError {
     }
 
     fn new(store: &'static str, said: Said, source: Box<dyn StdError + Send + Sync>) -> Self {
-        Self(Box::new(StoreErrorParts { store, said, source }))
+        Self(Box::new(StoreErrorParts { store, said, quotes: Quotes::AnyKey(None), source }))
+    }
+
+    /// The same, whose source hides keys by itself where they aren't shown.
+    pub(crate) fn in_own_words(mut self) -> Self {
+        self.0.quotes = Quotes::NoKey;
+        self
+    }
+
+    /// The same, of a driver's error with this code.
+    pub(crate) fn with_code(mut self, code: &str) -> Self {
+        self.0.quotes = Quotes::AnyKey(Some(code.into()));
+        self
     }
 
     /// The name that messages begin with.
     pub fn store(&self) -> &'static str {
         self.0.store
+    }
+
+    /// What the store said, with the driver's error behind it. As [`source`](std::error::Error::source), also where [`log_keys`](crate::log_keys) hides that.
+    pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.0.source
     }
 
     /// Whether repeating the request can help.
@@ -66,22 +96,28 @@ impl fmt::Display for StoreError {
             #[cfg(feature = "redis")]
             Said::Unconfirmed => "lacks a confirmation",
         };
-        write!(f, "{} {what}: {}", self.0.store, self.0.source)
+        write!(f, "{} {what}: ", self.0.store)?;
+        match &self.0.quotes {
+            Quotes::NoKey => self.0.source.fmt(f),
+            Quotes::AnyKey(code) => Words { text: &self.0.source, code: code.as_deref() }.fmt(f),
+        }
     }
 }
 
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreError")
-            .field("store", &self.0.store)
-            .field("unanswered", &self.is_unanswered())
-            .field("source", &self.0.source)
-            .finish()
+        let mut parts = f.debug_struct("StoreError");
+        parts.field("store", &self.0.store).field("unanswered", &self.is_unanswered());
+        if shows_keys() {
+            parts.field("source", &self.0.source).finish()
+        } else {
+            parts.field("source", &format_args!("{self}")).finish()
+        }
     }
 }
 
 impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.0.source)
+        shows_keys().then_some(&*self.0.source)
     }
 }

@@ -308,7 +308,7 @@ fn spawn<T>(
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.map_err(|error| Error::Config {
         message: "a SQLite store needs threads of its own, and one could not be started".to_owned(),
-        source: Some(StoreError::refused(failure::STORE, error)),
+        source: Some(StoreError::refused(failure::STORE, error).in_own_words()),
     })?;
     Ok(opened)
 }

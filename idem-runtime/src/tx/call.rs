@@ -12,7 +12,7 @@ use super::sql::{self, Place};
 use super::{BlockingTransaction, Failure, Transaction};
 use crate::blocking::block_on;
 use crate::claim::{Fingerprint, Key, MAX_SCOPE_LEN, Owner, Record, linger};
-use crate::engine::{given, refuse, replay};
+use crate::engine::{ended, given, refuse, replay};
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::key::KeyInput;
@@ -21,6 +21,7 @@ use crate::policy::ReleaseErrors;
 use crate::private::Ops;
 use crate::record;
 use crate::site::Site;
+use crate::watch::Watch;
 
 /// How often a claim that finds nothing is asked again. Each time another transaction has ended in between.
 const CLAIM_ATTEMPTS: u32 = 100;
@@ -37,12 +38,14 @@ pub struct TxCall {
     site: &'static Site,
     key: KeyInput,
     fingerprint: FingerprintInput,
+    watch: Watch,
 }
 
 impl TxCall {
     /// A call that has not claimed yet.
     pub fn new(site: &'static Site, key: KeyInput, fingerprint: FingerprintInput) -> Self {
-        Self { site, key, fingerprint }
+        let watch = Watch::start(site, &key);
+        Self { site, key, fingerprint, watch }
     }
 }
 
@@ -53,6 +56,7 @@ pub struct Entered {
     /// `None` where it runs without a key.
     pending: Option<Pending>,
     started: Option<Instant>,
+    watch: Watch,
 }
 
 /// What was claimed.
@@ -77,21 +81,21 @@ enum Admission {
 }
 
 /// Claims the key; in place of an entered call, what to return at once.
-pub async fn enter<T, O, V, E>(call: TxCall, tx: &mut T, ops: Ops<O, V, E>) -> Result<Entered, O>
+pub async fn enter<T, O, V, E>(mut call: TxCall, tx: &mut T, ops: Ops<O, V, E>) -> Result<Entered, O>
 where
     T: Transaction,
 {
     let site = call.site;
     match admit(&call, tx).await {
         Ok(Admission::Run(pending, event)) => {
-            site.observe(event);
-            Ok(Entered { site, pending, started: site.starts() })
+            site.observe(event, call.key.key());
+            Ok(Entered { site, pending, started: site.starts(), watch: call.watch })
         }
         Ok(Admission::Replay(record)) => {
-            site.observe(Event::Replayed);
-            Err(replay(site, &call.key, &record, ops, &ReleaseErrors))
+            site.observe(Event::Replayed, call.key.key());
+            Err(replay(site, call.key.key(), &mut call.watch, &record, ops, &ReleaseErrors))
         }
-        Err(error) => Err(refuse(site, error, ops)),
+        Err(error) => Err(refuse(site, call.key.key(), &mut call.watch, error, ops)),
     }
 }
 
@@ -100,33 +104,51 @@ pub async fn leave<T, O, V, E>(entered: Entered, tx: &mut T, ops: Ops<O, V, E>, 
 where
     T: Transaction,
 {
-    let Entered { site, pending, started } = entered;
+    let Entered { site, pending, started, mut watch } = entered;
     site.observe_handler(started);
-    let Some(pending) = pending else { return output };
-    let sent = site.starts();
-    match (ops.into_result)(output) {
-        Ok(value) => {
-            let record = (ops.encode)(&value).filter(|record| record.as_bytes().len() <= pending.max_record_len);
-            let record = record.unwrap_or_else(|| {
-                tracing::warn!(scope = site.scope, "a result can't be kept: a duplicate gets `ResultUnavailable`");
-                record::unavailable()
-            });
-            let completed = complete(site, &pending, tx, &record).await;
-            site.observe_store(sent);
-            match completed {
-                Ok(()) => (ops.executed)(value),
-                Err(error) => refuse(site, error, ops),
-            }
+    let key = pending.as_ref().map(|pending| &pending.key);
+    let outcome = (ops.into_result)(output);
+    if outcome.is_err() {
+        site.observe(Event::Failed, key);
+    }
+    let settled = match &pending {
+        Some(pending) => {
+            let record = outcome.as_ref().ok().map(|value| kept(site, pending, (ops.encode)(value)));
+            settle(site, pending, tx, record).await
         }
-        Err(error) => {
-            site.observe(Event::Failed);
+        None => Ok(()),
+    };
+    match settled {
+        Ok(()) => ended(&mut watch, outcome, ops),
+        Err(error) => refuse(site, key, &mut watch, error, ops),
+    }
+}
+
+/// What is recorded of a result.
+fn kept(site: &'static Site, pending: &Pending, encoded: Option<Record>) -> Record {
+    encoded.filter(|record| record.as_bytes().len() <= pending.max_record_len).unwrap_or_else(|| {
+        site.warn_of_unkept_result(Some(&pending.key));
+        record::unavailable()
+    })
+}
+
+/// Records a result; where there is none, withdraws the claim.
+async fn settle<T>(site: &'static Site, pending: &Pending, tx: &mut T, record: Option<Record>) -> Result<(), Error>
+where
+    T: Transaction,
+{
+    let sent = site.starts();
+    let settled = match record {
+        Some(record) => complete(site, pending, tx, &record).await,
+        None => {
             // If this fails, the transaction has failed before, or the row stays and counts as absent: the handler's own
             // error says more.
             let _ = tx.execute(sql::withdraw(tx.database(), &pending.place(site)).statement()).await;
-            site.observe_store(sent);
-            (ops.failed)(error)
+            Ok(())
         }
-    }
+    };
+    site.observe_store(sent);
+    settled
 }
 
 /// [`enter`], on the calling thread.
@@ -200,7 +222,7 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
         }
     }
     let source = StoreError::refused(tx.database().name(), "other transactions kept taking and leaving the key");
-    Err(Error::Conflict { key: Some(scoped()), executed: false, source })
+    Err(Error::Conflict { key: Some(scoped()), executed: false, source: source.in_own_words() })
 }
 
 /// Asks for the key, in one statement where the database can.
@@ -257,5 +279,5 @@ async fn complete<T: Transaction>(
         "the claim is no longer in it: the handler ended the transaction, or a deadlock did, or the handler was called within \
          itself with the same key; COMMIT and ROLLBACK are the caller's",
     );
-    Err(Error::NotRecorded { key: Some(key()), source, in_transaction: true })
+    Err(Error::NotRecorded { key: Some(key()), source: source.in_own_words(), in_transaction: true })
 }

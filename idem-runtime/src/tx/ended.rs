@@ -51,5 +51,5 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
 pub(super) fn lost(database: Database, key: Option<ScopedKey>) -> Error {
     let found = "no transaction is open: the handler ended it, or the database did, as it does with a deadlock's victim on \
                  MySQL; COMMIT and ROLLBACK are the caller's";
-    Error::TransactionLost { key, source: StoreError::refused(database.name(), found) }
+    Error::TransactionLost { key, source: StoreError::refused(database.name(), found).in_own_words() }
 }

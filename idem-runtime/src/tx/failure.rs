@@ -52,7 +52,7 @@ impl Failure {
             return Error::NotRecorded { key: None, source, in_transaction: true };
         };
         let ending = ending(database, &code, &self.source);
-        let source = StoreError::refused(database.name(), self.source);
+        let source = StoreError::refused(database.name(), self.source).with_code(&code);
         match ending {
             Ending::RolledBack => Error::Conflict { key: None, executed: true, source },
             Ending::Ended => lost(database, None),
@@ -71,7 +71,7 @@ impl Failure {
             return failed(key, executed, StoreError::unanswered("the database", self.source));
         };
         let kind = kind(database, &code, &self.source);
-        let source = StoreError::refused(database.name(), self.source);
+        let source = StoreError::refused(database.name(), self.source).with_code(&code);
         match kind {
             Kind::Conflict => Error::Conflict { key: Some(key), executed, source },
             Kind::NoTable if !executed => Error::Config {

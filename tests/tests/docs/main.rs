@@ -64,6 +64,7 @@ fn what_is_shown_is_compiled() {
         "docs/src/choosing.md",
         "docs/src/operating.md",
         "docs/src/shutdown.md",
+        "docs/src/watching.md",
     ] {
         let parts = shown(&std::fs::read_to_string(project().join(page)).unwrap());
         for part in parts.iter().filter(|part| !has(part)) {

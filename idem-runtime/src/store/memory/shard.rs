@@ -161,10 +161,11 @@ impl Shard {
 
     fn scope(&mut self, scope: &str) -> Result<u16, StoreError> {
         if let Some(known) = self.scopes.iter().position(|known| &**known == scope) {
-            return u16::try_from(known).map_err(|error| StoreError::refused(STORE, error));
+            return u16::try_from(known).map_err(|error| StoreError::refused(STORE, error).in_own_words());
         }
         let new = u16::try_from(self.scopes.len()).map_err(|_| {
-            StoreError::refused(STORE, "there are more than 65,536 scopes: put what varies into the key, not the scope")
+            let full = "there are more than 65,536 scopes: put what varies into the key, not the scope";
+            StoreError::refused(STORE, full).in_own_words()
         })?;
         self.scopes.push(scope.into());
         Ok(new)

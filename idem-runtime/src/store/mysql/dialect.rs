@@ -61,6 +61,10 @@ impl Dialect for MySql {
         matches!(number(error), 1040 | 1203 | 1226)
     }
 
+    fn code(error: &dyn DatabaseError) -> Option<String> {
+        Some(number(error).to_string())
+    }
+
     fn advice(error: &dyn DatabaseError) -> Option<&'static str> {
         match number(error) {
             1045 | 1698 => Some("check the user and the password, and whether the user may come from here"),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::task::AbortHandle;
 
+use super::dialect::Postgres;
 use super::statements::CHANNEL;
 use crate::store::Key;
 use crate::store::bell::Bells;
-use crate::store::sql::Connections;
+use crate::store::sql::{Connections, Failure};
 use crate::{background, timer};
 
 /// The pause before a connection that broke is opened again.
@@ -59,6 +60,7 @@ impl Drop for Listener {
 async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>, bells: Arc<Bells>) {
     loop {
         if let Err(error) = hear(&connections, &hears, &bells).await {
+            let error = Failure::from(error).into_error::<Postgres>();
             tracing::debug!(%error, "endings in other processes are not heard of for a while");
         }
         hears.store(false, Ordering::Release);

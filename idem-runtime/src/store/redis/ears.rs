@@ -14,6 +14,7 @@ use redis::aio::PubSubStream;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::failure::Failure;
 use super::link::Source;
 use super::names;
 use crate::store::bell::Bells;
@@ -120,7 +121,10 @@ async fn attend(source: Arc<Source>, heard: Arc<Heard>, mut wanted: UnboundedRec
             Ok(()) => return,
             // The store is gone, and so perhaps is its server.
             Err(_) if wanted.is_closed() => return,
-            Err(error) => tracing::debug!(%error, "no news from Redis: waiting calls look by themselves"),
+            Err(error) => {
+                let error = Failure::from(error);
+                tracing::debug!(%error, "no news from Redis: waiting calls look by themselves");
+            }
         }
         pause = if worked { Duration::from_millis(50) } else { (pause * 2).min(Duration::from_secs(5)) };
         timer::sleep(pause).await;

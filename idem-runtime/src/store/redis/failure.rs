@@ -10,6 +10,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use super::rows::NO_ROW;
 use super::script::Confirmation;
 use crate::error::{ScopedKey, StoreError};
+use crate::shown::Words;
 use crate::store::{Key, tls};
 
 /// The name of the store in its errors.
@@ -115,7 +116,8 @@ impl From<RedisError> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Redis(error) => error.fmt(f),
+            Self::Redis(error) if error.kind() == ErrorKind::Io => error.fmt(f),
+            Self::Redis(error) => Words { text: error, code: error.code() }.fmt(f),
             Self::Corrupt { key, field: NO_ROW } => write!(
                 f,
                 "what Redis has under the name of {key} is no row of this store: it is somebody else's, or has been damaged; \
@@ -150,10 +152,11 @@ impl StdError for Failure {
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
-        match failure {
+        let error = match failure {
             Failure::Shortfall { .. } => Self::unconfirmed(STORE, failure),
             _ if failure.is_unanswered() => Self::unanswered(STORE, failure),
             _ => Self::refused(STORE, failure),
-        }
+        };
+        error.in_own_words()
     }
 }

@@ -203,7 +203,7 @@ fn refusal(url: &str, error: RedisError, tls: bool) -> Error {
                 "this is no URL of a Redis server: write `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which all \
                       but the host can be left out"
                     .to_owned(),
-            source: Some(StoreError::refused(STORE, error)),
+            source: Some(StoreError::refused(STORE, error).in_own_words()),
         },
     }
 }

@@ -229,7 +229,8 @@ pub(in crate::store) async fn submit<W: Work>(work: &W, request: W::Request) -> 
         },
     };
     answer.unwrap_or_else(|| {
-        Err(StoreError::unanswered("the store", "the runtime that carried out the request has ended"))
+        let ended = "the runtime that carried out the request has ended";
+        Err(StoreError::unanswered("the store", ended).in_own_words())
     })
 }
 

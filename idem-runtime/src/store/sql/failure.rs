@@ -9,6 +9,7 @@ use sqlx::error::DatabaseError;
 
 use super::MAX_SCOPE_LEN;
 use crate::error::{Error, ScopedKey, StoreError};
+use crate::shown::Words;
 use crate::store::{Key, tls};
 
 /// What databases say differently.
@@ -33,6 +34,11 @@ pub(in crate::store) trait Dialect {
 
     /// Whether the server has no room for another connection.
     fn is_full(error: &dyn DatabaseError) -> bool;
+
+    /// The database's code for it.
+    fn code(error: &dyn DatabaseError) -> Option<String> {
+        error.code().map(Into::into)
+    }
 
     /// What to do about it, where that is known.
     fn advice(error: &dyn DatabaseError) -> Option<&'static str>;
@@ -145,12 +151,19 @@ impl Failure {
             Self::Corrupt { .. } | Self::ScopeTooLong(_) | Self::Pooled => false,
             Self::Outrun | Self::TimedOut(_) | Self::NotOpened(_) | Self::AllInUse(_) | Self::Unexpected(_) => true,
         };
-        let advice = match &self {
-            Self::Driver(error) => advice::<D>(error, cfg!(feature = "tls")),
-            _ => None,
+        let (advice, code) = match &self {
+            Self::Driver(error) => {
+                (advice::<D>(error, cfg!(feature = "tls")), error.as_database_error().and_then(D::code))
+            }
+            _ => (None, None),
         };
-        let explained = Explained { failure: self, advice };
-        if unanswered { StoreError::unanswered(D::STORE, explained) } else { StoreError::refused(D::STORE, explained) }
+        let explained = Explained { failure: self, code, advice };
+        let error = if unanswered {
+            StoreError::unanswered(D::STORE, explained)
+        } else {
+            StoreError::refused(D::STORE, explained)
+        };
+        error.in_own_words()
     }
 }
 
@@ -169,6 +182,12 @@ fn advice<D: Dialect>(error: &sqlx::Error, tls: bool) -> Option<&'static str> {
     }
 }
 
+/// Whether its text can have a part of a statement, a parameter or a row.
+fn quotes(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{ColumnDecode, Database, Decode, Encode, Protocol};
+    matches!(error, Database(_) | Protocol(_) | Encode(_) | Decode(_) | ColumnDecode { .. })
+}
+
 impl From<fmt::Error> for Failure {
     fn from(_: fmt::Error) -> Self {
         Self::Unexpected("a statement could not be written")
@@ -185,12 +204,16 @@ impl From<sqlx::Error> for Failure {
 #[derive(Debug)]
 struct Explained {
     failure: Failure,
+    code: Option<String>,
     advice: Option<&'static str>,
 }
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {
+            Failure::Driver(error) if quotes(error) => {
+                Words { text: &**error, code: self.code.as_deref() }.fmt(f)?;
+            }
             Failure::Driver(error) => error.fmt(f)?,
             Failure::Corrupt { key, column } => {
                 write!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 
 use crate::error::{ScopedKey, StoreError};
+use crate::shown::Words;
 use crate::store::Key;
 
 /// The name of the store in its errors.
@@ -46,6 +47,11 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// SQLite's extended code.
+fn code(error: &rusqlite::Error) -> Option<String> {
+    error.sqlite_error().map(|error| error.extended_code.to_string())
+}
+
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(Arc::new(error))
@@ -58,7 +64,7 @@ impl fmt::Display for Failure {
             Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
                 write!(f, "{error}: it was opened to be read (`mode=ro`), or this process may only read it")
             }
-            Self::Sqlite(error) => error.fmt(f),
+            Self::Sqlite(error) => Words { text: &**error, code: code(error).as_deref() }.fmt(f),
             Self::Corrupt { key, column } => write!(
                 f,
                 "the row of {key} is corrupted in its column `{column}`: look at it, then delete it or restore the file"
@@ -102,6 +108,7 @@ impl From<Failure> for StoreError {
             Failure::Corrupt { .. } | Failure::LongLog { .. } => false,
             Failure::Closed => true,
         };
-        if unanswered { Self::unanswered(STORE, failure) } else { Self::refused(STORE, failure) }
+        let error = if unanswered { Self::unanswered(STORE, failure) } else { Self::refused(STORE, failure) };
+        error.in_own_words()
     }
 }

@@ -1,0 +1,65 @@
+//! The event `ended`: how a call ended, told once.
+
+use std::time::Instant;
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+use crate::claim::Key;
+use crate::key::KeyInput;
+use crate::quiet::quietly;
+use crate::shown::Shown;
+use crate::site::Site;
+
+/// Tells how a call ends. Where nobody has said it when this is dropped, the call was cancelled, or unwinds.
+///
+/// It is empty where no subscriber listens.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<Box<Watched>>);
+
+#[derive(Debug)]
+struct Watched {
+    scope: &'static str,
+    key: Option<Key>,
+    started: Instant,
+    outcome: Option<&'static str>,
+}
+
+impl Watch {
+    /// Of a call that begins.
+    #[inline]
+    pub(crate) fn start(site: &'static Site, key: &KeyInput) -> Self {
+        if Level::DEBUG <= LevelFilter::current() { Self::start_listened_to(site, key) } else { Self(None) }
+    }
+
+    #[cold]
+    fn start_listened_to(site: &'static Site, key: &KeyInput) -> Self {
+        let mut watch = Self(None);
+        quietly(|| {
+            if tracing::enabled!(Level::DEBUG) {
+                let (key, started) = (key.key().cloned(), Instant::now());
+                watch.0 = Some(Box::new(Watched { scope: site.scope, key, started, outcome: None }));
+            }
+        });
+        watch
+    }
+
+    /// The call has ended so.
+    #[inline]
+    pub(crate) fn ends(&mut self, outcome: &'static str) {
+        if let Some(mut watched) = self.0.take() {
+            watched.outcome = Some(outcome);
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let unsaid = if std::thread::panicking() { "panicked" } else { "dropped" };
+        let outcome = self.outcome.unwrap_or(unsaid);
+        quietly(|| {
+            let (key, seconds) = (Shown(self.key.as_ref()), self.started.elapsed().as_secs_f64());
+            tracing::debug!(scope = self.scope, key = %key, event = "ended", outcome, seconds, "idempotency");
+        });
+    }
+}
