@@ -17,9 +17,14 @@
 //! | sequences, tuples | array: definite where the length is known, else indefinite |
 //! | maps, structs | map, likewise |
 //! | other variants | a map with one entry, the variant's name to its content |
+//! | numbers of `serde_json` with `arbitrary_precision` | an integer of 64 bits as one; else the struct that `serde_json` makes of it |
 //!
-//! serde has a limit of its own: within `flatten`, untagged and internally tagged enums it can't read an `i128` or `u128`
-//! back, in any format.
+//! What another deploy wrote as another type is read only where it is the same value: by its fields' names, never by
+//! position or index, and never rounded into a float that can't hold it.
+//!
+//! serde has limits of its own within `flatten`, untagged and internally tagged enums, where it keeps values in a buffer and
+//! reads them from there by itself, in any format. It can't read an `i128` or `u128` back; it fills a struct by position and
+//! rounds; and there is no `RawValue` of `serde_json`.
 //!
 //! Nothing here holds a decoded value longer than the call: see [`DecodeError`] for errors, and [`with_scratch`] for the
 //! buffer.
@@ -35,7 +40,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use serde::{Serialize, de as serde_de, ser as serde_ser};
+use serde::{Serialize, ser as serde_ser};
 
 /// Why a record can't be read: what was expected, and where. Never what was found.
 ///
@@ -45,33 +50,19 @@ use serde::{Serialize, de as serde_de, ser as serde_ser};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     expected: String,
-    at: Option<usize>,
+    at: usize,
     reading: Option<&'static str>,
 }
 
 impl DecodeError {
     pub(crate) fn expected(expected: impl Into<String>, at: usize) -> Self {
-        Self { at: Some(at), ..Self::anywhere(expected) }
-    }
-
-    /// Made where the position isn't known: by a type's own `Deserialize`.
-    fn anywhere(expected: impl Into<String>) -> Self {
-        Self { expected: expected.into(), at: None, reading: None }
-    }
-
-    /// Keeps the innermost position.
-    fn or_at(mut self, at: usize) -> Self {
-        self.at.get_or_insert(at);
-        self
+        Self { expected: expected.into(), at, reading: None }
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}", self.expected)?;
-        if let Some(at) = self.at {
-            write!(f, " at byte {at}")?;
-        }
+        write!(f, "expected {} at byte {}", self.expected, self.at)?;
         if let Some(reading) = self.reading {
             write!(f, ", reading `{reading}`")?;
         }
@@ -80,49 +71,6 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
-
-/// Where serde says what it found, this doesn't listen.
-impl serde_de::Error for DecodeError {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self::anywhere("a valid value")
-    }
-
-    fn invalid_type(_: serde_de::Unexpected<'_>, expected: &dyn serde_de::Expected) -> Self {
-        Self::anywhere(expected.to_string())
-    }
-
-    fn invalid_value(_: serde_de::Unexpected<'_>, expected: &dyn serde_de::Expected) -> Self {
-        Self::anywhere(expected.to_string())
-    }
-
-    fn invalid_length(_: usize, expected: &dyn serde_de::Expected) -> Self {
-        Self::anywhere(expected.to_string())
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::anywhere(one_of("variant", expected))
-    }
-
-    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::anywhere(one_of("field", expected))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::anywhere(format!("the field `{field}`"))
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self::anywhere(format!("the field `{field}` only once"))
-    }
-}
-
-fn one_of(what: &str, names: &[&str]) -> String {
-    match names {
-        [] => format!("no {what}"),
-        [name] => format!("the {what} `{name}`"),
-        names => format!("one of the {what}s `{}`", names.join("`, `")),
-    }
-}
 
 /// Says nothing: serde's own errors quote values.
 #[derive(Debug)]
@@ -196,10 +144,11 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], offset: usize) -> Result
     let mut decoder = de::Decoder::new(bytes);
     T::deserialize(&mut decoder)
         .and_then(|value| decoder.end().map(|()| value))
-        .map_err(|error| located::<T>(error, offset))
+        .map_err(|failure| failed::<T>(failure, offset))
 }
 
 #[cold]
-fn located<T>(error: DecodeError, offset: usize) -> DecodeError {
-    DecodeError { at: Some(error.at.unwrap_or(0) + offset), reading: Some(any::type_name::<T>()), ..error }
+fn failed<T>(failure: de::Failure, offset: usize) -> DecodeError {
+    let (expected, at) = failure.into_expected();
+    DecodeError { expected, at: at + offset, reading: Some(any::type_name::<T>()) }
 }

@@ -3,20 +3,22 @@
 //! The input can be anything: a row that was damaged, or that an earlier version of the program wrote. So no length in it
 //! is believed beyond the bytes that are there, and no nesting beyond [`LEVELS`].
 
+mod failure;
 mod items;
+mod number;
 mod parts;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, Unexpected, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Expected, IgnoredAny, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
+pub(super) use self::failure::Failure;
 use self::parts::{Parts, Variant};
-use super::DecodeError;
 use super::wire::{
-    ARGUMENT, ARRAY, BIG_NEGATIVE, BIG_UNSIGNED, BYTES, F32, F64, FALSE, INLINE, LEVELS, MAP, NEGATIVE, NULL, SOME,
-    TEXT, TRUE, UNSIGNED,
+    ARGUMENT, ARRAY, BIG_NEGATIVE, BIG_UNSIGNED, BYTES, F32, F64, FALSE, INLINE, LEVELS, MAP, NEGATIVE, NULL,
+    RAW_VALUE, SOME, TEXT, TRUE, UNSIGNED,
 };
 
-type Result<T> = std::result::Result<T, DecodeError>;
+type Result<T> = std::result::Result<T, Failure>;
 
 /// Reads values, one after the other.
 pub(super) struct Decoder<'de> {
@@ -24,16 +26,18 @@ pub(super) struct Decoder<'de> {
     at: usize,
     /// How many levels more there can be.
     levels: u16,
+    /// Where the text of a number of `serde_json` is.
+    number: Option<usize>,
 }
 
 impl<'de> Decoder<'de> {
     pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Self { bytes, at: 0, levels: LEVELS }
+        Self { bytes, at: 0, levels: LEVELS, number: None }
     }
 
     /// Nothing follows.
     pub(super) fn end(&self) -> Result<()> {
-        if self.rest() == 0 { Ok(()) } else { Err(DecodeError::expected("the end of the record", self.at)) }
+        if self.rest() == 0 { Ok(()) } else { Err(Failure::expected("the end of the record", self.at)) }
     }
 
     /// Goes one level deeper. Types can be nested where bytes are not (`struct A(Option<Box<A>>)`), so these count too.
@@ -57,13 +61,19 @@ impl<'de> Decoder<'de> {
     }
 
     #[cold]
-    fn after(&mut self, start: usize, error: DecodeError) -> DecodeError {
+    fn after(&mut self, start: usize, error: Failure) -> Failure {
         if self.at < self.bytes.len() {
             self.at = start;
             // If it fails, nothing more is found.
             let _ = IgnoredAny::deserialize(&mut *self);
         }
         error.or_at(start)
+    }
+
+    /// Something else than is expected; skips it, whatever it is.
+    #[cold]
+    fn refuse(&mut self, expected: &dyn Expected) -> Failure {
+        self.after(self.at, Failure::anywhere(expected.to_string()))
     }
 
     /// Reads a part, so that an error without a position gets that of the part.
@@ -91,6 +101,16 @@ impl<'de> Decoder<'de> {
         })
     }
 
+    /// The fields of a struct: derived visitors would take an array as well, by position, and with it what was a tuple in
+    /// another deploy.
+    fn fields<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        match self.peek()? & !ARGUMENT {
+            MAP => self.map(visitor),
+            ARRAY => Err(self.refuse(&visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     /// Small numbers are most numbers.
     #[inline]
     fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
@@ -103,6 +123,34 @@ impl<'de> Decoder<'de> {
         }
     }
 
+    /// A float of so many binary digits. Where it was an integer in another deploy, it has to be one that such a float can
+    /// hold: serde would round it.
+    fn float<V: Visitor<'de>>(&mut self, digits: u32, visitor: V) -> Result<V::Value> {
+        let start = self.at;
+        let major = self.peek()? & !ARGUMENT;
+        if let UNSIGNED | NEGATIVE = major {
+            // -1 - n is as long as n + 1.
+            let n = u128::from(self.argument()?) + u128::from(major == NEGATIVE);
+            if n != 0 && n.ilog2() + 1 - n.trailing_zeros() > digits {
+                return Err(Failure::expected("an integer that a float holds exactly", start));
+            }
+            self.at = start;
+        }
+        self.deserialize_any(visitor)
+    }
+
+    /// An `f64` as an `f32`, which has fewer digits: only one that isn't beyond its range, infinite or zero there.
+    fn narrowed<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let start = self.at;
+        self.at += 1;
+        let wide = f64::from_bits(u64::from_be_bytes(self.array(start)?));
+        let narrow = wide as f32;
+        if narrow.is_infinite() != wide.is_infinite() || (narrow == 0.0) != (wide == 0.0) {
+            return Err(Failure::expected("a number in the range of an f32", start));
+        }
+        visitor.visit_f64(wide)
+    }
+
     #[inline]
     fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         match self.bytes.get(self.at) {
@@ -113,7 +161,7 @@ impl<'de> Decoder<'de> {
 }
 
 impl<'de> Deserializer<'de> for &mut Decoder<'de> {
-    type Error = DecodeError;
+    type Error = Failure;
 
     // As the encoder: what serde buffers is read as human readable.
     fn is_human_readable(&self) -> bool {
@@ -134,9 +182,16 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                 }
             }
             BYTES => visitor.visit_borrowed_bytes(self.byte_string()?),
+            TEXT if self.is_unknown_number() => {
+                self.text()?;
+                Err(Failure::expected("a number that serde_json can hold in this build", start))
+            }
             TEXT => visitor.visit_borrowed_str(self.text()?),
             ARRAY => self.seq(visitor),
-            MAP => self.map(visitor),
+            MAP => {
+                self.note_number();
+                self.map(visitor)
+            }
             _ => match first {
                 BIG_UNSIGNED => visitor.visit_u128(self.big()?),
                 BIG_NEGATIVE => match i128::try_from(self.big()?) {
@@ -165,8 +220,8 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                     visitor.visit_f64(f64::from_bits(u64::from_be_bytes(self.array(start)?)))
                 }
                 _ => {
-                    let error = DecodeError::invalid_type(Unexpected::Other(""), &visitor);
-                    Err(self.broken(&error.expected, start))
+                    let expected: &dyn Expected = &visitor;
+                    Err(self.broken(&expected.to_string(), start))
                 }
             },
         }
@@ -192,6 +247,17 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.integer(visitor)
     }
 
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.peek()? {
+            F64 => self.narrowed(visitor),
+            _ => self.float(f32::MANTISSA_DIGITS, visitor),
+        }
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.float(f64::MANTISSA_DIGITS, visitor)
+    }
+
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.string(visitor)
@@ -202,9 +268,18 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.string(visitor)
     }
 
+    /// A name is text. Derived visitors would take a `u64` as an index, and with it the key of what was a map in another
+    /// deploy; an `i64` is none to them. Under `flatten`, where a key can be of any type, it is as good.
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.string(visitor)
+        if self.peek()? & !ARGUMENT != UNSIGNED {
+            return self.string(visitor);
+        }
+        let n = self.argument()?;
+        match i64::try_from(n) {
+            Ok(n) => visitor.visit_i64(n),
+            Err(_) => visitor.visit_u64(n),
+        }
     }
 
     #[inline]
@@ -221,7 +296,11 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     }
 
     #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        // It is written as a struct, and its visitor takes nothing else.
+        if name == RAW_VALUE {
+            return self.deserialize_any(visitor);
+        }
         self.deeper(|decoder| visitor.visit_newtype_struct(decoder))
     }
 
@@ -237,18 +316,23 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             MAP => self.whole(|decoder| {
                 let mut items = decoder.items(2)?;
                 if !items.next(decoder)? {
-                    return Err(DecodeError::expected("a variant", start));
+                    return Err(Failure::expected("a variant", start));
                 }
                 let value = visitor.visit_enum(Variant { decoder: &mut *decoder, has_content: true })?;
                 Parts { decoder, items }.end("a single variant")?;
                 Ok(value)
             }),
-            _ => {
-                let error = DecodeError::invalid_type(Unexpected::Other(""), &visitor);
-                // Skips it, whatever it is.
-                Err(self.after(start, error))
-            }
+            _ => Err(self.refuse(&visitor)),
         }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.fields(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -258,6 +342,6 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u128 f32 f64 char bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
+        bool i8 i16 i32 i64 i128 u128 char bytes byte_buf unit unit_struct seq tuple tuple_struct map
     }
 }

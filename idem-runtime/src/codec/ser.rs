@@ -1,6 +1,7 @@
 //! serde to bytes, straight into the buffer.
 
 mod items;
+mod number;
 
 use std::fmt::{self, Display, Write};
 

@@ -2,7 +2,9 @@
 
 mod canonical;
 mod damage;
+mod deploys;
 mod depth;
+mod numbers;
 mod round_trips;
 mod secrecy;
 mod unruly;

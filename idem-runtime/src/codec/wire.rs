@@ -44,3 +44,10 @@ pub(super) const BREAK: u8 = 0xff;
 /// must not be recorded, the same goes for writing. Measured without optimization: a struct of 640 bytes in an `Option` in
 /// itself takes 1.3 MiB of stack at this depth, an untagged enum 0.8 MiB; a thread of Rust or tokio has 2 MiB.
 pub(super) const LEVELS: u16 = 128;
+
+/// By this name `serde_json` reads a `RawValue`.
+pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// So begins what `serde_json` writes for a number with its feature `arbitrary_precision`: a struct of one field, whose text
+/// follows.
+pub(super) const NUMBER: &[u8] = b"\xa1\x78\x1c$serde_json::private::Number";

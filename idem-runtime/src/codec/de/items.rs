@@ -2,10 +2,9 @@
 
 use std::str;
 
-use super::super::DecodeError;
 use super::super::wire::{ARGUMENT, BYTES, EIGHT_BYTES, FOUR_BYTES, INDEFINITE, INLINE, ONE_BYTE, TWO_BYTES};
 use super::parts::Items;
-use super::{Decoder, Result};
+use super::{Decoder, Failure, Result};
 
 impl<'de> Decoder<'de> {
     #[inline]
@@ -46,16 +45,16 @@ impl<'de> Decoder<'de> {
     }
 
     #[cold]
-    pub(super) fn truncated(&mut self, start: usize) -> DecodeError {
+    pub(super) fn truncated(&mut self, start: usize) -> Failure {
         self.broken("a value that doesn't end before its end", start)
     }
 
     /// These bytes aren't of the format, so where the next value begins is unknown: whoever ignores the error finds
     /// nothing more.
     #[cold]
-    pub(super) fn broken(&mut self, expected: &str, start: usize) -> DecodeError {
+    pub(super) fn broken(&mut self, expected: &str, start: usize) -> Failure {
         self.at = self.bytes.len();
-        DecodeError::expected(expected, start)
+        Failure::expected(expected, start)
     }
 
     /// What the first byte, and those that belong to it, say of length or number.

@@ -3,9 +3,8 @@
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::super::DecodeError;
 use super::super::wire::BREAK;
-use super::{Decoder, Result};
+use super::{Decoder, Failure, Result};
 
 /// How many items there are still; `None` until the break, where that isn't known.
 pub(super) struct Items {
@@ -42,12 +41,12 @@ impl Parts<'_, '_> {
     /// There are no more.
     pub(super) fn end(mut self, expected: &str) -> Result<()> {
         let at = self.decoder.at;
-        if self.items.next(self.decoder)? { Err(DecodeError::expected(expected, at)) } else { Ok(()) }
+        if self.items.next(self.decoder)? { Err(Failure::expected(expected, at)) } else { Ok(()) }
     }
 }
 
 impl<'de> SeqAccess<'de> for &mut Parts<'_, 'de> {
-    type Error = DecodeError;
+    type Error = Failure;
 
     #[inline]
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
@@ -60,7 +59,7 @@ impl<'de> SeqAccess<'de> for &mut Parts<'_, 'de> {
 }
 
 impl<'de> MapAccess<'de> for &mut Parts<'_, 'de> {
-    type Error = DecodeError;
+    type Error = Failure;
 
     #[inline]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
@@ -85,12 +84,12 @@ pub(super) struct Variant<'d, 'de> {
 
 impl<'d, 'de> Variant<'d, 'de> {
     fn content(self) -> Result<&'d mut Decoder<'de>> {
-        if self.has_content { Ok(self.decoder) } else { Err(DecodeError::anywhere("a variant with content")) }
+        if self.has_content { Ok(self.decoder) } else { Err(Failure::anywhere("a variant with content")) }
     }
 }
 
 impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
-    type Error = DecodeError;
+    type Error = Failure;
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
@@ -99,7 +98,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
 }
 
 impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
-    type Error = DecodeError;
+    type Error = Failure;
 
     fn unit_variant(self) -> Result<()> {
         if self.has_content { Deserialize::deserialize(self.decoder) } else { Ok(()) }
@@ -114,6 +113,6 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
     }
 
     fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
-        self.content()?.deserialize_any(visitor)
+        self.content()?.fields(visitor)
     }
 }

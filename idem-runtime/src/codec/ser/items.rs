@@ -60,7 +60,7 @@ impl<'e, 'o, const CANONICAL: bool> Items<'e, 'o, CANONICAL> {
     }
 
     #[inline]
-    fn finish(self) -> Result {
+    fn finish(&mut self) -> Result {
         if self.encoder.failed {
             return Err(EncodeError);
         }
@@ -107,7 +107,7 @@ impl<const CANONICAL: bool> ser::SerializeSeq for Items<'_, '_, CANONICAL> {
         self.element(value)
     }
 
-    fn end(self) -> Result {
+    fn end(mut self) -> Result {
         self.finish()
     }
 }
@@ -121,7 +121,7 @@ impl<const CANONICAL: bool> ser::SerializeTuple for Items<'_, '_, CANONICAL> {
         self.element(value)
     }
 
-    fn end(self) -> Result {
+    fn end(mut self) -> Result {
         self.finish()
     }
 }
@@ -135,7 +135,7 @@ impl<const CANONICAL: bool> ser::SerializeTupleStruct for Items<'_, '_, CANONICA
         self.element(value)
     }
 
-    fn end(self) -> Result {
+    fn end(mut self) -> Result {
         self.finish()
     }
 }
@@ -149,7 +149,7 @@ impl<const CANONICAL: bool> ser::SerializeTupleVariant for Items<'_, '_, CANONIC
         self.element(value)
     }
 
-    fn end(self) -> Result {
+    fn end(mut self) -> Result {
         self.finish()
     }
 }
@@ -193,8 +193,9 @@ impl<const CANONICAL: bool> ser::SerializeStruct for Items<'_, '_, CANONICAL> {
         self.field(name, value)
     }
 
-    fn end(self) -> Result {
-        self.finish()
+    fn end(mut self) -> Result {
+        self.finish()?;
+        if self.announced == Some(1) { self.encoder.shorten_number(self.start) } else { Ok(()) }
     }
 }
 
@@ -207,7 +208,7 @@ impl<const CANONICAL: bool> ser::SerializeStructVariant for Items<'_, '_, CANONI
         self.field(name, value)
     }
 
-    fn end(self) -> Result {
+    fn end(mut self) -> Result {
         self.finish()
     }
 }

@@ -150,6 +150,26 @@ fn r19_what_a_type_says_itself_is_dropped() {
     assert!(silent::<Quotes<5>>(&SECRET).starts_with("expected no variant at byte 2, "));
 }
 
+/// While a value is read, its types see each other's errors whole: `serde_with::EnumMap` depends on it.
+#[test]
+fn r19_what_a_type_says_itself_is_known_until_the_end() {
+    #[derive(Debug, PartialEq)]
+    struct Sees(bool);
+    impl<'de> Deserialize<'de> for Sees {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            match Named::deserialize(deserializer) {
+                Ok(_) => Ok(Self(false)),
+                Err(error) if error.to_string() == format!("bad {SECRET}") => Ok(Self(true)),
+                Err(error) => Err(error),
+            }
+        }
+    }
+    let named = Named { field: SECRET.into() };
+    assert_eq!(Ok(Sees(true)), decode(&bytes(&named), 0));
+    assert_eq!(Ok(Some(vec![Sees(true)])), decode(&bytes(&Some([named])), 0));
+    silent::<Sees>(&Named { field: format!("{SECRET}!") });
+}
+
 #[test]
 fn r19_damage_shows_nothing_either() {
     let whole = bytes(&BTreeMap::from([(SECRET, vec![SECRET; 3])]));
