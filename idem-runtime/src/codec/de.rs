@@ -26,7 +26,7 @@ pub(super) struct Decoder<'de> {
     at: usize,
     /// How many levels more there can be.
     levels: u16,
-    /// Where the text of a number of `serde_json` is.
+    /// Where a map is that is a number of `serde_json`, and is read by one who asked for a name.
     number: Option<usize>,
 }
 
@@ -85,7 +85,7 @@ impl<'de> Decoder<'de> {
 
     fn seq<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         self.whole(|decoder| {
-            let mut parts = Parts { items: decoder.items(1)?, decoder };
+            let mut parts = Parts { start: decoder.at, items: decoder.items(1)?, decoder };
             let value = visitor.visit_seq(&mut parts)?;
             parts.end("the end of the sequence")?;
             Ok(value)
@@ -94,7 +94,7 @@ impl<'de> Decoder<'de> {
 
     fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         self.whole(|decoder| {
-            let mut parts = Parts { items: decoder.items(2)?, decoder };
+            let mut parts = Parts { start: decoder.at, items: decoder.items(2)?, decoder };
             let value = visitor.visit_map(&mut parts)?;
             parts.end("the end of the map")?;
             Ok(value)
@@ -182,11 +182,10 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                 }
             }
             BYTES => visitor.visit_borrowed_bytes(self.byte_string()?),
-            TEXT if self.is_unknown_number() => {
-                self.text()?;
-                Err(Failure::expected("a number that serde_json can hold in this build", start))
+            TEXT => {
+                self.note_buffer();
+                visitor.visit_borrowed_str(self.text()?)
             }
-            TEXT => visitor.visit_borrowed_str(self.text()?),
             ARRAY => self.seq(visitor),
             MAP => {
                 self.note_number();
@@ -319,7 +318,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                     return Err(Failure::expected("a variant", start));
                 }
                 let value = visitor.visit_enum(Variant { decoder: &mut *decoder, has_content: true })?;
-                Parts { decoder, items }.end("a single variant")?;
+                Parts { decoder, items, start }.end("a single variant")?;
                 Ok(value)
             }),
             _ => Err(self.refuse(&visitor)),

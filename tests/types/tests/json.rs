@@ -90,7 +90,7 @@ fn private(text: &str) -> Private {
     Private { text: text.to_owned() }
 }
 
-const EXACT: [&str; 6] = ["1.10", "0.1", "1e400", "-0", "1E2", "123456789012345678901234567890"];
+const EXACT: [&str; 6] = ["1.10", "0.1", "1e+400", "-0", "1e-7", "123456789012345678901234567890"];
 
 #[cfg(feature = "arbitrary_precision")]
 mod with_arbitrary_precision {

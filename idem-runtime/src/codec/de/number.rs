@@ -2,30 +2,40 @@
 //! `{"$serde_json::private::Number": "1.10"}`.
 //!
 //! Any dependency can turn that feature on, and another deploy off. A `serde_json::Value` of a build without it would take
-//! such a number for an object, silently. It is told by what it asks for: one that knows these numbers asks for the text as
-//! a text, one that doesn't as for any value. serde's buffer (`flatten`, tagged and untagged enums) does so as well, but
-//! asks for any key too, and gets the map as it is: for whom it buffers can't be told.
+//! such a number for an object, silently. It is told by what it asks for: one that knows these numbers asks for one entry,
+//! one that doesn't for another key then. serde's buffer (`flatten`, tagged and untagged enums) does so as well, but asks for
+//! keys of any type, and gets the map as it is: for whom it buffers can't be told.
 
 use super::super::wire::NUMBER;
-use super::Decoder;
+use super::{Decoder, Failure, Result};
 
 impl Decoder<'_> {
     /// Before a map is read.
     #[inline]
     pub(super) fn note_number(&mut self) {
         if self.bytes[self.at..].starts_with(NUMBER) {
-            self.number = Some(self.at + NUMBER.len());
+            self.number = Some(self.at);
         }
     }
 
-    /// Before a text is read by one who asked for any value: whether it is that of a number, and who asked doesn't know
-    /// these numbers.
+    /// Before a text is read by one who asked for any value: if it is the key of such a number, it goes to a buffer.
     #[inline]
-    pub(super) fn is_unknown_number(&mut self) -> bool {
-        // The key is behind the first byte of the map.
-        if self.number == Some(self.at + NUMBER.len() - 1) {
+    pub(super) fn note_buffer(&mut self) {
+        if self.number.is_some_and(|start| start + 1 == self.at) {
             self.number = None;
         }
-        self.number == Some(self.at)
+    }
+
+    /// Where one who asked for names has read all entries of the map that begins at `start`, and asks for another.
+    ///
+    /// # Errors
+    ///
+    /// That map is a number.
+    #[inline]
+    pub(super) fn no_number(&self, start: usize) -> Result<()> {
+        if self.number == Some(start) {
+            return Err(Failure::expected("a number that serde_json can hold in this build", start));
+        }
+        Ok(())
     }
 }

@@ -35,6 +35,8 @@ impl Items {
 pub(super) struct Parts<'d, 'de> {
     pub(super) decoder: &'d mut Decoder<'de>,
     pub(super) items: Items,
+    /// Where they begin.
+    pub(super) start: usize,
 }
 
 impl Parts<'_, '_> {
@@ -63,7 +65,10 @@ impl<'de> MapAccess<'de> for &mut Parts<'_, 'de> {
 
     #[inline]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        if self.items.next(self.decoder)? { self.decoder.part(seed).map(Some) } else { Ok(None) }
+        if self.items.next(self.decoder)? {
+            return self.decoder.part(seed).map(Some);
+        }
+        self.decoder.no_number(self.start).map(|()| None)
     }
 
     #[inline]

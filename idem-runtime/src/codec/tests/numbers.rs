@@ -2,9 +2,10 @@
 //! itself: `tests/types`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, IgnoredAny, MapAccess};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{bytes, canonical, decode, error_of};
 
@@ -43,20 +44,53 @@ fn r16_a_number_that_would_have_other_digits_stays_as_it_is() {
     }
 }
 
+/// Asks for one entry, and for its value as for any, as `bigdecimal` does.
+#[derive(Debug, PartialEq)]
+struct Knows(String);
+
+impl<'de> Deserialize<'de> for Knows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Knows;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Knows, E> {
+                Ok(Knows(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Knows, A::Error> {
+                map.next_key::<&str>()?.expect("a key");
+                map.next_value()
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
 #[test]
 fn r16_a_number_with_a_private_name_is_no_map() {
     for text in ["1.10", "1e400", &"9".repeat(30)] {
         let written = bytes(&number(text));
-        // Asks for a text and then for any value, as a `Value` that doesn't know these numbers does.
+        // Asks for a text as the key, for the value, and for another key, as a `Value` does that doesn't know these numbers.
         let error = error_of::<BTreeMap<String, IgnoredAny>>(&written);
         assert!(
-            error.to_string().starts_with("expected a number that serde_json can hold in this build at byte 31, "),
+            error.to_string().starts_with("expected a number that serde_json can hold in this build at byte 0, "),
             "{error}"
         );
-        error_of::<Vec<BTreeMap<String, IgnoredAny>>>(&bytes(&[number(text)]));
-        // Asks for the text.
+        error_of::<Vec<BTreeMap<String, String>>>(&bytes(&[number(text)]));
+        error_of::<BTreeMap<u8, BTreeMap<String, String>>>(&bytes(&BTreeMap::from([(1, number(text))])));
         assert_eq!(Ok(number(text)), decode(&written, 0));
-        assert!(decode::<BTreeMap<String, String>>(&written, 0).is_ok());
+        assert_eq!(Ok(Knows(text.to_owned())), decode(&written, 0));
+        let numbers =
+            BTreeMap::from([("a".to_owned(), Knows(text.to_owned())), ("b".to_owned(), Knows(text.to_owned()))]);
+        let written = bytes(&BTreeMap::from([("a", number(text)), ("b", number(text))]));
+        assert_eq!(Ok(numbers), decode(&written, 0));
     }
 }
 
