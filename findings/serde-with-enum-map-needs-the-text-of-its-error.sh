@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 program 'serde = { version = "=1.0.229", features = ["derive"] }
-serde_with = "=3.21.0"' <<'RS'
+serde_with = "=3.25.0"' <<'RS'
 use std::fmt::{self, Display};
 
 use serde::de::value::MapDeserializer;
@@ -61,5 +61,5 @@ fn main() {
 }
 RS
 out=$("$work/program")
-said "serde 1.0.229, serde_with 3.21.0: $out"
+said "serde 1.0.229, serde_with 3.25.0: $out"
 expect "$out" "errors with their text: Some(1), without: None"

@@ -72,12 +72,6 @@ fn flat<T>(value: T) -> Flat<T> {
     Flat { last: 9, rest: BTreeMap::from([("field".to_owned(), value)]) }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Untagged<T> {
-    Field { field: T },
-}
-
 /// A number of the other build: written by the same calls of serde.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "$serde_json::private::Number")]
@@ -160,6 +154,12 @@ mod without_arbitrary_precision {
     use idem_runtime::Error;
 
     use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Untagged<T> {
+        Field { field: T },
+    }
 
     #[tokio::test]
     async fn r16_an_integer_of_the_other_build_is_that_integer() {
