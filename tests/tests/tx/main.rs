@@ -1,7 +1,7 @@
 //! Tx mode, on real databases.
 //!
-//! `rules.rs`, `clocks.rs`, `commits.rs` and `answers.rs` are compiled once for each database: the same tests, with another
-//! `Db`.
+//! `rules.rs`, `peers.rs`, `clocks.rs`, `commits.rs` and `answers.rs` are compiled once for each database: the same tests, with
+//! another `Db`.
 
 #![allow(clippy::duplicate_mod, reason = "that is the point of it")]
 #![allow(clippy::useless_format, reason = "a key that borrows its parameter inside of a format string")]
@@ -22,6 +22,7 @@ mod on_sqlite {
 
     mod clocks;
     mod commits;
+    mod peers;
     mod rules;
 }
 
@@ -36,6 +37,7 @@ mod on_postgres {
     mod answers;
     mod clocks;
     mod commits;
+    mod peers;
     mod rules;
 }
 
@@ -50,5 +52,6 @@ mod on_mariadb {
     mod answers;
     mod clocks;
     mod commits;
+    mod peers;
     mod rules;
 }
