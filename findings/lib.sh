@@ -85,3 +85,10 @@ mariadb_server() {
         --socket="$work/my/sock" --skip-grant-tables --skip-networking=0 "$@" >"$work/my/log" 2>&1 &
     eventually 'mariadb -h 127.0.0.1 -P "$mariadb" -u root -e "CREATE DATABASE IF NOT EXISTS test"'
 }
+
+# Installs packages of PyPI into the temp folder, for its Python and with their programs on the PATH.
+pypi() {
+    python3 -m pip install --quiet --no-warn-conflicts --disable-pip-version-check --root-user-action=ignore --target "$work/python" "$@"
+    export PYTHONPATH="$work/python"
+    PATH="$work/python/bin:$PATH"
+}
