@@ -2,14 +2,14 @@
 
 pub mod stage;
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin, sync::atomic::AtomicU64, sync::atomic::Ordering, time::Duration};
 
 use futures_util::StreamExt;
 use idem_runtime::consumer::{Disposition, Refusal, disposition};
-use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{Message, Offset, error::KafkaError, error::KafkaResult};
+use rdkafka::{ClientContext, Message, Offset, config::RDKafkaLogLevel, error::KafkaError, error::KafkaResult};
 
 /// When a message that failed is tried again. Those behind it in the consumer's partitions wait, too.
 const RETRY: Duration = Duration::from_millis(500);
@@ -17,7 +17,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Handles messages of the topic, one at a time, until `stop` or an error: what was not committed is delivered again, to
 /// another consumer. This one is closed, as it could be past it.
 pub async fn consume<T, E: Refusal>(
-    consumer: StreamConsumer,
+    consumer: StreamConsumer<Commits>,
     topic: &str,
     dead: &FutureProducer,
     handle: impl AsyncFn(&BorrowedMessage<'_>) -> Result<T, E>,
@@ -45,7 +45,7 @@ pub async fn consume<T, E: Refusal>(
             }
             Disposition::DeadLetter => bury(dead, &message).await?,
         }
-        // Where this doesn't arrive, the message comes again, and what was handled is then replayed.
+        // Ok before anything is sent: `Commits` hears what came of it.
         consumer.commit_message(&message, CommitMode::Async)?;
     }
     Ok(())
@@ -58,3 +58,22 @@ async fn bury(dead: &FutureProducer, message: &BorrowedMessage<'_>) -> KafkaResu
     let record = FutureRecord { key: message.key(), payload: message.payload(), headers, ..FutureRecord::to(&topic) };
     dead.send(record, Duration::from_secs(5)).await.map(|_| ()).map_err(|(error, _)| error)
 }
+
+/// Hears of commits that were refused: create the consumer with it, and with a log level that has warnings. rdkafka 0.39 tells
+/// of them by its log alone, and calls no `commit_callback`.
+#[derive(Debug, Default)]
+pub struct Commits {
+    /// How many were refused. Their messages come again, unless a later commit arrives; what was handled is then replayed.
+    pub lost: AtomicU64,
+}
+
+impl ClientContext for Commits {
+    fn log(&self, _: RDKafkaLogLevel, what: &str, message: &str) {
+        if what == "COMMITFAIL" {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        eprintln!("{what}: {message}");
+    }
+}
+
+impl ConsumerContext for Commits {}

@@ -30,12 +30,8 @@ pub async fn consume<T, E: Refusal>(
         };
         // A handler that panics has failed, and those that run beside it go on.
         let result = AssertUnwindSafe(handle(&message)).catch_unwind().await;
-        let settled = match result.map_or(Disposition::Retry { after: None }, |result| disposition(&result)) {
-            Disposition::Acknowledge => message.ack().await,
-            Disposition::Retry { after } => message.ack_with(AckKind::Nak(Some(after.unwrap_or(RETRY)))).await,
-            Disposition::DeadLetter => bury(jetstream, &message).await,
-        };
-        if let Err(error) = settled {
+        let decided = result.map_or(Disposition::Retry { after: None }, |result| disposition(&result));
+        if let Err(error) = settle(jetstream, &message, decided).await {
             // It comes again after `ack_wait`, and what was handled is then replayed.
             eprintln!("not settled: {error}");
         }
@@ -44,6 +40,15 @@ pub async fn consume<T, E: Refusal>(
     let stop = stop.map(|_| stopped = true);
     messages.take_until(stop).for_each_concurrent(AT_ONCE, handle_one).await;
     if stopped { Ok(()) } else { Err("there are no more messages: is the consumer gone?".into()) }
+}
+
+/// Tells the server what becomes of a message, and waits for its word: `ack` alone is Ok before anything is sent.
+pub async fn settle(jetstream: &Context, message: &Message, decided: Disposition) -> Result<(), async_nats::Error> {
+    match decided {
+        Disposition::Acknowledge => message.double_ack().await,
+        Disposition::Retry { after } => message.double_ack_with(AckKind::Nak(Some(after.unwrap_or(RETRY)))).await,
+        Disposition::DeadLetter => bury(jetstream, message).await,
+    }
 }
 
 /// To a stream for messages that no redelivery can help: twice, rather than not at all, if the process dies in between.
@@ -56,5 +61,5 @@ async fn bury(jetstream: &Context, message: &Message) -> Result<(), async_nats::
     }
     let (subject, payload) = (format!("dead.{}", message.subject), message.payload.clone());
     jetstream.publish_with_headers(subject, headers, payload).await?.await?;
-    message.ack_with(AckKind::Term).await
+    message.double_ack_with(AckKind::Term).await
 }

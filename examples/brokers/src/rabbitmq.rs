@@ -32,21 +32,8 @@ pub async fn consume<T, E: Refusal>(
         };
         // A handler that panics has failed, and those that run beside it go on.
         let result = AssertUnwindSafe(handle(&message)).catch_unwind().await;
-        let settled = match result.map_or(Disposition::Retry { after: None }, |result| disposition(&result)) {
-            Disposition::Acknowledge => message.ack(BasicAckOptions::default()).await,
-            Disposition::Retry { after } => {
-                // A message that is sent back is delivered at once, so it waits here: it is still the broker's.
-                tokio::time::sleep(after.unwrap_or(RETRY)).await;
-                // From RabbitMQ 4.3 on a reject uses up `x-delivery-limit`, and a nack, which says "not now", doesn't.
-                match after {
-                    Some(_) => message.nack(BasicNackOptions { requeue: true, multiple: false }).await,
-                    None => message.reject(BasicRejectOptions { requeue: true }).await,
-                }
-            }
-            // To the queue's dead-letter exchange.
-            Disposition::DeadLetter => message.reject(BasicRejectOptions { requeue: false }).await,
-        };
-        if let Err(error) = settled {
+        let decided = result.map_or(Disposition::Retry { after: None }, |result| disposition(&result));
+        if let Err(error) = settle(&message, decided).await {
             // It comes again, and what was handled is then replayed.
             eprintln!("not settled: {error}");
         }
@@ -56,4 +43,24 @@ pub async fn consume<T, E: Refusal>(
     messages.take_until(stop).for_each_concurrent(usize::from(AT_ONCE), handle_one).await;
     channel.close(200, "stopped".into()).await?;
     if stopped { Ok(()) } else { Err(io::Error::other("there are no more messages: is the queue gone?").into()) }
+}
+
+/// Tells the broker what becomes of a message. That it was not told is an error.
+pub async fn settle(message: &Delivery, decided: Disposition) -> Result<(), lapin::Error> {
+    let told = match decided {
+        Disposition::Acknowledge => message.ack(BasicAckOptions::default()).await?,
+        Disposition::Retry { after } => {
+            // A message that is sent back is delivered at once, so it waits here: it is still the broker's.
+            tokio::time::sleep(after.unwrap_or(RETRY)).await;
+            // From RabbitMQ 4.3 on a reject uses up `x-delivery-limit`, and a nack, which says "not now", doesn't.
+            match after {
+                Some(_) => message.nack(BasicNackOptions { requeue: true, multiple: false }).await?,
+                None => message.reject(BasicRejectOptions { requeue: true }).await?,
+            }
+        }
+        // To the queue's dead-letter exchange.
+        Disposition::DeadLetter => message.reject(BasicRejectOptions { requeue: false }).await?,
+    };
+    // lapin says `Ok(false)` of a channel that the server has closed: nothing was sent.
+    if told { Ok(()) } else { Err(io::Error::other("its channel is closed").into()) }
 }

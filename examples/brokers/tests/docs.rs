@@ -37,15 +37,15 @@ mod nats {
 
     async fn settle(message: Message) -> Result<(), Error> {
         match disposition(&handle(&message).await) {
-            Disposition::Acknowledge => message.ack().await?,
-            Disposition::Retry { after } => message.ack_with(AckKind::Nak(Some(after.unwrap_or(RETRY)))).await?,
+            Disposition::Acknowledge => message.double_ack().await?,
+            Disposition::Retry { after } => message.double_ack_with(AckKind::Nak(Some(after.unwrap_or(RETRY)))).await?,
             Disposition::DeadLetter => bury(&message).await?,
         }
         Ok(())
     }
 
     async fn bury(message: &Message) -> Result<(), Error> {
-        message.ack_with(AckKind::Term).await
+        message.double_ack_with(AckKind::Term).await
     }
 }
 
@@ -57,7 +57,7 @@ mod rabbitmq {
     use super::*;
 
     async fn settle(message: Delivery) -> Result<(), Error> {
-        match disposition(&handle(&message).await) {
+        let told = match disposition(&handle(&message).await) {
             Disposition::Acknowledge => message.ack(BasicAckOptions::default()).await?,
             Disposition::Retry { after } => {
                 tokio::time::sleep(after.unwrap_or(RETRY)).await;
@@ -68,19 +68,39 @@ mod rabbitmq {
             }
             Disposition::DeadLetter => message.reject(BasicRejectOptions { requeue: false }).await?,
         };
+        if !told {
+            eprintln!("not settled: the channel is closed");
+        }
         Ok(())
     }
 }
 
 mod kafka {
-    use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+    use rdkafka::config::RDKafkaLogLevel;
+    use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext, StreamConsumer};
     use rdkafka::error::KafkaResult;
     use rdkafka::message::BorrowedMessage;
-    use rdkafka::{Message, Offset};
+    use rdkafka::{ClientConfig, ClientContext, Message, Offset};
 
     use super::*;
 
-    async fn consume(consumer: StreamConsumer, topic: &str) -> KafkaResult<()> {
+    struct Commits;
+
+    impl ClientContext for Commits {
+        fn log(&self, _: RDKafkaLogLevel, what: &str, message: &str) {
+            eprintln!("{what}: {message}");
+        }
+    }
+
+    impl ConsumerContext for Commits {}
+
+    fn create(settings: &mut ClientConfig) -> KafkaResult<StreamConsumer<Commits>> {
+        settings.set_log_level(RDKafkaLogLevel::Warning); // without a logger it would be less
+        let consumer: StreamConsumer<Commits> = settings.create_with_context(Commits)?;
+        Ok(consumer)
+    }
+
+    async fn consume(consumer: StreamConsumer<Commits>, topic: &str) -> KafkaResult<()> {
         loop {
             let message = consumer.recv().await?;
             match disposition(&handle(&message).await) {

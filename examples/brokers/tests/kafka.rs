@@ -3,6 +3,8 @@
 mod common;
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::{Bench, Broker, Handled};
@@ -14,10 +16,11 @@ use idem_brokers::provider::Trouble;
 use idem_brokers::report::Event;
 use idem_brokers::shop::Delivery;
 use idem_tests::Gate;
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{DefaultProducerContext, FutureProducer};
+use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
@@ -68,7 +71,7 @@ async fn bench() -> (Bench<Stage>, MockCluster<'static, DefaultProducerContext>)
 
 /// What the group has committed for the first partition.
 fn committed(stage: &Stage) -> Offset {
-    let reader: StreamConsumer = stage.consumer().unwrap();
+    let reader = stage.consumer().unwrap();
     let mut asked = TopicPartitionList::new();
     asked.add_partition(TOPIC, 0);
     let answer = reader.committed_offsets(asked, PATIENCE).unwrap();
@@ -181,6 +184,41 @@ async fn a_rebalance_delivers_a_running_message_again_which_is_replayed() {
 
     assert_eq!(bench.shop.report.count(Event::Executed), 1);
     assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+/// As a broker does whose rebalance has given the partition to another: `commit_message` was Ok all the same.
+#[tokio::test]
+async fn a_commit_that_is_refused_is_heard_of() {
+    let (bench, cluster) = bench().await;
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]);
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    let consumer = bench.broker.consumer().unwrap();
+    let commits = Arc::clone(consumer.context());
+    let handle = async |message: &BorrowedMessage<'_>| bench.deliver(bench.broker.delivery(message)).await;
+    let heard = async {
+        while commits.lost.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let consumed = consume(consumer, TOPIC, &bench.broker.producer, handle, heard);
+    tokio::time::timeout(PATIENCE, consumed).await.expect("it is heard of").unwrap();
+    assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+/// A producer's idempotence covers its own repeats of one `send`, and none of its caller's.
+#[tokio::test]
+async fn an_order_that_an_idempotent_producer_sends_twice_is_charged_once() {
+    let (bench, cluster) = bench().await;
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", cluster.bootstrap_servers()).set("enable.idempotence", "true");
+    let producer: FutureProducer = settings.create().unwrap();
+    let order = Order::new("order-1", 500).body();
+    for _ in 0..2 {
+        let record = FutureRecord::<(), _>::to(TOPIC).partition(0).payload(&order);
+        producer.send(record, PATIENCE).await.unwrap();
+    }
+    bench.consuming(|| bench.shop.report.settled(2)).await;
+    bench.assert_counts(&[(Event::Executed, 1), (Event::Replayed, 1)]);
 }
 
 #[test]

@@ -5,16 +5,19 @@ mod common;
 use std::future::{Future, pending};
 use std::time::Duration;
 
-use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{self, RetentionPolicy};
+use async_nats::jetstream::{Context, Message};
 use common::{Bench, Broker, Handled};
 use futures_util::StreamExt;
-use futures_util::future::join;
-use idem_brokers::nats::{consume, stage::Stage, stage::delivery};
+use futures_util::future::{join, join_all};
+use idem_brokers::nats::{consume, settle, stage::Stage, stage::delivery};
 use idem_brokers::order::Order;
 use idem_brokers::provider::Trouble;
 use idem_brokers::report::Event;
 use idem_brokers::shop::Delivery;
+use idem_runtime::consumer::Disposition;
 use idem_tests::Gate;
 use idem_tests::server::Nats;
 
@@ -101,6 +104,87 @@ async fn a_handler_longer_than_ack_wait_is_not_run_beside_itself() {
         .await;
     assert_eq!(bench.shop.report.count(Event::Executed), 1);
     assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+/// The next message of the bench's stream.
+async fn next(stage: &Stage) -> Message {
+    stage.consumer.messages().await.unwrap().next().await.unwrap().unwrap()
+}
+
+/// The server is gone: what `ack` alone says of it is Ok.
+#[tokio::test]
+async fn a_message_that_could_not_be_settled_is_an_error() {
+    let (bench, server) = bench().await;
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    let message = next(&bench.broker).await;
+    server.kill();
+    message.ack().await.expect("it is Ok before anything is sent");
+    let settled = [Disposition::Acknowledge, Disposition::Retry { after: None }, Disposition::DeadLetter]
+        .map(|decided| settle(&bench.broker.jetstream, &message, decided));
+    for settled in join_all(settled).await {
+        settled.expect_err("nobody heard of it");
+    }
+}
+
+/// Whatever is said is confirmed where there is a server to say so.
+#[tokio::test]
+async fn a_message_is_settled_once_the_server_says_so() {
+    let (bench, _server) = bench().await;
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    for decided in [Disposition::Retry { after: Some(Duration::ZERO) }, Disposition::Acknowledge] {
+        settle(&bench.broker.jetstream, &next(&bench.broker).await, decided).await.unwrap();
+    }
+    let mut consumer = bench.broker.consumer.clone();
+    let info = consumer.info().await.unwrap();
+    assert_eq!((info.num_pending, info.num_ack_pending), (0, 0));
+}
+
+/// The answer that a consumer is gone is taken for a confirmation by the client. Its stream of messages has ended then.
+#[tokio::test]
+async fn a_confirmation_by_a_consumer_that_is_deleted_can_not_be_relied_on() {
+    let (bench, _server) = bench().await;
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    let message = next(&bench.broker).await;
+    bench.broker.jetstream.get_stream("orders").await.unwrap().delete_consumer("charge").await.unwrap();
+    message.double_ack().await.expect("nobody heard of it, and the client says so by no error");
+}
+
+/// Publishes an order under the same message id each time; whether the server takes it for new.
+async fn is_new(jetstream: &Context) -> bool {
+    let order = Order::new("order-1", 500).body();
+    let message = async || {
+        let message = PublishMessage::build().payload(order.clone().into()).message_id("message-1");
+        jetstream.send_publish("work", message).await?.await
+    };
+    loop {
+        match message().await {
+            Ok(answer) => return !answer.duplicate,
+            // The connection is not there again.
+            Err(error) => eprintln!("not published: {error}"),
+        }
+    }
+}
+
+/// Within its window, the server has forgotten the ids of what a work queue had delivered when it was restarted.
+#[tokio::test]
+async fn an_order_that_the_server_takes_for_new_after_a_restart_is_charged_once() {
+    let (mut bench, server) = bench().await;
+    let jetstream = bench.broker.jetstream.clone();
+    let work = stream::Config {
+        name: "work".to_owned(),
+        retention: RetentionPolicy::WorkQueue,
+        duplicate_window: Duration::from_secs(120),
+        ..Default::default()
+    };
+    let settings = pull::Config { durable_name: Some("work".to_owned()), ..Default::default() };
+    bench.broker.consumer = jetstream.create_stream(work).await.unwrap().create_consumer(settings).await.unwrap();
+    assert!(is_new(&jetstream).await);
+    bench.consuming(|| bench.shop.report.counted(Event::Executed, 1)).await;
+    assert!(!is_new(&jetstream).await, "the server knows its id");
+    server.restart().await;
+    assert!(is_new(&jetstream).await, "the server has forgotten it");
+    bench.consuming(|| bench.shop.report.counted(Event::Replayed, 1)).await;
+    bench.assert_counts(&[(Event::Executed, 1), (Event::Replayed, 1)]);
 }
 
 #[test]

@@ -11,12 +11,14 @@ use common::{Bench, Broker, Handled};
 use futures_util::StreamExt;
 use futures_util::future::join;
 use idem_brokers::order::Order;
-use idem_brokers::rabbitmq::{consume, stage::Stage, stage::delivery};
+use idem_brokers::rabbitmq::{consume, settle, stage::Stage, stage::delivery};
+use idem_brokers::report::Event;
 use idem_brokers::shop::Delivery;
+use idem_runtime::consumer::Disposition;
 use idem_tests::server::RabbitMq;
-use lapin::message;
-use lapin::options::{BasicConsumeOptions, QueueDeleteOptions};
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, message};
 use tokio::sync::Mutex;
 
 impl Broker for Stage {
@@ -85,6 +87,64 @@ async fn a_queue_that_is_deleted_is_an_error_and_not_an_end() {
     };
     let consumed = tokio::time::timeout(Duration::from_secs(60), join(consumed, delete)).await.expect("it ends").0;
     consumed.expect_err("nobody told it to stop");
+}
+
+/// The next message of the bench's queue, on a channel that is its own.
+async fn next(stage: &Stage) -> (Channel, message::Delivery) {
+    let channel = stage.connection.create_channel().await.unwrap();
+    let options = BasicConsumeOptions::default();
+    let consumed = channel.basic_consume((&*stage.queue).into(), "".into(), options, FieldTable::default()).await;
+    let message = consumed.unwrap().next().await.unwrap().unwrap();
+    (channel, message)
+}
+
+/// The channel is closed while the handler runs, as by a `consumer_timeout`: the client says so by no error.
+#[tokio::test]
+async fn a_message_that_could_not_be_settled_is_an_error() {
+    let (bench, _server) = bench().await;
+    bench.broker.publish(&Order::new("order-1", 500)).await;
+    let soon = Some(Duration::ZERO);
+    for decided in [Disposition::Acknowledge, Disposition::Retry { after: soon }, Disposition::DeadLetter] {
+        let (channel, message) = next(&bench.broker).await;
+        let declared = QueueDeclareOptions { passive: true, ..Default::default() };
+        channel.queue_declare("no such queue".into(), declared, FieldTable::default()).await.unwrap_err();
+        let settled = settle(&message, decided).await;
+        assert!(settled.is_err(), "{decided:?}: told to a channel that is closed");
+    }
+    bench.consuming(|| bench.shop.report.settled(1)).await;
+    assert_eq!(bench.charge("order-1").attempt, 1);
+}
+
+/// The broker answers each publish, also to say that it didn't take it.
+#[tokio::test]
+async fn an_order_that_the_broker_did_not_take_is_an_error() {
+    let (bench, _server) = bench().await;
+    let stage = &bench.broker;
+    let channel = stage.connection.create_channel().await.unwrap();
+    channel.queue_delete((&*stage.queue).into(), QueueDeleteOptions::default()).await.unwrap();
+    stage.send(&Order::new("order-1", 500)).await.expect_err("no queue has it");
+}
+
+/// The broker goes by no id: the business key has to.
+#[tokio::test]
+async fn an_order_that_is_sent_again_under_its_message_id_is_delivered_again_and_charged_once() {
+    let (bench, _server) = bench().await;
+    let channel = bench.broker.connection.create_channel().await.unwrap();
+    let publish = async || {
+        let properties = BasicProperties::default().with_message_id("message-1".into());
+        let (queue, options) = ((&*bench.broker.queue).into(), BasicPublishOptions::default());
+        let order = Order::new("order-1", 500).body();
+        channel.basic_publish("".into(), queue, options, &order, properties).await.unwrap();
+    };
+    bench
+        .consuming(async || {
+            publish().await;
+            bench.shop.report.settled(1).await;
+            publish().await;
+            bench.shop.report.counted(Event::Replayed, 1).await;
+        })
+        .await;
+    bench.assert_counts(&[(Event::Executed, 1), (Event::Replayed, 1)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What README and book show is compiled: each part of it is in a file of the project.
 
+mod brokers;
 mod clocks;
 mod operating;
 mod readme;

@@ -8,12 +8,14 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
 
 use crate::Fatal;
+use crate::kafka::Commits;
 use crate::order::{Order, message_id};
 use crate::shop::Delivery;
 
@@ -76,6 +78,8 @@ impl Stage {
         let mut settings = ClientConfig::new();
         settings.set("bootstrap.servers", servers);
         let producer: FutureProducer = settings.create()?;
+        // So that `Commits` hears of warnings, whether there is a logger or not.
+        settings.set_log_level(RDKafkaLogLevel::Warning);
         settings.set("group.id", "charge");
         // A message that is being handled is not committed by a timer.
         settings.set("enable.auto.commit", "false");
@@ -92,8 +96,8 @@ impl Stage {
     }
 
     /// A new consumer, as each process of the group has one.
-    pub fn consumer(&self) -> Result<StreamConsumer, Fatal> {
-        Ok(self.settings.create()?)
+    pub fn consumer(&self) -> Result<StreamConsumer<Commits>, Fatal> {
+        Ok(self.settings.create_with_context(Commits::default())?)
     }
 
     /// Publishes an order, under a new message id each time, to each partition in turn: so two that are sent one after the

@@ -6,7 +6,7 @@ use lapin::options::{
     QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, LongString};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 
 use crate::Fatal;
 use crate::order::{Order, message_id};
@@ -58,8 +58,12 @@ impl Stage {
         let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(message_id().into());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let (exchange, body) = ("".into(), order.body());
-        self.channel.basic_publish(exchange, (&*self.queue).into(), options, &body, properties).await?.await?;
-        Ok(())
+        let published = self.channel.basic_publish(exchange, (&*self.queue).into(), options, &body, properties).await?;
+        match published.await? {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err("the broker sent the order back: its queue is gone".into()),
+            _ => Err("the broker refused the order: its queue is full".into()),
+        }
     }
 
     /// Deletes both queues, and the exchange.
