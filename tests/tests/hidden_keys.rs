@@ -71,10 +71,23 @@ async fn assert_hidden<F: Future<Output = Error>>(says: &str, code: &str, call: 
     assert!(error.contains(&format!("error {code}, whose text can quote keys")), "{error}");
 }
 
+/// How a call was told to end.
+async fn ended<T>(call: impl Future<Output = T>) -> String {
+    let events = Events::default();
+    let subscribed = tracing::subscriber::set_default(events.clone());
+    drop(call.await);
+    drop(subscribed);
+    let outcomes: Vec<_> = events.take().iter().filter_map(|event| event.get("outcome").cloned()).collect();
+    let [outcome] = &outcomes[..] else { panic!("not one end: {outcomes:?}") };
+    outcome.clone()
+}
+
 /// The same of a store that refuses each claim: its error, and the event of a handler that runs all the same.
 async fn assert_hidden_by(store: impl IdempotencyStore, says: &str, code: &str) {
     let store = AnyStore::new(store);
     assert_hidden(says, code, || async {
+        assert_eq!(ended(charge_anyhow(&store, KEY)).await, "executed");
+        assert_eq!(ended(charge(&store, KEY)).await, "store");
         charge_anyhow(&store, KEY).await.unwrap();
         charge(&store, KEY).await.unwrap_err()
     })
