@@ -214,12 +214,12 @@ pub(crate) fn replay<O, V, E>(
         Ok(Recorded::Unavailable) => Ok(None),
         Err(error) => Err(error),
     };
+    if let Ok(Some(_)) = decoded {
+        watch.ends("replayed");
+    }
     let scope = site.scope;
     let refusal = match (decoded, key) {
-        (Ok(Some(output)), _) => {
-            watch.ends("replayed");
-            return output;
-        }
+        (Ok(Some(output)), _) => return output,
         (Ok(None), Some(key)) => Error::ResultUnavailable { key: ScopedKey::new(scope, key) },
         (Err(source), Some(key)) => Error::Decode { key: ScopedKey::new(scope, key), source },
         // A call without a key has nothing to replay.
@@ -228,6 +228,7 @@ pub(crate) fn replay<O, V, E>(
     refuse(site, key, watch, refusal, ops)
 }
 
+#[cold]
 pub(crate) fn refuse<O, V, E>(
     site: &'static Site,
     key: Option<&Key>,

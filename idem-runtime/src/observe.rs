@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 #[cfg(feature = "metrics")]
-use metrics::{Label, Level, Metadata};
+use metrics::{Label, Metadata};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
 
 use crate::claim::{Key, Previous};
 use crate::error::Error;
@@ -72,9 +74,12 @@ impl Event {
         }
     }
 
-    /// Whether someone should look.
-    fn is_alarming(self) -> bool {
-        !matches!(self, Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered | Self::Failed)
+    /// A warning where someone should look.
+    fn level(self) -> Level {
+        match self {
+            Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered | Self::Failed => Level::DEBUG,
+            _ => Level::WARN,
+        }
     }
 }
 
@@ -94,30 +99,38 @@ impl Labels {
 }
 
 #[cfg(feature = "metrics")]
-const METADATA: Metadata<'static> = Metadata::new("idempotency", Level::INFO, Some("idem_runtime"));
+const METADATA: Metadata<'static> = Metadata::new("idempotency", metrics::Level::INFO, Some("idem_runtime"));
 
 impl Site {
     #[inline]
     pub(crate) fn observe(&'static self, event: Event, key: Option<&Key>) {
-        quietly(|| self.tell(event, key));
+        if cfg!(feature = "metrics") || event.level() <= LevelFilter::current() {
+            self.tell(event, key);
+        }
     }
 
-    #[inline]
+    // Apart from the look at who listens, which is all that most calls pay.
+    #[inline(never)]
     fn tell(&'static self, event: Event, key: Option<&Key>) {
-        let scope = self.scope;
-        if event.is_alarming() {
-            tracing::warn!(scope, key = %Shown(key), event = event.name(), "idempotency");
-        } else {
-            tracing::debug!(scope, key = %Shown(key), event = event.name(), "idempotency");
-        }
-        #[cfg(feature = "metrics")]
-        {
-            let labels = self.labels.of_event[event as usize].get_or_init(|| {
-                [Label::from_static_parts("scope", scope), Label::from_static_parts("event", event.name())]
-            });
-            let key = metrics::Key::from_static_parts("idempotency_calls_total", labels);
-            metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(1);
-        }
+        quietly(|| {
+            let (scope, key) = (self.scope, Shown(key));
+            if event.level() == Level::WARN {
+                tracing::warn!(scope, key = %key, event = event.name(), "idempotency");
+            } else {
+                tracing::debug!(scope, key = %key, event = event.name(), "idempotency");
+            }
+            #[cfg(feature = "metrics")]
+            self.count(event);
+        });
+    }
+
+    #[cfg(feature = "metrics")]
+    fn count(&'static self, event: Event) {
+        let labels = self.labels.of_event[event as usize].get_or_init(|| {
+            [Label::from_static_parts("scope", self.scope), Label::from_static_parts("event", event.name())]
+        });
+        let key = metrics::Key::from_static_parts("idempotency_calls_total", labels);
+        metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(1);
     }
 
     /// The time since `sent` in the store, in seconds: `idempotency_store_seconds`.

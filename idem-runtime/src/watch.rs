@@ -22,7 +22,6 @@ struct Watched {
     scope: &'static str,
     key: Option<Key>,
     started: Instant,
-    outcome: Option<&'static str>,
 }
 
 impl Watch {
@@ -38,7 +37,7 @@ impl Watch {
         quietly(|| {
             if tracing::enabled!(Level::DEBUG) {
                 let (key, started) = (key.key().cloned(), Instant::now());
-                watch.0 = Some(Box::new(Watched { scope: site.scope, key, started, outcome: None }));
+                watch.0 = Some(Box::new(Watched { scope: site.scope, key, started }));
             }
         });
         watch
@@ -47,16 +46,24 @@ impl Watch {
     /// The call has ended so.
     #[inline]
     pub(crate) fn ends(&mut self, outcome: &'static str) {
-        if let Some(mut watched) = self.0.take() {
-            watched.outcome = Some(outcome);
+        if let Some(watched) = self.0.take() {
+            watched.tell(outcome);
         }
     }
 }
 
-impl Drop for Watched {
+impl Drop for Watch {
+    #[inline]
     fn drop(&mut self) {
-        let unsaid = if std::thread::panicking() { "panicked" } else { "dropped" };
-        let outcome = self.outcome.unwrap_or(unsaid);
+        if let Some(watched) = self.0.take() {
+            watched.tell(if std::thread::panicking() { "panicked" } else { "dropped" });
+        }
+    }
+}
+
+impl Watched {
+    #[cold]
+    fn tell(&self, outcome: &'static str) {
         quietly(|| {
             let (key, seconds) = (Shown(self.key.as_ref()), self.started.elapsed().as_secs_f64());
             tracing::debug!(scope = self.scope, key = %key, event = "ended", outcome, seconds, "idempotency");

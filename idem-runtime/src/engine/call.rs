@@ -120,6 +120,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         ScopedKey::new(self.site.scope, key)
     }
 
+    #[inline]
     pub(super) fn observe(&self, event: Event) {
         self.site.observe(event, self.key.key());
     }
