@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use idem_runtime::admin::{self, Filter, Resolution};
 use idem_runtime::store::{ClaimAnswer, SqliteMode, Standing};
-use idem_runtime::{Error, IdempotencyStore, SqliteStore};
+use idem_runtime::{Error, IdempotencyStore, SqliteStore, tx};
 use idem_tests::steps::{execute, key, record, replay, request};
 use idem_tests::stuck;
 use rusqlite::Connection;
@@ -72,6 +72,16 @@ async fn the_view_shows_the_keys_that_nobody_is_working_on() {
     let wrong = "SELECT count(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT * FROM idempotency i
         WHERE i.scope = s.scope AND abs(i.fence / 1e6 - (julianday(s.since) - 2440587.5) * 86400) < 0.002)";
     assert_eq!(connection.query_row(wrong, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
+
+/// As whoever uses tx mode alone has it among the application's migrations.
+#[test]
+fn the_schema_of_tx_mode_has_the_view_and_can_be_run_again() {
+    let connection = Connection::open_in_memory().unwrap();
+    for _ in 0..2 {
+        connection.execute_batch(tx::schema(tx::Database::Sqlite)).unwrap();
+    }
+    assert!(!connection.prepare(stuck::query()).unwrap().exists([]).unwrap());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ macro_rules! database {
         pub(crate) use idem_runtime::store::$options as StoreOptions;
 
         pub(crate) const STORE: &str = stringify!($store);
+        pub(crate) const DATABASE: idem_runtime::tx::Database = idem_runtime::tx::Database::$database;
         pub(crate) type Db = sqlx::$database;
         pub(crate) type Pool = sqlx::Pool<Db>;
         pub(crate) type Connection = <Db as sqlx::Database>::Connection;

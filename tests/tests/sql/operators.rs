@@ -3,13 +3,14 @@
 use idem_runtime::admin::{self, Filter, Resolution};
 use idem_runtime::protocol::State;
 use idem_runtime::store::{Key, Standing};
-use idem_runtime::{Error, IdempotencyAdmin};
+use idem_runtime::{Error, IdempotencyAdmin, tx};
 use idem_tests::log::Log;
 use idem_tests::stuck;
 use sqlx::{Connection as _, Executor as _, Row as _};
 
 use super::{
-    ADMIN, CREATE_USER, Connection, HOME, Pool, SINCE_IS_NO_CLAIM, Server, Store, URL, connect, number, open, sql,
+    ADMIN, CREATE_USER, Connection, DATABASE, HOME, Pool, SINCE_IS_NO_CLAIM, Server, Store, URL, connect, number, open,
+    sql,
 };
 use crate::charge;
 
@@ -102,6 +103,18 @@ async fn opening_a_store_for_an_operator_makes_nothing() {
     // Whoever made the tables before there was a view gets it now.
     open(&server).await;
     assert_eq!(tables(&server).await, 3);
+}
+
+/// As whoever uses tx mode alone has it among the application's migrations.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn the_schema_of_tx_mode_has_the_view_and_can_be_run_again() {
+    let server = Server::start().await;
+    for _ in 0..2 {
+        sql(&server, tx::schema(DATABASE)).await;
+        assert_eq!(tables(&server).await, 3);
+    }
+    assert_eq!(shown(&mut connect(&server).await).await, []);
 }
 
 #[tokio::test]
