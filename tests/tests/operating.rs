@@ -173,16 +173,20 @@ async fn a_store_that_only_reads_replays_and_claims_nothing() {
     let folder = Folder::new();
     execute(&open(&folder.file()).await, "s", &key("done"), &record("r")).await;
     let store = idem_runtime::connect(&folder.url("?mode=ro")).await.unwrap();
-    let claims = (0..20).map(|nth| {
-        let (store, id) = (store.clone(), key(if nth % 2 == 0 { "done" } else { "new" }));
-        tokio::spawn(async move { (nth % 2 == 0, store.claim(request("s", &id)).await) })
-    });
-    for claim in claims.collect::<Vec<_>>() {
-        match claim.await.unwrap() {
-            (true, answer) => assert!(matches!(answer.unwrap(), ClaimAnswer::Completed(_))),
-            (false, answer) => {
-                let error = answer.unwrap_err();
-                assert!(!error.is_unanswered() && error.to_string().contains("`mode=ro`"), "{error}");
+    for round in 0..20 {
+        // Of many that come at once, those that can be answered are.
+        let claims = (0..40).map(|nth| {
+            let (store, is_done) = (store.clone(), nth >= 30);
+            let id = key(if is_done { "done".to_owned() } else { format!("{round} {nth}") });
+            tokio::spawn(async move { (is_done, store.claim(request("s", &id)).await) })
+        });
+        for claim in claims.collect::<Vec<_>>() {
+            match claim.await.unwrap() {
+                (true, answer) => assert!(matches!(answer.unwrap(), ClaimAnswer::Completed(_))),
+                (false, answer) => {
+                    let error = answer.unwrap_err();
+                    assert!(!error.is_unanswered() && error.to_string().contains("`mode=ro`"), "{error}");
+                }
             }
         }
     }
