@@ -31,7 +31,8 @@ impl Folder {
     /// What is in it, by name and content.
     fn content(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().path());
-        let mut content: Vec<_> = entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+        // A log can go meanwhile.
+        let mut content: Vec<_> = entries.filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?))).collect();
         content.sort();
         content
     }
