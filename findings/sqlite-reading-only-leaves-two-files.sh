@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SQLite: who opens a file in WAL mode to read it (`?mode=ro`) leaves two files behind beside it, `-shm` and an empty `-wal`;
+# who opens it to read and write it (`?mode=rw`), and only reads, leaves none, and takes those two away.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+debian sqlite3
+
+mkdir "$work/data"
+db="$work/data/db"
+files() { (cd "$work/data" && echo *); }
+read_by() { sqlite3 "file:$db?mode=$1" 'SELECT count(*) FROM t'; }
+
+sqlite3 "$db" 'PRAGMA journal_mode = WAL; CREATE TABLE t (x)' >/dev/null
+before=$(files)
+rows=$(read_by ro)
+by_ro=$(files)
+rows+=$(read_by rw)
+by_rw=$(files)
+
+said "SQLite $(sqlite3 --version | cut -d ' ' -f 1)"
+said "at first: $before; after reading with mode=ro: $by_ro; then with mode=rw: $by_rw"
+expect "$rows" 00
+expect "$before" db
+expect "$by_ro" 'db db-shm db-wal'
+expect "$by_rw" db
