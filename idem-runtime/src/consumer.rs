@@ -33,8 +33,47 @@
 //! }
 //! # }
 //! ```
+//!
+//! # Errors of many kinds
+//!
+//! A handler can return a `Box<dyn Error>`, with or without `Send + Sync`, an `anyhow::Error` (feature `anyhow`) or an
+//! `eyre::Report` (feature `eyre`). The library's error is looked for in the whole chain of
+//! [sources](std::error::Error::source). The outermost one counts: where a handler passes on what an idempotent handler that it
+//! called was told, that is the inner handler's error.
+//!
+//! Two conversions hide the library's error, as their result passes on its source and not the error itself:
+//!
+//! - `.into()` from an `anyhow::Error` or an `eyre::Report` to a `Box<dyn Error>`, where nothing was added by `context` or
+//!   `wrap_err`. `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace` hides nothing;
+//! - a transparent type, such as thiserror's `#[error(transparent)]`. With `#[error("…")]` and `#[from]` or `#[source]`, it
+//!   hides nothing.
+//!
+//! Of a hidden error, [`disposition`] still knows whether a redelivery can help, as its source says so. It doesn't know what is
+//! left of a running call's lease: that message is delivered again with the broker's own delay.
+//!
+//! No error of a handler's own is final in these types: a message that can't be read is delivered again for as long as the broker
+//! allows. Where such messages come, have a type of your own, with its [`Refusal::is_final`].
+//!
+//! ```
+//! use idem_runtime::consumer::{Disposition, disposition};
+//! use idem_runtime::{Error, MemoryStore, idempotent, with_store};
+//!
+//! #[idempotent(key = "order_id")]
+//! async fn charge(order_id: &str, cents: &str) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+//!     Ok(cents.parse()?)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # with_store(MemoryStore::new(), async {
+//! assert_eq!(disposition(&charge("", "500").await), Disposition::DeadLetter); // no key
+//! assert_eq!(disposition(&charge("order-1", "five").await), Disposition::Retry { after: None });
+//! # }).await
+//! # }
+//! ```
 
-use std::iter::successors;
+mod chain;
+
 use std::time::Duration;
 
 use crate::error::Error;
@@ -58,7 +97,9 @@ pub enum Disposition {
 #[diagnostic::on_unimplemented(
     message = "`disposition` can't tell what the error `{Self}` means",
     label = "`idem_runtime::consumer::Refusal` isn't implemented for this error",
-    note = "implement it: its `refusal` returns the `idem_runtime::Error` that the error holds, or `None`"
+    note = "implement it: its `refusal` returns the `idem_runtime::Error` that the error holds, or `None`",
+    note = "`anyhow::Error` and `eyre::Report` have it with the features `anyhow` and `eyre` of `idem-runtime`; another \
+            crate's error needs a type of yours around it"
 )]
 pub trait Refusal {
     /// The library's error, if it is one. A handler's own error is `None`.
@@ -74,20 +115,6 @@ pub trait Refusal {
 impl Refusal for Error {
     fn refusal(&self) -> Option<&Error> {
         Some(self)
-    }
-}
-
-/// Errors of many kinds in one box. The library's is found behind others, by their
-/// [`source`](std::error::Error::source). None is final: a message that can't be read is delivered again for as long as the
-/// broker allows, so have a type of your own where such messages come.
-///
-/// An error that is transparent, so that its source is its content's, hides the content, and so does an `anyhow::Error` that
-/// is made a box with `into()`. For that one, have a type of your own around it, whose
-/// `refusal` is `self.0.chain().find_map(|error| error.downcast_ref())`.
-impl Refusal for Box<dyn std::error::Error + Send + Sync> {
-    fn refusal(&self) -> Option<&Error> {
-        let outermost: &(dyn std::error::Error + 'static) = &**self;
-        successors(Some(outermost), |error| error.source()).find_map(|error| error.downcast_ref())
     }
 }
 
@@ -108,99 +135,11 @@ pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
     match error.refusal() {
         None if error.is_final() => Disposition::DeadLetter,
         None => Disposition::Retry { after: None },
-        Some(
-            Error::MissingKey { .. }
-            | Error::KeyTooLong { .. }
-            | Error::FingerprintUnavailable { .. }
-            | Error::KeyReused { .. }
-            | Error::OutcomeUnknown { .. }
-            | Error::ResultUnavailable { .. }
-            | Error::Decode { .. }
-            | Error::TransactionLost { .. },
-        ) => Disposition::DeadLetter,
+        Some(error) if error.needs_a_human() => Disposition::DeadLetter,
         // A wrong setting fails every message alike: they wait for it to be mended, and aren't put aside one by one.
         Some(error) => Disposition::Retry { after: error.retry_after() },
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::claim::Key;
-    use crate::error::{ScopedKey, StoreError};
-
-    #[derive(Debug)]
-    struct Own {
-        is_final: bool,
-    }
-
-    impl Refusal for Own {
-        fn refusal(&self) -> Option<&Error> {
-            None
-        }
-
-        fn is_final(&self) -> bool {
-            self.is_final
-        }
-    }
-
-    #[test]
-    fn every_error_has_a_disposition() {
-        let key = || ScopedKey::new("s", &Key::from_bytes(b"k").expect("a key"));
-        let source = || StoreError::refused("memory", "no");
-        let retry = Disposition::Retry { after: None };
-        let left = Duration::from_secs(3);
-        for (error, expected) in [
-            (Error::MissingKey { scope: "s" }, Disposition::DeadLetter),
-            (Error::KeyTooLong { scope: "s", length: 2_000 }, Disposition::DeadLetter),
-            (Error::FingerprintUnavailable { scope: "s" }, Disposition::DeadLetter),
-            (Error::KeyReused { key: key() }, Disposition::DeadLetter),
-            (Error::OutcomeUnknown { key: key() }, Disposition::DeadLetter),
-            (Error::InProgress { key: key(), retry_after: left }, Disposition::Retry { after: Some(left) }),
-            (Error::ResultUnavailable { key: key() }, Disposition::DeadLetter),
-            (Error::NoStore { scope: "s" }, retry),
-            (Error::NotInTransaction { scope: "s" }, retry),
-            (Error::Store { key: key(), source: source() }, retry),
-            (Error::LeaseLost { key: key(), executed: true, row_gone: false }, retry),
-            (Error::NotRecorded { key: Some(key()), source: source(), in_transaction: false }, retry),
-            (Error::NotRecorded { key: None, source: source(), in_transaction: true }, retry),
-            (Error::Conflict { key: Some(key()), executed: true, source: source() }, retry),
-            (Error::Conflict { key: None, executed: true, source: source() }, retry),
-            (Error::TransactionLost { key: Some(key()), source: source() }, Disposition::DeadLetter),
-            (Error::config("a setting"), retry),
-        ] {
-            let result: Result<(), Error> = Err(error);
-            assert_eq!(disposition(&result), expected, "{result:?}");
-        }
-        assert_eq!(disposition(&Ok::<(), Own>(())), Disposition::Acknowledge);
-        assert_eq!(disposition(&Err::<(), _>(Own { is_final: false })), retry);
-        assert_eq!(disposition(&Err::<(), _>(Own { is_final: true })), Disposition::DeadLetter);
-        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Error::MissingKey { scope: "s" });
-        assert_eq!(disposition(&Err::<(), _>(boxed)), Disposition::DeadLetter);
-    }
-
-    #[test]
-    fn a_refusal_is_found_behind_the_errors_that_it_caused() {
-        #[derive(Debug)]
-        struct Because(Box<dyn std::error::Error + Send + Sync>);
-
-        impl std::fmt::Display for Because {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("the order was not charged")
-            }
-        }
-
-        impl std::error::Error for Because {
-            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-                Some(&*self.0)
-            }
-        }
-
-        let because = |error: Box<dyn std::error::Error + Send + Sync>| {
-            let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Because(Box::new(Because(error))));
-            disposition(&Err::<(), _>(boxed))
-        };
-        assert_eq!(because(Error::MissingKey { scope: "s" }.into()), Disposition::DeadLetter);
-        assert_eq!(because("the provider is down".into()), Disposition::Retry { after: None });
-    }
-}
+mod tests;

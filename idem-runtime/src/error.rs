@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do about it.
 
+mod human;
 mod short;
 mod store;
 
@@ -7,6 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use self::human::NeedsAHuman;
 pub use self::store::StoreError;
 use crate::claim::Key;
 use crate::shown::Shown;
@@ -63,6 +65,9 @@ impl fmt::Display for Handler<'_> {
 /// ([`Error::is_retryable`]), and when ([`Error::retry_after`]).
 ///
 /// No message holds a recorded result or a fingerprinted value.
+///
+/// The [`source`](StdError::source) is what the store or the decoder said. An error that no redelivery can help has one too,
+/// which says so.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -173,7 +178,8 @@ pub enum Error {
         source: DecodeError,
     },
     /// A sync handler was called on the thread of a current-thread runtime, which it would block, or in a `LocalSet`. Nothing
-    /// ran. In a `LocalSet` of a multi-thread runtime a panic of Tokio's tells, which is caught: not with `panic = "abort"`.
+    /// ran. On a current-thread runtime a handler runs all the same whose store [needs no
+    /// runtime](crate::IdempotencyStore::needs_runtime), such as `MemoryStore` and `SqliteStore`, and whose `wait` is zero. In a `LocalSet` of a multi-thread runtime a panic of Tokio's tells, which is caught: not with `panic = "abort"`.
     #[non_exhaustive]
     WouldBlock {
         /// The handler's scope.
@@ -257,6 +263,21 @@ impl Error {
                 | Self::LeaseLost { .. }
                 | Self::NotRecorded { .. }
                 | Self::Conflict { .. }
+        )
+    }
+
+    /// Whether a redelivery that comes before a human has acted can only be refused again, or do harm.
+    pub(crate) fn needs_a_human(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingKey { .. }
+                | Self::KeyTooLong { .. }
+                | Self::FingerprintUnavailable { .. }
+                | Self::KeyReused { .. }
+                | Self::OutcomeUnknown { .. }
+                | Self::ResultUnavailable { .. }
+                | Self::Decode { .. }
+                | Self::TransactionLost { .. }
         )
     }
 
@@ -354,7 +375,8 @@ impl fmt::Display for Error {
             Self::WouldBlock { scope } => write!(
                 f,
                 "the sync handler with scope `{scope}` was called on the thread of a current-thread runtime, which it \
-                 would block: make it async, or call it in `spawn_blocking`"
+                 would block: make it async, or call it in `spawn_blocking`, or give it a store that needs no runtime, such as \
+                 `MemoryStore`, and no `wait`"
             ),
             Self::NotInTransaction { scope } => write!(
                 f,
@@ -391,6 +413,7 @@ impl StdError for Error {
             | Self::TransactionLost { source, .. } => Some(source),
             Self::Config { source, .. } => source.as_ref().map(|source| source as _),
             Self::Decode { source, .. } => Some(source),
+            error if error.needs_a_human() => Some(NeedsAHuman::FIRST),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Whether a transaction has ended, asked where a claim is no longer to be found in it.
 
 use super::{Column, Database, Statement, Transaction, Value};
-use crate::error::{Error, ScopedKey, StoreError};
+use crate::error::{Error, NeedsAHuman, ScopedKey, StoreError};
 
 /// Whether one is open. MySQL, which has no such variable, reads a comment here, and so always says that one is.
 const IS_OPEN: &str = "SELECT 1 /*M!100000 AND @@in_transaction */";
@@ -49,7 +49,22 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
 
 /// The error of a handler whose transaction has ended, or of a commit.
 pub(super) fn lost(database: Database, key: Option<ScopedKey>) -> Error {
-    let found = "no transaction is open: the handler ended it, or the database did, as it does with a deadlock's victim on \
-                 MySQL; COMMIT and ROLLBACK are the caller's";
+    let found = NeedsAHuman(
+        "no transaction is open: the handler ended it, or the database did, as it does with a deadlock's victim on MySQL; \
+         COMMIT and ROLLBACK are the caller's",
+    );
     Error::TransactionLost { key, source: StoreError::refused(database.name(), found).in_own_words() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::{Disposition, disposition};
+
+    #[test]
+    fn a_lost_transaction_is_a_dead_letter_though_its_source_is_all_that_is_seen() {
+        let Error::TransactionLost { source, .. } = lost(Database::MySql, None) else { panic!("it is lost") };
+        let seen: Box<dyn std::error::Error + Send + Sync> = Box::new(source);
+        assert_eq!(disposition(&Err::<(), _>(seen)), Disposition::DeadLetter);
+    }
 }
