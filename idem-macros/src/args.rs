@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
-use syn::{Expr, Ident, Lit, LitStr, Path, Token};
+use syn::{Expr, ExprPath, Ident, Lit, LitStr, Path, Token};
 
 use crate::duration::{self, Length};
 use crate::errors::Errors;
@@ -36,7 +36,7 @@ const NAMES: [&str; 14] = [
 pub(crate) struct Args {
     pub(crate) key: Option<Parts>,
     pub(crate) store: Option<Expr>,
-    pub(crate) scope: Option<LitStr>,
+    pub(crate) scope: Option<Scope>,
     pub(crate) ttl: Option<Length>,
     pub(crate) lease: Option<Length>,
     pub(crate) wait: Option<Length>,
@@ -50,6 +50,12 @@ pub(crate) struct Args {
     pub(crate) krate: Option<Path>,
     /// The names of the arguments that were given, wrong ones too, and where.
     given: Vec<(String, Span)>,
+}
+
+/// `scope`: a name, or the path of one.
+pub(crate) enum Scope {
+    Text(LitStr),
+    Const(ExprPath),
 }
 
 /// What stands behind the `=`.
@@ -249,16 +255,17 @@ fn expression(name: &str, value: Value) -> syn::Result<Expr> {
     }
 }
 
-fn scope(value: Value) -> syn::Result<LitStr> {
+fn scope(value: Value) -> syn::Result<Scope> {
     match value {
         Value::Text(text) if text.value().trim().is_empty() => {
             Err(syn::Error::new(text.span(), "the scope is empty: write a name, such as `scope = \"billing/charge\"`"))
         }
-        Value::Text(text) => Ok(text),
+        Value::Text(text) => Ok(Scope::Text(text)),
+        Value::Code(Expr::Path(path)) => Ok(Scope::Const(path)),
         Value::Code(expr) => Err(syn::Error::new_spanned(
             expr,
-            "the scope has to be a string in quotes, such as `scope = \"billing/charge\"`: it names the keys in the \
-             store, and may not change with the code",
+            "the scope has to be a string in quotes, such as `scope = \"billing/charge\"`, or the path of a `const` that is \
+             one: it names the keys in the store, and may not change while the program runs",
         )),
     }
 }

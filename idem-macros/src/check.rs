@@ -6,9 +6,9 @@ use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Attribute, Expr, GenericArgument, GenericParam, Ident, PathArguments, Type, TypeParamBound};
+use syn::{Attribute, Expr, ExprPath, GenericArgument, GenericParam, Ident, PathArguments, Type, TypeParamBound};
 
-use crate::args::Args;
+use crate::args::{Args, Scope};
 use crate::duration::Length;
 use crate::errors::Errors;
 use crate::hidden::Hidden;
@@ -44,6 +44,9 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     check_kind(function, errors);
     check_output(function, hidden, errors);
     check_scope(args, function, errors);
+    if let Some(Scope::Const(path)) = &args.scope {
+        check_scope_path(path, function, &known, errors);
+    }
     check_durations(args, errors);
     tx::check(args, function, errors);
     match &args.key {
@@ -231,6 +234,34 @@ fn check_scope(args: &Args, function: &Function, errors: &mut Errors) {
         if let Some(span) = opaque(&parameter.ty) {
             return errors.at_span(span, generic("a function with an `impl Trait` parameter", why, &example));
         }
+    }
+}
+
+/// The handler's `static`, which holds the scope, sees neither its parameters nor what it is generic over.
+fn check_scope_path(path: &ExprPath, function: &Function, parameters: &BTreeSet<String>, errors: &mut Errors) {
+    let Some(first) = path.path.segments.first().filter(|_| path.qself.is_none()) else { return };
+    let name = first.ident.unraw().to_string();
+    let is_type = |parameter: &GenericParam| match parameter {
+        GenericParam::Type(parameter) => parameter.ident == first.ident,
+        GenericParam::Const(parameter) => parameter.ident == first.ident,
+        GenericParam::Lifetime(_) => false,
+    };
+    if parameters.contains(&name) && path.path.segments.len() == 1 {
+        errors.at(
+            path,
+            format!(
+                "`{name}` is a parameter, and a scope is the same for all calls of a handler: name a `const` of type \
+                 `&'static str`, and put what varies into the key"
+            ),
+        );
+    } else if name == "Self" || function.sig.generics.params.iter().any(is_type) {
+        errors.at(
+            path,
+            format!(
+                "`{name}` can't be part of a scope, which is the same for all types that it can stand for: name the type that \
+                 has the constant, such as `Orders::SCOPE`, or a constant of the module"
+            ),
+        );
     }
 }
 

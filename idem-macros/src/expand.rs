@@ -8,7 +8,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
-use crate::args::Args;
+use crate::args::{Args, Scope};
 use crate::borrowed::{Borrowed, take_borrowed, take_mut};
 use crate::hidden::Hidden;
 use crate::item::{Body, Function, braces};
@@ -277,7 +277,8 @@ impl Rewrite<'_> {
         let p = self.private();
         let args = self.args;
         let scope = match &args.scope {
-            Some(scope) => scope.to_token_stream(),
+            Some(Scope::Text(text)) => text.to_token_stream(),
+            Some(Scope::Const(path)) => self.call_at(path.span(), "scope", &self.user(path)),
             None => {
                 let name = self.function.sig.ident.unraw().to_string();
                 quote!(::core::concat!(::core::module_path!(), "::", #name))

@@ -44,7 +44,7 @@ use proc_macro2::TokenStream;
 /// |---|---|---|---|
 /// | `key` | expressions over the parameters: `"order_id"`, `"order.id"`, `"tenant, order.id"`, `(tenant, order.id)` | required | what identifies the message; several, or a tuple, make a composite key |
 /// | `store` | expression | the installed store | anything that is, or derefs to, a store: a `static`, `self.store`, an `Arc<S>`, an `AnyStore` |
-/// | `scope` | string | `module_path!()`, `::` and the function's name | the namespace of the keys. An explicit one survives renames and moves. Required where the default would be shared by different handlers: with `self`, with type or const parameters, with `impl Trait` parameters |
+/// | `scope` | string, or the path of a `const` of type `&'static str`, so that what an operator's code asks for has the same name | `module_path!()`, `::` and the function's name | the namespace of the keys. An explicit one survives renames and moves. Required where the default would be shared by different handlers: with `self`, with type or const parameters, with `impl Trait` parameters |
 /// | `ttl` | duration | `"7d"` | how long a completed key is remembered, from its completion |
 /// | `lease` | duration | `"60s"` | how long a holder may be silent; it is renewed while the handler runs. At most the `ttl` |
 /// | `wait` | duration | `"0s"` | how long a duplicate of a running key waits for its result, before it gets `Error::InProgress` |

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::{JoinError, JoinHandle, coop};
+use tokio::task::coop::{self, unconstrained};
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::admin::IdempotencyAdmin;
 use crate::background;
@@ -20,21 +21,22 @@ use crate::error::{Error, StoreError};
 use crate::store::IdempotencyStore;
 
 /// Runs `work`, which blocks, where that is allowed: on a thread without a runtime, on a multi-thread runtime's worker
-/// (which hands its tasks on first), and in `spawn_blocking`.
+/// (which hands its tasks on first), and in `spawn_blocking`. Where it waits for nothing that is on a runtime (`in_place`), on
+/// a current-thread runtime's own thread too, as its body would without this library.
 ///
 /// # Errors
 ///
 /// [`Error::WouldBlock`] on the thread of a current-thread runtime, whose other tasks — and perhaps the store's driver —
 /// would stand still. `work` has not run.
-pub(crate) fn enter<T>(scope: &'static str, work: impl FnOnce() -> T) -> Result<T, Error> {
-    where_allowed(work).ok_or(Error::WouldBlock { scope })
+pub(crate) fn enter<T>(scope: &'static str, in_place: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
+    where_allowed(in_place, work).ok_or(Error::WouldBlock { scope })
 }
 
 /// `None`: `work` may not block here, and has not run.
-fn where_allowed<T>(work: impl FnOnce() -> T) -> Option<T> {
+fn where_allowed<T>(in_place: bool, work: impl FnOnce() -> T) -> Option<T> {
     let Ok(handle) = Handle::try_current() else { return Some(work()) };
     if handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
-        return (!is_polled_by_runtime()).then(work);
+        return (in_place || !is_polled_by_runtime()).then(work);
     }
     let mut started = false;
     let entered = catch_unwind(AssertUnwindSafe(|| {
@@ -54,7 +56,7 @@ fn where_allowed<T>(work: impl FnOnce() -> T) -> Option<T> {
 /// Waits for a future on any thread. One whose runtime can't do without it is blocked all the same.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    where_allowed(|| block_on(future.as_mut())).unwrap_or_else(|| block_on(future))
+    where_allowed(false, || block_on(future.as_mut())).unwrap_or_else(|| block_on(future))
 }
 
 /// Whether this thread is polling a task, and not running a closure of `spawn_blocking`: Tokio gives the tasks it polls a
@@ -153,7 +155,8 @@ impl<T> Drop for Task<T> {
 }
 
 /// A store whose operations are carried out by the background runtime, where its futures need one: who waits for them blocks
-/// its thread, or may, and can't drive them.
+/// its thread, or may, and can't drive them. Where they need none, they have no share in the budget of the task that this
+/// thread polls: nobody fills that up while the thread waits.
 #[derive(Clone)]
 pub(crate) struct Spawned<S>(pub(crate) S);
 
@@ -184,7 +187,7 @@ macro_rules! owned {
 impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
         if !self.0.needs_runtime() {
-            return self.0.claim(request).await;
+            return unconstrained(self.0.claim(request)).await;
         }
         let (scope, key) = owned!(request);
         let ClaimRequest { owner, lease, fingerprint, orphans, retain, .. } = request;
@@ -196,7 +199,7 @@ impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
 
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
         if !self.0.needs_runtime() {
-            return self.0.renew(request).await;
+            return unconstrained(self.0.renew(request)).await;
         }
         let (scope, key) = owned!(request);
         let RenewRequest { owner, fence, lease, retain, .. } = request;
@@ -208,7 +211,7 @@ impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
         if !self.0.needs_runtime() {
-            return self.0.complete(request).await;
+            return unconstrained(self.0.complete(request)).await;
         }
         let (scope, key) = owned!(request);
         let record = request.record.clone();
@@ -222,7 +225,7 @@ impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
         if !self.0.needs_runtime() {
-            return self.0.release(request).await;
+            return unconstrained(self.0.release(request)).await;
         }
         let (scope, key) = owned!(request);
         let ReleaseRequest { owner, fence, how, retain, linger, .. } = request;
@@ -234,7 +237,7 @@ impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
 
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         if !self.0.needs_runtime() {
-            return self.0.wait(request).await;
+            return unconstrained(self.0.wait(request)).await;
         }
         let (scope, key) = owned!(request);
         let WaitRequest { at_most, round, .. } = request;

@@ -49,8 +49,9 @@ where
     B: FnOnce() -> O,
     P: ErrorPolicy<E>,
 {
+    let in_place = call.is_answered_in_place();
     let mut spawned = call.over(Spawned);
-    let entered = blocking::enter(call.site.scope, || {
+    let entered = blocking::enter(call.site.scope, in_place, || {
         let body = pin!(async move { body() });
         blocking::block_on(run_in::<true, _, _, _, _, _, _, _>(&mut spawned, body, ops, on_error, NoReconcile))
     });

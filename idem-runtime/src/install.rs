@@ -10,7 +10,8 @@ use crate::store::{AnyStore, IdempotencyStore};
 static INSTALLED: OnceCell<AnyStore> = OnceCell::new();
 
 tokio::task_local! {
-    static OVERRIDE: AnyStore;
+    /// `None` where whoever made the task's future had none.
+    static OVERRIDE: Option<AnyStore>;
 }
 
 /// Sets the store of every handler that names none. Call it once, at start.
@@ -27,8 +28,10 @@ pub fn install(store: impl IdempotencyStore) -> Result<(), Error> {
     })
 }
 
-/// Runs `future` with another default store: for a test, or a tenant. Handlers in tasks that it spawns see the
-/// installed one.
+/// Runs `future` with another default store: for a test, or a tenant.
+///
+/// A task or a thread that it spawns doesn't see that store, but the installed one, and [`Error::NoStore`] where none is
+/// installed, as in most tests. [`carry`] takes it along.
 ///
 /// ```
 /// # use idem_runtime::{Error, MemoryStore, idempotent, with_store};
@@ -42,10 +45,45 @@ pub fn install(store: impl IdempotencyStore) -> Result<(), Error> {
 /// # }
 /// ```
 pub async fn with_store<F: Future>(store: impl IdempotencyStore, future: F) -> F::Output {
-    OVERRIDE.scope(AnyStore::new(store), future).await
+    OVERRIDE.scope(Some(AnyStore::new(store)), future).await
+}
+
+/// The same future, with the default store of whoever makes it: that of [`with_store`] around this call, or else the installed
+/// one. For `tokio::spawn` and `JoinSet::spawn`.
+///
+/// Costs a clone of an `Arc`, and the size of one in the future. Nothing else of the caller is taken along.
+///
+/// ```
+/// use idem_runtime::{Error, MemoryStore, carry, idempotent, with_store};
+/// use tokio::task::JoinSet;
+///
+/// #[idempotent(key = "id")]
+/// async fn handle(id: u32) -> Result<u32, Error> {
+///     Ok(id)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// with_store(MemoryStore::new(), async {
+///     let mut tasks = JoinSet::new();
+///     tasks.spawn(carry(handle(1)));
+///     tasks.spawn(handle(2));
+///     let answers = tasks.join_all().await;
+///     assert!(answers.iter().any(|answer| matches!(answer, Ok(1))));
+///     assert!(answers.iter().any(|answer| matches!(answer, Err(Error::NoStore { .. }))));
+/// })
+/// .await;
+/// # }
+/// ```
+pub fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    OVERRIDE.scope(overridden(), future)
 }
 
 /// The store of a handler that names none.
 pub(crate) fn current() -> Option<AnyStore> {
-    OVERRIDE.try_with(AnyStore::clone).ok().or_else(|| INSTALLED.get().cloned())
+    overridden().or_else(|| INSTALLED.get().cloned())
+}
+
+fn overridden() -> Option<AnyStore> {
+    OVERRIDE.try_with(Option::clone).ok().flatten()
 }

@@ -71,7 +71,7 @@ pub use self::connect::connect;
 pub use self::drain::{drain, drain_blocking};
 pub use self::error::{DecodeError, Error, ScopedKey, StoreError};
 pub use self::handle::Claim;
-pub use self::install::{install, with_store};
+pub use self::install::{carry, install, with_store};
 pub use self::key::IdempotencyKey;
 pub use self::output::{HandlerOutput, Outcome};
 pub use self::policy::OnError;
@@ -92,3 +92,8 @@ pub use self::store::{AnyStore, IdempotencyStore};
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The book's page on tests, which compiles and runs.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../../docs/src/testing.md")]
+struct Testing;

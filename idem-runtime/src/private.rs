@@ -61,6 +61,22 @@ fn ops<O: HandlerOutput<M>, M>() -> Ops<O, O::Value, O::Error> {
     }
 }
 
+/// A scope that is the value of a constant, looked at when the handler is compiled.
+///
+/// ```compile_fail,E0080
+/// # use idem_runtime::{Error, idempotent};
+/// const SCOPE: &str = " ";
+///
+/// #[idempotent(key = "id", scope = SCOPE)]
+/// async fn handle(id: u32) -> Result<u32, Error> {
+///     Ok(id)
+/// }
+/// ```
+pub const fn scope(name: &'static str) -> &'static str {
+    assert!(!name.trim_ascii().is_empty(), "the scope is empty: give the constant a name, such as \"billing/charge\"");
+    name
+}
+
 /// The key.
 pub fn key<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
     crate::key::encode(key)

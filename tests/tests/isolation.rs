@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use idem_runtime::consumer::{Disposition, disposition};
 use idem_runtime::store::Leave;
-use idem_runtime::{Error, IdempotencyKey, MemoryStore, idempotent, with_store};
+use idem_runtime::{Error, IdempotencyKey, MemoryStore, SqliteStore, idempotent, with_store};
 use idem_tests::probe::{Asked, Fault, Probe};
 use idem_tests::{Count, Failure};
 use serde::{Deserialize, Serialize};
@@ -209,17 +209,68 @@ fn r20_a_sync_handler_works_in_spawn_blocking() {
     }
 }
 
+#[idempotent(key = "id", store = store, wait = "10ms")]
+fn patient(store: &Probe, ran: &Count, id: u32) -> Result<u32, Error> {
+    Ok(ran.up())
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn r20_a_sync_handler_refuses_to_block_a_current_thread_runtime() {
-    for store in stores() {
-        let ran = Count::default();
-        let error = sync_handler(&store, &ran, 1).unwrap_err();
+    let ran = Count::default();
+    let store = Probe::on_runtime();
+    let refused = [sync_handler(&store, &ran, 1), patient(&store, &ran, 1), patient(&Probe::new(), &ran, 1)];
+    for refused in refused {
+        let error = refused.unwrap_err();
         assert!(matches!(error, Error::WouldBlock { .. }) && !error.executed(), "{error}");
-        assert_eq!((ran.get(), store.asked()), (0, vec![]));
         // Asking has not used up the task's budget.
         tokio::time::timeout(Duration::from_secs(5), tokio::task::yield_now()).await.unwrap();
         assert!(tokio::task::coop::has_budget_remaining());
     }
+    assert_eq!((ran.get(), store.asked()), (0, vec![]));
+}
+
+/// Neither a runtime nor another call is waited for, so nothing that the thread would have to do is.
+#[tokio::test(flavor = "current_thread")]
+async fn r20_a_sync_handler_runs_on_a_current_thread_runtime_whose_store_needs_none() {
+    let (store, ran) = (Probe::new(), Count::default());
+    assert_eq!(sync_handler(&store, &ran, 1).unwrap(), 1);
+    assert_eq!(sync_handler(&store, &ran, 1).unwrap(), 1);
+    assert_eq!(store.asked(), [Asked::Claim, Asked::Complete, Asked::Claim]);
+    // A failing store is waited for, for as long as it has.
+    store.fail(Asked::Claim, Fault::AnswerLost).fail(Asked::Complete, Fault::RequestLost);
+    assert_eq!(sync_handler(&store, &ran, 2).unwrap(), 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn r20_a_sync_handler_in_another_one_refuses_to_block_a_current_thread_runtime() {
+    #[idempotent(key = "id", store = store)]
+    fn outer(store: &Probe, inner: &Probe, ran: &Count, id: u32) -> Result<u32, Error> {
+        sync_handler(inner, ran, id)
+    }
+
+    let (inner, ran) = (Probe::on_runtime(), Count::default());
+    let error = outer(&Probe::new(), &inner, &ran, 1).unwrap_err();
+    assert!(matches!(error, Error::WouldBlock { .. }), "{error}");
+    assert_eq!(ran.get(), 0);
+}
+
+/// A task that calls so many handlers without an `await` uses up its budget, in which the store's channels take part.
+#[tokio::test(flavor = "current_thread")]
+async fn r20_a_sync_handler_runs_on_a_current_thread_runtime_whose_task_has_no_budget_left() {
+    #[idempotent(key = "id", store = store)]
+    fn durable(store: &SqliteStore, id: u32) -> Result<u32, Error> {
+        Ok(id)
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("keys.sqlite")).await.unwrap();
+    while tokio::task::coop::has_budget_remaining() {
+        std::pin::pin!(tokio::task::coop::consume_budget())
+            .as_mut()
+            .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+            .is_ready();
+    }
+    assert_eq!(durable(&store, 1).unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

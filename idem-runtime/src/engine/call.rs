@@ -111,6 +111,11 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         }
     }
 
+    /// Whether nothing that this call asks for, before and behind its body, waits for a runtime or for another call.
+    pub(super) fn is_answered_in_place(&self) -> bool {
+        self.site.wait.is_zero() && self.store.as_ref().is_none_or(|store| !store.needs_runtime())
+    }
+
     /// When the last granted lease ends; where none was granted, it has ended.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline.unwrap_or_else(Instant::now)

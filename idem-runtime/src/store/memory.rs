@@ -1,6 +1,7 @@
 //! The in-memory store.
 
 mod admin;
+mod clock;
 mod shard;
 mod slot;
 
@@ -9,18 +10,19 @@ use std::hash::{BuildHasher, Hasher};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
 use tokio::sync::Notify;
 
+use self::clock::Clock;
 use self::shard::Shard;
 use crate::admin::IdempotencyAdmin;
 use crate::claim::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Key, ReleaseRequest, RenewRequest, Standing, WaitRequest,
 };
 use crate::error::StoreError;
-use crate::protocol::{Micros, Operation, Reply};
+use crate::protocol::{Operation, Reply, micros};
 use crate::quiet::quietly;
 use crate::store::IdempotencyStore;
 use crate::timer;
@@ -32,7 +34,7 @@ use crate::timer;
 /// (together at most 93 bytes), beyond the growth of the tables; none waits, so no runtime is needed.
 ///
 /// Leases hold whatever the system's time does: the store's clock is the process's monotonic one, which is neither set nor
-/// slewed ahead.
+/// slewed ahead. A test can give it [another](Self::with_clock).
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
@@ -54,41 +56,58 @@ struct Lane {
 /// Enough that threads rarely meet, few enough that an empty store is small.
 const LANES: usize = 64;
 
-struct Clock {
-    started: Instant,
-    epoch: Micros,
-    /// How far the conformance suite has moved it.
-    #[cfg(feature = "conformance")]
-    ahead: std::sync::atomic::AtomicU64,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            epoch: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, as_micros),
-            #[cfg(feature = "conformance")]
-            ahead: std::sync::atomic::AtomicU64::new(0),
-        }
-    }
-
-    fn now(&self) -> Micros {
-        let now = self.epoch + as_micros(self.started.elapsed());
-        #[cfg(feature = "conformance")]
-        let now = now + self.ahead.load(Ordering::Relaxed);
-        now
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "64 bits of microseconds are half a million years")]
-fn as_micros(duration: std::time::Duration) -> Micros {
-    duration.as_micros() as Micros
-}
-
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        let clock = Clock::new();
+        Self::over(Clock::monotonic())
+    }
+
+    /// An empty store whose clock is this function, which says how long ago 1970 began: for a test of what happens when a
+    /// lease or a ttl is over.
+    ///
+    /// Leases, ttls and waits of the store follow it, sweeps too. It may stand still, leap and step back; one who waits for a
+    /// key looks at it every 5 ms. It is called by each operation, once, while others wait, so it mustn't ask the store
+    /// anything.
+    ///
+    /// The deadlines of a call are the process's own and don't follow it: when its lease is renewed, how long it waits for
+    /// the store and for a running call (`wait`), and until when its body may start. So a body that runs while the clock leaps
+    /// beyond its lease has lost it to whoever comes next, and renews it if nobody comes.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::time::Duration;
+    ///
+    /// use idem_runtime::{Error, MemoryStore, Outcome, idempotent, with_store};
+    ///
+    /// #[idempotent(key = "id", ttl = "7d")]
+    /// async fn charge(id: u32) -> Result<Outcome<u32>, Error> {
+    ///     Ok(id.into())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// let days = Arc::new(AtomicU64::new(0));
+    /// let store = MemoryStore::with_clock({
+    ///     let days = Arc::clone(&days);
+    ///     move || Duration::from_secs(days.load(Ordering::Relaxed) * 24 * 60 * 60)
+    /// });
+    /// with_store(store, async {
+    ///     charge(1).await?;
+    ///     days.store(6, Ordering::Relaxed);
+    ///     assert!(charge(1).await?.is_replayed());
+    ///     days.store(8, Ordering::Relaxed);
+    ///     assert!(!charge(1).await?.is_replayed()); // forgotten
+    /// #   Ok(())
+    /// })
+    /// .await
+    /// # }
+    /// ```
+    pub fn with_clock(clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self::over(Clock::given(clock))
+    }
+
+    fn over(clock: Clock) -> Self {
         let lane = |_| Lane { shard: Mutex::default(), changed: Notify::new(), waiting: AtomicUsize::new(0) };
         Self(Arc::new(Shared { hasher: DefaultHashBuilder::default(), clock, shards: (0..LANES).map(lane).collect() }))
     }
@@ -96,8 +115,8 @@ impl MemoryStore {
     /// For [`conformance::Suite::clock`](crate::conformance::Suite::clock).
     #[cfg(feature = "conformance")]
     #[doc(hidden)]
-    pub fn set_clock_ahead(&self, ahead: std::time::Duration) -> std::future::Ready<()> {
-        self.0.clock.ahead.store(as_micros(ahead), Ordering::Relaxed);
+    pub fn set_clock_ahead(&self, ahead: Duration) -> std::future::Ready<()> {
+        self.0.clock.set_ahead(ahead);
         std::future::ready(())
     }
 
@@ -177,13 +196,20 @@ impl IdempotencyStore for MemoryStore {
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         let (lane, hash) = self.lane(request.scope, request.key);
         let _waiting = Waiting::new(&lane.waiting);
-        let changed = lane.changed.notified();
-        // What ended before this line is seen by the next look at the row, and what ends after it by `changed`.
-        let is_held = lane.lock().is_held(hash, request.scope, request.key.as_bytes(), self.0.clock.now());
-        if is_held {
-            timer::within(|| request.at_most, pin!(changed)).await;
+        let clock = &self.0.clock;
+        let until = clock.now() + micros(request.at_most);
+        loop {
+            let changed = lane.changed.notified();
+            // What ended before this line is seen by the next look at the row, and what ends after it by `changed`.
+            let now = clock.now();
+            let is_held = lane.lock().is_held(hash, request.scope, request.key.as_bytes(), now);
+            if !is_held || now >= until {
+                return Ok(());
+            }
+            if timer::within(|| clock.pause(now, until), pin!(changed)).await.is_some() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn needs_runtime(&self) -> bool {

@@ -1,6 +1,6 @@
 use idem_runtime::{Error, idempotent};
 
-#[idempotent(key = "order_id", scope = SCOPE)]
+#[idempotent(key = "order_id", scope = 7)]
 async fn handle(order_id: &str, cents: u64) -> Result<u64, Error> {
     let _ = order_id;
     Ok(cents)

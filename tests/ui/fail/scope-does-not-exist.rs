@@ -1,0 +1,8 @@
+use idem_runtime::{Error, idempotent};
+
+#[idempotent(key = "order_id", scope = SCOPE)]
+async fn handle(order_id: &str) -> Result<usize, Error> {
+    Ok(order_id.len())
+}
+
+fn main() {}
