@@ -120,6 +120,21 @@ impl<T> From<T> for Outcome<T> {
     }
 }
 
+/// What can be recorded and replayed: every owned type that is [`Serialize`] and [`DeserializeOwned`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be recorded and replayed",
+    label = "`{Self}` is not an owned type that implements `serde::Serialize` and `serde::Deserialize`",
+    note = "for a type of yours, `#[derive(serde::Serialize, serde::Deserialize)]`; for another crate's, see whether it has a \
+            feature `serde`",
+    note = "a web framework's response can't be recorded: return what it is made of, such as `Result<Receipt, E>` in place of \
+            `Result<Json<Receipt>, E>` and of `Result<Response, E>`, and make the response where the handler is called"
+)]
+pub trait Recordable: Serialize + DeserializeOwned {}
+
+// Without this, the compiler speaks of what serde has implementations for, twice.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Recordable for T {}
+
 /// The markers of the implementations for `Result`: the compiler infers them.
 pub mod marker {
     /// `Result<T, E>`.
@@ -132,7 +147,7 @@ pub mod marker {
 
 impl<T, E> HandlerOutput<marker::Plain> for Result<T, E>
 where
-    T: Serialize + DeserializeOwned,
+    T: Recordable,
     E: From<Error>,
 {
     type Value = T;
@@ -161,7 +176,7 @@ where
 
 impl<T, E> HandlerOutput<marker::WithOutcome> for Result<Outcome<T>, E>
 where
-    T: Serialize + DeserializeOwned,
+    T: Recordable,
     E: From<Error>,
 {
     type Value = T;

@@ -61,10 +61,16 @@ pub use crate::error::StoreError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an idempotency store",
     label = "neither this type nor what it derefs to implements `IdempotencyStore`",
+    note = "for a store of any kind, use `AnyStore` in place of `dyn IdempotencyStore`",
     note = "give `store` a `MemoryStore`, a `SqliteStore`, an `AnyStore` or a type of your own that implements \
             `idem_runtime::IdempotencyStore`, or anything that derefs to one"
 )]
-pub trait IdempotencyStore: Clone + Send + Sync + 'static {
+pub trait IdempotencyStore:
+    Clone // in place of `dyn IdempotencyStore`, use `AnyStore`
+    + Send
+    + Sync
+    + 'static
+{
     /// Asks for a key.
     ///
     /// # Errors
