@@ -1,4 +1,4 @@
-//! serde_json: its values, its raw texts, and its numbers with and without the feature `arbitrary_precision`, which any
+//! `serde_json`: its values, its raw texts, and its numbers with and without the feature `arbitrary_precision`, which any
 //! dependency can turn on. This file is for both.
 
 use std::collections::BTreeMap;
@@ -186,21 +186,21 @@ mod without_arbitrary_precision {
         for text in EXACT {
             let stores = Stores::new();
             stores.record("alone", &private(text)).await;
-            is_decode(stores.replay("alone", &json!(null)).await);
-            is_decode(stores.replay("alone", &Some(json!(null))).await);
-            is_decode(stores.replay("alone", &serde_json::Number::from(1)).await);
-            is_decode(stores.replay("alone", &serde_json::Map::new()).await);
+            is_decode(&stores.replay("alone", &json!(null)).await);
+            is_decode(&stores.replay("alone", &Some(json!(null))).await);
+            is_decode(&stores.replay("alone", &serde_json::Number::from(1)).await);
+            is_decode(&stores.replay("alone", &serde_json::Map::new()).await);
             stores.record("list", &vec![private(text)]).await;
-            is_decode(stores.replay("list", &json!(null)).await);
-            is_decode(stores.replay("list", &vec![json!(null)]).await);
+            is_decode(&stores.replay("list", &json!(null)).await);
+            is_decode(&stores.replay("list", &vec![json!(null)]).await);
             stores.record("field", &Field { field: private(text) }).await;
-            is_decode(stores.replay("field", &json!(null)).await);
-            is_decode(stores.replay("field", &Field { field: json!(null) }).await);
-            is_decode(stores.replay("field", &BTreeMap::from([("x".to_owned(), json!(null))])).await);
+            is_decode(&stores.replay("field", &json!(null)).await);
+            is_decode(&stores.replay("field", &Field { field: json!(null) }).await);
+            is_decode(&stores.replay("field", &BTreeMap::from([("x".to_owned(), json!(null))])).await);
         }
     }
 
-    fn is_decode<T: std::fmt::Debug>(replayed: Result<T, Error>) {
+    fn is_decode<T: std::fmt::Debug>(replayed: &Result<T, Error>) {
         assert!(matches!(replayed, Err(Error::Decode { .. })), "{replayed:?}");
     }
 
