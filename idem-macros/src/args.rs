@@ -10,11 +10,11 @@ use syn::{Expr, ExprPath, Ident, Lit, LitStr, Path, Token};
 use crate::duration::{self, Length};
 use crate::errors::Errors;
 use crate::key::{Parts, ungroup};
-use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_error};
+use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_decode, on_error};
 use crate::suggest::{self, list};
 
 /// Every argument, in the order of the documentation.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "key",
     "store",
     "scope",
@@ -28,6 +28,7 @@ const NAMES: [&str; 14] = [
     "on_store_error",
     "tx",
     "claim",
+    "on_decode",
     "crate",
 ];
 
@@ -47,6 +48,8 @@ pub(crate) struct Args {
     pub(crate) run_without_store: bool,
     pub(crate) tx: Option<Ident>,
     pub(crate) claim: Option<Ident>,
+    /// The function that answers for a record which can't be read.
+    pub(crate) on_decode: Option<Path>,
     pub(crate) krate: Option<Path>,
     /// The names of the arguments that were given, wrong ones too, and where.
     given: Vec<(String, Span)>,
@@ -160,6 +163,7 @@ impl Args {
             "on_store_error" => self.run_without_store = error_or_run(name, &value)?,
             "tx" => self.tx = Some(tx(&value)?),
             "claim" => self.claim = Some(claim(&value)?),
+            "on_decode" => self.on_decode = on_decode(&value)?,
             _ => self.krate = Some(krate(&value)?),
         }
         Ok(())
@@ -198,7 +202,7 @@ fn example(name: &str) -> &'static str {
         "fingerprint" => "\"amount\"",
         "on_error" => "\"release\"",
         "on_crash" => "\"rerun\"",
-        "missing_key" | "on_store_error" => "\"error\"",
+        "missing_key" | "on_store_error" | "on_decode" => "\"error\"",
         "tx" => "\"tx\"",
         "claim" => "claim",
         _ => "::idem_runtime",

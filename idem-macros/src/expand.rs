@@ -137,7 +137,7 @@ impl Rewrite<'_> {
     //             { BODY }
     //         };
     //         let body = pin!(body);
-    //         run(&mut call, body, ops, ReleaseErrors, NoReconcile).await
+    //         run(&mut call, body, ops, ReleaseErrors, NoReconcile, RefuseUnreadable).await
     //     }
     fn asynchronous(&self, body: &Body, borrowed: &[Borrowed]) -> TokenStream {
         if let Some(tx) = Tx::find(self.args, self.function) {
@@ -149,7 +149,7 @@ impl Rewrite<'_> {
         let setup = self.setup();
         let call = self.call();
         let bind_claim = self.bind_claim();
-        let (on_error, on_crash) = (self.on_error(), self.on_crash());
+        let (on_error, on_crash, on_decode) = (self.on_error(), self.on_crash(), self.on_decode());
         let names: Vec<&Ident> = borrowed.iter().map(|borrowed| &borrowed.ident).collect();
         let muts: Vec<Option<TokenStream>> =
             borrowed.iter().map(|borrowed| borrowed.mutable.then(|| quote!(mut))).collect();
@@ -189,7 +189,7 @@ impl Rewrite<'_> {
                 #body
             };
             let #body_name = ::core::pin::pin!(#body_name);
-            #p::run(&mut #call_name, #body_name, #ops, #on_error, #on_crash).await
+            #p::run(&mut #call_name, #body_name, #ops, #on_error, #on_crash, #on_decode).await
         }
     }
 
@@ -202,7 +202,7 @@ impl Rewrite<'_> {
     //         let ops = output::<Ret, ..>();
     //         let mut call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None);
     //         let body = move || -> Ret { BODY };
-    //         run_blocking(&mut call, body, ops, ReleaseErrors)
+    //         run_blocking(&mut call, body, ops, ReleaseErrors, RefuseUnreadable)
     //     }
     fn blocking(&self, body: &Body) -> TokenStream {
         if let Some(tx) = Tx::find(self.args, self.function) {
@@ -214,7 +214,7 @@ impl Rewrite<'_> {
         let setup = self.setup();
         let call = self.call();
         let bind_claim = self.bind_claim();
-        let on_error = self.on_error();
+        let (on_error, on_decode) = (self.on_error(), self.on_decode());
         let body = match bind_claim {
             Some(bind_claim) => quote!({ #bind_claim #body }),
             None => quote!(#body),
@@ -223,7 +223,7 @@ impl Rewrite<'_> {
             #setup
             let mut #call_name = #call;
             let #body_name = move || -> #output #body;
-            #p::run_blocking(&mut #call_name, #body_name, #ops, #on_error)
+            #p::run_blocking(&mut #call_name, #body_name, #ops, #on_error, #on_decode)
         }
     }
 
@@ -380,6 +380,16 @@ impl Rewrite<'_> {
             OnCrash::Rerun | OnCrash::Park => quote!(#p::NoReconcile),
             OnCrash::Path(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
             OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile_closure", Some(find_out)),
+        }
+    }
+
+    fn on_decode(&self) -> TokenStream {
+        match &self.args.on_decode {
+            Some(answer) => self.policy(answer.span(), "answer_unreadable", Some(answer)),
+            None => {
+                let p = self.private();
+                quote!(#p::RefuseUnreadable)
+            }
         }
     }
 

@@ -55,6 +55,7 @@ use proc_macro2::TokenStream;
 /// | `on_store_error` | `"error"`, `"run"` | `"error"` | the store fails at the claim: refuse, or run unprotected |
 /// | `tx` | the name of a parameter that is a reference to a transaction | none | tx mode: the claim and the result are written through it, with the effects of the handler. See `idem_runtime::tx`. Excludes `store`, `lease`, `wait`, `on_error`, `on_crash`, `on_store_error` and `claim` |
 /// | `claim` | a name that no parameter has | none | the body finds its `&Claim` under it: `fence()`, `attempt()`, `previous()`, `derive("charge-card")` |
+/// | `on_decode` | `"error"`, or a path to a `fn(&DecodeError) -> Result<T, E>` | `"error"` | what a duplicate gets whose record can't be read as `T`, as after a change of the type: `Error::Decode`, or what the function says (see [below](#when-the-type-of-the-result-changes)) |
 /// | `crate` | path | `::idem_runtime` | for a renamed or re-exported dependency |
 ///
 /// A duration is one or more numbers with a unit, `d`, `h`, `m`, `s`, `ms` or `us`: `"7d"`, `"1h30m"`, `"500ms"`.
@@ -70,6 +71,26 @@ use proc_macro2::TokenStream;
 /// ```
 ///
 /// The next attempt is then `Error::InProgress`, waits with `wait`, or replays.
+///
+/// # When the type of the result changes
+///
+/// A record is kept for the `ttl`, and later versions of the program read it. One that they can't read, as of a handler that
+/// returned `()` and returns a receipt now, is `Error::Decode` for each duplicate. The book has a table of which changes are
+/// safe (`docs/src/results.md`). `on_decode` names what those duplicates get:
+///
+/// ```ignore
+/// fn unknown(_: &DecodeError) -> Result<Receipt, ChargeError> {
+///     Ok(Receipt::of_an_earlier_version())
+/// }
+///
+/// #[idempotent(key = "order_id", scope = "shop/charge", on_decode = unknown)]
+/// async fn charge(order_id: &str) -> Result<Receipt, ChargeError> { /* .. */ }
+/// ```
+///
+/// An `Ok` is returned as a replayed result, an `Err` as the handler's own error. Neither is recorded: the next duplicate asks
+/// again, and an older version still replays what it can read. Each answer tells the event `unreadable`. The body doesn't run
+/// again. The function also answers for a recorded error that can't be read, and for a record that was damaged; not for a
+/// result that could not be kept (`Error::ResultUnavailable`). It asks no store, and is a plain function in `async` handlers too.
 ///
 /// # What it goes on
 ///

@@ -1,4 +1,4 @@
-//! `on_error`, `on_crash`, `missing_key` and `on_store_error`: a keyword in quotes, or a function of the user's.
+//! `on_error`, `on_crash`, `on_decode`, `missing_key` and `on_store_error`: a keyword in quotes, or a function of the user's.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned as _;
@@ -70,6 +70,10 @@ const ON_ERROR_VALID: &str = "`\"release\"`, `\"keep\"`, `\"record\"`, `record_i
 const ON_CRASH: [&str; 2] = ["rerun", "park"];
 const ON_CRASH_VALID: &str =
     "`\"rerun\"`, `\"park\"`, or the path of an `async fn(&Claim) -> Result<Option<T>, E>`, without quotes";
+
+const ON_DECODE: [&str; 1] = ["error"];
+const ON_DECODE_VALID: &str =
+    "`\"error\"`, or the path of a function `fn(&DecodeError) -> Result<T, E>`, without quotes";
 
 /// In quotes these are taken for a mistake, and not for a function's name: other tools have them as settings.
 const SETTINGS_ELSEWHERE: [&str; 22] = [
@@ -161,6 +165,15 @@ pub(crate) fn on_crash(value: &Value) -> syn::Result<OnCrash> {
             "`on_crash` needs an async closure: write `async |claim| ...`, which returns a `Result<Option<T>, E>`",
         )),
         Setting::Code(_) => Err(syn::Error::new_spanned(value, unknown_value("on_crash", None, ON_CRASH_VALID))),
+    }
+}
+
+/// `on_decode`: the function, if it is one.
+pub(crate) fn on_decode(value: &Value) -> syn::Result<Option<Path>> {
+    match setting("on_decode", value, &ON_DECODE, ON_DECODE_VALID)? {
+        Setting::Keyword(_) => Ok(None),
+        Setting::Code(Expr::Path(path)) if path.qself.is_none() => Ok(Some(path.path)),
+        Setting::Code(_) => Err(syn::Error::new_spanned(value, unknown_value("on_decode", None, ON_DECODE_VALID))),
     }
 }
 

@@ -77,6 +77,7 @@ fn every_argument_is_read() {
         missing_key = "run",
         on_store_error = "run",
         claim = c,
+        on_decode = unknown,
         crate = ::other::path,
     ));
     assert_eq!(args.store.map(|store| quote!(#store).to_string()).as_deref(), Some("self . store"));
@@ -89,6 +90,7 @@ fn every_argument_is_read() {
     assert!(matches!(args.on_crash, OnCrash::Park));
     assert!(args.run_without_key && args.run_without_store);
     assert!(args.claim.is_some_and(|claim| claim == "c"));
+    assert!(args.on_decode.is_some_and(|path| path.is_ident("unknown")));
     assert!(args.krate.is_some());
 }
 
@@ -104,6 +106,10 @@ fn a_policy_is_a_keyword_in_quotes_or_a_path() {
     assert!(matches!(args(quote!(on_crash = "rerun")).on_crash, OnCrash::Rerun));
     assert!(matches!(args(quote!(on_crash = find_out)).on_crash, OnCrash::Path(_)));
     assert!(matches!(args(quote!(on_crash = async |_: &Claim| Ok(None))).on_crash, OnCrash::Closure(_)));
+    assert!(args(quote!(on_decode = "error")).on_decode.is_none());
+    for path in [quote!(on_decode = unknown::<T>), quote!(on_decode = "unknown"), quote!(on_decode = self::error)] {
+        assert!(args(path).on_decode.is_some());
+    }
 }
 
 #[test]
@@ -123,6 +129,10 @@ fn mistakes_in_arguments_are_told_with_their_cure() {
     one(&mistakes(quote!(on_error = record_if(a, b))), &["the path of one function"]);
     one(&mistakes(quote!(on_crash = "rurn")), &["did you mean \"rerun\"?"]);
     one(&mistakes(quote!(on_crash = |claim| find(claim))), &["write `async |claim| ...`"]);
+    one(&mistakes(quote!(on_decode = "eror")), &["did you mean \"error\"?"]);
+    one(&mistakes(quote!(on_decode = "run")), &["fn(&DecodeError) -> Result<T, E>"]);
+    one(&mistakes(quote!(on_decode = error)), &["write `on_decode = \"error\"`", "`self::error`"]);
+    one(&mistakes(quote!(on_decode = |_| Ok(0))), &["fn(&DecodeError) -> Result<T, E>"]);
     one(&mistakes(quote!(missing_key = "eror")), &["did you mean \"error\"?"]);
     one(&mistakes(quote!(on_store_error = run)), &["`\"error\"` or `\"run\"`"]);
     one(&mistakes(quote!(tx = "tx.inner")), &["the name of the parameter that is the transaction"]);

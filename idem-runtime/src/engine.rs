@@ -18,7 +18,7 @@ use crate::claim::{Grant, Key, Leave, Previous, Record};
 use crate::error::{Error, ScopedKey};
 use crate::heartbeat::LeaseLost;
 use crate::observe::Event;
-use crate::policy::{ErrorPolicy, NoReconcile, Reconcile, Verdict};
+use crate::policy::{DecodePolicy, ErrorPolicy, NoReconcile, Reconcile, Verdict};
 use crate::private::Ops;
 use crate::record::{self, Recorded};
 use crate::site::Site;
@@ -26,34 +26,44 @@ use crate::store::IdempotencyStore;
 use crate::watch::Watch;
 
 /// Runs an async handler.
-pub fn run<S, B, O, V, E, P, C>(
+pub fn run<S, B, O, V, E, P, C, D>(
     call: &mut Call<'_, S>,
     body: Pin<&mut B>,
     ops: Ops<O, V, E>,
     on_error: P,
     on_crash: C,
+    on_decode: D,
 ) -> impl Future<Output = O>
 where
     S: IdempotencyStore,
     B: Future<Output = O>,
     P: ErrorPolicy<E>,
     C: Reconcile<V, E>,
+    D: DecodePolicy<V, E>,
 {
-    run_in::<false, _, _, _, _, _, _, _>(call, body, ops, on_error, on_crash)
+    run_in::<false, _, _, _, _, _, _, _, _>(call, body, ops, on_error, on_crash, on_decode)
 }
 
 /// Runs a sync handler, on the calling thread.
-pub fn run_blocking<S, B, O, V, E, P>(call: &mut Call<'_, S>, body: B, ops: Ops<O, V, E>, on_error: P) -> O
+pub fn run_blocking<S, B, O, V, E, P, D>(
+    call: &mut Call<'_, S>,
+    body: B,
+    ops: Ops<O, V, E>,
+    on_error: P,
+    on_decode: D,
+) -> O
 where
     S: IdempotencyStore,
     B: FnOnce() -> O,
     P: ErrorPolicy<E>,
+    D: DecodePolicy<V, E>,
 {
     let in_place = call.is_answered_in_place();
     let mut spawned = call.over(Spawned);
     let entered = blocking::enter(call.site.scope, in_place, || {
         let body = pin!(async move { body() });
-        blocking::block_on(run_in::<true, _, _, _, _, _, _, _>(&mut spawned, body, ops, on_error, NoReconcile))
+        let run = run_in::<true, _, _, _, _, _, _, _, _>(&mut spawned, body, ops, on_error, NoReconcile, on_decode);
+        blocking::block_on(run)
     });
     entered.unwrap_or_else(|error| spawned.refuse(error, ops))
 }
@@ -63,22 +73,24 @@ where
 /// What is held over an await is a part of every handler's future. So there are few awaits, and what is decided in between
 /// is decided in functions. And this is an async block: the parameters of an `async fn` are stored twice.
 #[expect(clippy::manual_async_fn, reason = "the future would be larger")]
-fn run_in<const BLOCKING: bool, S, B, O, V, E, P, C>(
+fn run_in<const BLOCKING: bool, S, B, O, V, E, P, C, D>(
     call: &mut Call<'_, S>,
     mut body: Pin<&mut B>,
     ops: Ops<O, V, E>,
     on_error: P,
     on_crash: C,
+    on_decode: D,
 ) -> impl Future<Output = O>
 where
     S: IdempotencyStore,
     B: Future<Output = O>,
     P: ErrorPolicy<E>,
     C: Reconcile<V, E>,
+    D: DecodePolicy<V, E>,
 {
     async move {
         let admission = call.admit().await;
-        let grant = match enter(call, admission, ops, &on_error) {
+        let grant = match enter(call, admission, ops, &on_error, &on_decode) {
             Entry::Run(grant) => grant,
             Entry::RunUnprotected => {
                 let output = body.await;
@@ -117,6 +129,7 @@ fn enter<S: IdempotencyStore, O, V, E>(
     admission: Result<Admission, Error>,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
+    on_decode: &impl DecodePolicy<V, E>,
 ) -> Entry<O> {
     match admission {
         Ok(Admission::Granted(grant)) => {
@@ -129,7 +142,7 @@ fn enter<S: IdempotencyStore, O, V, E>(
         }
         Ok(Admission::Recorded(record)) => {
             call.observe(Event::Replayed);
-            Entry::Return(replay(call.site, call.key.key(), &mut call.watch, &record, ops, on_error))
+            Entry::Return(replay(call.site, call.key.key(), &mut call.watch, &record, ops, (on_error, on_decode)))
         }
         Err(error) => Entry::Return(call.refuse(error, ops)),
     }
@@ -146,13 +159,13 @@ fn judge<S: IdempotencyStore, O, V, E>(
     let output = returned.inspect_err(|_| call.phase = Phase::Idle)?;
     let outcome = (ops.into_result)(output);
     match &outcome {
-        Ok(value) => call.records(|| (ops.encode)(value)),
+        Ok(value) => call.records(|| (ops.encode)(value), ops.decode),
         Err(error) => {
             call.observe(Event::Failed);
             match on_error.judge(error) {
                 Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
                 Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
-                Verdict::Record => call.records(|| on_error.encode(error)),
+                Verdict::Record => call.records(|| on_error.encode(error), |encoded| on_error.decode(encoded)),
             }
         }
     }
@@ -176,7 +189,7 @@ where
             Some(call.refuse(call.lease_lost(false, lost), ops))
         }
         Ok(Ok(Some(value))) => {
-            call.records(|| (ops.encode)(&value));
+            call.records(|| (ops.encode)(&value), ops.decode);
             Some(match call.settle().await {
                 Ok(()) => {
                     call.watch.ends("replayed");
@@ -207,7 +220,7 @@ pub(crate) fn replay<O, V, E>(
     watch: &mut Watch,
     record: &Record,
     ops: Ops<O, V, E>,
-    on_error: &impl ErrorPolicy<E>,
+    (on_error, on_decode): (&impl ErrorPolicy<E>, &impl DecodePolicy<V, E>),
 ) -> O {
     let decoded = match record::read(record) {
         Ok(Recorded::Value(value)) => (ops.decode)(value).map(|value| Some((ops.replayed)(value))),
@@ -222,7 +235,14 @@ pub(crate) fn replay<O, V, E>(
     let refusal = match (decoded, key) {
         (Ok(Some(output)), _) => return output,
         (Ok(None), Some(key)) => Error::ResultUnavailable { key: ScopedKey::new(scope, key) },
-        (Err(source), Some(key)) => Error::Decode { key: ScopedKey::new(scope, key), source },
+        (Err(source), Some(key)) => match on_decode.answer(&source) {
+            Some(answer) => {
+                site.observe(Event::Unreadable, Some(key));
+                watch.ends("replayed");
+                return answer.map_or_else(ops.failed, ops.replayed);
+            }
+            None => Error::Decode { key: ScopedKey::new(scope, key), source },
+        },
         // A call without a key has nothing to replay.
         _ => Error::MissingKey { scope },
     };

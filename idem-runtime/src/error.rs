@@ -169,7 +169,8 @@ pub enum Error {
         /// Which key.
         key: ScopedKey,
     },
-    /// The key is completed, but its record can't be read as the handler's type. Nothing ran.
+    /// The key is completed, but its record can't be read as the handler's type. Nothing ran. What its duplicates get instead
+    /// says `on_decode`.
     #[non_exhaustive]
     Decode {
         /// Which key.
@@ -370,7 +371,7 @@ impl fmt::Display for Error {
             Self::Decode { key, source } => write!(
                 f,
                 "{key} is completed, but its record can't be read: {source}; if the handler's type has changed, give new \
-                 fields `#[serde(default)]`, or the handler a new scope"
+                 fields `#[serde(default)]`, answer such duplicates with `on_decode`, or give the handler a new scope"
             ),
             Self::WouldBlock { scope } => write!(
                 f,

@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Unprotected,
     /// The body, which was started, returned an error of its own.
     Failed,
+    /// A duplicate of a completed key whose record can't be read: it gets what the handler's `on_decode` says.
+    Unreadable,
     /// The call was refused for another reason: a missing key, a setting, a record that can't be read.
     Refused,
 }
@@ -70,6 +72,7 @@ impl Event {
             Self::StoreFailed => "store_failed",
             Self::Unprotected => "unprotected",
             Self::Failed => "failed",
+            Self::Unreadable => "unreadable",
             Self::Refused => "refused",
         }
     }

@@ -1,4 +1,5 @@
-//! What an `Err` does to the key (`on_error`), and what a crash does (`on_crash`).
+//! What an `Err` does to the key (`on_error`), what a crash does (`on_crash`), and what a duplicate gets whose record can't
+//! be read (`on_decode`).
 
 use std::future::Future;
 
@@ -11,6 +12,41 @@ use crate::handle::Claim;
 use crate::record::{self, Encoded};
 
 /// What a function given as `on_error` decides about its error.
+///
+/// An error is recorded, to be replayed, by `on_error = "record"` or `record_if`. It is `Serialize` and `Deserialize` then, and
+/// holds [`Error`](crate::Error), which is neither: skip that variant, and keep it out of the record. What serde skips can't
+/// be encoded, so recorded it would be [`Error::ResultUnavailable`](crate::Error::ResultUnavailable) for each duplicate.
+///
+/// ```
+/// use idem_runtime::{Error, idempotent};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Serialize, Deserialize)]
+/// enum ChargeError {
+///     Declined { reason: String },
+///     ProviderDown,
+///     #[serde(skip)]
+///     Idempotency(Error),
+/// }
+///
+/// impl From<Error> for ChargeError {
+///     fn from(error: Error) -> Self {
+///         Self::Idempotency(error)
+///     }
+/// }
+///
+/// impl ChargeError {
+///     /// What no other attempt can help: never a refusal of this library, which isn't the handler's outcome.
+///     fn is_final(&self) -> bool {
+///         matches!(self, Self::Declined { .. })
+///     }
+/// }
+///
+/// #[idempotent(key = "order_id", on_error = record_if(ChargeError::is_final))]
+/// async fn charge(order_id: &str, cents: u64) -> Result<(), ChargeError> {
+///     Err(ChargeError::Declined { reason: format!("{cents} cents are over the limit") })
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnError {
     /// The failure had no effect: free the key at once, so that a redelivery runs.
@@ -119,6 +155,63 @@ impl<E, F> ErrorPolicy<E> for RecordErrors<E, F> {
 
     fn decode(&self, encoded: Encoded<'_>) -> Result<E, DecodeError> {
         (self.decode)(encoded)
+    }
+}
+
+/// The attribute's `on_decode`.
+pub trait DecodePolicy<V, E> {
+    /// What a duplicate gets in the place of [`Error::Decode`](crate::Error::Decode); `None`: that.
+    fn answer(&self, _: &DecodeError) -> Option<Result<V, E>> {
+        None
+    }
+}
+
+/// `on_decode = "error"`.
+#[derive(Clone, Copy, Debug)]
+pub struct RefuseUnreadable;
+
+impl<V, E> DecodePolicy<V, E> for RefuseUnreadable {}
+
+/// `on_decode = function`, held as [`DecideErrors`] holds its own.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerUnreadable<V, E, F> {
+    function: F,
+    answer: fn(&F, &DecodeError) -> Result<V, E>,
+}
+
+impl<V, E, F: AnswerDecode<V, E>> AnswerUnreadable<V, E, F> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, answer: F::answer }
+    }
+}
+
+impl<V, E, F> DecodePolicy<V, E> for AnswerUnreadable<V, E, F> {
+    fn answer(&self, error: &DecodeError) -> Option<Result<V, E>> {
+        Some((self.answer)(&self.function, error))
+    }
+}
+
+/// A function that can be given as `on_decode`.
+#[diagnostic::on_unimplemented(
+    message = "`on_decode` needs a function from `&DecodeError` to `Result<{V}, {E}>`",
+    label = "not a `fn(&idem_runtime::DecodeError) -> Result<{V}, {E}>`",
+    note = "write `fn unreadable(error: &idem_runtime::DecodeError) -> Result<{V}, {E}>`: what a duplicate gets whose record \
+            can't be read",
+    note = "or use `on_decode = \"error\"`"
+)]
+pub trait AnswerDecode<V, E> {
+    /// What the duplicate gets.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own error, which the duplicate gets as well.
+    fn answer(&self, error: &DecodeError) -> Result<V, E>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<V, E, F: Fn(&DecodeError) -> Result<V, E>> AnswerDecode<V, E> for F {
+    fn answer(&self, error: &DecodeError) -> Result<V, E> {
+        self(error)
     }
 }
 

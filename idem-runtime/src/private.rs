@@ -7,14 +7,16 @@ pub use crate::engine::{Call, run, run_blocking};
 pub use crate::fingerprint::FingerprintInput;
 pub use crate::handle::ClaimSlot;
 pub use crate::key::KeyInput;
-pub use crate::policy::{DecideErrors, KeepErrors, NoReconcile, RecordErrors, ReleaseErrors};
+pub use crate::policy::{
+    AnswerUnreadable, DecideErrors, KeepErrors, NoReconcile, RecordErrors, RefuseUnreadable, ReleaseErrors,
+};
 pub use crate::site::Site;
 pub use crate::tx::call::{TxCall, enter, enter_blocking, leave, leave_blocking};
 
 use crate::error::Error;
 use crate::handle::Claim;
 use crate::output::HandlerOutput;
-use crate::policy::{AcceptError, DecideError, IntoReconcile};
+use crate::policy::{AcceptError, AnswerDecode, DecideError, IntoReconcile};
 use crate::record::Encoded;
 use crate::store::{AnyStore, IdempotencyStore};
 use crate::{DecodeError, IdempotencyKey, record};
@@ -122,6 +124,11 @@ pub fn record_errors_if<O, V, E: Serialize + DeserializeOwned, F: AcceptError<E>
 /// `on_error = function`.
 pub fn decide_errors<O, V, E, F: DecideError<E>>(_: Ops<O, V, E>, decide: F) -> DecideErrors<E, F> {
     DecideErrors::new(decide)
+}
+
+/// `on_decode = function`.
+pub fn answer_unreadable<O, V, E, F: AnswerDecode<V, E>>(_: Ops<O, V, E>, answer: F) -> AnswerUnreadable<V, E, F> {
+    AnswerUnreadable::new(answer)
 }
 
 /// `on_crash = function`.

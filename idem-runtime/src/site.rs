@@ -25,6 +25,8 @@ pub struct Site {
     file: &'static str,
     line: u32,
     registered: AtomicBool,
+    /// Whether a warning was given of an outcome that can't be read back.
+    pub(crate) told_unreadable: AtomicBool,
     #[cfg(feature = "metrics")]
     pub(crate) labels: crate::observe::Labels,
 }
@@ -44,6 +46,7 @@ impl Site {
             file,
             line,
             registered: AtomicBool::new(false),
+            told_unreadable: AtomicBool::new(false),
             #[cfg(feature = "metrics")]
             labels: crate::observe::Labels::new(),
         }

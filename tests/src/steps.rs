@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use idem_runtime::IdempotencyStore;
+use idem_runtime::admin::Resolution;
 use idem_runtime::store::{ClaimAnswer, ClaimRequest, CompleteRequest, Grant, Key, Owner, Record, Standing};
 
 /// For how long a claim holds its key.
@@ -18,6 +19,14 @@ pub fn key(text: impl AsRef<str>) -> Key {
 /// A record.
 pub fn record(text: &str) -> Record {
     Record::from_bytes(text.as_bytes())
+}
+
+/// The record of a handler that returned this.
+pub fn result(value: &impl serde::Serialize) -> Record {
+    match Resolution::executed(value, DAY) {
+        Ok(Resolution::Executed { record, .. }) => record,
+        other => panic!("it can be recorded: {other:?}"),
+    }
 }
 
 /// The claim of a new owner.

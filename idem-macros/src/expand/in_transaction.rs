@@ -16,7 +16,8 @@ impl Rewrite<'_> {
     //     async fn f(tx: &mut Transaction<'_>, order: Order) -> Ret {
     //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
     //         let ops = output::<Ret, ..>();
-    //         match enter(TxCall::new(site, key(&(order.id)), FingerprintInput::None), &mut *tx, ops).await {
+    //         let call = TxCall::new(site, key(&(order.id)), FingerprintInput::None);
+    //         match enter(call, &mut *tx, ops, RefuseUnreadable).await {
     //             Err(output) => output,
     //             Ok(entered) => {
     //                 let output = {
@@ -55,10 +56,10 @@ impl Rewrite<'_> {
         let p = self.private();
         let [site, ops, call, entered, output] = ["site", "ops", "call", "entered", "output"].map(local);
         let (setup, key, fingerprint) = (self.setup(), self.key(), self.fingerprint());
-        let (handle, rebind) = (tx.handle(), tx.rebind());
+        let (handle, rebind, on_decode) = (tx.handle(), tx.rebind(), self.on_decode());
         // A call, its argument and its future are at one place: the compiler leaves out what it has said of it before.
         let [enter, leave] = [enter, leave].map(|name| Ident::new(name, Span::call_site()));
-        let enter = located(quote!(#p::#enter(#call, #handle, #ops) #wait), tx.place());
+        let enter = located(quote!(#p::#enter(#call, #handle, #ops, #on_decode) #wait), tx.place());
         let leave = located(quote!(#p::#leave(#entered, #handle, #ops, #output) #wait), tx.place());
         quote! {
             #setup

@@ -14,14 +14,15 @@ use tokio::task::coop::unconstrained;
 use super::ending::{Ending, Left, completion, release, time_to_answer};
 use crate::blocking::Spawned;
 use crate::claim::{ClaimRequest, Fingerprint, Grant, Key, Leave, Owner, Record, RenewRequest, Standing};
-use crate::error::{Error, ScopedKey, StoreError};
+use crate::error::{DecodeError, Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::handle::{Claim, ClaimSlot};
 use crate::heartbeat::{self, LeaseLost, Tenure};
 use crate::key::KeyInput;
 use crate::observe::Event;
 use crate::private::Ops;
-use crate::record;
+use crate::record::{self, Encoded};
+use crate::recording;
 use crate::shown::Shown;
 use crate::site::Site;
 use crate::store::IdempotencyStore;
@@ -198,14 +199,16 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     }
 
     /// The body has returned, and this is what is recorded of it, whatever happens to the call.
-    pub(super) fn records(&mut self, encode: impl FnOnce() -> Option<Record>) {
+    pub(super) fn records<T>(
+        &mut self,
+        encode: impl FnOnce() -> Option<Record>,
+        decode: impl FnOnce(Encoded<'_>) -> Result<T, DecodeError>,
+    ) {
         // Even if the encoding panics: the key is completed.
         self.phase = Phase::Completing(record::unavailable());
         let most = self.store.as_ref().map_or(0, IdempotencyStore::max_record_len);
-        match encode().filter(|record| record.as_bytes().len() <= most) {
-            Some(record) => self.phase = Phase::Completing(record),
-            None => self.site.warn_of_unkept_result(self.key.key()),
-        }
+        let kept = recording::keep(self.site, self.key.key(), most, encode(), decode);
+        self.phase = Phase::Completing(kept);
     }
 
     /// Leaves the key as the phase says: records an outcome, again and again while the lease holds, or releases the key,

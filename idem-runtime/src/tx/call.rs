@@ -17,9 +17,9 @@ use crate::error::{Error, ScopedKey, StoreError};
 use crate::fingerprint::FingerprintInput;
 use crate::key::KeyInput;
 use crate::observe::Event;
-use crate::policy::ReleaseErrors;
+use crate::policy::{DecodePolicy, ReleaseErrors};
 use crate::private::Ops;
-use crate::record;
+use crate::recording;
 use crate::site::Site;
 use crate::watch::Watch;
 
@@ -81,9 +81,10 @@ enum Admission {
 }
 
 /// Claims the key; in place of an entered call, what to return at once.
-pub async fn enter<T, O, V, E>(mut call: TxCall, tx: &mut T, ops: Ops<O, V, E>) -> Result<Entered, O>
+pub async fn enter<T, O, V, E, D>(mut call: TxCall, tx: &mut T, ops: Ops<O, V, E>, on_decode: D) -> Result<Entered, O>
 where
     T: Transaction,
+    D: DecodePolicy<V, E>,
 {
     let site = call.site;
     match admit(&call, tx).await {
@@ -93,7 +94,8 @@ where
         }
         Ok(Admission::Replay(record)) => {
             site.observe(Event::Replayed, call.key.key());
-            Err(replay(site, call.key.key(), &mut call.watch, &record, ops, &ReleaseErrors))
+            let policies = (&ReleaseErrors, &on_decode);
+            Err(replay(site, call.key.key(), &mut call.watch, &record, ops, policies))
         }
         Err(error) => Err(refuse(site, call.key.key(), &mut call.watch, error, ops)),
     }
@@ -113,7 +115,9 @@ where
     }
     let settled = match &pending {
         Some(pending) => {
-            let record = outcome.as_ref().ok().map(|value| kept(site, pending, (ops.encode)(value)));
+            let record = outcome.as_ref().ok().map(|value| {
+                recording::keep(site, Some(&pending.key), pending.max_record_len, (ops.encode)(value), ops.decode)
+            });
             settle(site, pending, tx, record).await
         }
         None => Ok(()),
@@ -122,14 +126,6 @@ where
         Ok(()) => ended(&mut watch, outcome, ops),
         Err(error) => refuse(site, key, &mut watch, error, ops),
     }
-}
-
-/// What is recorded of a result.
-fn kept(site: &'static Site, pending: &Pending, encoded: Option<Record>) -> Record {
-    encoded.filter(|record| record.as_bytes().len() <= pending.max_record_len).unwrap_or_else(|| {
-        site.warn_of_unkept_result(Some(&pending.key));
-        record::unavailable()
-    })
 }
 
 /// Records a result; where there is none, withdraws the claim.
@@ -152,11 +148,12 @@ where
 }
 
 /// [`enter`], on the calling thread.
-pub fn enter_blocking<T, O, V, E>(call: TxCall, tx: &mut T, ops: Ops<O, V, E>) -> Result<Entered, O>
+pub fn enter_blocking<T, O, V, E, D>(call: TxCall, tx: &mut T, ops: Ops<O, V, E>, on_decode: D) -> Result<Entered, O>
 where
     T: BlockingTransaction,
+    D: DecodePolicy<V, E>,
 {
-    block_on(enter(call, tx, ops))
+    block_on(enter(call, tx, ops, on_decode))
 }
 
 /// [`leave`], on the calling thread.

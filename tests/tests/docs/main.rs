@@ -64,6 +64,7 @@ fn what_is_shown_is_compiled() {
         "docs/src/rocketmq.md",
         "docs/src/choosing.md",
         "docs/src/operating.md",
+        "docs/src/results.md",
         "docs/src/shutdown.md",
         "docs/src/watching.md",
     ] {

@@ -1,7 +1,7 @@
 //! Tx mode, on real databases.
 //!
-//! `rules.rs`, `peers.rs`, `clocks.rs`, `commits.rs` and `answers.rs` are compiled once for each database: the same tests, with
-//! another `Db`.
+//! `rules.rs`, `peers.rs`, `clocks.rs`, `commits.rs`, `answers.rs` and `unreadable.rs` are compiled once for each database: the
+//! same tests, with another `Db`.
 
 #![allow(clippy::duplicate_mod, reason = "that is the point of it")]
 #![allow(clippy::useless_format, reason = "a key that borrows its parameter inside of a format string")]
@@ -24,6 +24,7 @@ mod on_sqlite {
     mod commits;
     mod peers;
     mod rules;
+    mod unreadable;
 }
 
 /// PostgreSQL.
@@ -39,6 +40,7 @@ mod on_postgres {
     mod commits;
     mod peers;
     mod rules;
+    mod unreadable;
 }
 
 /// MariaDB.
@@ -54,4 +56,5 @@ mod on_mariadb {
     mod commits;
     mod peers;
     mod rules;
+    mod unreadable;
 }
