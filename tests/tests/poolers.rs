@@ -4,9 +4,12 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use idem_runtime::admin::{self, Entry, Filter, Resolution};
 use idem_runtime::conformance::Suite;
+use idem_runtime::store::Standing;
 use idem_runtime::{Error, Outcome, PostgresStore, idempotent};
 use idem_tests::server::{PgBouncer, Postgres};
+use idem_tests::stuck;
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, PgTransaction, Row as _};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::field::{Field, Visit};
@@ -137,6 +140,23 @@ async fn eight_clients_get_their_own_answers_through_a_pooler_by_transaction() {
         stores.push(options().open_with(pool).await.unwrap());
     }
     assert_eq!(charge_all(&stores).await, KEYS as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
+async fn an_operator_gets_through_a_pooler_of_either_kind() {
+    let server = Postgres::start().await;
+    let expected = stuck::leave(&PostgresStore::open(&server.url()).await.unwrap()).await;
+    for (nth, settings) in [&[][..], &["pool_mode = session"]].into_iter().enumerate() {
+        let pooler = PgBouncer::start_with(&server, settings).await;
+        let operator = admin::connect(&pooler.url()).await.unwrap();
+        let orphans = operator.list(Filter::all().orphans()).await.unwrap();
+        assert_eq!(orphans.len(), expected.len() - nth);
+        let Entry { scope, key, .. } = &orphans[0];
+        assert!(operator.get(scope, key).await.unwrap().is_some());
+        assert_eq!(operator.stats().await.unwrap().orphaned, orphans.len() as u64);
+        assert_eq!(operator.resolve(scope, key, Resolution::NotExecuted).await.unwrap(), Standing::Held);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
