@@ -128,7 +128,8 @@ pub trait IdempotencyStore:
     /// Whether the store's futures have to be polled by a Tokio runtime, because its driver's input and output live
     /// there. Renewals and the requests of sync handlers are then polled by a runtime of this library's, with a single
     /// thread for all stores, and so may be an ending whose caller has gone: they must not block it, nor use
-    /// `block_in_place`, and find no task-locals of the caller. Where they needn't, they are polled in place.
+    /// `block_in_place`, and find no task-locals of the caller. Where they needn't, they are polled in place, for a sync handler
+    /// on a current-thread runtime's own thread too: none may wait for what another task of that runtime does.
     fn needs_runtime(&self) -> bool {
         true
     }
