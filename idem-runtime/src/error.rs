@@ -163,7 +163,8 @@ pub enum Error {
         /// Whether it was to be recorded in the caller's transaction.
         in_transaction: bool,
     },
-    /// The key is completed, but its result could not be kept: it could not be encoded, or was too large. Nothing ran.
+    /// The key is completed, but its result could not be kept: it could not be encoded, or was too large. Nothing ran. The
+    /// call that ran has returned the result to its own caller.
     #[non_exhaustive]
     ResultUnavailable {
         /// Which key.

@@ -12,6 +12,7 @@ use rocketmq_client_rust::{
 use rocketmq_model::common::message::{MessageTrait, message_ext::MessageExt};
 use rocketmq_observability::TelemetryRuntimeGuard;
 use rocketmq_runtime::{RuntimeConfig, RuntimeOwner};
+use tracing_subscriber::filter::LevelFilter;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -69,6 +70,8 @@ fn consume(messages: &[&MessageExt]) -> ConsumeConcurrentlyStatus {
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, name_server, store] = &arguments[..] else { return Err("charge NAME_SERVER STORE".into()) };
+    // Where the broker does not hear how far this consumer has got, only the client's log says so.
+    tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr).init();
     // Not the client's, which stops before the last handler has returned.
     let runtime = tokio::runtime::Runtime::new()?;
     install(runtime.block_on(SqliteStore::open(store))?)?;
