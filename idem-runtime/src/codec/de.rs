@@ -142,13 +142,21 @@ impl<'de> Decoder<'de> {
     /// An `f64` as an `f32`, which has fewer digits: only one that isn't beyond its range, infinite or zero there.
     fn narrowed<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         let start = self.at;
-        self.at += 1;
-        let wide = f64::from_bits(u64::from_be_bytes(self.array(start)?));
+        let wide = self.double()?;
         let narrow = wide as f32;
         if narrow.is_infinite() != wide.is_infinite() || (narrow == 0.0) != (wide == 0.0) {
             return Err(Failure::expected("a number in the range of an f32", start));
         }
         visitor.visit_f64(wide)
+    }
+
+    /// An integer where a name is expected.
+    fn no_index<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let n = self.argument()?;
+        match i64::try_from(n) {
+            Ok(n) => visitor.visit_i64(n),
+            Err(_) => visitor.visit_u64(n),
+        }
     }
 
     #[inline]
@@ -214,10 +222,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                     self.at += 1;
                     visitor.visit_f32(f32::from_bits(u32::from_be_bytes(self.array(start)?)))
                 }
-                F64 => {
-                    self.at += 1;
-                    visitor.visit_f64(f64::from_bits(u64::from_be_bytes(self.array(start)?)))
-                }
+                F64 => visitor.visit_f64(self.double()?),
                 _ => {
                     let expected: &dyn Expected = &visitor;
                     Err(self.broken(&expected.to_string(), start))
@@ -253,8 +258,12 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
+    #[inline]
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.float(f64::MANTISSA_DIGITS, visitor)
+        match self.peek()? {
+            F64 => visitor.visit_f64(self.double()?),
+            _ => self.float(f64::MANTISSA_DIGITS, visitor),
+        }
     }
 
     #[inline]
@@ -271,13 +280,10 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     /// deploy; an `i64` is none to them. Under `flatten`, where a key can be of any type, it is as good.
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if self.peek()? & !ARGUMENT != UNSIGNED {
-            return self.string(visitor);
-        }
-        let n = self.argument()?;
-        match i64::try_from(n) {
-            Ok(n) => visitor.visit_i64(n),
-            Err(_) => visitor.visit_u64(n),
+        match self.bytes.get(self.at) {
+            Some(byte) if byte & !ARGUMENT == TEXT => visitor.visit_borrowed_str(self.text()?),
+            Some(byte) if byte & !ARGUMENT == UNSIGNED => self.no_index(visitor),
+            _ => self.deserialize_any(visitor),
         }
     }
 

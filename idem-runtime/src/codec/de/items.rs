@@ -87,6 +87,14 @@ impl<'de> Decoder<'de> {
         str::from_utf8(text).map_err(|_| self.broken("text in UTF-8", start))
     }
 
+    /// The `f64` after its first byte.
+    #[inline]
+    pub(super) fn double(&mut self) -> Result<f64> {
+        let start = self.at;
+        self.at += 1;
+        Ok(f64::from_bits(u64::from_be_bytes(self.array(start)?)))
+    }
+
     /// The number after a bignum's tag.
     pub(super) fn big(&mut self) -> Result<u128> {
         let start = self.at;
