@@ -50,6 +50,22 @@ struct Booked {
     at: DateTime<Utc>,
 }
 
+/// An error that a handler records, with what serde is told to leave out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Declined {
+    Over {
+        cents: u64,
+        #[serde(skip)]
+        trace: u64,
+    },
+}
+
+#[test]
+fn a_recorded_error_that_comes_back_as_less_fails() {
+    is_lost(&Declined::Over { cents: 5, trace: 4_711 }, "4711", "trace: 0");
+    assert_replays(&Declined::Over { cents: 5, trace: 0 });
+}
+
 #[test]
 fn what_comes_back_as_less_fails() {
     is_lost(&Skips { kept: 1, skipped: 4_711 }, "4711", "skipped: 0");
