@@ -10,6 +10,6 @@ mod store;
 
 pub mod runs;
 
-pub use self::model::{Action, COMPLETES, IS_RECORDED_LATE, IS_TAKEN_OVER, Protocol, RUNS_TWICE};
+pub use self::model::{Action, COMPLETES, IS_RECORDED_LATE, IS_REPLACED, IS_TAKEN_OVER, Protocol, RUNS_TWICE};
 pub use self::setup::{Budget, Policy, Rules, Setup};
 pub use self::state::{Broken, State};

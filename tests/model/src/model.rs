@@ -38,6 +38,7 @@ pub enum Action {
     TtlEnds(u8),
     Sweep(u8),
     ResolveExecuted(u8),
+    ReplaceResolution(u8),
     ResolveNotExecuted(u8),
     Forget(u8),
 }
@@ -106,9 +107,17 @@ impl Protocol {
         if budget.admin > 0 && row.is_orphan() {
             actions.extend([Action::ResolveExecuted(number), Action::ResolveNotExecuted(number)]);
         }
+        if budget.admin > 0 && self.is_replaceable(row) {
+            actions.push(Action::ReplaceResolution(number));
+        }
         if budget.admin > 0 && row.phase != Phase::Absent {
             actions.push(Action::Forget(number));
         }
+    }
+
+    /// Whether an operator's record stands, as far as the row tells.
+    fn is_replaceable(&self, row: &Row) -> bool {
+        row.phase == Phase::Done && row.live && (row.doubt != 0 || !self.setup.rules.resolution_is_marked)
     }
 
     fn is_sweepable(&self, row: &Row) -> bool {
@@ -162,15 +171,25 @@ impl Protocol {
         let rules = &self.setup.rules;
         let nth = usize::from(key);
         let (row, history) = (&mut state.rows[nth], &mut state.histories[nth]);
-        self.note_ended(row, row.owner);
+        let (owner, doubt) = (row.owner, if executed { row.fence } else { 0 });
+        self.note_ended(row, owner);
         if rules.resolve_raises_fence {
             row.fence += 1;
         }
-        (row.phase, row.live, row.doubt) = (if executed { Phase::Done } else { Phase::Free }, executed, 0);
+        (row.phase, row.live, row.doubt) = (if executed { Phase::Done } else { Phase::Free }, executed, doubt);
         if !executed {
             row.previous = Previous::First;
         }
         self.is_settled(history, row.fence, executed);
+    }
+
+    /// An operator says something else of a key that was resolved.
+    fn replace(&self, state: &mut State, key: u8) {
+        let history = &mut state.histories[usize::from(key)];
+        let is_operators = history.last.is_some_and(|(call, _)| call == OUTSIDER);
+        history.replaced |= is_operators;
+        state.broken.set_if(!is_operators, Broken::RecordReplaced);
+        self.say(state, key, true);
     }
 
     fn forget(&self, state: &mut State, key: u8) {
@@ -211,6 +230,10 @@ impl Protocol {
             Action::ResolveExecuted(key) | Action::ResolveNotExecuted(key) => {
                 budget.admin -= 1;
                 self.say(state, key, matches!(action, Action::ResolveExecuted(_)));
+            }
+            Action::ReplaceResolution(key) => {
+                budget.admin -= 1;
+                self.replace(state, key);
             }
             Action::Forget(key) => {
                 budget.admin -= 1;
@@ -333,12 +356,13 @@ impl Model for Protocol {
                 vec![$(Property::always(Broken::ALL[$nth].1, |_, state: &State| !state.broken.has($nth))),*]
             };
         }
-        let mut properties = never!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        let mut properties = never!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
         properties.extend([
             Property::sometimes(COMPLETES, |_, state: &State| state.rows[0].phase == Phase::Done),
             Property::sometimes(RUNS_TWICE, |_, state: &State| state.histories[0].executions.len() >= 2),
             Property::sometimes(IS_TAKEN_OVER, |_, state: &State| is_taken_over(state)),
             Property::sometimes(IS_RECORDED_LATE, |_, state: &State| state.histories[0].recorded_late),
+            Property::sometimes(IS_REPLACED, |_, state: &State| state.histories[0].replaced),
         ]);
         properties
     }
@@ -352,6 +376,8 @@ pub const RUNS_TWICE: &str = "a second body runs";
 pub const IS_TAKEN_OVER: &str = "a key is taken over, or refused as parked";
 /// The same, where the background repeats completions.
 pub const IS_RECORDED_LATE: &str = "the background records what its caller was told is not recorded";
+/// The same, where an operator speaks twice.
+pub const IS_REPLACED: &str = "an operator replaces a resolution";
 
 fn is_taken_over(state: &State) -> bool {
     state.histories[0].granted.iter().any(|(_, previous)| *previous == Previous::AfterCrash)

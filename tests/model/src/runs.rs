@@ -25,6 +25,7 @@ pub const MORE: &[(&str, Change)] = &[
     ("callers that give up", |run| (run.budget.give_up, run.budget.cancel, run.budget.ttl) = (1, 0, 0)),
     ("keep", |run| (run.budget.keep, run.budget.cancel, run.budget.ttl) = (1, 0, 0)),
     ("an operator", operator),
+    ("an operator who speaks twice", operator_twice),
     ("two keys", |run| (run.two_keys, run.budget.sweep, run.budget.cancel) = (true, 0, 0)),
     ("two leases end, and two processes die", |run| {
         run.budget = Budget { lease: 2, crash: 2, cancel: 0, ttl: 0, sweep: 0, ..run.budget };
@@ -38,6 +39,11 @@ fn late(run: &mut Setup) {
 
 fn operator(run: &mut Setup) {
     run.budget = Budget { admin: 1, cancel: 0, ttl: 0, error: 0, ..run.budget };
+}
+
+fn operator_twice(run: &mut Setup) {
+    operator(run);
+    (run.budget.admin, run.budget.sweep) = (2, 0);
 }
 
 /// A rule that is taken away, and what breaks then; `None`: nothing does.
@@ -136,6 +142,10 @@ pub const WITHOUT: &[Without] = &[
     without("an operator's word raises the fence", Policy::Park, Broken::ZombieEnds, |run| {
         operator(run);
         run.rules.resolve_raises_fence = false;
+    }),
+    without("a resolution is marked", Policy::Park, Broken::RecordReplaced, |run| {
+        operator(run);
+        run.rules.resolution_is_marked = false;
     }),
     Without {
         rule: "a completed row is final",

@@ -64,7 +64,7 @@ pub struct Budget {
     pub cancel: u8,
     /// A body, or the function that reconciles, fails.
     pub error: u8,
-    /// An operator resolves or forgets a key.
+    /// An operator resolves a key, replaces a resolution, or forgets a key.
     pub admin: u8,
     /// A caller stops waiting for an answer.
     pub give_up: u8,
@@ -143,6 +143,8 @@ pub struct Rules {
     pub forget_keeps_row: bool,
     /// An operator's word raises the fence.
     pub resolve_raises_fence: bool,
+    /// A resolution is marked as one; without it an operator replaces whatever record is there.
+    pub resolution_is_marked: bool,
     /// An answer that comes after the lease that it grants isn't believed.
     pub late_grant_is_discarded: bool,
     /// A caller with a claim that was not answered sends `NotRun` when it leaves.
@@ -176,6 +178,7 @@ impl Rules {
         keep_ends_heartbeat: true,
         forget_keeps_row: true,
         resolve_raises_fence: true,
+        resolution_is_marked: true,
         late_grant_is_discarded: true,
         unanswered_claims_count: true,
     };

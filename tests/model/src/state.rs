@@ -55,7 +55,8 @@ pub(crate) struct Row {
     pub(crate) fence: Fence,
     /// Its lease or ttl isn't over.
     pub(crate) live: bool,
-    /// The fence of the holder that the current one took over from; 0: none.
+    /// The fence of the holder that the current one took over from; 0: none. In a completed row it marks a resolution: the
+    /// fence before it.
     pub(crate) doubt: Fence,
     pub(crate) previous: Previous,
     pub(crate) fingerprint: u8,
@@ -202,6 +203,8 @@ pub(crate) struct History {
     pub(crate) executions: Vec<Execution>,
     /// The background recorded what its caller was told is not recorded.
     pub(crate) recorded_late: bool,
+    /// An operator replaced a resolution.
+    pub(crate) replaced: bool,
 }
 
 impl History {
@@ -215,6 +218,7 @@ impl History {
             granted: Vec::new(),
             executions: Vec::new(),
             recorded_late: false,
+            replaced: false,
         }
     }
 
@@ -277,11 +281,13 @@ pub enum Broken {
     /// A body's success is known, and the key runs again.
     OutcomeLost,
     RepeatHasAnotherFence,
+    /// An operator replaced what a handler recorded.
+    RecordReplaced,
 }
 
 impl Broken {
     /// All of them, with what a report says.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::FenceDoesNotGrow, "a fence doesn't grow"),
         (Self::CompletedRunsAgain, "a completed key runs again within its ttl"),
         (Self::ZombieEnds, "a zombie's ending is accepted"),
@@ -298,6 +304,7 @@ impl Broken {
         (Self::Stuck, "a key can never be completed"),
         (Self::OutcomeLost, "a success is known, and its key runs again"),
         (Self::RepeatHasAnotherFence, "a running call's repeated claim gets another fence"),
+        (Self::RecordReplaced, "a handler's own record is replaced"),
     ];
 
     /// What a report says.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idem_model::runs::{self, MORE, WITHOUT};
-use idem_model::{Budget, COMPLETES, IS_RECORDED_LATE, IS_TAKEN_OVER, Policy, RUNS_TWICE, Setup};
+use idem_model::{Budget, COMPLETES, IS_RECORDED_LATE, IS_REPLACED, IS_TAKEN_OVER, Policy, RUNS_TWICE, Setup};
 
 /// Far longer than any of these takes.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -38,6 +38,19 @@ fn a_completion_that_goes_on_in_the_background_breaks_nothing() {
         println!("{policy:?}: {report}");
         assert!(report.exhaustive && report.broken.is_empty(), "{policy:?}: {report}");
         assert!(report.seen.contains(&IS_RECORDED_LATE), "{policy:?}: {report}");
+    }
+}
+
+/// An operator resolves a key and says something else later, or forgets it, while whoever held it is still at it.
+#[test]
+fn an_operator_who_replaces_a_resolution_breaks_nothing() {
+    for policy in Policy::ALL {
+        let mut setup = small(policy);
+        setup.budget = Budget { lease: 1, crash: 1, cancel: 1, ttl: 1, admin: 2, ..Budget::NONE };
+        let report = runs::check(setup, PATIENCE);
+        println!("{policy:?}: {report}");
+        assert!(report.exhaustive && report.broken.is_empty(), "{policy:?}: {report}");
+        assert!(report.seen.contains(&IS_REPLACED), "{policy:?}: {report}");
     }
 }
 
