@@ -30,6 +30,7 @@
 //! buffer.
 
 mod de;
+mod describe;
 mod ser;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,8 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, ser as serde_ser};
+
+pub(crate) use self::describe::{describe, describe_bytes};
 
 /// Why a record can't be read: what was expected, and where. Never what was found.
 ///

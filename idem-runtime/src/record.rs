@@ -1,5 +1,7 @@
 //! What a [`Record`] holds: the version of its format, what kind of outcome it is, and the encoded outcome.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,8 +30,15 @@ pub(crate) enum Recorded<'a> {
 }
 
 /// An encoded value within a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Encoded<'a>(&'a [u8]);
+
+/// Shows the size only, as a [`Record`] does.
+impl fmt::Debug for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Encoded({} bytes)", self.0.len())
+    }
+}
 
 impl Encoded<'_> {
     /// The value.
@@ -39,6 +48,33 @@ impl Encoded<'_> {
     /// What was expected, and at which byte of the record.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
         codec::decode(self.0, HEADER)
+    }
+}
+
+impl Record {
+    /// What is recorded, as text: `result: ` or `error: ` and the value in CBOR's diagnostic notation
+    /// ([RFC 8949, section 8](https://www.rfc-editor.org/rfc/rfc8949#section-8)), which is JSON where the value is one that
+    /// JSON has. `13(null)` is a `Some` of what alone would be read as `None`. Control characters in a text are escaped.
+    ///
+    /// For an operator who asks: a result can hold what no log may, so neither [`Debug`] nor an error shows it. Bytes that are
+    /// no record, or are damaged, are described as well.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use idem_runtime::admin::Resolution;
+    ///
+    /// let found = Resolution::executed(&("receipt-1", 500), Duration::from_secs(60))?;
+    /// let Resolution::Executed { record, .. } = found else { unreachable!() };
+    /// assert_eq!(record.describe(), r#"result: ["receipt-1", 500]"#);
+    /// # Ok::<(), idem_runtime::Error>(())
+    /// ```
+    pub fn describe(&self) -> String {
+        match read(self) {
+            Ok(Recorded::Value(value)) => format!("result: {}", codec::describe(value.0, HEADER)),
+            Ok(Recorded::Error(error)) => format!("error: {}", codec::describe(error.0, HEADER)),
+            Ok(Recorded::Unavailable) => "no result: it can't be encoded, or is larger than the store takes".to_owned(),
+            Err(error) => format!("no record ({error}): {}", codec::describe_bytes(self.as_bytes())),
+        }
     }
 }
 
@@ -121,6 +157,23 @@ mod tests {
         assert!(read(&Record::from_bytes(&[])).is_err());
         assert!(read(&Record::from_bytes(&[FORMAT])).is_err());
         assert!(read(&Record::from_bytes(&[FORMAT, UNAVAILABLE, 0])).is_err());
+    }
+
+    #[test]
+    fn r19_a_record_is_described_when_asked_and_by_no_debug_form() {
+        let value = encode_value(&("hunter2", 42)).expect("it can be encoded");
+        assert_eq!(value.describe(), r#"result: ["hunter2", 42]"#);
+        assert_eq!(format!("{value:?} {:?}", read(&value)), "Record(13 bytes) Ok(Value(Encoded(11 bytes)))");
+        let error = encode_error("no funds").expect("it can be encoded");
+        assert_eq!(error.describe(), r#"error: "no funds""#);
+        assert_eq!(unavailable().describe(), "no result: it can't be encoded, or is larger than the store takes");
+        let unknown = Record::from_bytes(&[FORMAT + 1, 0xab]);
+        assert_eq!(
+            unknown.describe(),
+            format!("no record (expected a record of format version {FORMAT} at byte 0): h'{:02x}ab'", FORMAT + 1)
+        );
+        let damaged = Record::from_bytes(&value.as_bytes()[..5]);
+        assert!(damaged.describe().starts_with("result: [ (damaged: expected"), "{}", damaged.describe());
     }
 
     #[test]
