@@ -43,6 +43,11 @@ impl Entry {
     pub fn is_orphan(&self) -> bool {
         self.row.is_orphan(self.now)
     }
+
+    /// Whether the key's record is an operator's, so that [`IdempotencyAdmin::resolve`] can replace it.
+    pub fn is_resolution(&self) -> bool {
+        self.row.is_resolution(self.now)
+    }
 }
 
 /// Which keys to list.
@@ -188,7 +193,7 @@ impl Stats {
     }
 }
 
-/// What an operator found out about an orphan.
+/// What an operator found out about an orphan, or about a key that an operator has resolved before.
 #[derive(Clone, Debug)]
 pub enum Resolution {
     /// The body took effect, and this is its result, to be replayed for `ttl`.
@@ -198,17 +203,47 @@ pub enum Resolution {
         /// How long it is remembered, from now.
         ttl: Duration,
     },
-    /// The body took no effect: the next delivery runs it.
+    /// The body took no effect: the next delivery runs it. For an orphan only: a resolution is taken back by
+    /// [`IdempotencyAdmin::forget`].
     NotExecuted,
 }
 
 impl Resolution {
     /// The body took effect with this result, as the handler would have returned it in `Ok`.
     ///
+    /// The type has to be the handler's: no store knows it, and where it is another one, each duplicate of the key gets
+    /// [`Error::Decode`](crate::Error::Decode). [`Record::describe`] of an earlier result of the scope shows what it looks
+    /// like, and a wrong resolution can be replaced:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use idem_runtime::store::{ClaimAnswer, ClaimRequest, Leave, Owner, ReleaseRequest};
+    /// use std::time::Duration;
+    /// use idem_runtime::admin::{IdempotencyAdmin, Resolution};
+    /// use idem_runtime::store::{IdempotencyStore, Key, Standing};
+    /// use idem_runtime::MemoryStore;
+    ///
+    /// const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    /// let (store, key) = (MemoryStore::new(), Key::of("order-1").expect("a short key"));
+    /// # let claim = ClaimRequest::new("charge", &key, Owner([1; 16]), WEEK);
+    /// # let ClaimAnswer::Acquired(grant) = store.claim(claim).await? else { unreachable!() };
+    /// # store.release(ReleaseRequest::new(&claim, grant.fence, Leave::OutcomeUnknown)).await?;
+    /// // The handler returns a `String`, and this is a number.
+    /// store.resolve("charge", &key, Resolution::executed(&42_u8, WEEK)?).await?;
+    /// let (_, record) = store.get("charge", &key).await?.expect("it was resolved");
+    /// assert_eq!(record.expect("it is completed").describe(), "result: 42");
+    ///
+    /// let right = Resolution::executed("receipt-42", WEEK)?;
+    /// assert_eq!(store.resolve("charge", &key, right).await?, Standing::Held);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Config`](crate::Error::Config) where the result can't be encoded.
-    pub fn executed<T: Serialize>(result: &T, ttl: Duration) -> Result<Self, crate::Error> {
+    pub fn executed<T: Serialize + ?Sized>(result: &T, ttl: Duration) -> Result<Self, crate::Error> {
         let record = crate::record::encode_value(result)
             .ok_or_else(|| crate::Error::config("the result to resolve the key with can't be encoded"))?;
         Ok(Self::Executed { record, ttl })
@@ -279,11 +314,16 @@ pub trait IdempotencyAdmin: Send + Sync {
         })
     }
 
-    /// Settles a key whose outcome is unknown. [`Standing::Lost`] where it is not, and [`Standing::Gone`] where the key is
-    /// unknown: nothing was changed. Whoever held it can't complete it any more.
+    /// Settles a key whose outcome is unknown. Whoever held it can't complete it any more. [`Resolution::Executed`] also
+    /// replaces the record of an earlier resolution, for a `ttl` that counts from now ([`Entry::is_resolution`]).
     ///
-    /// Look again with [`get`](Self::get) at a `Lost` that surprises: where a driver repeats requests by itself, as that of
-    /// a Redis cluster does when a node changes, the second one finds the key settled.
+    /// Anything else is [`Standing::Lost`], and [`Standing::Gone`] where the key is unknown: nothing was changed. A record
+    /// that a handler made is never replaced, and [`Resolution::NotExecuted`] doesn't take a resolution back:
+    /// [`forget`](Self::forget) does.
+    ///
+    /// Can be repeated where the answer was lost. Look with [`get`](Self::get) before saying something else then: a late copy of
+    /// the first request would replace what was said since. Look again also at a `Lost` that surprises: where a driver repeats requests by itself, as that of
+    /// a Redis cluster does when a node changes, the second `NotExecuted` finds the key settled.
     fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing>;
 
     /// Frees a key, whatever its state: the next delivery runs. [`Standing::Gone`] where it is unknown. Whoever held it

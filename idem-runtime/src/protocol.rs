@@ -121,8 +121,9 @@ pub struct Row {
     pub fence: u64,
     /// When the lease ends (`Running`, `Kept`) or the ttl (`Done`). Of no meaning in `Unknown` and `Free`.
     pub until: Micros,
-    /// The fence of the last holder whose outcome is unknown: in `Unknown` the one to ask about, and else the one that the
-    /// current holder took over from, if it did.
+    /// The fence of the last holder whose outcome is unknown: in `Unknown` the one to ask about, in `Running` and `Kept` the
+    /// one that the current holder took over from, if it did. In `Done` the one whose outcome an operator told: it marks
+    /// the record as a resolution ([`is_resolution`](Row::is_resolution)), and a handler's own completion has none.
     pub doubt: Option<u64>,
     /// What the claim was told of its predecessor; what the next one is told, where the state is `Free`.
     pub previous: Previous,
@@ -148,7 +149,8 @@ pub enum Operation<'a> {
     Complete(&'a CompleteRequest<'a>),
     /// [`IdempotencyStore::release`](crate::IdempotencyStore::release).
     Release(&'a ReleaseRequest<'a>),
-    /// An operator says that the body of an orphan was executed; the store keeps the operator's record.
+    /// An operator says that the body of an orphan was executed; the store keeps the operator's record. It replaces that of
+    /// an earlier resolution, and never a handler's own.
     ResolveExecuted {
         /// How long it is remembered, from now.
         ttl: Duration,
@@ -216,8 +218,8 @@ impl Reply {
 pub struct Next {
     /// The row to write; `None`: nothing changes, and a store writes nothing.
     ///
-    /// A row that leaves [`State::Done`] loses its record; one that enters it gets the request's; one that stays keeps it,
-    /// even where it is written.
+    /// A row in [`State::Done`] that a completion or an operator's [`Operation::ResolveExecuted`] writes gets the request's
+    /// record. Another keeps the one that it has, even where it is written. A row in any other state has none.
     pub row: Option<Row>,
     /// What to answer.
     pub reply: Reply,
@@ -242,7 +244,7 @@ pub fn step(row: Option<&Row>, operation: Operation<'_>, now: Micros) -> Next {
         (_, None) => Next::same(Reply::Gone),
         (Operation::Renew(request), Some(row)) => renew(row, request, now),
         (Operation::Complete(request), Some(row)) => complete(row, request, now),
-        (Operation::ResolveExecuted { ttl }, Some(row)) if row.is_orphan(now) => {
+        (Operation::ResolveExecuted { ttl }, Some(row)) if row.is_orphan(now) || row.is_resolution(now) => {
             Next::write(row.resolved_executed(ttl, now), Reply::Held)
         }
         (Operation::ResolveNotExecuted, Some(row)) if row.is_orphan(now) => {
@@ -273,6 +275,20 @@ impl Row {
         }
     }
 
+    /// Whether the record is an operator's, which another one may replace. A record that is over is as good as absent.
+    pub fn is_resolution(&self, now: Micros) -> bool {
+        self.state == State::Done && self.doubt.is_some() && self.until > now
+    }
+
+    /// The fence of the holder whose outcome is unknown, of an orphan; or was, of a resolution.
+    fn fence_in_doubt(&self) -> u64 {
+        match self.state {
+            // A holder that left before its body ran did nothing: the one before it is still in doubt.
+            State::Unknown | State::Done => self.doubt.unwrap_or(self.fence),
+            State::Running | State::Kept | State::Free => self.fence,
+        }
+    }
+
     fn is_held_by(&self, owner: Owner, fence: u64) -> bool {
         self.owner == owner && self.fence == fence
     }
@@ -299,12 +315,12 @@ impl Row {
     }
 
     /// The fence grows: without it, a late completion of the holder that was given up is told `Held` over the operator's
-    /// record.
+    /// record. The doubt stays, as the mark of a resolution: without it, an operator can replace what a handler recorded.
     fn resolved_executed(mut self, ttl: Duration, now: Micros) -> Self {
+        self.doubt = Some(self.fence_in_doubt());
         self.ended.push(self.owner);
         self.fence += 1;
         self.state = State::Done;
-        self.doubt = None;
         self.until = now + micros(ttl);
         self.purge_at = Some(purge_at(self.fence, now, ttl.saturating_add(linger(Duration::ZERO))));
         self
@@ -362,8 +378,7 @@ fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
                 State::Done => (fence, 1, Previous::First, None),
                 State::Free => (fence, row.attempt.saturating_add(1), row.previous, None),
                 State::Running | State::Unknown | State::Kept => {
-                    // A holder that left before its body ran did nothing: the one before it is still in doubt.
-                    let died = if row.state == State::Unknown { row.doubt.unwrap_or(row.fence) } else { row.fence };
+                    let died = row.fence_in_doubt();
                     (fence, row.attempt.saturating_add(1), Previous::AfterCrash { fence: died }, Some(died))
                 }
             }

@@ -20,10 +20,10 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
     let mut rng = Rng::new(7);
     let mut model: Option<Row> = None;
     let mut fences = vec![0];
-    let mut completions = 0;
+    let (mut completions, mut replaced) = (0, 0);
     let owners: Vec<Owner> = (0..7).map(|_| Owner::random()).collect();
     let prints = [None, Some(Fingerprint([1; 16])), Some(Fingerprint([2; 16]))];
-    for _ in 0..5_000 {
+    for nth in 0..5_000 {
         let owner = owners[rng.below(7) as usize];
         let fence = fences[fences.len() - 1 - rng.below(2.min(fences.len() as u64)) as usize];
         let lease = if rng.below(2) == 0 { Duration::ZERO } else { LEASE };
@@ -31,18 +31,19 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
         claim.fingerprint = prints[rng.below(3) as usize];
         claim.orphans = if rng.below(4) == 0 { Orphans::Refuse } else { Orphans::Take };
         claim.retain = (rng.below(2) == 0).then_some(DAY);
-        let result = record(&fence.to_string());
+        let result = record(&nth.to_string());
         let how = [Leave::Failed, Leave::OutcomeUnknown, Leave::Keep, Leave::NotRun][rng.below(4) as usize];
         let ttl = if rng.below(2) == 0 { Duration::ZERO } else { DAY };
         let renew = RenewRequest::new(&claim, fence);
         let complete = CompleteRequest::new(&claim, fence, &result, ttl);
         let release = ReleaseRequest::new(&claim, fence, how);
-        let operation = match rng.below(10) {
+        let operation = match rng.below(12) {
             0..4 => Operation::Claim(&claim),
             4 => Operation::Renew(&renew),
             5 => Operation::Complete(&complete),
             6 | 7 => Operation::Release(&release),
             8 => Operation::ResolveNotExecuted,
+            9 | 10 => Operation::ResolveExecuted { ttl },
             _ => Operation::Forget,
         };
         let before = micros();
@@ -52,7 +53,11 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
             Operation::Complete(_) => drop(store.complete(complete).await.unwrap()),
             Operation::Release(_) => drop(store.release(release).await.unwrap()),
             Operation::Forget => drop(admin.forget("s", &key).await.unwrap()),
-            _ => drop(admin.resolve("s", &key, Resolution::NotExecuted).await.unwrap()),
+            Operation::ResolveExecuted { ttl } => {
+                let resolution = Resolution::Executed { record: result.clone(), ttl };
+                admin.resolve("s", &key, resolution).await.unwrap();
+            }
+            Operation::ResolveNotExecuted => drop(admin.resolve("s", &key, Resolution::NotExecuted).await.unwrap()),
         }
         let after = micros();
         let stored = admin.get("s", &key).await.unwrap();
@@ -70,16 +75,18 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
                 assert_eq!(low, row, "{operation:?} on {model:?}");
                 seen(row).await;
                 fences.push(row.fence);
-                if matches!(operation, Operation::Complete(_)) && row.state != model.unwrap().state {
+                let wrote = model != Some(row);
+                if wrote && matches!(operation, Operation::Complete(_) | Operation::ResolveExecuted { .. }) {
                     assert_eq!(kept.as_ref(), Some(&result));
                     completions += 1;
+                    replaced += u32::from(model.is_some_and(|row| row.state == State::Done));
                 }
             }
             other => panic!("{operation:?} on {model:?}: {other:?}"),
         }
         model = row;
     }
-    assert!(completions > 20, "the run reaches what it is about: {completions} completions");
+    assert!(completions > 20 && replaced > 5, "what the run is about: {completions} completions, {replaced} replaced");
 }
 
 fn micros() -> Micros {

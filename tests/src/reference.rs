@@ -126,6 +126,7 @@ impl Reference {
             rows.remove(&place);
             return;
         }
+        let result = result.filter(|_| kept.is_none() || !self.has(Fault::ReplacementKeepsRecord));
         let record = if row.state == State::Done { result.cloned().or(kept) } else { None };
         let record = match record {
             Some(record) if self.has(Fault::CutRecords) && record.as_bytes().len() > 255 => {
@@ -201,6 +202,12 @@ impl Reference {
             (Fault::ReleaseOfDone, Some(row), Operation::Release(_)) if row.state == State::Done => {
                 row.state = State::Running;
             }
+            (Fault::ResolutionIsFinal, Some(row), Operation::ResolveExecuted { .. }) if row.state == State::Done => {
+                return same(Reply::Lost);
+            }
+            (Fault::ResolutionReplacesAnyRecord, Some(row), Operation::ResolveExecuted { .. }) => {
+                row.doubt = row.doubt.or(Some(row.fence));
+            }
             _ => {}
         }
         let mut next = protocol::step(row.as_ref(), operation, now);
@@ -228,6 +235,9 @@ impl Reference {
                 if matches!(operation, Operation::ResolveExecuted { .. }) =>
             {
                 written.fence -= 1;
+            }
+            (Fault::CompletionKeepsDoubt, Some(written), _) if matches!(operation, Operation::Complete(_)) => {
+                written.doubt = row.and_then(|row| row.doubt);
             }
             (Fault::PurgedBeforeItsFence, Some(written), _) => {
                 written.purge_at = written.purge_at.map(|at| at - written.fence.saturating_sub(now));

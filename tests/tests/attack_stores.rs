@@ -519,21 +519,26 @@ fn r13_an_ending_outlives_the_runtime_that_it_was_begun_on() {
 async fn words_are_steps(store: AnyStore) {
     let admin = store.admin().unwrap();
     let scope = "attack::words";
-    for state in 0..7 {
+    for state in 0..9 {
         for word in 0..3 {
             let key = key(format!("{state} {word}"));
             let owner = Owner::random();
             let mut request = ClaimRequest::new(scope, &key, owner, if state == 1 { INSTANT } else { HOUR });
             request.fingerprint = Some(Fingerprint([7; 16]));
             let ClaimAnswer::Acquired(grant) = store.claim(request).await.unwrap() else { panic!() };
-            let record = Record::from_bytes(b"the handler's");
+            let ttl = if state % 2 == 0 { INSTANT } else { HOUR };
+            let record = Record::from_bytes(if state < 7 { &b"the handler's"[..] } else { b"another operator's" });
             let leave = |how| ReleaseRequest::new(&request, grant.fence, how);
             match state {
                 2 => drop(store.release(leave(Leave::OutcomeUnknown)).await.unwrap()),
                 3 => drop(store.release(leave(Leave::Keep)).await.unwrap()),
                 4 => drop(store.release(leave(Leave::Failed)).await.unwrap()),
-                5 => drop(store.complete(CompleteRequest::new(&request, grant.fence, &record, HOUR)).await.unwrap()),
-                6 => drop(store.complete(CompleteRequest::new(&request, grant.fence, &record, INSTANT)).await.unwrap()),
+                5 | 6 => drop(store.complete(CompleteRequest::new(&request, grant.fence, &record, ttl)).await.unwrap()),
+                7 | 8 => {
+                    store.release(leave(Leave::OutcomeUnknown)).await.unwrap();
+                    let resolution = Resolution::Executed { record: record.clone(), ttl };
+                    assert_eq!(admin.resolve(scope, &key, resolution).await.unwrap(), Standing::Held);
+                }
                 _ => {}
             }
             let (entry, _) = admin.get(scope, &key).await.unwrap().unwrap();

@@ -190,7 +190,7 @@ proptest! {
 #[test]
 fn r08_no_ending_lets_a_row_be_purged_before_its_fence() {
     const BACK: u64 = 3_600;
-    let endings: [(&str, &[Event]); 9] = [
+    let endings: [(&str, &[Event]); 10] = [
         ("forgotten", &[Event::Forget]),
         ("completed", &[Event::Complete { ttl: 1 }]),
         ("failed", &[Event::Release { how: Leave::Failed, retain: 1 }]),
@@ -204,6 +204,14 @@ fn r08_no_ending_lets_a_row_be_purged_before_its_fence() {
         (
             "unknown, resolved as run",
             &[Event::Release { how: Leave::OutcomeUnknown, retain: 1 }, Event::ResolveExecuted { ttl: 1 }],
+        ),
+        (
+            "unknown, resolved as run, twice",
+            &[
+                Event::Release { how: Leave::OutcomeUnknown, retain: 1 },
+                Event::ResolveExecuted { ttl: 1 },
+                Event::ResolveExecuted { ttl: 1 },
+            ],
         ),
         (
             "unknown, taken over, then silent",

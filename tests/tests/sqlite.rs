@@ -566,11 +566,15 @@ async fn an_operator_looks_and_resolves() {
 
     let orphan = key("005");
     let resolution = Resolution::Executed { record: record("charged"), ttl: DAY };
-    assert_eq!(admin.resolve("odd", &orphan, resolution.clone()).await.unwrap(), Standing::Held);
-    assert_eq!(admin.resolve("odd", &orphan, resolution).await.unwrap(), Standing::Lost, "it is settled");
+    assert_eq!(admin.resolve("odd", &orphan, resolution).await.unwrap(), Standing::Held);
+    assert_eq!(replay(&store, "odd", &orphan).await, record("charged"));
+    assert_eq!(admin.resolve("odd", &orphan, Resolution::NotExecuted).await.unwrap(), Standing::Lost, "it is settled");
+    let resolution = Resolution::Executed { record: record("charged twice"), ttl: DAY };
+    assert_eq!(admin.resolve("odd", &orphan, resolution).await.unwrap(), Standing::Held, "an operator's is replaced");
     let (entry, kept) = admin.get("odd", &orphan).await.unwrap().unwrap();
-    assert_eq!(entry.row.state, State::Done);
-    assert_eq!(replay(&store, "odd", &orphan).await, kept.unwrap());
+    assert_eq!((entry.row.state, entry.is_resolution()), (State::Done, true));
+    assert_eq!(kept, Some(record("charged twice")));
+    assert_eq!(replay(&store, "odd", &orphan).await, record("charged twice"));
     assert_eq!(admin.resolve("odd", &key("015"), Resolution::NotExecuted).await.unwrap(), Standing::Held);
     assert_eq!(acquire(&store, request("odd", &key("015"))).await.previous, Previous::First);
     assert_eq!(admin.resolve("odd", &key("001"), Resolution::NotExecuted).await.unwrap(), Standing::Lost, "held");

@@ -75,6 +75,14 @@ pub enum Fault {
     ForgetDeletes,
     /// An operator's record is written under the fence of the holder.
     ResolutionKeepsFence,
+    /// An operator's record can't be replaced.
+    ResolutionIsFinal,
+    /// A resolution that is replaced keeps the old record.
+    ReplacementKeepsRecord,
+    /// An operator replaces what a handler recorded.
+    ResolutionReplacesAnyRecord,
+    /// The completion of a takeover looks like an operator's record.
+    CompletionKeepsDoubt,
     /// A wait sleeps as long as it may.
     DeafWait,
     /// A wait looks at the row, and then asks to be told: what happens in between it doesn't hear of.

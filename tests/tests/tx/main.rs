@@ -1,7 +1,7 @@
 //! Tx mode, on real databases.
 //!
-//! `rules.rs`, `peers.rs`, `clocks.rs`, `commits.rs`, `answers.rs` and `unreadable.rs` are compiled once for each database: the
-//! same tests, with another `Db`.
+//! `rules.rs`, `peers.rs`, `clocks.rs`, `commits.rs`, `answers.rs`, `resolutions.rs` and `unreadable.rs` are compiled once for
+//! each database: the same tests, with another `Db`.
 
 #![allow(clippy::duplicate_mod, reason = "that is the point of it")]
 #![allow(clippy::useless_format, reason = "a key that borrows its parameter inside of a format string")]
@@ -23,6 +23,7 @@ mod on_sqlite {
     mod clocks;
     mod commits;
     mod peers;
+    mod resolutions;
     mod rules;
     mod unreadable;
 }
@@ -39,6 +40,7 @@ mod on_postgres {
     mod clocks;
     mod commits;
     mod peers;
+    mod resolutions;
     mod rules;
     mod unreadable;
 }
@@ -55,6 +57,7 @@ mod on_mariadb {
     mod clocks;
     mod commits;
     mod peers;
+    mod resolutions;
     mod rules;
     mod unreadable;
 }

@@ -23,6 +23,9 @@ pub(super) const CASES: &[Case] = cases! {
     "stats: each state is counted" => stats_count_each_state,
     "resolve: Executed is replayed, and shuts the holder out" => resolved_as_executed_is_replayed,
     "resolve: Executed is remembered for its ttl" => resolved_as_executed_expires,
+    "resolve: another result replaces an operator's, and NotExecuted doesn't take it back" => resolution_is_replaced,
+    "resolve: a resolution is replaced for a ttl of its own, within that of the one before" => replaced_resolution_has_its_ttl,
+    "resolve: what a handler recorded is never replaced" => handlers_record_is_not_replaced,
     "resolve: NotExecuted lets the next delivery run" => resolved_as_not_executed_runs,
     "resolve: only a key whose outcome is unknown" => only_an_orphan_is_resolved,
     "forget is a tombstone: without it, a late claim claims for nobody" => forgotten_key_refuses_its_late_requests,
@@ -206,10 +209,79 @@ async fn resolved_as_executed_is_replayed(bench: Bench) -> Verdict {
         bench.caller().replayed("a duplicate", &record("by hand")).await?;
         bench.caller().parking().replayed("a duplicate under park", &record("by hand")).await?;
         holder.replayed("a late copy of the holder's claim", &record("by hand")).await?;
-        resolve(&bench, "resolve it again", executed(LONG), Standing::Lost).await?;
         forget(&bench, "forget it", Standing::Held).await?;
     }
     Ok(())
+}
+
+async fn resolution_is_replaced(bench: Bench) -> Verdict {
+    for dead in [false, true] {
+        bench.admin()?;
+        let (holder, grant) = if dead { bench.dead().await? } else { bench.orphan().await? };
+        resolve(&bench, "resolve as executed", executed(LONG), Standing::Held).await?;
+        let (first, _) = bench.entry("get of a resolved key").await?;
+        equal("whether its record is an operator's", first.is_resolution(), true)?;
+        resolve(&bench, "resolve it as not executed", Resolution::NotExecuted, Standing::Lost).await?;
+        bench.caller().replayed("a duplicate after it", &record("by hand")).await?;
+        for result in ["corrected", "corrected again"] {
+            let resolution = Resolution::Executed { record: record(result), ttl: LONG };
+            resolve(&bench, &format!("resolve it as {result}"), resolution, Standing::Held).await?;
+            bench.caller().replayed("a duplicate after it", &record(result)).await?;
+            is_shut_out(&holder, grant).await?;
+        }
+        let (last, _) = bench.entry("get of a key that was resolved three times").await?;
+        let wanted = format!("above {}", first.row.fence);
+        ensure(last.row.fence > first.row.fence, "the fence of the third resolution", wanted, last.row.fence)?;
+        forget(&bench, "forget it", Standing::Held).await?;
+    }
+    Ok(())
+}
+
+async fn replaced_resolution_has_its_ttl(bench: Bench) -> Verdict {
+    bench.admin()?;
+    bench.orphan().await?;
+    resolve(&bench, "resolve as executed, for a short ttl", executed(bench.short), Standing::Held).await?;
+    resolve(&bench, "replace it, for a long ttl", executed(LONG), Standing::Held).await?;
+    bench.past_the_short().await;
+    bench.caller().replayed("a duplicate past the short ttl", &record("by hand")).await?;
+    resolve(&bench, "replace it, for a short ttl", executed(bench.short), Standing::Held).await?;
+    bench.past_the_short().await;
+    resolve(&bench, "replace it, the ttl being over", executed(LONG), Standing::Lost).await?;
+    bench.caller().granted_first("a claim once the ttl is over").await.map(drop)
+}
+
+/// Also where an operator could have resolved the key before its handler came back to it.
+async fn handlers_record_is_not_replaced(bench: Bench) -> Verdict {
+    bench.admin()?;
+    let (late, lost) = bench.orphan().await?;
+    late.completes("a late completion of the orphan", lost.fence, &record("late"), Standing::Held).await?;
+    is_the_handlers(&bench, "late").await?;
+    forget(&bench, "forget it", Standing::Held).await?;
+
+    let (_, lost) = bench.orphan().await?;
+    let taker = bench.caller();
+    let died = Previous::AfterCrash { fence: lost.fence };
+    let Grant { fence, attempt, .. } = taker.granted("a takeover").await?;
+    taker.told("the takeover again", ClaimAnswer::Acquired(Grant { fence, attempt, previous: died })).await?;
+    taker.completes("its completion", fence, &record("taken over"), Standing::Held).await?;
+    is_the_handlers(&bench, "taken over").await?;
+    forget(&bench, "forget it", Standing::Held).await?;
+
+    bench.orphan().await?;
+    resolve(&bench, "resolve as executed, for a short ttl", executed(bench.short), Standing::Held).await?;
+    bench.past_the_short().await;
+    bench.completed(&record("run anew")).await?;
+    is_the_handlers(&bench, "run anew").await
+}
+
+/// The key is completed with this result, and no operator can say otherwise.
+async fn is_the_handlers(bench: &Bench, result: &str) -> Verdict {
+    for resolution in [executed(LONG), Resolution::NotExecuted] {
+        resolve(bench, "resolve of a key that its handler completed", resolution, Standing::Lost).await?;
+    }
+    let (entry, _) = bench.entry("get of it").await?;
+    equal("whether its record is an operator's", entry.is_resolution(), false)?;
+    bench.caller().replayed("a duplicate of it", &record(result)).await
 }
 
 async fn resolved_as_executed_expires(bench: Bench) -> Verdict {

@@ -112,10 +112,9 @@ impl Worlds {
         if let (Reply::Acquired(_), Answer::Claim(ClaimAnswer::Acquired(grant))) = (next.reply, answer) {
             written.fence = grant.fence;
         }
-        let was_done = row.is_some_and(|row| row.state == State::Done);
-        after.record = match written.state {
-            State::Done if was_done => after.record,
-            State::Done => Some(record.clone()),
+        after.record = match (written.state, operation) {
+            (State::Done, Operation::Complete(_) | Operation::ResolveExecuted { .. }) => Some(record.clone()),
+            (State::Done, _) => after.record,
             _ => None,
         };
         after.row = Some(Row { until: END, purge_at: None, ..written });

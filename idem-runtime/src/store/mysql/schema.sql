@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     owner          BINARY(16)       NOT NULL,  -- who claimed it last
     fence          BIGINT           NOT NULL,  -- the fencing token that was granted last; only ever grows
     until          BIGINT           NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
-    doubt          BIGINT           NULL,      -- the fence of the last holder whose outcome is unknown
+    doubt          BIGINT           NULL,      -- the fence of the last holder whose outcome is unknown (state 5: was, and an operator told it)
     previous       TINYINT          NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
     previous_fence BIGINT           NULL,      -- where it was a crash: the fence of who crashed
     attempt        BIGINT           NOT NULL,  -- how many times the handler has been started

@@ -32,6 +32,9 @@ const STAYS_FROM_NEXT: &str = concat!("GREATEST(", now!(), ", fence + 1)");
 /// [`Row::is_orphan`](crate::protocol::Row::is_orphan).
 const IS_ORPHAN: &str = concat!("(state = 2 OR (state IN (1, 3) AND until <= ", now!(), "))");
 
+/// [`Row::is_resolution`](crate::protocol::Row::is_resolution).
+const IS_RESOLUTION: &str = concat!("(state = 5 AND doubt IS NOT NULL AND until > ", now!(), ")");
+
 /// [`Row::is_sweepable`](crate::protocol::Row::is_sweepable).
 const IS_SWEEPABLE: &str = concat!("(purge_at <= ", now!(), " AND (state IN (2, 4) OR until <= ", now!(), "))");
 
@@ -271,22 +274,27 @@ pub(super) fn resolve(sql: &mut String, scope: &str, key: &Key, word: &Word<'_>)
     let ttl = if let Word::Executed(_, ttl) = word { *ttl } else { Duration::ZERO };
     let stays = interval(ttl.saturating_add(crate::claim::linger(Duration::ZERO)));
     let (ended, is) = (ended_with("owner"), Is(scope, key));
-    write!(
-        sql,
-        "UPDATE idempotency SET purge_at = {STAYS_FROM_NEXT} + {stays}, ended = {ended}, fence = fence + 1, doubt = NULL, "
-    )?;
+    write!(sql, "UPDATE idempotency SET purge_at = {STAYS_FROM_NEXT} + {stays}, ended = {ended}, ")?;
     match word {
         Word::Executed(record, ttl) => {
             let (ttl, record) = (interval(*ttl), Bytes(record));
-            write!(sql, "record = {record}, until = {NOW} + {ttl}, state = 5")?;
+            write!(
+                sql,
+                "doubt = IF(state IN (2, 5), COALESCE(doubt, fence), fence), fence = fence + 1, record = {record}, \
+                 until = {NOW} + {ttl}, state = 5"
+            )?;
         }
         Word::NotExecuted | Word::Forget => {
-            sql.push_str("record = NULL, previous = 1, previous_fence = NULL, fingerprint = NULL, state = 4");
+            sql.push_str(
+                "doubt = NULL, fence = fence + 1, record = NULL, previous = 1, previous_fence = NULL, \
+                 fingerprint = NULL, state = 4",
+            );
         }
     }
     match word {
+        Word::Executed(..) => write!(sql, " WHERE {is} AND ({IS_ORPHAN} OR {IS_RESOLUTION});"),
+        Word::NotExecuted => write!(sql, " WHERE {is} AND {IS_ORPHAN};"),
         Word::Forget => write!(sql, " WHERE {is};"),
-        Word::Executed(..) | Word::NotExecuted => write!(sql, " WHERE {is} AND {IS_ORPHAN};"),
     }
 }
 

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     key            bytea    NOT NULL,  -- the encoded idempotency key, compared byte by byte
     fence          bigint   NOT NULL,  -- the fencing token that was granted last; only ever grows
     until          bigint   NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
-    doubt          bigint,             -- the fence of the last holder whose outcome is unknown
+    doubt          bigint,             -- the fence of the last holder whose outcome is unknown (state 5: was, and an operator told it)
     previous_fence bigint,             -- where a crash came before this claim: the fence of who crashed
     purge_at       bigint,             -- from when on a sweep may delete the row; null: never
     attempt        integer  NOT NULL,  -- how many times the handler has been started

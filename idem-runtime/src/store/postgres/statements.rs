@@ -335,19 +335,22 @@ pub(super) fn only_orphans() -> String {
 pub(super) const NEITHER_FREE_NOR_DONE: &str = " AND state IN (1, 2, 3)";
 
 /// An operator's word on an orphan, or with `$5` on any key: `$1` scope, `$2` key, `$3` the record of a body that was
-/// executed, or null, `$4` for how long it is remembered, `$5` whatever the state, `$6` how long the row stays beyond.
+/// executed, or null, `$4` for how long it is remembered, `$5` whatever the state, `$6` how long the row stays beyond. A
+/// record replaces that of an earlier resolution.
 pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
     format!(
         "WITH done AS (
             UPDATE idempotency t SET
-                ended = {}, fence = fence + 1, doubt = NULL, record = $3,
+                ended = {}, fence = fence + 1, record = $3,
+                doubt = CASE WHEN $3 IS NULL THEN NULL WHEN state IN (2, 5) THEN COALESCE(doubt, fence) ELSE fence END,
                 previous = CASE WHEN $3 IS NULL THEN 1 ELSE previous END,
                 previous_fence = CASE WHEN $3 IS NULL THEN NULL ELSE previous_fence END,
                 fingerprint = CASE WHEN $3 IS NULL THEN NULL ELSE fingerprint END,
                 until = CASE WHEN $3 IS NULL THEN until ELSE {NOW} + $4 END,
                 purge_at = {} + $4 + $6,
                 state = CASE WHEN $3 IS NULL THEN 4 ELSE 5 END
-            WHERE scope = $1 AND key = $2 AND ($5 OR {})
+            WHERE scope = $1 AND key = $2
+                AND ($5 OR {} OR ($3 IS NOT NULL AND state = 5 AND doubt IS NOT NULL AND until > {NOW}))
             RETURNING t.scope, t.key, t.awaited
         )
         {}",

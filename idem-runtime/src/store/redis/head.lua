@@ -8,8 +8,9 @@
 --   4 at attempts            8 un lease or ttl end            8 pu when it expires, or 0
 --   8 fe fence              16 ow owner
 --
--- Behind them is what there is of: 8 pf the fence of a predecessor that crashed, 8 db the fence in doubt, 16 fp fingerprint,
--- en the last owners that left (up to 4 x 16, newest first), and the record of a completed row. Times are microseconds.
+-- Behind them is what there is of: 8 pf the fence of a predecessor that crashed, 8 db the fence in doubt (of
+-- a completed row: that was, and an operator told the outcome), 16 fp fingerprint, en the last owners that left (up to 4 x 16,
+-- newest first), and the record of a completed row. Times are microseconds.
 local key = KEYS[1]
 -- Once: it moves on while a script runs.
 local time = redis.call('TIME')

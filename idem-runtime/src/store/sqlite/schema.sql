@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     owner          BLOB    NOT NULL,  -- 16 bytes: who claimed it last
     fence          INTEGER NOT NULL,  -- the fencing token that was granted last; only ever grows
     until          INTEGER NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
-    doubt          INTEGER,           -- the fence of the last holder whose outcome is unknown
+    doubt          INTEGER,           -- the fence of the last holder whose outcome is unknown (state 5: was, and an operator told it)
     previous       INTEGER NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
     previous_fence INTEGER,           -- where it was a crash: the fence of who crashed
     attempt        INTEGER NOT NULL,  -- how many times the handler has been started

@@ -223,11 +223,11 @@ fn carry_out(connection: &Connection, job: &Job, now: Micros, needs_sync: &mut b
     Ok((next.reply, record))
 }
 
-/// A row that leaves `Done` loses its record; one that enters it gets the request's.
+/// A row that leaves `Done` loses its record; one that enters it, or is resolved anew, gets the request's.
 fn record_write<'a>(job: &'a Job, old: &Row, new: &Row) -> RecordWrite<'a> {
     match (old.state == State::Done, new.state == State::Done) {
-        (false, true) => job.record().map_or(RecordWrite::Clear, RecordWrite::Set),
+        (_, true) => job.record().map_or(RecordWrite::Unchanged, RecordWrite::Set),
         (true, false) => RecordWrite::Clear,
-        _ => RecordWrite::Unchanged,
+        (false, false) => RecordWrite::Unchanged,
     }
 }
