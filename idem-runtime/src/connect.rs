@@ -53,7 +53,7 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
 /// `EXISTS`. What an operator may not do is an error of the request, and changes nothing.
 ///
 /// - **SQLite**: a file that may only be read is opened to be read, as with `?mode=ro`. `?mode=rwc` is read as `rw`. The file is
-///   not put into WAL mode.
+///   not put into WAL mode. A file in WAL mode that no process has open is read only by who may create files in its folder.
 /// - **PostgreSQL**: statements are sent as with `PostgresOptions::simple_queries`, so that a pooler of any kind does.
 /// - **Redis**: the rows with the prefix `idem:`. For another one, use `RedisOptions::prefix` and the store's `admin()`.
 ///
@@ -125,7 +125,7 @@ async fn open(url: &str, purpose: Purpose) -> Result<AnyStore, Error> {
             Box::pin(options.open(url)).await.map(AnyStore::new)
         }
         #[cfg(feature = "redis")]
-        ("redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys", _) => {
+        ("redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix", _) => {
             let options = purpose.apply(crate::RedisStore::options(), RedisOptions::for_operator);
             Box::pin(options.open(url)).await.map(AnyStore::new)
         }
@@ -133,7 +133,9 @@ async fn open(url: &str, purpose: Purpose) -> Result<AnyStore, Error> {
         (scheme @ ("memory" | "sqlite" | "postgres" | "mysql" | "redis"), _) => Err(feature_off(scheme, scheme)),
         (scheme @ "postgresql", _) => Err(feature_off(scheme, "postgres")),
         (scheme @ "mariadb", _) => Err(feature_off(scheme, "mysql")),
-        (scheme @ ("rediss" | "redis+unix" | "unix" | "valkey" | "valkeys"), _) => Err(feature_off(scheme, "redis")),
+        (scheme @ ("rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix"), _) => {
+            Err(feature_off(scheme, "redis"))
+        }
         (path, "") => Err(Error::config(format!("`{path}` is no URL of a store: {URLS}"))),
         (scheme, _) => Err(Error::config(format!("no store has the URL scheme `{scheme}:`: {URLS}"))),
     }

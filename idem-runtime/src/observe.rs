@@ -84,6 +84,14 @@ impl Event {
             _ => Level::WARN,
         }
     }
+
+    /// Whether it may be heard. A warning is left to `tracing`: where nobody has subscribed, its feature `log` hands it to the
+    /// crate `log`, which no level of `tracing` knows of.
+    #[inline]
+    fn is_heard(self) -> bool {
+        let level = self.level();
+        level == Level::WARN || level <= LevelFilter::current()
+    }
 }
 
 /// A site's labels, made once: the facade's macros allocate them at each call.
@@ -107,7 +115,7 @@ const METADATA: Metadata<'static> = Metadata::new("idempotency", metrics::Level:
 impl Site {
     #[inline]
     pub(crate) fn observe(&'static self, event: Event, key: Option<&Key>) {
-        if cfg!(feature = "metrics") || event.level() <= LevelFilter::current() {
+        if cfg!(feature = "metrics") || event.is_heard() {
             self.tell(event, key);
         }
     }
@@ -201,5 +209,18 @@ impl Site {
             _ => Event::Refused,
         };
         self.observe(event, key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Event;
+
+    /// In this process nobody does.
+    #[test]
+    fn a_warning_is_told_though_nobody_subscribes() {
+        for event in [Event::TakenOver, Event::Parked, Event::KeyReused, Event::StoreFailed, Event::LeaseLost] {
+            assert!(event.is_heard(), "{event:?}");
+        }
     }
 }

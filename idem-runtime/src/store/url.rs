@@ -26,7 +26,11 @@ pub(super) fn parameters(query: Option<&str>, known: &[Names]) -> Result<Vec<(St
         let name = decode(name);
         let Some(first) = first_name(&name, known) else {
             // Where a password's `?` isn't percent-encoded, the rest of it stands here, before its `@`.
-            let shown = if query.contains('@') { String::new() } else { format!(" `{}`", name.escape_debug()) };
+            let shown = if query.contains('@') {
+                ", unless its `?` is a password's, which is to be `%3F`".to_owned()
+            } else {
+                format!(" `{}`", name.escape_debug())
+            };
             return Err(Error::config(format!("the store's URL has an unknown parameter{shown}: {}", list(known))));
         };
         if found.iter().any(|(other, _)| *other == first) {
@@ -98,7 +102,7 @@ mod tests {
             ("sslmode=hunter2&ssl%2Dmode=a", "the parameter `sslmode` more than once"),
             ("options[a]=1&options[a]=hunter2", "the parameter `options[a]` more than once"),
             // The password is `x?hunter2`.
-            ("hunter2@host/db", "unknown parameter: it can have"),
+            ("hunter2@host/db", "unknown parameter, unless its `?` is a password's, which is to be `%3F`: it can have"),
         ] {
             let error = read(query).unwrap_err();
             assert!(error.contains(told) && !error.contains("hunter2"), "{error}");

@@ -121,6 +121,7 @@ async fn every_kind_of_url_opens_a_store() {
         server.url().replace("redis:", "valkey:"),
         format!("unix://{}", socket.display()),
         format!("redis+unix://{}", socket.display()),
+        format!("valkey+unix://{}?db=0", socket.display()),
         format!("{}?protocol=resp3", server.url()),
         format!("{}0", server.url()),
     ];

@@ -131,7 +131,7 @@ impl RedisOptions {
     /// [`Error::Config`] where the URL can't be read, or has an unknown or repeated parameter, and where the server can't be
     /// reached or refuses the client within some seconds.
     pub async fn open(self, url: &str) -> Result<RedisStore, Error> {
-        let is_socket = url.starts_with("unix:") || url.starts_with("redis+unix:");
+        let is_socket = ["unix:", "redis+unix:", "valkey+unix:"].iter().any(|scheme| url.starts_with(scheme));
         url::parameters(url::query(url), if is_socket { SOCKET_PARAMETERS } else { PARAMETERS })?;
         let client = Client::open(url).and_then(|client| prompt(&client));
         let client = client.map_err(|error| refusal(url, error, cfg!(feature = "tls")))?;

@@ -61,15 +61,24 @@ fn prepare(connection: &Connection, path: &Path, options: &SqliteOptions) -> Res
 /// Looks at a file as it is.
 fn find_tables(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), Error> {
     let deadline = Instant::now() + options.busy_timeout;
-    let found = patiently(deadline, || version(connection)).map_err(|error| match error.sqlite_error_code() {
-        // No such table, or nothing in it.
-        Some(ErrorCode::Unknown) | None => {
-            failed(path, "it has no tables of a store: is it the right file?", Some(error))
-        }
-        _ => explain(path, error),
-    });
+    let found = patiently(deadline, || version(connection)).map_err(|error| unread(path, error));
     check_version(path, found?)?;
     synchronous(connection, options.durability == Durability::PowerLoss).map_err(|error| explain(path, error))
+}
+
+/// Why the version of the tables could not be read.
+fn unread(path: &Path, error: rusqlite::Error) -> Error {
+    let what = match error.sqlite_error_code() {
+        // No such table, or nothing in it.
+        Some(ErrorCode::Unknown) | None => "it has no tables of a store: is it the right file?",
+        // Of a file in WAL mode, the log and its index; of one that was left by a crash, the file itself.
+        Some(ErrorCode::ReadOnly) => {
+            "no other process has it open, and to read it then SQLite has to write to it or to its folder, which this one \
+             may not"
+        }
+        _ => return explain(path, error),
+    };
+    failed(path, what, Some(error))
 }
 
 fn check_version(path: &Path, version: i64) -> Result<(), Error> {
@@ -188,4 +197,18 @@ fn explain(path: &Path, error: rusqlite::Error) -> Error {
 pub(super) fn failed(path: &Path, what: &str, source: Option<rusqlite::Error>) -> Error {
     let message = format!("the SQLite file `{}` can't be used as a store: {what}", path.display());
     Error::Config { message, source: source.map(|error| StoreError::from(super::failure::Failure::from(error))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand, as the user that runs the tests may write everywhere.
+    #[test]
+    fn who_only_reads_a_file_that_nobody_has_open_is_told_what_is_missing() {
+        let error =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_CANTINIT), None);
+        let told = unread(Path::new("idem.sqlite"), error).to_string();
+        assert!(told.contains("no other process has it open, and to read it then SQLite has to write"), "{told}");
+    }
 }
