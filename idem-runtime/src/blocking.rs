@@ -22,12 +22,12 @@ use crate::store::IdempotencyStore;
 
 /// Runs `work`, which blocks, where that is allowed: on a thread without a runtime, on a multi-thread runtime's worker
 /// (which hands its tasks on first), and in `spawn_blocking`. Where it waits for nothing that is on a runtime (`in_place`), on
-/// a current-thread runtime's own thread too, as its body would without this library.
+/// a current-thread runtime's own thread and in a `LocalSet` too, as its body would without this library.
 ///
 /// # Errors
 ///
-/// [`Error::WouldBlock`] on the thread of a current-thread runtime, whose other tasks — and perhaps the store's driver —
-/// would stand still. `work` has not run.
+/// [`Error::WouldBlock`] on the thread of a current-thread runtime or in a `LocalSet`, whose other tasks — and perhaps the
+/// store's driver — would stand still. `work` has not run.
 pub(crate) fn enter<T>(scope: &'static str, in_place: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
     where_allowed(in_place, work).ok_or(Error::WouldBlock { scope })
 }
@@ -38,18 +38,13 @@ fn where_allowed<T>(in_place: bool, work: impl FnOnce() -> T) -> Option<T> {
     if handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
         return (in_place || !is_polled_by_runtime()).then(work);
     }
-    let mut started = false;
-    let entered = catch_unwind(AssertUnwindSafe(|| {
-        tokio::task::block_in_place(|| {
-            started = true;
-            work()
-        })
-    }));
-    match entered {
-        Ok(output) => Some(output),
-        Err(panic) if started => resume_unwind(panic),
+    let mut work = Some(work);
+    let entered = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(|| work.take().map(|work| work()))));
+    match (entered, work) {
+        (Ok(output), _) => output,
+        (Err(panic), None) => resume_unwind(panic),
         // A `LocalSet` on a multi-thread runtime: its tasks can't be handed on.
-        Err(_) => None,
+        (Err(_), Some(work)) => in_place.then(work),
     }
 }
 

@@ -180,8 +180,9 @@ pub enum Error {
         source: DecodeError,
     },
     /// A sync handler was called on the thread of a current-thread runtime, which it would block, or in a `LocalSet`. Nothing
-    /// ran. On a current-thread runtime a handler runs all the same whose store [needs no
-    /// runtime](crate::IdempotencyStore::needs_runtime), such as `MemoryStore` and `SqliteStore`, and whose `wait` is zero. In a `LocalSet` of a multi-thread runtime a panic of Tokio's tells, which is caught: not with `panic = "abort"`.
+    /// ran. A handler runs there all the same whose store [needs no runtime](crate::IdempotencyStore::needs_runtime), such as
+    /// `MemoryStore` and `SqliteStore`, and whose `wait` is zero. In a `LocalSet` of a multi-thread runtime a panic of Tokio's
+    /// tells, which is caught: not with `panic = "abort"`.
     #[non_exhaustive]
     WouldBlock {
         /// The handler's scope.
@@ -376,9 +377,9 @@ impl fmt::Display for Error {
             ),
             Self::WouldBlock { scope } => write!(
                 f,
-                "the sync handler with scope `{scope}` was called on the thread of a current-thread runtime, which it \
-                 would block: make it async, or call it in `spawn_blocking`, or give it a store that needs no runtime, such as \
-                 `MemoryStore`, and no `wait`"
+                "the sync handler with scope `{scope}` was called on the thread of a current-thread runtime, or in a \
+                 `LocalSet`, which it would block: make it async, or call it in `spawn_blocking`, or give it a store that \
+                 needs no runtime, such as `MemoryStore`, and no `wait`"
             ),
             Self::NotInTransaction { scope } => write!(
                 f,

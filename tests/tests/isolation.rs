@@ -276,8 +276,17 @@ async fn r20_a_sync_handler_runs_on_a_current_thread_runtime_whose_task_has_no_b
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn r20_a_sync_handler_refuses_to_block_a_local_set() {
     let local = tokio::task::LocalSet::new();
-    let error = local.run_until(async { sync_handler(&Probe::new(), &Count::default(), 1).unwrap_err() }).await;
+    let error = local.run_until(async { sync_handler(&Probe::on_runtime(), &Count::default(), 1).unwrap_err() }).await;
     assert!(matches!(error, Error::WouldBlock { .. }), "{error}");
+}
+
+/// As on a current-thread runtime: what `WouldBlock` advises is of use there too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn r20_a_sync_handler_runs_in_a_local_set_whose_store_needs_no_runtime() {
+    let (store, ran) = (Probe::new(), Count::default());
+    let twice = async { (sync_handler(&store, &ran, 1).unwrap(), sync_handler(&store, &ran, 1).unwrap()) };
+    assert_eq!(tokio::task::LocalSet::new().run_until(twice).await, (1, 1));
+    assert_eq!(ran.get(), 1);
 }
 
 #[test]

@@ -111,6 +111,27 @@ fn what_can_not_be_read_or_recorded_fails() {
     }
 }
 
+/// Written as a list, and read as a struct, which other formats fill by position.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Listed {
+    fee: u64,
+    cents: u64,
+}
+
+impl Serialize for Listed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.fee, self.cents).serialize(serializer)
+    }
+}
+
+#[test]
+fn a_struct_that_is_written_as_a_list_fails() {
+    let listed = Listed { fee: 1, cents: 2 };
+    for message in [refused(&listed), refused(&Some(listed.clone())), refused(&vec![(1, listed)])] {
+        assert!(message.contains("expected: \"struct Listed\""), "{message}");
+    }
+}
+
 #[test]
 fn a_caller_can_say_what_is_the_same() {
     let same = |one: &Skips, other: &Skips| one.kept == other.kept;
