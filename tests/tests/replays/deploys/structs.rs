@@ -76,6 +76,15 @@ fn shapes() -> Vec<Row> {
             .back(OLD, None::<()>)
             .back(Some(OLD), None::<Option<()>>)
             .back(OLD, None::<Unit>),
+        row("`()`, or a unit struct, becomes an `Option`")
+            .forth((), Some(None::<Receipt>))
+            .forth(Unit, Some(None::<Receipt>))
+            .forth((), Some(None::<()>))
+            .forth(vec![()], Some(vec![None::<Receipt>]))
+            .back(None::<Receipt>, Some(()))
+            .back(None::<Receipt>, Some(Unit))
+            .back(Some(OLD), None::<()>)
+            .back(Some(()), None::<()>),
         row("a type becomes a newtype of it, or a `transparent` struct")
             .forth(5_u64, Some(Newtype(5)))
             .forth(5_u64, Some(Transparent { cents: 5 }))
