@@ -90,8 +90,8 @@ use proc_macro2::TokenStream;
 /// An `Ok` is returned as a replayed result, an `Err` as the handler's own error. Neither is recorded: the next duplicate asks
 /// again, and an older version still replays what it can read. Each answer tells the event `unreadable`. The body doesn't run
 /// again. The function also answers for a recorded error that can't be read, and for a record that was damaged; not for a
-/// result that could not be kept (`Error::ResultUnavailable`). It isn't told which: where errors were recorded, answer with an
-/// `Err`, as an `Ok` would turn one into a result. It asks no store, and is a plain function in `async` handlers too.
+/// result that could not be kept (`Error::ResultUnavailable`). Where errors were recorded, ask `DecodeError::is_of_error`: an
+/// `Ok` would turn one into a result. It asks no store, and is a plain function in `async` handlers too.
 ///
 /// # What it goes on
 ///

@@ -55,11 +55,22 @@ pub struct DecodeError {
     expected: String,
     at: usize,
     reading: Option<&'static str>,
+    is_of_error: bool,
 }
 
 impl DecodeError {
     pub(crate) fn expected(expected: impl Into<String>, at: usize) -> Self {
-        Self { expected: expected.into(), at, reading: None }
+        Self { expected: expected.into(), at, reading: None, is_of_error: false }
+    }
+
+    pub(crate) fn of_error(self) -> Self {
+        Self { is_of_error: true, ..self }
+    }
+
+    /// Whether the record is of an `Err` that the handler returned (`on_error = "record"`), and not of a result. An
+    /// `on_decode` function that answers such a duplicate with an `Ok` turns a failure into a success.
+    pub fn is_of_error(&self) -> bool {
+        self.is_of_error
     }
 }
 
@@ -153,5 +164,5 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], offset: usize) -> Result
 #[cold]
 fn failed<T>(failure: de::Failure, offset: usize) -> DecodeError {
     let (expected, at) = failure.into_expected();
-    DecodeError { expected, at: at + offset, reading: Some(any::type_name::<T>()) }
+    DecodeError { expected, at: at + offset, reading: Some(any::type_name::<T>()), is_of_error: false }
 }

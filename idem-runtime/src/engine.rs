@@ -15,7 +15,7 @@ pub use self::call::Call;
 use self::call::Phase;
 use crate::blocking::{self, Spawned};
 use crate::claim::{Grant, Key, Leave, Previous, Record};
-use crate::error::{Error, ScopedKey};
+use crate::error::{DecodeError, Error, ScopedKey};
 use crate::heartbeat::LeaseLost;
 use crate::observe::Event;
 use crate::policy::{DecodePolicy, ErrorPolicy, NoReconcile, Reconcile, Verdict};
@@ -224,7 +224,10 @@ pub(crate) fn replay<O, V, E>(
 ) -> O {
     let decoded = match record::read(record) {
         Ok(Recorded::Value(value)) => (ops.decode)(value).map(|value| Some((ops.replayed)(value))),
-        Ok(Recorded::Error(error)) => on_error.decode(error).map(|error| Some((ops.failed)(error))),
+        Ok(Recorded::Error(error)) => {
+            let decoded = on_error.decode(error).map_err(DecodeError::of_error);
+            decoded.map(|error| Some((ops.failed)(error)))
+        }
         Ok(Recorded::Unavailable) => Ok(None),
         Err(error) => Err(error),
     };

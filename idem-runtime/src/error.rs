@@ -373,7 +373,8 @@ impl fmt::Display for Error {
             Self::Decode { key, source } => write!(
                 f,
                 "{key} is completed, but its record can't be read: {source}; if the handler's type has changed, give new \
-                 fields `#[serde(default)]`, answer such duplicates with `on_decode`, or give the handler a new scope"
+                 fields `#[serde(default)]`, or answer such duplicates with `on_decode`; if an operator resolved the key \
+                 with another type, resolve it again"
             ),
             Self::WouldBlock { scope } => write!(
                 f,

@@ -116,17 +116,17 @@ impl Site {
     #[inline]
     pub(crate) fn observe(&'static self, event: Event, key: Option<&Key>) {
         if cfg!(feature = "metrics") || event.is_heard() {
-            self.tell(event, key);
+            self.tell(event, key, None);
         }
     }
 
     // Apart from the look at who listens, which is all that most calls pay.
     #[inline(never)]
-    fn tell(&'static self, event: Event, key: Option<&Key>) {
+    fn tell(&'static self, event: Event, key: Option<&Key>, outcome: Option<&'static str>) {
         quietly(|| {
             let (scope, key) = (self.scope, Shown(key));
             if event.level() == Level::WARN {
-                tracing::warn!(scope, key = %key, event = event.name(), "idempotency");
+                tracing::warn!(scope, key = %key, event = event.name(), outcome, "idempotency");
             } else {
                 tracing::debug!(scope, key = %key, event = event.name(), "idempotency");
             }
@@ -208,7 +208,9 @@ impl Site {
             | Error::TransactionLost { .. } => Event::StoreFailed,
             _ => Event::Refused,
         };
-        self.observe(event, key);
+        if cfg!(feature = "metrics") || event.is_heard() {
+            self.tell(event, key, Some(error.name()));
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Error {
             Self::FingerprintUnavailable { .. } => "the request has a value that can't be handled",
             Self::InProgress { .. } => "a request with this idempotency key is being handled",
             Self::KeyReused { .. } => "this idempotency key was used for a different request",
-            Self::OutcomeUnknown { .. } => "a request with this idempotency key was handled, with an unknown outcome",
+            Self::OutcomeUnknown { .. } => "a request with this idempotency key was begun, and its outcome is unknown",
             Self::ResultUnavailable { .. } | Self::Decode { .. } => {
                 "a request with this idempotency key was handled, and its result is not available"
             }
@@ -41,7 +41,7 @@ impl Error {
             }
             Self::Conflict { .. } => "the request was not handled: it met another one",
             Self::LeaseLost { executed: true, .. } | Self::NotRecorded { .. } | Self::TransactionLost { .. } => {
-                "the request was handled, with an unknown outcome"
+                "the request was begun, and its outcome is unknown"
             }
             Self::NoStore { .. }
             | Self::ScopeTaken { .. }

@@ -167,8 +167,8 @@ impl<C> From<Error> for Declined<C> {
     }
 }
 
-fn unknown<T, C>(_: &DecodeError) -> Result<T, Declined<C>> {
-    Err(Declined::Unknown)
+fn unknown<C>(error: &DecodeError) -> Result<(), Declined<C>> {
+    if error.is_of_error() { Err(Declined::Unknown) } else { Ok(()) }
 }
 
 #[idempotent(key = "id", store = store, scope = "on_decode::recorded", on_error = "record", on_decode = unknown)]
@@ -177,8 +177,10 @@ async fn fails<C: Serialize + DeserializeOwned>(store: &MemoryStore, id: &str, c
 }
 
 #[tokio::test]
-async fn a_function_answers_for_a_recorded_error_too() {
+async fn a_function_answers_for_a_recorded_error_too_and_can_tell_it() {
     let store = MemoryStore::new();
+    execute(&store, "on_decode::recorded", &key("b"), &result(&7_u8)).await;
+    assert!(fails(&store, "b", 7_u8).await.is_ok(), "it is of a result");
     assert!(matches!(fails(&store, "a", "no funds".to_owned()).await, Err(Declined::For(_))));
     assert!(matches!(fails(&store, "a", 7_u8).await, Err(Declined::Unknown)));
     assert!(matches!(fails(&store, "a", String::new()).await, Err(Declined::For(cause)) if cause == "no funds"));
