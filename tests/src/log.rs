@@ -7,58 +7,27 @@ use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
+/// Keeps the library's events of every level. One that is the default of a thread hears that thread only.
+#[derive(Clone, Default)]
+pub struct Kept<K>(Arc<Mutex<K>>);
+
+/// Their texts, one behind the other.
+pub type Log = Kept<String>;
+
+/// Field by field.
+pub type Events = Kept<Vec<Event>>;
+
 /// An event's fields, as text.
 pub type Event = BTreeMap<&'static str, String>;
 
-/// Keeps the texts of the library's events. One that is the default of a thread hears that thread only.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<String>>);
-
-impl Log {
+impl<K: Default> Kept<K> {
     /// What was told so far; it is forgotten.
-    pub fn take(&self) -> String {
+    pub fn take(&self) -> K {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("idem_runtime")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Texts<'a>(&'a mut String);
-        impl Visit for Texts<'_> {
-            fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
-                self.0.push_str(&format!("{value:?} "));
-            }
-        }
-        event.record(&mut Texts(&mut self.0.lock().unwrap()));
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
-/// Keeps the library's events, field by field, of every level. One that is the default of a thread hears that thread only.
-#[derive(Clone, Default)]
-pub struct Events(Arc<Mutex<Vec<Event>>>);
 
 impl Events {
-    /// What was told so far; it is forgotten.
-    pub fn take(&self) -> Vec<Event> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-
     /// What was told on this thread while this ran.
     pub fn during<T>(run: impl FnOnce() -> T) -> (T, Vec<Event>) {
         let events = Self::default();
@@ -67,20 +36,26 @@ impl Events {
     }
 }
 
-impl tracing::Subscriber for Events {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("idem_runtime")
+/// How an event is kept.
+pub trait Keep: Send + 'static {
+    /// Adds one.
+    fn keep(&mut self, event: &tracing::Event<'_>);
+}
+
+impl Keep for String {
+    fn keep(&mut self, event: &tracing::Event<'_>) {
+        struct Texts<'a>(&'a mut String);
+        impl Visit for Texts<'_> {
+            fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+                self.0.push_str(&format!("{value:?} "));
+            }
+        }
+        event.record(&mut Texts(self));
     }
+}
 
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
+impl Keep for Vec<Event> {
+    fn keep(&mut self, event: &tracing::Event<'_>) {
         struct Fields<'a>(&'a mut Event);
         impl Visit for Fields<'_> {
             fn record_str(&mut self, field: &Field, value: &str) {
@@ -93,7 +68,25 @@ impl tracing::Subscriber for Events {
         }
         let mut fields = Event::new();
         event.record(&mut Fields(&mut fields));
-        self.0.lock().unwrap().push(fields);
+        self.push(fields);
+    }
+}
+
+impl<K: Keep> tracing::Subscriber for Kept<K> {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("idem_runtime")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.lock().unwrap().keep(event);
     }
 
     fn enter(&self, _: &span::Id) {}
