@@ -257,7 +257,7 @@ impl Resolution {
 /// # async fn settle() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 /// use idem_runtime::admin::{Filter, Resolution};
-/// use idem_runtime::store::Key;
+/// use idem_runtime::store::{Key, Standing};
 ///
 /// let admin = idem_runtime::admin::connect("postgres://operator@db.example/app").await?;
 ///
@@ -269,7 +269,10 @@ impl Resolution {
 /// for parked in admin.list(Filter::all().orphans()).await? {
 ///     // Look at the provider: was the order charged? If not, `Resolution::NotExecuted`.
 ///     let found = Resolution::executed(&"receipt-1", Duration::from_secs(7 * 24 * 60 * 60))?;
-///     admin.resolve(&parked.scope, &parked.key, found).await?;
+///     match admin.resolve(&parked.scope, &parked.key, found).await? {
+///         Standing::Held => println!("{}: settled", parked.key),
+///         refused => eprintln!("{}: nothing was changed: {refused:?}", parked.key),
+///     }
 /// }
 /// # Ok(())
 /// # }

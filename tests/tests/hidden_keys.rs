@@ -5,11 +5,12 @@
 use std::error::Error as StdError;
 use std::future::Future;
 
+use idem_runtime::admin::{Entry, Filter};
 use idem_runtime::store::{Key, RedisOptions};
 use idem_runtime::tx::{Database, schema};
 use idem_runtime::{
-    AnyStore, Error, IdempotencyStore, MySqlStore, PostgresStore, ScopedKey, SqliteStore, StoreError, idempotent,
-    log_keys,
+    AnyStore, Error, IdempotencyAdmin as _, IdempotencyStore, MemoryStore, MySqlStore, PostgresStore, ScopedKey,
+    SqliteStore, StoreError, idempotent, log_keys,
 };
 use idem_tests::log::{Event, Events};
 use idem_tests::probe::{Asked, Fault, Probe};
@@ -189,6 +190,34 @@ async fn digits_tell_one_key_from_another_in_errors_and_events() {
     assert_ne!(text("a"), text("b"));
     let error = StoreError::refused("a database", "no");
     assert!(!format!("{error:?}").contains("\"no\""), "{error:?}");
+}
+
+/// As the book shows it: within the process that has told the event.
+#[tokio::test]
+async fn an_entry_is_found_by_the_digits_of_its_event() -> Result<(), Box<dyn StdError>> {
+    let _alone = ALONE.lock().await;
+    log_keys(false);
+    let admin = MemoryStore::new();
+    let store = AnyStore::new(admin.clone());
+    for id in ["bob@example.com", KEY] {
+        charge(&store, id).await?;
+    }
+    let events = Events::default();
+    let subscribed = tracing::subscriber::set_default(events.clone());
+    charge(&store, KEY).await?;
+    drop(subscribed);
+    let digits = &events.take()[0]["key"];
+
+    let mut found = Vec::new();
+    let mut see = |entry: Entry| {
+        if ScopedKey::new(&entry.scope, &entry.key).to_string().contains(digits) {
+            found.push(entry);
+        }
+    };
+    admin.visit(&Filter::all().scope("hidden"), &mut see).await?;
+    let keys: Vec<_> = found.iter().map(|entry| entry.key.to_string()).collect();
+    assert_eq!(keys, [KEY]);
+    Ok(())
 }
 
 mod in_transactions {

@@ -91,14 +91,17 @@ async fn open() -> Result<(), Error> {
 #[expect(unused_variables, reason = "what is found is for the reader")]
 async fn settle(receipt: Receipt) -> Result<(), Box<dyn std::error::Error>> {
     use idem_runtime::admin::{self, Filter, Resolution};
-    use idem_runtime::store::Key;
+    use idem_runtime::store::{Key, Standing};
 
     let admin = admin::connect("postgres://operator@db.example/app").await?;
     let order = Key::of("order-1").expect("a key that is neither empty nor too long");
     let found = admin.get("shop::orders::charge", &order).await?;
     for parked in admin.list(Filter::all().scope("shop::orders::charge").orphans()).await? {
         let found = Resolution::executed(&receipt, Duration::from_secs(7 * 24 * 60 * 60))?;
-        admin.resolve(&parked.scope, &parked.key, found).await?;
+        match admin.resolve(&parked.scope, &parked.key, found).await? {
+            Standing::Held => println!("{}: settled", parked.key),
+            refused => eprintln!("{}: nothing was changed: {refused:?}", parked.key),
+        }
     }
     Ok(())
 }
