@@ -78,7 +78,8 @@ async fn ended<T>(call: impl Future<Output = T>) -> String {
     let subscribed = tracing::subscriber::set_default(events.clone());
     drop(call.await);
     drop(subscribed);
-    let outcomes: Vec<_> = events.take().iter().filter_map(|event| event.get("outcome").cloned()).collect();
+    let is_end = |event: &&Event| event.get("event").is_some_and(|event| event == "ended");
+    let outcomes: Vec<_> = events.take().iter().filter(is_end).map(|event| event["outcome"].clone()).collect();
     let [outcome] = &outcomes[..] else { panic!("not one end: {outcomes:?}") };
     outcome.clone()
 }
