@@ -86,8 +86,11 @@
 //! [`Error::TransactionLost`](crate::Error::TransactionLost), which no redelivery may follow: what it wrote after that may be
 //! committed. MySQL doesn't say it: there the second is [`Error::NotRecorded`](crate::Error::NotRecorded), and a redelivery
 //! can repeat what was committed. With `autocommit = 0`, the next statement begins a new transaction, and neither can say: such
-//! a connection is refused ([`Error::Config`](crate::Error::Config)). SQLite undoes a transaction by itself where the disk is full or fails, and at `ON CONFLICT
-//! ROLLBACK`: it is asked, too. PostgreSQL keeps a transaction in which a statement has failed, refuses whatever comes next,
+//! a connection is refused ([`Error::Config`](crate::Error::Config)). SQLite undoes a transaction by itself where the disk is
+//! full or fails, and at `ON CONFLICT ROLLBACK`: it is asked, too. sqlx 0.9 doesn't hear of that, and its own rollback fails
+//! then: a pool's connection goes on as one in a transaction, and `begin_with` fails on it from then on
+//! (`InvalidSavePointStatement`). End such a transaction by [`commit`], which is `TransactionLost` and leaves the connection as
+//! it should be. PostgreSQL keeps a transaction in which a statement has failed, refuses whatever comes next,
 //! and undoes it in the end.
 //!
 //! A duplicate waits for as long as the first transaction takes. What bounds it is the database's: `SET LOCAL lock_timeout` on

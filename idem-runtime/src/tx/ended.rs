@@ -47,6 +47,13 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
     }
 }
 
+/// Begins a transaction in the place of one that SQLite ended. sqlx goes on believing in that one until a rollback of its own
+/// succeeds: without one to roll back, the connection returns to its pool and can't begin another.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite", feature = "sea-orm"))]
+pub(super) async fn begin_again<T: Transaction>(tx: &mut T) {
+    let _ = tx.execute(Statement { sql: "BEGIN", params: &[], columns: &[] }).await;
+}
+
 /// The error of a handler whose transaction has ended, or of a commit.
 pub(super) fn lost(database: Database, key: Option<ScopedKey>) -> Error {
     let found = NeedsAHuman(

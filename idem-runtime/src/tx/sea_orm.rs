@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
 
-use super::ended::{ASK, has_ended, lost};
+use super::ended::{ASK, begin_again, has_ended, lost};
 use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 /// `None` of one that came with a later version of sea-orm.
@@ -92,6 +92,8 @@ impl Commit for DatabaseTransaction {
             if database != Database::Sqlite {
                 self.execute_unprepared(ASK).await.map_err(failed)?;
             } else if has_ended(&mut self).await {
+                begin_again(&mut self).await;
+                let _ = self.rollback().await;
                 return Err(lost(database, None));
             }
             self.commit().await.map_err(failed)

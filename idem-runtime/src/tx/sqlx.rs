@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::ended::{ASK, has_ended, lost};
+use super::ended::{ASK, begin_again, has_ended, lost};
 use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 macro_rules! implement {
@@ -86,6 +86,8 @@ macro_rules! implement {
                             let asked = sqlx::Executor::execute(&mut *self, sqlx::raw_sql(ASK)).await;
                             asked.map_err(|error| failed(error).at_commit())?;
                         } else if has_ended(&mut self).await {
+                            begin_again(&mut self).await;
+                            let _ = self.rollback().await;
                             return Err(lost(Database::Sqlite, None));
                         }
                         self.commit().await.map_err(|error| failed(error).at_commit())

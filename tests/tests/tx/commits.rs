@@ -45,6 +45,10 @@ async fn r22_a_commit_of_what_the_database_undid_is_an_error() {
     }
     assert!(error.executed(), "{error}");
     assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
+    // Its connection is as good as the pool's others.
+    for _ in 0..10 {
+        bench.begin().await.rollback().await.unwrap();
+    }
     assert_eq!(redelivered(&bench, "a").await, Outcome::Executed(2));
 }
 
