@@ -32,7 +32,7 @@ fn is_final(outermost: &Cause) -> bool {
     })
 }
 
-/// See [the errors of many kinds](self#errors-of-many-kinds).
+/// See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
 impl Refusal for Box<dyn StdError + Send + Sync> {
     fn refusal(&self) -> Option<&Error> {
         refusal(&**self)
@@ -43,7 +43,7 @@ impl Refusal for Box<dyn StdError + Send + Sync> {
     }
 }
 
-/// See [the errors of many kinds](self#errors-of-many-kinds).
+/// See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
 impl Refusal for Box<dyn StdError> {
     fn refusal(&self) -> Option<&Error> {
         refusal(&**self)
@@ -54,7 +54,7 @@ impl Refusal for Box<dyn StdError> {
     }
 }
 
-/// Finds what was given as a context too. See [the errors of many kinds](self#errors-of-many-kinds).
+/// Finds what was given as a context too. See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
 #[cfg(feature = "anyhow")]
 impl Refusal for anyhow::Error {
     fn refusal(&self) -> Option<&Error> {
@@ -68,7 +68,7 @@ impl Refusal for anyhow::Error {
     }
 }
 
-/// Finds what was given as a context too. See [the errors of many kinds](self#errors-of-many-kinds).
+/// Finds what was given as a context too. See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
 #[cfg(feature = "eyre")]
 impl Refusal for eyre::Report {
     fn refusal(&self) -> Option<&Error> {
