@@ -19,6 +19,7 @@ use idem_tests::proxy::Proxy;
 use idem_tests::server::{Kind, Server};
 use tokio::sync::Mutex;
 
+use self::check::Counts;
 use self::run::{Event, Run};
 use self::worker::{Opening, Orders};
 
@@ -41,9 +42,24 @@ async fn worker() {
     }
 }
 
+/// In a short run, perhaps no process stands still for longer than a lease at the wrong moment: then there is another run. In
+/// none may anything be lost or repeated.
 async fn faults_lose_and_repeat_nothing(kind: Kind, opening: Opening) {
     let _turn = TURN.lock().await;
     let seconds = std::env::var("IDEM_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
+    let mut last = None;
+    for _ in 0..4 {
+        let counts = one_run(kind, opening, seconds).await;
+        let seen = [counts.takeovers, counts.lost_leases, counts.store_errors, counts.failures, counts.drops];
+        if seen.iter().all(|&times| times > 0) {
+            return;
+        }
+        last = Some(counts);
+    }
+    panic!("each was seen: {last:?}");
+}
+
+async fn one_run(kind: Kind, opening: Opening, seconds: u64) -> Counts {
     let length = Duration::from_secs(seconds);
     // Where four hold connections, the others wait.
     let takes = Run::takes(length, KEYS) / if opening == Opening::WithPool { 4 } else { 1 };
@@ -59,11 +75,8 @@ async fn faults_lose_and_repeat_nothing(kind: Kind, opening: Opening) {
     let counts = judged.unwrap_or_else(|error| panic!("{error}\nthe history: {}", directory.keep().display()));
     let happened = [faults.kills, faults.stops, faults.cuts, faults.restarts];
     assert!(happened.iter().all(|&times| times > 0), "each fault happened: {faults:?}");
-    // A holder that was one no more learns it as the call's error, or where it lets go of the key.
-    let refused = counts.lost_leases + counts.refused_endings;
-    let seen = [counts.takeovers, refused, counts.store_errors, counts.failures, counts.drops];
-    assert!(seen.iter().all(|&times| times > 0), "each was seen: {counts:?}");
     assert!(counts.replays as u64 > KEYS, "keys were replayed: {counts:?}");
+    counts
 }
 
 #[tokio::test(flavor = "multi_thread")]
