@@ -111,7 +111,7 @@ impl Ended {
 }
 
 /// What a store keeps of a key, beside its scope, the key itself, and the [`Record`] of a [`State::Done`] row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
     /// Where the key is in its life.
     pub state: State,
@@ -162,7 +162,7 @@ pub enum Operation<'a> {
 }
 
 /// What a store answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
     /// The key is the caller's.
     Acquired(Grant),
@@ -214,7 +214,7 @@ impl Reply {
 }
 
 /// What follows from an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Next {
     /// The row to write; `None`: nothing changes, and a store writes nothing.
     ///
