@@ -1,4 +1,4 @@
-//! What README shows of a consumer: it compiles.
+//! What README and the book show of a consumer: it compiles.
 
 #![expect(dead_code, reason = "it is shown, and not run")]
 

@@ -1,9 +1,10 @@
 //! What README and book show is compiled: each part of it is in a file of the project.
 
+mod book;
 mod brokers;
 mod clocks;
+mod complete;
 mod operating;
-mod readme;
 mod shutdown;
 
 use std::path::{Path, PathBuf};
@@ -53,27 +54,44 @@ fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+fn read(path: &str) -> String {
+    std::fs::read_to_string(project().join(path)).unwrap()
+}
+
+/// README and the pages of the book, by their paths in the project.
+fn pages() -> Vec<String> {
+    let book = std::fs::read_dir(project().join("docs/src")).unwrap().map(|entry| entry.unwrap().file_name());
+    let book = book.map(|name| format!("docs/src/{}", name.to_str().unwrap())).filter(|path| path.ends_with(".md"));
+    std::iter::once("README.md".to_owned()).chain(book).collect()
+}
+
 #[test]
 fn what_is_shown_is_compiled() {
     let code: Vec<_> = ["examples", "tests"].iter().flat_map(|folder| compiled(&project().join(folder))).collect();
     let mut lacking = String::new();
     let has = |part: &String| code.iter().any(|file| file.contains(&bare(part)));
-    for page in [
-        "README.md",
-        "docs/src/brokers.md",
-        "docs/src/rocketmq.md",
-        "docs/src/choosing.md",
-        "docs/src/operating.md",
-        "docs/src/results.md",
-        "docs/src/shutdown.md",
-        "docs/src/watching.md",
-    ] {
-        let parts = shown(&std::fs::read_to_string(project().join(page)).unwrap());
+    for page in pages() {
+        let parts = shown(&read(&page));
         for part in parts.iter().filter(|part| !has(part)) {
             lacking += &format!("{page} shows:\n{part}\n");
         }
     }
     assert!(lacking.is_empty(), "what no file has\n{lacking}");
+}
+
+/// A page's complete programs are the doctests of `idem-runtime`.
+#[test]
+fn each_page_with_a_complete_program_is_a_doctest() {
+    let front = read("idem-runtime/src/lib.rs");
+    let complete = |line: &str| line.starts_with("```rust") && line != "```rust,ignore";
+    let pages = pages().into_iter().filter(|page| read(page).lines().any(complete)).collect::<Vec<_>>();
+    assert!(pages.len() >= 4, "{pages:?}");
+    for page in pages {
+        assert!(
+            front.contains(&format!("#[doc = include_str!(\"../../{page}\")]")),
+            "{page} has programs that nothing compiles"
+        );
+    }
 }
 
 #[test]
@@ -87,7 +105,7 @@ fn parts_are_told_apart_and_doctests_left_out() {
 /// Whoever goes back to a savepoint instead commits nothing, or a half.
 #[test]
 fn the_page_of_tx_mode_says_that_no_savepoint_outlives_a_deadlock() {
-    let page = std::fs::read_to_string(project().join("idem-runtime/src/tx.rs")).unwrap();
+    let page = read("idem-runtime/src/tx.rs");
     let page: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("//! ")).collect();
     let page = page.join(" ");
     for says in [

@@ -174,13 +174,13 @@ async fn a_request_that_is_sent_again_is_replayed_on_postgres() {
     replays(&Home::postgres().await);
 }
 
-/// What the README shows.
+/// What the book shows.
 fn replays(home: &Home) {
     let (key, request) = ("\"invoice-17\"", transfer("alice", "bob", 2_500));
     let receipt = r#"{"transfer":1,"from":"alice","to":"bob","cents":2500}"#;
-    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let page = std::fs::read_to_string(workspace().join("docs/src/tx.md")).unwrap();
     for shown in [format!("Idempotency-Key: {key}"), request.clone(), receipt.to_owned()] {
-        assert!(readme.contains(&shown), "the README shows {shown}");
+        assert!(page.contains(&shown), "the book shows {shown}");
     }
 
     let service = Service::start(home);

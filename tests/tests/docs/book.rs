@@ -1,8 +1,6 @@
-//! What README shows, where it is not of a broker's client.
+//! What the book shows of handlers and stores, where no other file has it.
 
 #![expect(dead_code, reason = "it is shown, and not run")]
-
-use std::time::Duration;
 
 use idem_runtime::{Error, idempotent, tx};
 use serde::{Deserialize, Serialize};
@@ -76,32 +74,8 @@ mod http {
     }
 }
 
-async fn end(mut handlers: tokio::task::JoinSet<()>) -> bool {
-    handlers.shutdown().await;
-    let left = idem_runtime::drain(Duration::from_secs(10)).await;
-    left == 0
-}
-
 async fn open() -> Result<(), Error> {
     let store = idem_runtime::connect("postgres://app@db.example/app").await?;
     idem_runtime::install(store.clone())?;
-    Ok(())
-}
-
-#[expect(unused_variables, reason = "what is found is for the reader")]
-async fn settle(receipt: Receipt) -> Result<(), Box<dyn std::error::Error>> {
-    use idem_runtime::admin::{self, Filter, Resolution};
-    use idem_runtime::store::{Key, Standing};
-
-    let admin = admin::connect("postgres://operator@db.example/app").await?;
-    let order = Key::of("order-1").expect("a key that is neither empty nor too long");
-    let found = admin.get("shop::orders::charge", &order).await?;
-    for parked in admin.list(Filter::all().scope("shop::orders::charge").orphans()).await? {
-        let found = Resolution::executed(&receipt, Duration::from_secs(7 * 24 * 60 * 60))?;
-        match admin.resolve(&parked.scope, &parked.key, found).await? {
-            Standing::Held => println!("{}: settled", parked.key),
-            refused => eprintln!("{}: nothing was changed: {refused:?}", parked.key),
-        }
-    }
     Ok(())
 }
