@@ -1,9 +1,10 @@
-//! What README and book show is compiled: each part of it is in a file of the project.
+//! What README and book show is compiled: each part of it is in a file of the project. What the book says of crashes happens.
 
 mod book;
 mod brokers;
 mod clocks;
 mod complete;
+mod guarantee;
 mod operating;
 mod shutdown;
 
