@@ -124,7 +124,7 @@ fn leads(from: &Path, link: &str, pages: &BTreeMap<PathBuf, Page>) -> Result<(),
     match pages.get(&to) {
         Some(page) if anchor.is_empty() || page.anchors.contains(anchor) => Ok(()),
         Some(_) => Err("no such anchor"),
-        None if to.exists() && !to.extension().is_some_and(|extension| extension == "md") => Ok(()),
+        None if to.exists() => Ok(()),
         None => Err("no such file"),
     }
 }
@@ -160,7 +160,6 @@ mod tests {
             links.iter().map(|link| format!("<p title=\"a > b\"><a class=\"x\" href=\"{link}\">y</a>")).collect();
         std::fs::write(folder.path().join("page.html"), page + "<h2 id=\"own\">").unwrap();
         std::fs::write(folder.path().join("there.html"), "<h2 id=\"here\">").unwrap();
-        std::fs::write(folder.path().join("a.md"), "").unwrap();
         let (pages, broken) = check(folder.path());
         assert_eq!(pages, 2);
         let page = format!("{}: ", folder.path().join("page.html").display());
@@ -178,7 +177,6 @@ mod tests {
     fn each_kind_of_broken_link_is_told() {
         let says = |link: &str, why: &str| assert_eq!(said(&[link]), [format!("{link}: {why}")]);
         says("nowhere.html", "no such file");
-        says("a.md", "no such file");
         says("there.html#gone", "no such anchor");
         says("#gone", "no such anchor");
         says("http://docs.rs/a", "it is not of https");
