@@ -207,22 +207,21 @@ async fn a_duplicate_of_a_running_order_is_told_as_the_page_says() {
     assert_said(&line("runs, and B's second delivery comes behind its record", overtakes).await);
 }
 
-/// What the one that woke gets, and the one that came meanwhile.
+/// The line of what the one gets that woke, and the one that came meanwhile.
+async fn line_of_both(story: &str, stands: impl Fn(Gate) -> Stands) -> String {
+    let mut line = format!("| {story} |");
+    for policy in [Policy::Rerun, Policy::Park, Policy::Ask] {
+        let order = Order::new(policy, story);
+        let (first, second) = order.stood_still(&stands).await;
+        let first = if first == Told("runs") { "records" } else { first.0 };
+        line += &format!(" A {first}, B {} |", order.said(second));
+        assert_eq!(Told::of(order.again().await), Told("replays"));
+    }
+    line
+}
+
 #[tokio::test]
 async fn a_holder_that_stood_still_is_told_as_the_page_says() {
-    let stories: [(&str, fn(Gate) -> Stands); 2] = [
-        ("stood still before the effect", Stands::BeforeTheEffect),
-        ("stood still behind the effect", Stands::BehindIt),
-    ];
-    for (story, stands) in stories {
-        let mut line = format!("| {story} |");
-        for policy in [Policy::Rerun, Policy::Park, Policy::Ask] {
-            let order = Order::new(policy, story);
-            let (first, second) = order.stood_still(stands).await;
-            let first = if first == Told("runs") { "records" } else { first.0 };
-            line += &format!(" A {first}, B {} |", order.said(second));
-            assert_eq!(Told::of(order.again().await), Told("replays"));
-        }
-        assert_said(&line);
-    }
+    assert_said(&line_of_both("stood still before the effect", Stands::BeforeTheEffect).await);
+    assert_said(&line_of_both("stood still behind the effect", Stands::BehindIt).await);
 }
