@@ -5,13 +5,14 @@ use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprPath, Ident, Lit, LitStr, Path, Token};
+use syn::{Expr, ExprPath, Ident, LitStr, Path, Token};
 
 use crate::duration::{self, Length};
 use crate::errors::Errors;
-use crate::key::{Parts, ungroup};
+use crate::key::Parts;
 use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_decode, on_error};
 use crate::suggest::{self, list};
+use crate::value::Value;
 
 /// Every argument, in the order of the documentation.
 const NAMES: [&str; 15] = [
@@ -59,21 +60,6 @@ pub(crate) struct Args {
 pub(crate) enum Scope {
     Text(LitStr),
     Const(ExprPath),
-}
-
-/// What stands behind the `=`.
-pub(crate) enum Value {
-    Text(LitStr),
-    Code(Expr),
-}
-
-impl ToTokens for Value {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        match self {
-            Self::Text(text) => text.to_tokens(tokens),
-            Self::Code(expr) => expr.to_tokens(tokens),
-        }
-    }
 }
 
 impl Args {
@@ -152,7 +138,7 @@ impl Args {
         match name {
             "key" => self.key = Some(parts(name, value)?),
             "fingerprint" => self.fingerprint = Some(parts(name, value)?),
-            "store" => self.store = Some(expression(name, value)?),
+            "store" => self.store = Some(value.expression(name)?),
             "scope" => self.scope = Some(scope(value)?),
             "ttl" => self.ttl = Some(length(name, &value)?),
             "lease" => self.lease = Some(length(name, &value)?),
@@ -227,35 +213,13 @@ fn value(name: &str, input: ParseStream<'_>) -> syn::Result<Value> {
             format!("the value of `{name}` can't be read: {error}; write `{name} = {}`", example(name)),
         )
     })?;
-    Ok(match ungroup(expr) {
-        Expr::Lit(literal) if literal.attrs.is_empty() => match literal.lit {
-            Lit::Str(text) => Value::Text(text),
-            _ => Value::Code(Expr::Lit(literal)),
-        },
-        expr => Value::Code(expr),
-    })
+    Ok(Value::of(expr))
 }
 
 fn parts(name: &str, value: Value) -> syn::Result<Parts> {
     match value {
         Value::Text(text) => Parts::from_text(name, &text),
         Value::Code(expr) => Parts::from_expr(name, expr),
-    }
-}
-
-fn expression(name: &str, value: Value) -> syn::Result<Expr> {
-    match value {
-        Value::Code(expr) => Ok(expr),
-        Value::Text(text) => text.parse().map_err(|_| {
-            syn::Error::new(
-                text.span(),
-                format!(
-                    "`{name}` holds {:?}, which is not a Rust expression: write one, such as \"STORE\" or \
-                         \"self.store\"",
-                    text.value()
-                ),
-            )
-        }),
     }
 }
 
@@ -296,30 +260,16 @@ fn length(name: &str, value: &Value) -> syn::Result<Length> {
 }
 
 fn tx(value: &Value) -> syn::Result<Ident> {
-    variable(
-        value,
+    value.variable(
         "`tx` needs the name of the parameter that is the transaction, such as `tx = \"tx\"`: a reference to it, and no \
          expression",
     )
 }
 
 fn claim(value: &Value) -> syn::Result<Ident> {
-    variable(
-        value,
+    value.variable(
         "`claim` needs the name of a new variable, such as `claim = claim`: the body then finds its `&Claim` under it",
     )
-}
-
-fn variable(value: &Value, otherwise: &str) -> syn::Result<Ident> {
-    let ident = match value {
-        Value::Text(text) => text.parse::<Ident>().ok(),
-        Value::Code(Expr::Path(path)) if path.qself.is_none() => path.path.get_ident().cloned(),
-        Value::Code(_) => None,
-    };
-    // `self` and the like parse as a path.
-    ident
-        .filter(|ident| syn::parse2::<Ident>(ident.to_token_stream()).is_ok() && ident != "_")
-        .ok_or_else(|| syn::Error::new_spanned(value, otherwise))
 }
 
 fn krate(value: &Value) -> syn::Result<Path> {

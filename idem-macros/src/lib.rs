@@ -14,6 +14,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod value;
 
 use proc_macro2::TokenStream;
 

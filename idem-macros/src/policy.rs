@@ -4,9 +4,9 @@ use proc_macro2::Span;
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprClosure, Path};
 
-use crate::args::Value;
-use crate::key::{name, ungroup};
+use crate::key::{self, ungroup};
 use crate::suggest;
+use crate::value::Value;
 
 /// `on_error`.
 #[derive(Default)]
@@ -104,7 +104,7 @@ fn setting(name: &str, value: &Value, keywords: &'static [&'static str], valid: 
             }
         }
         Value::Code(code) => {
-            let keyword = crate::key::name(code).and_then(|word| keywords.iter().find(|keyword| word == **keyword));
+            let keyword = key::name(code).and_then(|word| keywords.iter().find(|keyword| word == **keyword));
             match keyword {
                 Some(keyword) => Err(syn::Error::new_spanned(
                     code,
@@ -139,7 +139,7 @@ pub(crate) fn on_error(value: &Value) -> syn::Result<OnError> {
 /// `record_if(function)`.
 fn record_if(value: &Value, call: syn::ExprCall) -> syn::Result<OnError> {
     let wrong = |similar| Err(syn::Error::new_spanned(value, unknown_value("on_error", similar, ON_ERROR_VALID)));
-    let Some(function) = name(&call.func) else { return wrong(None) };
+    let Some(function) = key::name(&call.func) else { return wrong(None) };
     if function != "record_if" {
         return wrong(suggest::nearest(&function.to_string(), ["record_if"]));
     }
@@ -182,7 +182,7 @@ pub(crate) fn on_decode(value: &Value) -> syn::Result<Option<Path>> {
 fn is_async(closure: &ExprClosure) -> bool {
     let typed = closure.inputs.iter().all(|input| matches!(input, syn::Pat::Type(_)));
     let returns_result = match ungroup((*closure.body).clone()) {
-        Expr::Call(call) => name(&call.func).is_some_and(|function| function == "Ok" || function == "Err"),
+        Expr::Call(call) => key::name(&call.func).is_some_and(|function| function == "Ok" || function == "Err"),
         _ => false,
     };
     closure.asyncness.is_some() || (typed && !returns_result)

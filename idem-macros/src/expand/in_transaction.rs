@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::Ident;
 
-use super::{Rewrite, local, located};
+use super::rewrite::{Rewrite, local, located};
 use crate::item::Body;
 use crate::tx::Tx;
 

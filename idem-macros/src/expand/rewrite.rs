@@ -1,0 +1,220 @@
+//! What both modes write: names, the call site, the key, the store and the policies.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{Ident, Type};
+
+use crate::args::{Args, Scope};
+use crate::hidden::Hidden;
+use crate::item::Function;
+use crate::policy::{OnCrash, OnError};
+
+/// A function that is rewritten: its arguments, and the type that its body returns.
+pub(super) struct Rewrite<'r> {
+    pub(super) args: &'r Args,
+    pub(super) function: &'r Function,
+    pub(super) output: &'r Type,
+    pub(super) hidden: Option<&'r Hidden>,
+}
+
+impl Rewrite<'_> {
+    pub(super) fn private(&self) -> TokenStream {
+        let krate = krate(self.args);
+        quote!(#krate::private)
+    }
+
+    /// A call of a function of `private`'s, all of it at the place of what the user wrote: so that a mistake is shown there,
+    /// and once, as the compiler leaves out what it has said of a place before.
+    fn call_at(&self, span: Span, function: &str, arguments: &TokenStream) -> TokenStream {
+        let p = self.private();
+        let function = Ident::new(function, Span::call_site());
+        located(quote!(#p::#function), span).into_iter().chain(quote_spanned!(span=> (#arguments))).collect()
+    }
+
+    /// An expression of the attribute's.
+    fn user(&self, expr: &impl ToTokens) -> TokenStream {
+        let tokens = expr.to_token_stream();
+        match self.hidden {
+            Some(hidden) => hidden.rename_self(tokens),
+            None => tokens,
+        }
+    }
+
+    /// What the call needs before it.
+    pub(super) fn setup(&self) -> TokenStream {
+        let p = self.private();
+        let (site, ops, slot, claim) = (local("site"), local("ops"), local("slot"), local("claim"));
+        let output = self.output;
+        let new_site = self.site();
+        let output = {
+            let function = located(quote!(#p::output), output.span());
+            quote_spanned!(output.span()=> #function::<#output, _, _, _>())
+        };
+        let new_slot = self.args.claim.as_ref().map(|_| {
+            quote! {
+                let #slot = #p::ClaimSlot::new(#site);
+                let #claim = &#slot;
+            }
+        });
+        quote! {
+            let #site: &'static #p::Site = #new_site;
+            let #ops = #output;
+            #new_slot
+        }
+    }
+
+    /// The call site, in a block of its own, where its `static` is in nobody's sight.
+    fn site(&self) -> TokenStream {
+        let p = self.private();
+        let args = self.args;
+        let scope = match &args.scope {
+            Some(Scope::Text(text)) => text.to_token_stream(),
+            Some(Scope::Const(path)) => self.call_at(path.span(), "scope", &self.user(path)),
+            None => {
+                let name = self.function.sig.ident.unraw().to_string();
+                quote!(::core::concat!(::core::module_path!(), "::", #name))
+            }
+        };
+        let ttl = args.ttl.as_ref().map(|length| length.nanos).map(|nanos| quote!(.ttl(#nanos)));
+        let lease = args.lease.as_ref().map(|length| length.nanos).map(|nanos| quote!(.lease(#nanos)));
+        let wait = args.wait.as_ref().map(|length| length.nanos).map(|nanos| quote!(.wait(#nanos)));
+        let orphans = match args.on_crash {
+            OnCrash::Rerun => None,
+            OnCrash::Park => Some(quote!(.park())),
+            OnCrash::Path(_) | OnCrash::Closure(_) => Some(quote!(.reconcile())),
+        };
+        let without_key = args.run_without_key.then(|| quote!(.run_without_key()));
+        let without_store = args.run_without_store.then(|| quote!(.run_without_store()));
+        let name = local("SITE");
+        quote! {{
+            static #name: #p::Site = #p::Site::new(#scope, ::core::file!(), ::core::line!())
+                #ttl #lease #wait #orphans #without_key #without_store;
+            &#name
+        }}
+    }
+
+    pub(super) fn call(&self) -> TokenStream {
+        let p = self.private();
+        let site = local("site");
+        let (store, key, fingerprint) = (self.store(), self.key(), self.fingerprint());
+        let slot = match &self.args.claim {
+            None => quote!(::core::option::Option::None),
+            Some(_) => {
+                let claim = local("claim");
+                quote!(::core::option::Option::Some(#claim))
+            }
+        };
+        quote!(#p::Call::new(#site, #store, #key, #fingerprint, #slot))
+    }
+
+    pub(super) fn key(&self) -> Option<TokenStream> {
+        self.args.key.as_ref().map(|key| {
+            let call = self.call_at(key.span(), "key", &self.user(&key.reference()));
+            alone("key", &call)
+        })
+    }
+
+    pub(super) fn fingerprint(&self) -> TokenStream {
+        match &self.args.fingerprint {
+            None => {
+                let p = self.private();
+                quote!(#p::FingerprintInput::None)
+            }
+            Some(fingerprint) => {
+                let call = self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference()));
+                alone("fingerprint", &call)
+            }
+        }
+    }
+
+    fn store(&self) -> TokenStream {
+        let p = self.private();
+        let Some(store) = &self.args.store else { return quote!(#p::installed()) };
+        let user = self.user(store);
+        let name = local("store");
+        // `match`, so that what the expression borrows lives long enough, and outside of the trait's sight. The method is
+        // looked up by the compiler, which derefs as it would for the user.
+        let lookup = quote_spanned!(store.span()=> (*#name).idempotency_store());
+        let found = quote! {
+            match &(#user) {
+                #name => {
+                    use #p::ToHandle as _;
+                    #lookup
+                }
+            }
+        };
+        alone("store", &found)
+    }
+
+    /// `let claim: &Claim = ..;`, in the body.
+    pub(super) fn bind_claim(&self) -> Option<TokenStream> {
+        let user = self.args.claim.as_ref()?;
+        let krate = krate(self.args);
+        let claim = local("claim");
+        Some(quote!(let #user: &#krate::Claim = #claim.get();))
+    }
+
+    pub(super) fn on_error(&self) -> TokenStream {
+        let p = self.private();
+        match &self.args.on_error {
+            OnError::Release => quote!(#p::ReleaseErrors),
+            OnError::Keep => quote!(#p::KeepErrors),
+            OnError::Record(span) => self.policy(*span, "record_errors", None),
+            OnError::RecordIf(accept) => self.policy(accept.span(), "record_errors_if", Some(accept)),
+            OnError::Decide(decide) => self.policy(decide.span(), "decide_errors", Some(decide)),
+        }
+    }
+
+    pub(super) fn on_crash(&self) -> TokenStream {
+        let p = self.private();
+        match &self.args.on_crash {
+            OnCrash::Rerun | OnCrash::Park => quote!(#p::NoReconcile),
+            OnCrash::Path(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
+            OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile_closure", Some(find_out)),
+        }
+    }
+
+    pub(super) fn on_decode(&self) -> TokenStream {
+        match &self.args.on_decode {
+            Some(answer) => self.policy(answer.span(), "answer_unreadable", Some(answer)),
+            None => {
+                let p = self.private();
+                quote!(#p::RefuseUnreadable)
+            }
+        }
+    }
+
+    fn policy(&self, span: Span, name: &str, function: Option<&dyn ToTokens>) -> TokenStream {
+        let mut ops = local("ops");
+        ops.set_span(ops.span().located_at(span));
+        let function = function.map(|function| self.user(&function));
+        self.call_at(span, name, &quote_spanned!(span=> #ops, #function))
+    }
+}
+
+pub(super) fn krate(args: &Args) -> TokenStream {
+    args.krate.as_ref().map_or_else(|| quote!(::idem_runtime), ToTokens::to_token_stream)
+}
+
+/// A value in a statement of its own, where its temporaries end: a lock that the key takes is free again when the
+/// fingerprint takes it.
+fn alone(name: &str, value: &TokenStream) -> TokenStream {
+    let name = local(name);
+    quote!({ let #name = #value; #name })
+}
+
+/// A name that no user can write, and that hides none of theirs.
+pub(super) fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// These tokens at another place; what they name stays what it was.
+pub(super) fn located(tokens: TokenStream, span: Span) -> TokenStream {
+    let place = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    tokens.into_iter().map(place).collect()
+}
