@@ -1,0 +1,25 @@
+//! R12 to R17: endings.
+
+mod crashes;
+mod errors;
+mod results;
+mod stores;
+
+use idem_runtime::{Claim, Previous};
+use serde::{Deserialize, Serialize};
+
+/// What a body is told of the last holder.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Before {
+    Nobody,
+    Failed,
+    Crashed,
+}
+
+fn before(claim: &Claim) -> Before {
+    match claim.previous() {
+        Previous::First => Before::Nobody,
+        Previous::AfterFailure => Before::Failed,
+        Previous::AfterCrash { .. } => Before::Crashed,
+    }
+}
