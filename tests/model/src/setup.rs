@@ -1,4 +1,35 @@
-//! Who takes part, by which rules, and how much may go wrong in one run.
+//! Who takes part, by which rules, for how long things last, and how much may go wrong in one run.
+
+use std::fmt;
+use std::time::Duration;
+
+use idem_runtime::protocol::Micros;
+use idem_runtime::store::Orphans;
+
+/// How long a holder may be silent.
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// How long a completion, and a failure, is remembered. Longer than [`LINGER`], so that the two can be told apart.
+pub const TTL: Duration = Duration::from_secs(90);
+
+/// How long a row outlives its end, and the longest that a request is under way: what the library's requests say for a
+/// lease as short as [`LEASE`].
+pub const LINGER: Duration = Duration::from_secs(60);
+
+/// By how much the store's clock steps back. The next longer step is more than the protocol bears: a row that was freed at
+/// once may be swept [`LINGER`] behind its fence, and the clock would then be at that fence again.
+pub const STEP_BACK: Duration = LINGER.saturating_sub(Duration::from_micros(1));
+
+/// The store's clock when a run begins.
+pub(crate) const START: Micros = 1_000_000_000;
+
+/// How often a claim is sent before its failure is the caller's.
+pub(crate) const CLAIM_ATTEMPTS: u8 = 3;
+
+/// A duration in microseconds, as the clock of a run counts.
+pub(crate) fn micros(duration: Duration) -> Micros {
+    idem_runtime::protocol::micros(duration)
+}
 
 /// What becomes of a key whose holder died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,174 +43,205 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rerun, Self::Park, Self::Reconcile];
-}
+    /// All of them, with their names.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::Rerun, "rerun"), (Self::Park, "park"), (Self::Reconcile, "reconcile")];
 
-/// A run.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Processes.
-    pub workers: u8,
-    /// Calls of each, one after the other.
-    pub calls: u8,
-    pub policy: Policy,
-    /// The calls want one of two keys.
-    pub two_keys: bool,
-    /// The workers' calls have one of two fingerprints.
-    pub two_fingerprints: bool,
-    pub rules: Rules,
-    pub budget: Budget,
-}
+    /// What a claim asks for.
+    pub(crate) fn orphans(self) -> Orphans {
+        if self == Self::Park { Orphans::Refuse } else { Orphans::Take }
+    }
 
-impl Setup {
-    /// Two workers with two calls each, by the whole protocol, with one fault of each common kind.
-    pub fn new(policy: Policy) -> Self {
-        Self {
-            workers: 2,
-            calls: 2,
-            policy,
-            two_keys: false,
-            two_fingerprints: false,
-            rules: Rules::ALL,
-            budget: Budget { lease: 1, ttl: 1, sweep: 1, crash: 1, retry: 1, cancel: 1, error: 1, ..Budget::NONE },
-        }
+    /// How long a row outlives a lease that was never ended; `None`: for ever.
+    pub(crate) fn retain(self) -> Option<Duration> {
+        (self == Self::Rerun).then_some(TTL)
     }
 }
 
-/// How often each may happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Budget {
-    /// A lease ends.
-    pub lease: u8,
-    /// A ttl ends.
-    pub ttl: u8,
-    pub sweep: u8,
+/// What can go wrong, or need not happen. How often each may is a run's budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Time passes until a lease is over.
+    Lease,
+    /// Time passes until a ttl is over.
+    Ttl,
+    /// Time passes until a row may be swept.
+    Purge,
+    /// Time passes until the oldest request under way is lost for good.
+    Life,
+    /// The store's clock steps back by [`STEP_BACK`].
+    Back,
     /// A process dies.
-    pub crash: u8,
-    pub renew: u8,
-    /// A request is sent again.
-    pub retry: u8,
+    Crash,
     /// A caller is dropped, or a body panics.
-    pub cancel: u8,
+    Cancel,
+    /// A request is sent again.
+    Retry,
+    /// A caller waits no longer for the answer to its ending.
+    GiveUp,
+    /// A lease is renewed.
+    Renew,
     /// A body, or the function that reconciles, fails.
-    pub error: u8,
-    /// An operator resolves a key, replaces a resolution, or forgets a key.
-    pub admin: u8,
-    /// A caller stops waiting for an answer.
-    pub give_up: u8,
+    Error,
     /// A body fails, and its error keeps the key.
-    pub keep: u8,
+    Keep,
+    /// A body says that it did nothing.
+    Skip,
+    /// An operator resolves a key, says something else of it, or forgets it.
+    Operator,
     /// The background repeats a completion whose caller was told that it was not recorded.
-    pub late: u8,
+    Late,
+    /// A duplicate waits for the holder and claims again.
+    Wait,
 }
+
+impl Fault {
+    /// All of them, in order, with their names.
+    pub const ALL: [(Self, &'static str); 16] = [
+        (Self::Lease, "lease"),
+        (Self::Ttl, "ttl"),
+        (Self::Purge, "purge"),
+        (Self::Life, "life"),
+        (Self::Back, "back"),
+        (Self::Crash, "crash"),
+        (Self::Cancel, "cancel"),
+        (Self::Retry, "retry"),
+        (Self::GiveUp, "give-up"),
+        (Self::Renew, "renew"),
+        (Self::Error, "error"),
+        (Self::Keep, "keep"),
+        (Self::Skip, "skip"),
+        (Self::Operator, "operator"),
+        (Self::Late, "late"),
+        (Self::Wait, "wait"),
+    ];
+}
+
+/// How often each fault may still happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Budget([u8; Fault::ALL.len()]);
 
 impl Budget {
-    /// Nothing goes wrong.
-    pub const NONE: Self = Self {
-        lease: 0,
-        ttl: 0,
-        sweep: 0,
-        crash: 0,
-        renew: 0,
-        retry: 0,
-        cancel: 0,
-        error: 0,
-        admin: 0,
-        give_up: 0,
-        keep: 0,
-        late: 0,
-    };
+    pub(crate) fn left(&self, fault: Fault) -> bool {
+        self.0[fault as usize] > 0
+    }
+
+    pub(crate) fn spend(&mut self, fault: Fault) {
+        self.0[fault as usize] -= 1;
+    }
 }
 
-/// The rules, each of which can be taken away.
-#[derive(Clone, Debug)]
-pub struct Rules {
+/// A rule of the caller that can be taken away. Those of the store are `step`'s, and are taken away by `mutations/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
     /// An owner is drawn for each call; without it, for each process.
-    pub owner_per_call: bool,
-    /// How many owners a row remembers, its own included; without it none.
-    pub slots: usize,
-    /// A failure leaves the row.
-    pub failure_keeps_row: bool,
-    /// Fences go on after a deletion, as the clock does.
-    pub fence_survives: bool,
-    /// A sweep leaves orphans.
-    pub sweep_spares_orphans: bool,
+    OwnerPerCall,
     /// A caller that leaves before its body ran sends `NotRun`.
-    pub leaver_says_not_run: bool,
-    /// `NotRun` leaves something behind that refuses its claim, should that come later.
-    pub not_run_refuses_claim: bool,
-    /// `NotRun` of a taker restores the orphan.
-    pub doubt_survives_not_run: bool,
-    /// A repeated claim is told the same of its predecessor.
-    pub repeat_is_told_the_same: bool,
-    /// A completion is an update; without it an upsert.
-    pub completion_is_update: bool,
-    /// A repeated completion is held though its ttl is over.
-    pub completion_repeats_after_ttl: bool,
-    /// Rows outlive every request that is under way.
-    pub linger: bool,
-    /// "Unknown" is a state; without it a lease that has ended, which a renewal revives.
-    pub unknown_is_a_state: bool,
-    /// A drop after the body returned leaves its ending as it is.
-    pub ending_survives_drop: bool,
-    /// A release never touches a completed row.
-    pub done_is_final: bool,
-    /// An ending counts after its lease, as long as nobody took over.
-    pub late_ending_counts: bool,
-    /// A claim that finds its own row is granted the same fence, also after its lease.
-    pub repeat_keeps_fence: bool,
-    /// The store refuses an orphan under park; without it the client, which takes it over first.
-    pub store_parks: bool,
-    /// Endings are checked by owner and fence; without it by owner.
-    pub fence_is_checked: bool,
-    /// An error of the function that reconciles is `NotRun`; without it `Failed`.
-    pub reconcile_error_is_not_run: bool,
-    /// An orphan's fingerprint is checked too.
-    pub fingerprint_of_orphans: bool,
-    /// `keep` ends the heartbeat.
-    pub keep_ends_heartbeat: bool,
-    /// A forgotten row stays.
-    pub forget_keeps_row: bool,
-    /// An operator's word raises the fence.
-    pub resolve_raises_fence: bool,
-    /// A resolution is marked as one; without it an operator replaces whatever record is there.
-    pub resolution_is_marked: bool,
+    LeaverSaysNotRun,
+    /// So does one that was answered, while another copy of its claim may be under way.
+    UnansweredClaimsCount,
     /// An answer that comes after the lease that it grants isn't believed.
-    pub late_grant_is_discarded: bool,
-    /// A caller with a claim that was not answered sends `NotRun` when it leaves.
-    pub unanswered_claims_count: bool,
+    LateGrantIsDiscarded,
+    /// The lease is looked at again once the function that reconciles has returned.
+    LeaseIsSeenAgain,
+    /// A drop after the body returned leaves its ending as it is.
+    EndingSurvivesDrop,
+    /// An error of the function that reconciles is `NotRun`; without it `Failed`.
+    ReconcileErrorIsNotRun,
+    /// `keep` ends the heartbeat.
+    KeepEndsHeartbeat,
+    /// All copies of a request are sent within its life; without it a paused process goes on with an old claim.
+    RepeatsEndInTime,
+    /// The store parks; without it the caller does, behind a takeover.
+    StoreParks,
 }
 
-impl Rules {
-    /// The protocol.
-    pub const ALL: Self = Self {
-        owner_per_call: true,
-        slots: 9,
-        failure_keeps_row: true,
-        fence_survives: true,
-        sweep_spares_orphans: true,
-        leaver_says_not_run: true,
-        not_run_refuses_claim: true,
-        doubt_survives_not_run: true,
-        repeat_is_told_the_same: true,
-        completion_is_update: true,
-        completion_repeats_after_ttl: true,
-        linger: true,
-        unknown_is_a_state: true,
-        ending_survives_drop: true,
-        done_is_final: true,
-        late_ending_counts: true,
-        repeat_keeps_fence: true,
-        store_parks: true,
-        fence_is_checked: true,
-        reconcile_error_is_not_run: true,
-        fingerprint_of_orphans: true,
-        keep_ends_heartbeat: true,
-        forget_keeps_row: true,
-        resolve_raises_fence: true,
-        resolution_is_marked: true,
-        late_grant_is_discarded: true,
-        unanswered_claims_count: true,
-    };
+impl Rule {
+    /// All of them, with their names.
+    pub const ALL: [(Self, &'static str); 10] = [
+        (Self::OwnerPerCall, "owner-per-call"),
+        (Self::LeaverSaysNotRun, "leaver-says-not-run"),
+        (Self::UnansweredClaimsCount, "unanswered-claims-count"),
+        (Self::LateGrantIsDiscarded, "late-grant-is-discarded"),
+        (Self::LeaseIsSeenAgain, "lease-is-seen-again"),
+        (Self::EndingSurvivesDrop, "ending-survives-drop"),
+        (Self::ReconcileErrorIsNotRun, "reconcile-error-is-not-run"),
+        (Self::KeepEndsHeartbeat, "keep-ends-heartbeat"),
+        (Self::RepeatsEndInTime, "repeats-end-in-time"),
+        (Self::StoreParks, "store-parks"),
+    ];
 }
+
+/// A run.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Processes.
+    pub workers: u8,
+    /// Calls of each, one after the other, for the same key.
+    pub calls: u8,
+    pub policy: Policy,
+    /// The workers' calls have one of two fingerprints.
+    pub two_fingerprints: bool,
+    /// The rules that are taken away.
+    without: [bool; Rule::ALL.len()],
+    pub(crate) budget: Budget,
+}
+
+impl Setup {
+    /// Two workers with two calls each, to which nothing happens.
+    pub fn new(policy: Policy) -> Self {
+        let without = [false; Rule::ALL.len()];
+        Self { workers: 2, calls: 2, policy, two_fingerprints: false, without, budget: Budget::default() }
+    }
+
+    pub(crate) fn has(&self, rule: Rule) -> bool {
+        !self.without[rule as usize]
+    }
+
+    /// Changes this as the words say: a policy, `workers=`, `calls=`, `fingerprints`, `without=` a rule of the caller, or
+    /// a fault and how often it may happen.
+    ///
+    /// # Errors
+    ///
+    /// The word that says nothing.
+    pub fn with(mut self, words: &str) -> Result<Self, Unknown> {
+        for word in words.split_whitespace() {
+            self.word(word).ok_or_else(|| Unknown(word.to_owned()))?;
+        }
+        Ok(self)
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        if let Some((policy, _)) = Policy::ALL.into_iter().find(|(_, name)| *name == word) {
+            self.policy = policy;
+            return Some(());
+        }
+        match word.split_once('=') {
+            None if word == "fingerprints" => self.two_fingerprints = true,
+            None => return None,
+            Some(("workers", number)) => self.workers = number.parse().ok()?,
+            Some(("calls", number)) => self.calls = number.parse().ok()?,
+            Some(("without", rule)) => {
+                let (rule, _) = Rule::ALL.into_iter().find(|(_, name)| *name == rule)?;
+                self.without[rule as usize] = true;
+            }
+            Some((fault, times)) => {
+                let (fault, _) = Fault::ALL.into_iter().find(|(_, name)| *name == fault)?;
+                self.budget.0[fault as usize] = times.parse().ok()?;
+            }
+        }
+        Some(())
+    }
+}
+
+/// A word of a run that says nothing.
+#[derive(Debug)]
+pub struct Unknown(String);
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a run knows no `{}`", self.0)
+    }
+}
+
+impl std::error::Error for Unknown {}

@@ -1,12 +1,13 @@
-//! What there is: rows, workers, requests and answers under way, and what really happened.
+//! What there is in one moment: the row, the clock, the workers, and the requests and answers under way.
+
+use idem_runtime::protocol::{Micros, Reply, Row};
+use idem_runtime::store::Owner;
 
 use crate::setup::Budget;
+use crate::truth::Truth;
 
-pub(crate) type Owner = u8;
-pub(crate) type Fence = u8;
-
-/// No owner.
-pub(crate) const NOBODY: Owner = 0;
+/// The most workers, the most calls of each, and the most owners that a call draws.
+pub(crate) const MOST: usize = 3;
 
 /// A call of a worker.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -15,117 +16,75 @@ pub struct Call {
     pub(crate) nth: u8,
 }
 
-/// In the place of a call: an operator, or the one that comes when all is quiet.
-pub(crate) const OUTSIDER: Call = Call { worker: 99, nth: 0 };
+/// An owner, by its number. An owner is drawn for a call; zero is an operator.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub(crate) struct Drawn(u8);
+
+impl Drawn {
+    pub(crate) const OPERATOR: Self = Self(0);
+    /// The one that comes when all is quiet.
+    pub(crate) const OUTSIDER: Self = Self(u8::MAX);
+
+    pub(crate) fn new(call: Call, draw: u8) -> Self {
+        let most = MOST as u8;
+        Self(1 + (call.worker * most + call.nth) * most + draw)
+    }
+
+    /// The call that drew it.
+    pub(crate) fn call(self) -> Option<Call> {
+        let nth = self.0.checked_sub(1).filter(|_| self != Self::OUTSIDER)? / MOST as u8;
+        Some(Call { worker: nth / MOST as u8, nth: nth % MOST as u8 })
+    }
+
+    pub(crate) fn owner(self) -> Owner {
+        let mut bytes = [0; 16];
+        bytes[0] = self.0;
+        Owner(bytes)
+    }
+
+    pub(crate) fn of(owner: Owner) -> Self {
+        Self(owner.0[0])
+    }
+}
 
 /// How a call leaves its key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum How {
     Complete,
     Failed,
-    Unknown,
-    NotRun,
+    OutcomeUnknown,
     Keep,
-}
-
-/// What a claim is told of its predecessor.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub enum Previous {
-    First,
-    AfterFailure,
-    AfterCrash,
-}
-
-/// Where a row is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    Absent,
-    Running,
-    Unknown,
-    Kept,
-    Free,
-    Done,
-}
-
-/// A key in the store.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Row {
-    pub(crate) phase: Phase,
-    pub(crate) owner: Owner,
-    pub(crate) fence: Fence,
-    /// Its lease or ttl isn't over.
-    pub(crate) live: bool,
-    /// The fence of the holder that the current one took over from; 0: none. In a completed row it marks a resolution: the
-    /// fence before it.
-    pub(crate) doubt: Fence,
-    pub(crate) previous: Previous,
-    pub(crate) fingerprint: u8,
-    /// The owners that left, newest first.
-    pub(crate) ended: Vec<Owner>,
-}
-
-impl Row {
-    pub(crate) fn absent(fence: Fence) -> Self {
-        Self {
-            phase: Phase::Absent,
-            owner: NOBODY,
-            fence,
-            live: false,
-            doubt: 0,
-            previous: Previous::First,
-            fingerprint: 0,
-            ended: Vec::new(),
-        }
-    }
-
-    pub(crate) fn is_leased(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Kept)
-    }
-
-    pub(crate) fn is_orphan(&self) -> bool {
-        self.phase == Phase::Unknown || (self.is_leased() && !self.live)
-    }
+    NotRun,
 }
 
 /// What is asked of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub enum Operation {
+pub(crate) enum Ask {
     Claim,
-    Renew(Fence),
-    Complete(Fence),
-    /// The same, sent by the background after its caller was told that nothing was recorded.
-    CompleteLate(Fence),
-    Release(How, Fence),
+    Renew { fence: u64 },
+    End { how: How, fence: u64 },
 }
 
-/// A request. It is under way until it is carried out, at whatever time: so a late one, one that is lost and one that
-/// is repeated are all just schedules.
+/// A request under way. It is carried out at any time until it is lost: so a late one, one that is lost and one that is
+/// sent again are all just schedules.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Request {
     pub(crate) from: Call,
-    pub(crate) operation: Operation,
-}
-
-/// What the store answers.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub enum Answer {
-    Acquired(Fence, Previous),
-    InProgress,
-    Completed,
-    Orphaned,
-    KeyReused,
-    Ended,
-    Held,
-    Lost,
-    /// `Lost`, where there is no row.
-    Gone,
+    pub(crate) owner: Drawn,
+    pub(crate) ask: Ask,
+    /// When its first copy was sent, by the sender's clock.
+    pub(crate) born: Micros,
+    /// Its sender waits for the answer: the call goes on, and no newer copy was sent.
+    pub(crate) awaited: bool,
 }
 
 /// Where a worker's current call is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Stage {
     Idle,
     Claiming,
+    /// For the holder to leave.
+    Waiting,
     Reconciling,
     Running,
     Ending(How),
@@ -138,21 +97,56 @@ pub(crate) enum Stage {
 pub(crate) struct Worker {
     pub(crate) call: u8,
     pub(crate) stage: Stage,
-    pub(crate) fence: Fence,
-    pub(crate) previous: Previous,
-    /// How often the current request was sent again.
-    pub(crate) retries: u8,
+    /// How many owners the call drew.
+    pub(crate) draw: u8,
+    /// How many times its claim failed.
+    pub(crate) failures: u8,
+    /// A copy of its claim may still be under way.
+    pub(crate) unanswered: bool,
+    /// When the request was sent that it waits for.
+    pub(crate) sent: Micros,
+    /// The same of the first copy of that request.
+    pub(crate) born: Micros,
+    pub(crate) fence: u64,
+    /// When its lease ends, by its own clock.
+    pub(crate) deadline: Micros,
+    /// The answer to the request that it waits for, under way.
+    pub(crate) answer: Option<Reply>,
+    /// The same of a renewal.
+    pub(crate) beat: Option<Reply>,
+    pub(crate) beat_sent: Micros,
     /// A heartbeat goes on that should have ended.
     pub(crate) beats: bool,
 }
 
-/// What a caller was told.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+impl Worker {
+    pub(crate) fn at(call: u8, stage: Stage) -> Self {
+        Self {
+            call,
+            stage,
+            draw: 0,
+            failures: 0,
+            unanswered: false,
+            sent: 0,
+            born: 0,
+            fence: 0,
+            deadline: 0,
+            answer: None,
+            beat: None,
+            beat_sent: 0,
+            beats: false,
+        }
+    }
+}
+
+/// What the caller of a call was told.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Told {
+    #[default]
     Nothing,
     /// Its process died.
     Dead,
-    /// That its outcome is uncertain.
+    /// That its outcome is uncertain, or that its key stays claimed.
     Unsure,
     /// That its body ran and was not recorded: the background may go on.
     NotRecorded,
@@ -160,185 +154,59 @@ pub(crate) enum Told {
     Outcome,
 }
 
-/// How a body went.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub(crate) enum Went {
-    On,
-    Well,
-    Wrong,
-    Unknown,
-}
-
-/// A body that was started.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Execution {
-    pub(crate) call: Call,
-    pub(crate) fence: Fence,
-    pub(crate) went: Went,
-    pub(crate) recorded: bool,
-    /// Someone found out what it did.
-    pub(crate) resolved: bool,
-    pub(crate) fingerprint: u8,
-}
-
-impl Execution {
-    /// It may have had an effect that nothing tells of.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.went != Went::Wrong && !self.recorded && !self.resolved
-    }
-}
-
-/// What really happened to a key. The protocol can't see it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct History {
-    pub(crate) highest: Fence,
-    /// Who was granted the key last.
-    pub(crate) last: Option<(Call, Fence)>,
-    /// Who has a live lease.
-    pub(crate) holder: Option<Call>,
-    /// It is completed, and the ttl isn't over.
-    pub(crate) is_done: bool,
-    pub(crate) failed_last: bool,
-    pub(crate) granted: Vec<(Call, Previous)>,
-    pub(crate) executions: Vec<Execution>,
-    /// The background recorded what its caller was told is not recorded.
-    pub(crate) recorded_late: bool,
-    /// An operator replaced a resolution.
-    pub(crate) replaced: bool,
-}
-
-impl History {
-    pub(crate) fn new() -> Self {
-        Self {
-            highest: 0,
-            last: None,
-            holder: None,
-            is_done: false,
-            failed_last: false,
-            granted: Vec::new(),
-            executions: Vec::new(),
-            recorded_late: false,
-            replaced: false,
-        }
-    }
-
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.executions.iter().any(Execution::is_in_doubt)
-    }
-
-    /// Everything before is known.
-    pub(crate) fn resolve(&mut self) {
-        self.executions.iter_mut().for_each(|execution| execution.resolved = true);
-    }
-
-    /// Everything before this fence is known.
-    pub(crate) fn resolve_before(&mut self, fence: Fence) {
-        self.executions.iter_mut().filter(|execution| execution.fence < fence).for_each(|old| old.resolved = true);
-    }
-}
-
 /// All of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct State {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) histories: Vec<History>,
+    pub(crate) row: Option<Row>,
+    /// The store's clock.
+    pub(crate) now: Micros,
+    /// The workers' clock, which doesn't step back.
+    pub(crate) local: Micros,
     pub(crate) workers: Vec<Worker>,
-    /// What the caller of each call was told, by worker.
-    pub(crate) told: Vec<Vec<Told>>,
+    pub(crate) told: [[Told; MOST]; MOST],
+    /// In order.
     pub(crate) requests: Vec<Request>,
-    pub(crate) answers: Vec<(Request, Answer)>,
+    pub(crate) truth: Truth,
     pub(crate) budget: Budget,
-    pub(crate) broken: Flags,
 }
 
 impl State {
+    pub(crate) fn worker(&mut self, number: u8) -> &mut Worker {
+        &mut self.workers[usize::from(number)]
+    }
+
+    /// The call that a worker is at.
+    pub(crate) fn call_of(&self, number: u8) -> Call {
+        Call { worker: number, nth: self.workers[usize::from(number)].call }
+    }
+
     pub(crate) fn told(&self, call: Call) -> Told {
         self.told[usize::from(call.worker)][usize::from(call.nth)]
     }
-}
 
-/// What must never be.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Broken {
-    FenceDoesNotGrow,
-    CompletedRunsAgain,
-    ZombieEnds,
-    TwoHolders,
-    TwoBodiesOfOneFence,
-    ParkedRunsAgain,
-    RunsAgainUnreconciled,
-    /// A live lease whose caller was told that its call is over.
-    Phantom,
-    ParkedWithoutDoubt,
-    /// A completion that was recorded is answered `Lost`.
-    RecordedIsLost,
-    WrongPrevious,
-    CompletedTooEarly,
-    /// Another fingerprint ran over an effect that is unknown.
-    OtherPayload,
-    /// The key can never be completed.
-    Stuck,
-    /// A body's success is known, and the key runs again.
-    OutcomeLost,
-    RepeatHasAnotherFence,
-    /// An operator replaced what a handler recorded.
-    RecordReplaced,
-}
-
-impl Broken {
-    /// All of them, with what a report says.
-    pub const ALL: [(Self, &'static str); 17] = [
-        (Self::FenceDoesNotGrow, "a fence doesn't grow"),
-        (Self::CompletedRunsAgain, "a completed key runs again within its ttl"),
-        (Self::ZombieEnds, "a zombie's ending is accepted"),
-        (Self::TwoHolders, "two hold a live lease"),
-        (Self::TwoBodiesOfOneFence, "two bodies run under one fence"),
-        (Self::ParkedRunsAgain, "a parked key runs again unresolved"),
-        (Self::RunsAgainUnreconciled, "a key runs again unreconciled"),
-        (Self::Phantom, "a lease is live, and its caller was told that its call is over"),
-        (Self::ParkedWithoutDoubt, "a key is parked though nothing is in doubt"),
-        (Self::RecordedIsLost, "a completion that was recorded is lost"),
-        (Self::WrongPrevious, "a claim is told wrongly what came before it"),
-        (Self::CompletedTooEarly, "a duplicate of a running key is told that it is completed"),
-        (Self::OtherPayload, "another fingerprint runs over an unknown effect"),
-        (Self::Stuck, "a key can never be completed"),
-        (Self::OutcomeLost, "a success is known, and its key runs again"),
-        (Self::RepeatHasAnotherFence, "a running call's repeated claim gets another fence"),
-        (Self::RecordReplaced, "a handler's own record is replaced"),
-    ];
-
-    /// What a report says.
-    pub fn text(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-}
-
-/// A set of what is broken.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Flags(u32);
-
-impl Flags {
-    pub(crate) fn of(broken: &[Broken]) -> Self {
-        let mut flags = Self::default();
-        broken.iter().for_each(|broken| flags.set(*broken));
-        flags
+    pub(crate) fn tell(&mut self, call: Call, told: Told) {
+        self.told[usize::from(call.worker)][usize::from(call.nth)] = told;
     }
 
-    pub(crate) fn set(&mut self, broken: Broken) {
-        self.0 |= 1 << broken as u32;
-    }
-
-    pub(crate) fn set_if(&mut self, is: bool, broken: Broken) {
-        if is {
-            self.set(broken);
+    /// Adds a request. Its sender waits for its answer, if any, and no longer for that of an earlier copy.
+    pub(crate) fn send(&mut self, request: Request) {
+        if request.awaited {
+            self.forget_requests(request.from, |ask| matches_kind(ask, request.ask));
         }
+        self.requests.push(request);
+        self.requests.sort_unstable();
     }
 
-    pub(crate) fn has(self, nth: usize) -> bool {
-        self.0 & (1 << nth) != 0
+    /// Nobody waits for the answers to these requests of a call any more.
+    pub(crate) fn forget_requests(&mut self, call: Call, are: impl Fn(Ask) -> bool) {
+        for request in self.requests.iter_mut().filter(|request| request.from == call && are(request.ask)) {
+            request.awaited = false;
+        }
+        self.requests.sort_unstable();
     }
+}
 
-    pub(crate) fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
+/// A renewal is waited for beside everything else.
+fn matches_kind(one: Ask, other: Ask) -> bool {
+    matches!(one, Ask::Renew { .. }) == matches!(other, Ask::Renew { .. })
 }
