@@ -2,12 +2,12 @@
 
 use crate::read;
 
-/// The names in quotes of a list in a file, which begins with this text and ends with `]`.
-fn listed(path: &str, begins: &str) -> Vec<String> {
-    let file = read(path);
-    let (_, list) = file.split_once(begins).unwrap();
-    let list = list.split(']').next().unwrap();
-    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+/// The attribute's own list of its arguments.
+fn arguments() -> Vec<String> {
+    let file = read("idem-macros/src/args.rs");
+    let (_, list) = file.split_once("const NAMES: ").unwrap();
+    let (_, list) = list.split_once("= [").unwrap();
+    list.split(']').next().unwrap().split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// The rows of the tables of a page, by their first cells.
@@ -17,8 +17,8 @@ fn first_cells(page: &str) -> String {
 
 #[test]
 fn readme_and_the_book_have_each_argument_of_the_attribute() {
-    let arguments = listed("idem-macros/src/args.rs", "const NAMES: [&str; 15] = [");
-    assert_eq!(arguments.len(), 15);
+    let arguments = arguments();
+    assert!(arguments.len() >= 15, "{arguments:?}");
     for page in ["README.md", "docs/src/choosing.md"] {
         let cells = first_cells(&read(page));
         for argument in &arguments {
@@ -53,5 +53,19 @@ fn readme_is_short_and_links_to_each_page_of_the_book() {
     let pages = contents.split("](").skip(1).map(|link| link.split(')').next().unwrap());
     for page in pages {
         assert!(readme.contains(&format!("(docs/src/{page})")), "README has no link to {page}");
+    }
+}
+
+/// The table of the stores' speeds is a copy.
+#[test]
+fn the_book_has_the_figures_of_the_benchmarks() {
+    let (page, benchmarks) = (read("docs/src/stores.md"), read("BENCHMARKS.md"));
+    let (_, table) = page.split_once("\n## How fast\n").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let figures: Vec<_> =
+        rows.flat_map(|row| row.split(" | ").skip(1)).map(|cell| cell.replace([',', ' ', '|'], "")).collect();
+    assert_eq!(figures.len(), 16, "{figures:?}");
+    for figure in figures {
+        assert!(benchmarks.contains(&format!("| {figure} |")), "BENCHMARKS.md has no {figure}");
     }
 }
