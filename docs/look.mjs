@@ -9,6 +9,17 @@ const [book, pictures] = process.argv.slice(2);
 const aside = ['404.html', 'index.html', 'print.html', 'toc.html'];
 const pages = readdirSync(book).filter((name) => name.endsWith('.html') && !aside.includes(name));
 
+// What is wider than its room. Tables and code scroll by themselves; whatever else does, moves a part of the page with it.
+function tooWide() {
+    const scrolls = ['auto', 'scroll', 'hidden'];
+    const mayScroll = '.table-wrapper, pre, pre *, #mdbook-sidebar, #mdbook-sidebar *';
+    const around = [document.documentElement, ...document.querySelectorAll('body, body *')];
+    return around
+        .filter((element) => element.scrollWidth > element.clientWidth && !element.matches(mayScroll))
+        .filter((element) => element === around[0] || scrolls.includes(getComputedStyle(element).overflowX))
+        .map((element) => `${element.localName}.${element.className} scrolls by ${element.scrollWidth - element.clientWidth} px`);
+}
+
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] });
 let sideways = 0;
 for (const colorScheme of ['light', 'dark']) {
@@ -17,13 +28,9 @@ for (const colorScheme of ['light', 'dark']) {
         const page = await context.newPage();
         for (const name of pages) {
             await page.goto(pathToFileURL(resolve(book, name)).href);
-            const over = await page.evaluate(() => {
-                const root = document.documentElement;
-                return root.scrollWidth - root.clientWidth;
-            });
-            if (over > 0) {
+            for (const wide of await page.evaluate(tooWide)) {
                 sideways += 1;
-                console.error(`${name} scrolls sideways by ${over} px at ${width} px, ${colorScheme}`);
+                console.error(`${name} at ${width} px, ${colorScheme}: ${wide}`);
             }
             const path = `${pictures}/${name.replace('.html', '')}-${width}-${colorScheme}.png`;
             await page.screenshot({ path, fullPage: true });
@@ -32,5 +39,5 @@ for (const colorScheme of ['light', 'dark']) {
     }
 }
 await browser.close();
-console.log(`${pages.length} pages, ${sideways} times one scrolls sideways`);
+console.log(`${pages.length} pages, ${sideways} parts that scroll sideways`);
 process.exit(sideways > 0 || pages.length === 0 ? 1 : 0);

@@ -64,16 +64,13 @@ pub(crate) fn svg(timeline: &Timeline) -> String {
         escaped(&timeline.title),
         escaped(&timeline.text),
     );
-    add(
-        &mut svg,
-        format_args!("<rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"399\" height=\"{}\" rx=\"6\"/>", height - 1),
-    );
+    add(&mut svg, format_args!(r#"<rect class="ground" x="0.5" y="0.5" width="399" height="{}" rx="6"/>"#, height - 1));
     for (lane, name) in timeline.lanes.iter().enumerate() {
         let x = picture.x(lane);
-        add(&mut svg, format_args!("<path class=\"lane\" d=\"M{x} {HEAD}V{bottom}\"/>"));
+        add(&mut svg, format_args!(r#"<path class="lane" d="M{x} {HEAD}V{bottom}"/>"#));
         add(
             &mut svg,
-            format_args!("<text class=\"head\" x=\"{x}\" y=\"22\" text-anchor=\"middle\">{}</text>", escaped(name)),
+            format_args!(r#"<text class="head" x="{x}" y="22" text-anchor="middle">{}</text>"#, escaped(name)),
         );
     }
     let bars = Bars::of(timeline, bottom);
@@ -169,10 +166,10 @@ impl Picture {
             }
         };
         if !row.time.is_empty() {
-            add(svg, format_args!("<text class=\"time\" x=\"8\" y=\"{}\">{}</text>", text.y, escaped(&row.time)));
+            add(svg, format_args!(r#"<text class="time" x="8" y="{}">{}</text>"#, text.y, escaped(&row.time)));
         }
         let Text { x, y, anchor } = text;
-        add(svg, format_args!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{}</text>", escaped(&row.text)));
+        add(svg, format_args!(r#"<text x="{x}" y="{y}" text-anchor="{anchor}">{}</text>"#, escaped(&row.text)));
     }
 }
 
@@ -207,16 +204,16 @@ fn beside(text: &str, mark: usize, y: usize) -> Text {
 fn arrow(svg: &mut String, from: usize, to: usize, y: usize) {
     let (end, back) = if to > from { (to - 10, to - 17) } else { (to + 10, to + 17) };
     let (above, below) = (y - 4, y + 4);
-    add(svg, format_args!("<path class=\"arrow\" d=\"M{from} {y}H{back}\"/>"));
-    add(svg, format_args!("<path class=\"tip\" d=\"M{end} {y}L{back} {above}V{below}z\"/>"));
+    add(svg, format_args!(r#"<path class="arrow" d="M{from} {y}H{back}"/>"#));
+    add(svg, format_args!(r#"<path class="tip" d="M{end} {y}L{back} {above}V{below}z"/>"#));
 }
 
 fn mark(svg: &mut String, word: Word, x: usize, y: usize) {
     match word {
-        Word::Crash => add(svg, format_args!("<path class=\"crash\" d=\"M{x} {y}m-6 -6l12 12m0 -12l-12 12\"/>")),
-        Word::Effect => add(svg, format_args!("<path class=\"effect\" d=\"M{x} {y}m0 -8l8 8l-8 8l-8 -8z\"/>")),
-        Word::Over => add(svg, format_args!("<path class=\"arrow\" d=\"M{x} {y}m-12 0h24\"/>")),
-        _ => add(svg, format_args!("<circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>")),
+        Word::Crash => add(svg, format_args!(r#"<path class="crash" d="M{x} {y}m-6 -6l12 12m0 -12l-12 12"/>"#)),
+        Word::Effect => add(svg, format_args!(r#"<path class="effect" d="M{x} {y}m0 -8l8 8l-8 8l-8 -8z"/>"#)),
+        Word::Over => add(svg, format_args!(r#"<path class="arrow" d="M{x} {y}m-12 0h24"/>"#)),
+        _ => add(svg, format_args!(r#"<circle class="dot" cx="{x}" cy="{y}" r="4"/>"#)),
     }
 }
 
@@ -225,7 +222,7 @@ fn legend(svg: &mut String, bars: &[Bar], timeline: &Timeline, y: usize) {
     let mut x = 14;
     let mut explain = |svg: &mut String, sign: &dyn Fn(&mut String, usize), means: &str| {
         sign(svg, x);
-        add(svg, format_args!("<text x=\"{}\" y=\"{}\">{means}</text>", x + BESIDE, y + 4));
+        add(svg, format_args!(r#"<text x="{}" y="{}">{means}</text>"#, x + BESIDE, y + 4));
         x += BESIDE + width(means) + 22;
     };
     for (class, means) in [("lease", "lease"), ("body", "the handler runs")] {
@@ -243,7 +240,7 @@ fn legend(svg: &mut String, bars: &[Bar], timeline: &Timeline, y: usize) {
 fn bar(svg: &mut String, class: &str, x: usize, y: usize, height: usize) {
     let width = if class == "lease" { 18 } else { 6 };
     let x = x - width / 2;
-    add(svg, format_args!("<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"));
+    add(svg, format_args!(r#"<rect class="{class}" x="{x}" y="{y}" width="{width}" height="{height}"/>"#));
 }
 
 fn add(svg: &mut String, line: std::fmt::Arguments<'_>) {
