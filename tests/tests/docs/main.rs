@@ -5,6 +5,7 @@ mod brokers;
 mod clocks;
 mod complete;
 mod guarantee;
+mod links;
 mod operating;
 mod shutdown;
 
