@@ -31,6 +31,8 @@
 
 mod de;
 mod describe;
+pub(crate) mod fingerprint;
+pub(crate) mod record;
 mod ser;
 #[cfg(test)]
 mod tests;

@@ -102,9 +102,9 @@ use self::cases::Case;
 use self::clock::Clock;
 use self::differential::Settings;
 use self::run::Job;
-use crate::claim::Owner;
+use crate::protocol::Owner;
 use crate::store::{AnyStore, IdempotencyStore};
-use crate::timer;
+use crate::task::timer;
 
 /// Runs every case on the store that `open` opens.
 ///

@@ -1,9 +1,13 @@
 //! Claim, run, record: the only place that knows the order.
 
 mod admit;
+mod blocking;
 mod call;
 mod ending;
+mod heartbeat;
 mod late;
+mod patience;
+mod request;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -11,19 +15,17 @@ use std::time::Instant;
 
 use self::admit::Admission;
 pub(crate) use self::admit::given;
+use self::blocking::Spawned;
 pub use self::call::Call;
 use self::call::Phase;
-use crate::blocking::{self, Spawned};
-use crate::claim::{Grant, Key, Leave, Previous, Record};
+use self::heartbeat::LeaseLost;
+use crate::codec::record::{self, Recorded};
 use crate::error::{DecodeError, Error, ScopedKey};
-use crate::heartbeat::LeaseLost;
-use crate::observe::Event;
-use crate::policy::{DecodePolicy, ErrorPolicy, NoReconcile, Reconcile, Verdict};
-use crate::private::Ops;
-use crate::record::{self, Recorded};
-use crate::site::Site;
+use crate::handler::policy::{DecodePolicy, ErrorPolicy, NoReconcile, Reconcile, Verdict};
+use crate::handler::{Event, Ops, Site, Watch};
+use crate::protocol::{Grant, Key, Leave, Previous, Record};
 use crate::store::IdempotencyStore;
-use crate::watch::Watch;
+use crate::task::parked::block_on;
 
 /// Runs an async handler.
 pub fn run<S, B, O, V, E, P, C, D>(
@@ -63,7 +65,7 @@ where
     let entered = blocking::enter(call.site.scope, in_place, || {
         let body = pin!(async move { body() });
         let run = run_in::<true, _, _, _, _, _, _, _, _>(&mut spawned, body, ops, on_error, NoReconcile, on_decode);
-        blocking::block_on(run)
+        block_on(run)
     });
     entered.unwrap_or_else(|error| spawned.refuse(error, ops))
 }

@@ -2,6 +2,7 @@
 
 mod human;
 mod short;
+pub(crate) mod shown;
 mod store;
 
 use std::error::Error as StdError;
@@ -9,9 +10,10 @@ use std::fmt;
 use std::time::Duration;
 
 pub(crate) use self::human::NeedsAHuman;
+pub(crate) use self::shown::Shown;
+pub use self::shown::log_keys;
 pub use self::store::StoreError;
-use crate::claim::Key;
-use crate::shown::Shown;
+use crate::protocol::Key;
 
 /// A scope and a key: which business fact an error is about. Printed, it shows the key unless [`log_keys`](crate::log_keys)
 /// says not to.
@@ -231,6 +233,11 @@ pub enum Error {
 impl Error {
     pub(crate) fn config(message: impl Into<String>) -> Self {
         Self::Config { message: message.into(), source: None }
+    }
+
+    /// Of a URL whose store is not compiled in.
+    pub(crate) fn feature_off(scheme: &str, feature: &str) -> Self {
+        Self::config(format!("`{scheme}:` URLs need idem-runtime's feature `{feature}`: turn it on in Cargo.toml"))
     }
 
     /// The same, of a call that wanted to record the result of an earlier one.

@@ -29,55 +29,30 @@
 #[allow(unused_extern_crates, reason = "the tests of this crate annotate handlers")]
 extern crate self as idem_runtime;
 
-pub mod admin;
-mod background;
-mod blocking;
-mod claim;
-mod clock;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod connect;
-pub mod consumer;
-mod drain;
 mod engine;
 mod error;
-mod fingerprint;
-mod handle;
-mod heartbeat;
-mod install;
-pub mod key;
-mod observe;
-pub mod output;
-mod owner;
-mod policy;
+mod handler;
 #[doc(hidden)]
 pub mod private;
 pub mod protocol;
-mod quiet;
-mod record;
-mod recording;
-mod shown;
-mod site;
 pub mod store;
+mod task;
 pub mod testing;
-mod timer;
 pub mod tx;
-mod watch;
 
 pub use idem_macros::idempotent;
 
-pub use self::admin::IdempotencyAdmin;
-pub use self::claim::Previous;
-pub use self::connect::connect;
-pub use self::drain::{drain, drain_blocking};
-pub use self::error::{DecodeError, Error, ScopedKey, StoreError};
-pub use self::handle::Claim;
-pub use self::install::{carry, install, with_store};
-pub use self::key::IdempotencyKey;
-pub use self::output::{HandlerOutput, Outcome};
-pub use self::policy::OnError;
-pub use self::shown::log_keys;
+pub use self::error::{DecodeError, Error, ScopedKey, StoreError, log_keys};
+pub use self::handler::output::{HandlerOutput, Outcome};
+pub use self::handler::policy::OnError;
+pub use self::handler::{Claim, consumer, output};
+pub use self::protocol::key::IdempotencyKey;
+pub use self::protocol::values::Previous;
+pub use self::store::connect::connect;
+pub use self::store::install::{carry, install, with_store};
 #[cfg(feature = "memory")]
 pub use self::store::memory::MemoryStore;
 #[cfg(feature = "mysql")]
@@ -88,7 +63,23 @@ pub use self::store::postgres::PostgresStore;
 pub use self::store::redis::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use self::store::sqlite::SqliteStore;
-pub use self::store::{AnyStore, IdempotencyStore};
+pub use self::store::{AnyStore, IdempotencyAdmin, IdempotencyStore};
+pub use self::task::drain::{drain, drain_blocking};
+
+/// What an operator can do with a store: look, resolve, forget, sweep.
+pub mod admin {
+    pub use crate::store::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+    pub use crate::store::connect::connect_operator as connect;
+}
+
+/// From a value to an encoded key.
+///
+/// A single value is its text: `42_u32`, `42_u64` and `"42"` are the same key. A composite key is each part behind a unit
+/// separator (0x1F), so that `("a/b", "c")` is not `("a", "b/c")`. Where the text itself holds a separator, or would read
+/// as a composite, an escape (0x1B) stands before it: no two keys that differ have one encoding.
+pub mod key {
+    pub use crate::protocol::key::{IdempotencyKey, KeyInput, KeyWriter, Written, encode};
+}
 
 /// The README's examples compile.
 #[cfg(all(doctest, feature = "sqlite"))]

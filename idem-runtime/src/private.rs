@@ -3,44 +3,20 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use crate::codec::fingerprint::FingerprintInput;
 pub use crate::engine::{Call, run, run_blocking};
-pub use crate::fingerprint::FingerprintInput;
-pub use crate::handle::ClaimSlot;
-pub use crate::key::KeyInput;
-pub use crate::policy::{
+pub use crate::handler::policy::{
     AnswerUnreadable, DecideErrors, KeepErrors, NoReconcile, RecordErrors, RefuseUnreadable, ReleaseErrors,
 };
-pub use crate::site::Site;
+pub use crate::handler::{ClaimSlot, Ops, Site};
+pub use crate::protocol::key::KeyInput;
 pub use crate::tx::call::{TxCall, enter, enter_blocking, leave, leave_blocking};
 
-use crate::error::Error;
-use crate::handle::Claim;
-use crate::output::HandlerOutput;
-use crate::policy::{AcceptError, AnswerDecode, DecideError, IntoReconcile};
-use crate::record::Encoded;
+use crate::handler::output::HandlerOutput;
+use crate::handler::policy::{AcceptError, AnswerDecode, DecideError, IntoReconcile};
+use crate::handler::{Claim, ops};
+use crate::protocol::key::IdempotencyKey;
 use crate::store::{AnyStore, IdempotencyStore};
-use crate::{DecodeError, IdempotencyKey, record};
-
-/// How a handler's return type `O` is taken apart and put together, as functions: named once, by [`output`], so that a
-/// return type that can't be recorded is one error and not five.
-#[derive(Debug)]
-pub struct Ops<O, V, E> {
-    pub(crate) into_result: fn(O) -> Result<V, E>,
-    pub(crate) executed: fn(V) -> O,
-    pub(crate) replayed: fn(V) -> O,
-    pub(crate) failed: fn(E) -> O,
-    pub(crate) refused: fn(Error) -> O,
-    pub(crate) encode: fn(&V) -> Option<crate::claim::Record>,
-    pub(crate) decode: for<'a> fn(Encoded<'a>) -> Result<V, DecodeError>,
-}
-
-impl<O, V, E> Clone for Ops<O, V, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<O, V, E> Copy for Ops<O, V, E> {}
 
 /// The return type's functions. `V` and `E` are inferred, and not projections of `O`: where `O` can't be recorded, each
 /// use of a projection would be one more error.
@@ -48,19 +24,7 @@ pub fn output<O, M, V, E>() -> Ops<O, V, E>
 where
     O: HandlerOutput<M, Value = V, Error = E>,
 {
-    ops::<O, M>()
-}
-
-fn ops<O: HandlerOutput<M>, M>() -> Ops<O, O::Value, O::Error> {
-    Ops {
-        into_result: O::into_result,
-        executed: O::executed,
-        replayed: O::replayed,
-        failed: O::failed,
-        refused: O::refused,
-        encode: record::encode_value::<O::Value>,
-        decode: |encoded| encoded.decode(),
-    }
+    ops::of::<O, M>()
 }
 
 /// A scope that is the value of a constant, looked at when the handler is compiled.
@@ -81,17 +45,17 @@ pub const fn scope(name: &'static str) -> &'static str {
 
 /// The key.
 pub fn key<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
-    crate::key::encode(key)
+    crate::protocol::key::encode(key)
 }
 
 /// The fingerprint.
 pub fn fingerprint<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
-    crate::fingerprint::of(value)
+    crate::codec::fingerprint::of(value)
 }
 
 /// The installed store, or the one of `with_store`.
 pub fn installed() -> Option<AnyStore> {
-    crate::install::current()
+    crate::store::install::current()
 }
 
 /// Finds the store that an expression is, or derefs to: called as a method, so that the compiler derefs.

@@ -6,13 +6,19 @@
 //! the row, call it while nobody else can write that row, write what it says. Then run the conformance suite
 //! (`idem_runtime::conformance`, behind the feature of that name) on it.
 
+pub(crate) mod admin;
 mod any;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod bell;
+pub(crate) mod clock;
+pub(crate) mod connect;
+pub(crate) mod install;
 #[cfg(feature = "memory")]
 pub(crate) mod memory;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+pub(crate) mod numbers;
+mod owner;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
@@ -29,8 +35,9 @@ mod url;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::timer;
+use crate::task::timer;
 
+pub use self::admin::IdempotencyAdmin;
 pub use self::any::AnyStore;
 #[cfg(feature = "mysql")]
 pub use self::mysql::MySqlOptions;
@@ -40,12 +47,12 @@ pub use self::postgres::PostgresOptions;
 pub use self::redis::RedisOptions;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteMode, SqliteOptions};
-pub use crate::admin::IdempotencyAdmin;
-pub use crate::claim::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,
-    ReleaseRequest, RenewRequest, Standing, WaitRequest,
-};
 pub use crate::error::StoreError;
+pub use crate::protocol::key::Key;
+pub use crate::protocol::request::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Leave, Orphans, ReleaseRequest, RenewRequest, Standing, WaitRequest,
+};
+pub use crate::protocol::values::{Fingerprint, Grant, Owner, Previous, Record};
 
 /// Where keys are kept.
 ///

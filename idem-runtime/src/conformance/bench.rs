@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::differential::Settings;
-use crate::admin::{Entry, IdempotencyAdmin};
-use crate::claim::{
+use crate::error::StoreError;
+use crate::protocol::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,
     ReleaseRequest, RenewRequest, Standing,
 };
-use crate::error::StoreError;
-use crate::store::{AnyStore, IdempotencyStore};
-use crate::timer;
+use crate::store::admin::Entry;
+use crate::store::{AnyStore, IdempotencyAdmin, IdempotencyStore};
+use crate::task::timer;
 
 /// How a case ends.
 pub(super) type Verdict<T = ()> = Result<T, Stop>;
@@ -121,7 +121,7 @@ impl Bench {
             store: self.handle(),
             scope: scope.to_owned(),
             // The cases' keys are neither empty nor too long.
-            key: Key::from_bytes(key.as_ref()).unwrap_or(Key(crate::claim::Blob::new(b"order-1"))),
+            key: Key::from_bytes(key.as_ref()).unwrap_or_else(Key::empty),
             owner: Owner::random(),
             lease: LONG,
             fingerprint: None,

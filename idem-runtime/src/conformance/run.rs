@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::bench::{Plain, Verdict, failed};
-use crate::background;
+use crate::task::background;
 
 /// A future that can be sent to a thread.
 pub(super) type Job<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

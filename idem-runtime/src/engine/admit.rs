@@ -3,16 +3,16 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, LONGEST_PAUSE, Phase, claim_request, pause, unanswered};
-use crate::claim::{ClaimAnswer, Fingerprint, Grant, Key, Owner, Record, WaitRequest};
-use crate::error::{Error, ScopedKey, StoreError};
-use crate::fingerprint::FingerprintInput;
-use crate::handle::Claim;
-use crate::key::KeyInput;
-use crate::shown::Shown;
-use crate::site::Site;
+use super::call::{Call, Phase, unanswered};
+use super::patience::{LONGEST_PAUSE, pause};
+use super::request::claim_request;
+use crate::codec::fingerprint::FingerprintInput;
+use crate::error::{Error, ScopedKey, Shown, StoreError};
+use crate::handler::{Claim, Site};
+use crate::protocol::key::KeyInput;
+use crate::protocol::{ClaimAnswer, Fingerprint, Grant, Key, Owner, Record, WaitRequest};
 use crate::store::IdempotencyStore;
-use crate::timer;
+use crate::task::timer;
 
 /// How often a claim is sent before its failure is the caller's.
 const CLAIM_ATTEMPTS: u32 = 3;

@@ -11,29 +11,19 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 
-use super::ending::{Ending, Left, completion, release, time_to_answer};
-use crate::blocking::Spawned;
-use crate::claim::{ClaimRequest, Fingerprint, Grant, Key, Leave, Owner, Record, RenewRequest, Standing};
-use crate::error::{DecodeError, Error, ScopedKey, StoreError};
-use crate::fingerprint::FingerprintInput;
-use crate::handle::{Claim, ClaimSlot};
-use crate::heartbeat::{self, LeaseLost, Tenure};
-use crate::key::KeyInput;
-use crate::observe::Event;
-use crate::private::Ops;
-use crate::record::{self, Encoded};
-use crate::recording;
-use crate::shown::Shown;
-use crate::site::Site;
+use super::ending::{Ending, Left};
+use super::patience::{pause, time_to_answer};
+use super::request::{claim_request, completion, release};
+use crate::codec::fingerprint::FingerprintInput;
+use crate::codec::record::{self, Encoded};
+use crate::engine::blocking::Spawned;
+use crate::engine::heartbeat::{self, LeaseLost, Tenure};
+use crate::error::{DecodeError, Error, ScopedKey, Shown, StoreError};
+use crate::handler::{Claim, ClaimSlot, Event, Ops, Site, Watch, recording};
+use crate::protocol::key::KeyInput;
+use crate::protocol::{Grant, Key, Leave, Owner, Record, RenewRequest, Standing};
 use crate::store::IdempotencyStore;
-use crate::timer;
-use crate::watch::Watch;
-
-/// The first pause before a request is repeated; it doubles from there.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-
-/// The longest pause before a request is repeated.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+use crate::task::timer;
 
 /// The longest that a caller waits for the release of its key.
 const LONGEST_LEAVE: Duration = Duration::from_secs(5);
@@ -300,24 +290,7 @@ impl<S: IdempotencyStore> Drop for Call<'_, S> {
     }
 }
 
-pub(super) fn claim_request<'a>(
-    site: &'static Site,
-    key: &'a Key,
-    owner: Owner,
-    fingerprint: Option<Fingerprint>,
-) -> ClaimRequest<'a> {
-    let mut request = ClaimRequest::new(site.scope, key, owner, site.lease);
-    request.fingerprint = fingerprint;
-    request.orphans = site.orphans;
-    request.retain = site.retain();
-    request
-}
-
 /// What is said of a store that doesn't answer.
 pub(super) fn unanswered(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::unanswered("the store", what).in_own_words()
-}
-
-pub(super) fn pause(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE)
 }

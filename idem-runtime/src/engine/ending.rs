@@ -7,19 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::call::{LONGEST_PAUSE, claim_request, pause};
 use super::late;
-use crate::claim::{CompleteRequest, Key, Leave, Owner, Record, ReleaseRequest, Standing};
-use crate::quiet::quietly;
-use crate::shown::Shown;
-use crate::site::Site;
+use super::patience::{LONGEST_PAUSE, SHORTEST_ATTEMPT, pause, time_to_answer};
+use super::request::{completion, release};
+use crate::error::Shown;
+use crate::handler::Site;
+use crate::protocol::{Key, Leave, Owner, Record, Standing};
 use crate::store::IdempotencyStore;
-use crate::{background, timer};
-
-/// How long one attempt at an ending takes: a third of the lease, but no less and no more, while the lease holds. A
-/// connection that went silent says nothing, and another one may get through; one that only takes its time shouldn't be
-/// given up.
-const ATTEMPT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+use crate::task::{background, quietly, timer};
 
 /// The longest pause before a completion is repeated whose lease is over: the next delivery may come at any time.
 const LONGEST_LATE_PAUSE: Duration = Duration::from_millis(250);
@@ -132,7 +127,7 @@ impl<S: IdempotencyStore> Ending<S> {
     async fn try_once(&self, until: Instant) -> bool {
         let Self { store, site, key, owner, fence, left, .. } = self;
         // Nobody waits for it: a short lease needn't make it give up early.
-        let time = || time_to_answer(until, site).max(ATTEMPT.0);
+        let time = || time_to_answer(until, site).max(SHORTEST_ATTEMPT);
         let answer = match left {
             Left::Complete(record) => {
                 let complete = pin!(store.complete(completion(site, key, *owner, *fence, record)));
@@ -154,33 +149,4 @@ fn stays_claimed(site: &'static Site, key: &Key, why: &'static str) {
     quietly(|| {
         tracing::warn!(scope = site.scope, key = %Shown(Some(key)), "{why}: a key stays claimed until its lease ends");
     });
-}
-
-pub(super) fn completion<'a>(
-    site: &'static Site,
-    key: &'a Key,
-    owner: Owner,
-    fence: u64,
-    record: &'a Record,
-) -> CompleteRequest<'a> {
-    CompleteRequest::new(&claim_request(site, key, owner, None), fence, record, site.ttl)
-}
-
-pub(super) fn release<'a>(
-    site: &'static Site,
-    key: &'a Key,
-    owner: Owner,
-    fence: u64,
-    how: Leave,
-) -> ReleaseRequest<'a> {
-    let mut request = ReleaseRequest::new(&claim_request(site, key, owner, None), fence, how);
-    request.retain = site.ttl;
-    request
-}
-
-/// How long an ending waits for its answer before it is sent again. A late one counts as long as nobody took over, so each
-/// is sent at least once.
-pub(super) fn time_to_answer(deadline: Instant, site: &Site) -> Duration {
-    let third = site.lease / 3;
-    deadline.saturating_duration_since(Instant::now()).max(third).min(third.clamp(ATTEMPT.0, ATTEMPT.1))
 }

@@ -82,8 +82,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::claim::Key;
     use crate::error::{DecodeError, ScopedKey, StoreError};
+    use crate::protocol::Key;
 
     /// One of each kind, twice where its text depends on more.
     fn all() -> Vec<Error> {

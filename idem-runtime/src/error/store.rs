@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::shown::{Words, shows_keys};
+use super::shown::{Words, shows_keys};
 
 /// Why a store could not answer.
 ///

@@ -6,10 +6,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::admin::IdempotencyAdmin;
-use crate::claim::{ClaimAnswer, ClaimRequest, CompleteRequest, ReleaseRequest, RenewRequest, Standing, WaitRequest};
 use crate::error::StoreError;
-use crate::store::IdempotencyStore;
+use crate::protocol::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, ReleaseRequest, RenewRequest, Standing, WaitRequest,
+};
+use crate::store::{IdempotencyAdmin, IdempotencyStore};
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::quiet::quietly;
 use crate::store::Key;
+use crate::task::quietly;
 
 /// How many bells there are. Keys share them: who is woken for another's key looks, and waits again.
 const BELLS: usize = 64;

@@ -17,15 +17,13 @@ use tokio::sync::Notify;
 
 use self::clock::Clock;
 use self::shard::Shard;
-use crate::admin::IdempotencyAdmin;
-use crate::claim::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Key, ReleaseRequest, RenewRequest, Standing, WaitRequest,
-};
 use crate::error::StoreError;
-use crate::protocol::{Operation, Reply, micros};
-use crate::quiet::quietly;
-use crate::store::IdempotencyStore;
-use crate::timer;
+use crate::protocol::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Key, Operation, ReleaseRequest, RenewRequest, Reply, Standing,
+    WaitRequest, micros,
+};
+use crate::store::{IdempotencyAdmin, IdempotencyStore};
+use crate::task::{quietly, timer};
 
 /// A store in this process's memory: for tests, for a single process, and where losing the keys at a restart is fine.
 ///

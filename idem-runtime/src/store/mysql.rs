@@ -24,15 +24,14 @@ use self::completions::Completions;
 use self::dialect::MySql;
 pub use self::options::MySqlOptions;
 use self::session::Session;
-use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
 use crate::store::bell::Bells;
 use crate::store::sql::{Claiming, Completing, Connections, Failure, Lanes, Placed, Sweeping, keep_swept, submit};
 use crate::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, ReleaseRequest, RenewRequest, Standing,
-    StoreError, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Leave, ReleaseRequest,
+    RenewRequest, Standing, StoreError, WaitRequest,
 };
-use crate::timer;
+use crate::task::timer;
 
 /// A store in a MySQL or MariaDB database, for any number of processes and machines.
 ///

@@ -27,18 +27,16 @@ use self::listener::Listener;
 pub use self::options::PostgresOptions;
 use self::params::Param;
 use self::session::Session;
-use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
 use crate::protocol::State;
 use crate::store::bell::Bells;
-use crate::store::sql::{
-    Claiming, Completing, Failure, Lanes, Sweep, Sweeping, Swept, integer, interval, keep_swept, purge_window, submit,
-};
+use crate::store::numbers::{integer, interval, purge_window};
+use crate::store::sql::{Claiming, Completing, Failure, Lanes, Sweep, Sweeping, Swept, keep_swept, submit};
 use crate::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, Orphans, ReleaseRequest, RenewRequest,
-    Standing, StoreError, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Leave, Orphans,
+    ReleaseRequest, RenewRequest, Standing, StoreError, WaitRequest,
 };
-use crate::timer;
+use crate::task::timer;
 
 /// A store in a PostgreSQL database, for any number of processes and machines.
 ///

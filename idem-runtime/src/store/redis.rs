@@ -4,6 +4,7 @@ mod admin;
 mod check;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
+mod confirmation;
 mod ears;
 mod failure;
 mod groups;
@@ -15,6 +16,7 @@ mod options;
 mod rows;
 mod scan;
 mod script;
+mod times;
 
 use std::fmt;
 use std::pin::pin;
@@ -33,15 +35,14 @@ use self::links::Links;
 pub use self::options::RedisOptions;
 use self::rows::Found;
 use self::script::{CLAIM, COMPLETE, Call, LOOK, RELEASE, RENEW};
-use crate::admin::IdempotencyAdmin;
 use crate::error::{Error, ScopedKey};
 use crate::protocol::{self, Operation, Reply, micros};
 use crate::store::bell::Bells;
 use crate::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Leave, Orphans, Record, ReleaseRequest,
-    RenewRequest, Standing, StoreError, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Leave, Orphans, Record,
+    ReleaseRequest, RenewRequest, Standing, StoreError, WaitRequest,
 };
-use crate::timer;
+use crate::task::timer;
 
 /// A store in Redis or Valkey, which any number of processes share.
 ///
@@ -208,7 +209,7 @@ impl Shared {
     ) -> Result<(Value, Option<Failure>), Failure> {
         let Some(groups) = &self.groups else { return Ok((self.run_on(link, place, call).await?, None)) };
         let settled = groups.settle(call).await.map_err(|error| Failure::Redis(error).of(place.scope, place.key))?;
-        Ok((settled.answer, groups.confirmation.check(&settled.confirmed)))
+        Ok((settled.answer, Failure::shortfall(groups.confirmation, &settled.confirmed)))
     }
 
     /// What a script found: the state machine says what follows from it.

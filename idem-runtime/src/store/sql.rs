@@ -23,7 +23,6 @@ pub(super) use self::opening::{Comparing, Sessions};
 pub(super) use self::patience::patiently;
 pub(super) use self::pool::{Place, compare};
 pub(super) use self::sweeper::{Sweep, Sweeping, Swept, keep_swept, sweep_all};
-pub(super) use crate::claim::{MAX_SCOPE_LEN, integer, interval, purge_window};
 use crate::protocol::{Ended, Row, State};
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
 

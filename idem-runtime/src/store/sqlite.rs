@@ -4,13 +4,16 @@ mod admin;
 mod failure;
 mod job;
 mod log;
+mod look;
 mod open;
 mod options;
+mod order;
 mod pace;
 mod queue;
 mod reader;
 mod route;
 mod rows;
+mod session;
 mod sweep;
 mod writer;
 
@@ -26,19 +29,19 @@ use tokio::sync::oneshot;
 use self::failure::Failure;
 use self::job::{Ask, Job};
 pub use self::options::{Durability, SqliteMode, SqliteOptions};
+use self::order::Order;
 use self::queue::Queue;
 use self::reader::Question;
 use self::route::Route;
-use self::writer::{Order, Writer};
-use crate::admin::IdempotencyAdmin;
+use self::writer::Writer;
 use crate::error::Error;
 use crate::protocol::{Reply, State};
 use crate::store::bell::Bells;
 use crate::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyStore, Key, Record, ReleaseRequest, RenewRequest, Standing,
-    StoreError, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Record, ReleaseRequest,
+    RenewRequest, Standing, StoreError, WaitRequest,
 };
-use crate::timer;
+use crate::task::timer;
 
 /// A durable store in one SQLite file, which any number of processes of one machine can share.
 ///
@@ -145,7 +148,7 @@ impl SqliteStore {
 
     async fn start(path: PathBuf, options: SqliteOptions) -> Result<Self, Error> {
         open::check_path(&path)?;
-        crate::owner::store_opened();
+        crate::store::owner::store_opened();
         let shared = Arc::new(Shared {
             questions: Queue::new(),
             orders: Queue::new(),

@@ -10,18 +10,15 @@ use super::ended::{has_ended, lost};
 use super::found::{Found, Standing};
 use super::sql::{self, Place};
 use super::{BlockingTransaction, Failure, Transaction};
-use crate::blocking::block_on;
-use crate::claim::{Fingerprint, Key, MAX_SCOPE_LEN, Owner, Record, linger};
+use crate::codec::fingerprint::FingerprintInput;
 use crate::engine::{ended, given, refuse, replay};
 use crate::error::{Error, ScopedKey, StoreError};
-use crate::fingerprint::FingerprintInput;
-use crate::key::KeyInput;
-use crate::observe::Event;
-use crate::policy::{DecodePolicy, ReleaseErrors};
-use crate::private::Ops;
-use crate::recording;
-use crate::site::Site;
-use crate::watch::Watch;
+use crate::handler::policy::{DecodePolicy, ReleaseErrors};
+use crate::handler::{Event, Ops, Site, Watch, recording};
+use crate::protocol::key::KeyInput;
+use crate::protocol::{Fingerprint, Key, Owner, Record, linger};
+use crate::store::numbers::MAX_SCOPE_LEN;
+use crate::task::parked::block_on;
 
 /// How often a claim that finds nothing is asked again. Each time another transaction has ended in between.
 const CLAIM_ATTEMPTS: u32 = 100;

@@ -66,7 +66,7 @@ pub(super) fn lost(database: Database, key: Option<ScopedKey>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consumer::{Disposition, disposition};
+    use crate::handler::consumer::{Disposition, disposition};
 
     #[test]
     fn a_lost_transaction_is_a_dead_letter_though_its_source_is_all_that_is_seen() {

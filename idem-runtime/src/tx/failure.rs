@@ -149,7 +149,7 @@ fn primary(code: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claim::Key;
+    use crate::protocol::Key;
 
     fn error(database: Database, code: &str, text: &str, executed: bool) -> Error {
         let key = Key::from_bytes(b"k").expect("a key");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Column, Failure, Value};
-use crate::claim::{Fingerprint, Previous, Record};
+use crate::protocol::{Fingerprint, Previous, Record};
 
 /// The answer to a claim.
 #[derive(Debug)]
@@ -118,8 +118,7 @@ fn bytes(value: Value) -> Result<Option<Vec<u8>>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claim::{ClaimAnswer, ClaimRequest, Key, Orphans, Owner};
-    use crate::protocol::{Ended, Operation, Reply, Row, State, step};
+    use crate::protocol::{ClaimAnswer, ClaimRequest, Ended, Key, Operation, Orphans, Owner, Reply, Row, State, step};
 
     /// Every row that can be told apart from others here, against the state machine.
     #[test]

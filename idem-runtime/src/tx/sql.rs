@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use super::found::Found;
 use super::{Column, Database, Param, Statement};
-use crate::claim::{Fingerprint, Key, Owner, Record, integer, interval, purge_window};
-use crate::clock;
+use crate::protocol::{Fingerprint, Key, Owner, Record};
+use crate::store::clock;
+use crate::store::numbers::{integer, interval, purge_window};
 
 /// Which row a statement is about, and whose claim.
 #[derive(Clone, Copy, Debug)]

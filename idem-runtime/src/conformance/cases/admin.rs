@@ -5,12 +5,11 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{Case, cases};
-use crate::admin::{Entry, Filter, Resolution};
-use crate::claim::{ClaimAnswer, Grant, Leave, Previous, Standing};
 use crate::conformance::bench::{
     Bench, Caller, LONG, Verdict, answer, ensure, equal, failed, record, same_record, stands,
 };
-use crate::protocol::State;
+use crate::protocol::{ClaimAnswer, Grant, Leave, Previous, Standing, State};
+use crate::store::admin::{Entry, Filter, Resolution};
 
 pub(super) const CASES: &[Case] = cases! {
     "get: an operator sees the row" => operator_sees_a_key,
@@ -73,7 +72,7 @@ async fn operator_sees_the_key_asked_for(bench: Bench) -> Verdict {
 }
 
 /// The keys of these entries.
-fn keys(entries: &[crate::admin::Entry]) -> Vec<Vec<u8>> {
+fn keys(entries: &[crate::store::admin::Entry]) -> Vec<Vec<u8>> {
     entries.iter().map(|entry| entry.key.as_bytes().to_vec()).collect()
 }
 

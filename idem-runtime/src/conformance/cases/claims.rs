@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, LONG, Verdict, ensure, equal, record};
-use crate::timer;
+use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
+use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
     "a free key is granted as First, attempt 1" => free_key_is_granted,

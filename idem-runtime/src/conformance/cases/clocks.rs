@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{Case, cases};
-use crate::admin::Resolution;
-use crate::claim::{CompleteRequest, Grant, Leave, Orphans, ReleaseRequest, Standing};
 use crate::conformance::bench::{Bench, Caller, Verdict, answer, ensure, equal, record};
+use crate::protocol::{CompleteRequest, Grant, Leave, Orphans, ReleaseRequest, Standing};
 use crate::store::IdempotencyStore as _;
+use crate::store::admin::Resolution;
 
 pub(super) const CASES: &[Case] = cases! {
     "R8: fences grow where the clock is set back, whatever becomes of the row" => fence_grows_over_a_clock_set_back,

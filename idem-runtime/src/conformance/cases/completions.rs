@@ -1,8 +1,8 @@
 //! Recording an outcome.
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, Verdict, ensure, record};
+use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: a completion whose answer was lost" => repeated_completion_is_held,

@@ -2,8 +2,8 @@
 //! blocked for a lease.
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, Verdict, record};
+use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: a late copy of a claim after Failed" => late_claim_after_a_failure_is_ended,

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, Stop, Verdict, ensure, failed, record};
-use crate::timer;
+use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
+use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
     "R17: an expired key is as good as absent" => expired_key_is_absent,

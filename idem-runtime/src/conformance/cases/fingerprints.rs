@@ -1,8 +1,8 @@
 //! The same key with another payload.
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Standing};
 use crate::conformance::bench::{Bench, Verdict, record};
+use crate::protocol::{ClaimAnswer, Leave, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "KeyReused while running" => running_key_refuses_another_fingerprint,

@@ -1,8 +1,8 @@
 //! Keys and scopes: everything that differs, differs.
 
 use super::{Case, cases};
-use crate::claim::{Key, Standing};
 use crate::conformance::bench::{Bench, Verdict, record};
+use crate::protocol::{Key, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "pitfall 18: a collation that folds case" => keys_differ_by_case,

@@ -1,8 +1,8 @@
 //! Leaving a key without completing it, the body having been started.
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, Verdict, record};
+use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: a release whose answer was lost" => repeated_release_is_held,

@@ -1,8 +1,8 @@
 //! Leaving a key before the body was started, knowing or not whether it was granted.
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, Verdict, ensure, record};
+use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: NotRun overtakes its own claim, which then claims for nobody" => not_run_before_its_claim_refuses_it,

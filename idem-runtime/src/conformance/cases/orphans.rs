@@ -1,8 +1,8 @@
 //! Keys whose holder's outcome is unknown: parked, or taken over.
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Grant, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, Caller, Verdict, ensure, record};
+use crate::protocol::{ClaimAnswer, Grant, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "park: a holder that died" => dead_key_is_orphaned_under_park,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Case, cases};
-use crate::claim::{
-    ClaimAnswer, CompleteRequest, Grant, Leave, Previous, Record, ReleaseRequest, RenewRequest, Standing,
-};
 use crate::conformance::bench::{Bench, Caller, LONG, Stop, Verdict, answer, ensure, equal, record};
 use crate::conformance::run::{Job, race};
+use crate::protocol::{
+    ClaimAnswer, CompleteRequest, Grant, Leave, Previous, Record, ReleaseRequest, RenewRequest, Standing,
+};
 use crate::store::IdempotencyStore as _;
 
 pub(super) const CASES: &[Case] = cases! {

@@ -1,8 +1,8 @@
 //! Records come back as they were, byte by byte.
 
 use super::{Case, cases};
-use crate::claim::{Leave, Record, Standing};
 use crate::conformance::bench::{Bench, Verdict, ensure, record};
+use crate::protocol::{Leave, Record, Standing};
 use crate::store::IdempotencyStore as _;
 
 pub(super) const CASES: &[Case] = cases! {

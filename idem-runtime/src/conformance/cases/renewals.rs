@@ -1,8 +1,8 @@
 //! Holding a key for longer.
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Previous, Standing};
 use crate::conformance::bench::{Bench, LONG, Verdict, record};
+use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R6, pitfall 7: a lease shorter than its handler" => renewal_extends_the_lease,

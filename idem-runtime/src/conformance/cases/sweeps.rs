@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::admin::one_of_each;
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, CompleteRequest, Leave, Previous, Record, ReleaseRequest, Standing};
 use crate::conformance::bench::{Bench, Caller, Verdict, answer, ensure, equal, failed, record};
+use crate::protocol::{ClaimAnswer, CompleteRequest, Leave, Previous, Record, ReleaseRequest, Standing};
 use crate::store::IdempotencyStore as _;
-use crate::timer;
+use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
     "R17, pitfall 28: a sweep deletes what nobody needs" => sweep_deletes_what_is_over,

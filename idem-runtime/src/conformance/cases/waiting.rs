@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{Case, cases};
-use crate::claim::{ClaimAnswer, Leave, Standing, WaitRequest};
 use crate::conformance::bench::{Bench, Caller, Verdict, answer, ensure, record};
 use crate::conformance::run::{self, Job};
+use crate::protocol::{ClaimAnswer, Leave, Standing, WaitRequest};
 use crate::store::IdempotencyStore as _;
-use crate::timer;
+use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
     "R3: a wait returns by its deadline" => wait_returns_by_its_deadline,

@@ -6,9 +6,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::claim::{ClaimAnswer, Grant, Record, Standing};
 use crate::conformance::bench::stands_for;
-use crate::protocol::{self, Micros, Operation, Reply, Row, State};
+use crate::protocol::{self, ClaimAnswer, Grant, Micros, Operation, Record, Reply, Row, Standing, State};
 
 /// Between these the store took a time: of a request, or of the end of a lease or a ttl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::model::{Answer, Span, Worlds};
 use super::program::{Fence, HOLDER, Program, Step, Ttl, name};
-use crate::admin::Resolution;
-use crate::claim::{ClaimAnswer, CompleteRequest, Owner, Record, ReleaseRequest, RenewRequest};
 use crate::conformance::bench::{Bench, Caller, LONG, Mismatch, Plain, Stop, Verdict};
 use crate::error::StoreError;
-use crate::protocol::{Micros, Operation};
+use crate::protocol::{ClaimAnswer, CompleteRequest, Micros, Operation, Owner, Record, ReleaseRequest, RenewRequest};
 use crate::store::IdempotencyStore as _;
-use crate::timer;
+use crate::store::admin::Resolution;
+use crate::task::timer;
 
 /// How long a sequence's leases and pauses are.
 #[derive(Clone, Copy, Debug)]

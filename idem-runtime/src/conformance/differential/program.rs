@@ -4,7 +4,7 @@ use std::fmt;
 
 use proptest::prelude::*;
 
-use crate::claim::Leave;
+use crate::protocol::Leave;
 
 /// How many callers a sequence has.
 pub(super) const CALLERS: usize = 5;

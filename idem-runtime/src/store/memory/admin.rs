@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::MemoryStore;
-use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
-use crate::claim::{Key, Record, Standing};
-use crate::protocol::Operation;
-use crate::timer;
+use crate::protocol::{Key, Operation, Record, Standing};
+use crate::store::IdempotencyAdmin;
+use crate::store::admin::{AdminFuture, Entry, Filter, Resolution, Stats};
+use crate::task::timer;
 
 impl IdempotencyAdmin for MemoryStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
@@ -111,7 +111,7 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
-    use crate::claim::{ClaimAnswer, ClaimRequest, CompleteRequest, Owner};
+    use crate::protocol::{ClaimAnswer, ClaimRequest, CompleteRequest, Owner};
     use crate::store::IdempotencyStore as _;
 
     /// However much is due, whoever polls the sweep has its thread back soon, and for a while.

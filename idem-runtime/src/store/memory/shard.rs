@@ -6,10 +6,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::hash;
 use super::slot::Slot;
-use crate::admin::{Entry, Filter};
-use crate::claim::{ClaimAnswer, ClaimRequest, Key};
 use crate::error::StoreError;
-use crate::protocol::{self, Micros, Operation, Reply, Row, State};
+use crate::protocol::{self, ClaimAnswer, ClaimRequest, Key, Micros, Operation, Reply, Row, State};
+use crate::store::admin::{Entry, Filter};
 
 /// The name of the store in its errors.
 const STORE: &str = "the memory store";
@@ -116,7 +115,7 @@ impl Shard {
         Ok((next.reply, row.state != State::Running))
     }
 
-    pub(super) fn set_record(&mut self, hash: u64, scope: &str, key: &[u8], record: &crate::claim::Record) {
+    pub(super) fn set_record(&mut self, hash: u64, scope: &str, key: &[u8], record: &crate::protocol::Record) {
         if let Some(index) = self.find(hash, scope, key) {
             self.slot_mut(index).set_record(Some(record));
         }

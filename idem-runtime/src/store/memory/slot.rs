@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::claim::{Fingerprint, Owner, Previous, Record};
-use crate::protocol::{Ended, Micros, Row, State};
+use crate::protocol::{Ended, Fingerprint, Micros, Owner, Previous, Record, Row, State};
 
 /// How many bytes of key and record fit in place.
 const IN_PLACE: usize = 93;

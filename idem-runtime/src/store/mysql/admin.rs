@@ -7,9 +7,9 @@ use sqlx::Row as _;
 use super::dialect::MySql;
 use super::statements::{self, Word};
 use super::{MySqlStore, rows};
-use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
+use crate::store::admin::{AdminFuture, Entry, Filter, Resolution, Stats};
 use crate::store::sql::{Failure, sweep_all};
-use crate::store::{Key, Record, Standing, StoreError};
+use crate::store::{IdempotencyAdmin, Key, Record, Standing, StoreError};
 
 impl IdempotencyAdmin for MySqlStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {

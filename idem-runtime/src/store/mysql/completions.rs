@@ -7,7 +7,8 @@ use sqlx::Row as _;
 use super::dialect::MySql;
 use super::{Inner, place_of, room_for, rows, statements};
 use crate::store::Standing;
-use crate::store::sql::{Completing, Failure, Lanes, Work, integer};
+use crate::store::numbers::integer;
+use crate::store::sql::{Completing, Failure, Lanes, Work};
 
 /// Completions of one store.
 #[derive(Clone)]

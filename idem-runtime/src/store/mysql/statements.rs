@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::literal::{Bytes, Is, IsOneOf, Nullable};
 use super::rows::columns;
-use crate::admin::{Filter, Start};
-use crate::store::sql::{Claiming, Completing, integer, interval, purge_window};
+use crate::store::admin::{Filter, Start};
+use crate::store::numbers::{integer, interval, purge_window};
+use crate::store::sql::{Claiming, Completing};
 use crate::store::{Key, Leave, Orphans, Owner, ReleaseRequest, RenewRequest};
 
 /// The server's clock. The same throughout a statement: it is read before a lock is waited for, so a lease that is granted
@@ -272,7 +273,7 @@ pub(super) enum Word<'a> {
 /// An operator's word on a key. Finds the row where it applies.
 pub(super) fn resolve(sql: &mut String, scope: &str, key: &Key, word: &Word<'_>) -> fmt::Result {
     let ttl = if let Word::Executed(_, ttl) = word { *ttl } else { Duration::ZERO };
-    let stays = interval(ttl.saturating_add(crate::claim::linger(Duration::ZERO)));
+    let stays = interval(ttl.saturating_add(crate::protocol::linger(Duration::ZERO)));
     let (ended, is) = (ended_with("owner"), Is(scope, key));
     write!(sql, "UPDATE idempotency SET purge_at = {STAYS_FROM_NEXT} + {stays}, ended = {ended}, ")?;
     match word {

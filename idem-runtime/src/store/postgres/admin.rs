@@ -6,10 +6,11 @@ use sqlx::Row as _;
 
 use super::params::Param;
 use super::{Postgres, PostgresStore, rows, statements};
-use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Start, Stats};
 use crate::protocol::State;
-use crate::store::sql::{Failure, integer, interval, sweep_all};
-use crate::store::{Key, Record, Standing};
+use crate::store::admin::{AdminFuture, Entry, Filter, Resolution, Start, Stats};
+use crate::store::numbers::{integer, interval};
+use crate::store::sql::{Failure, sweep_all};
+use crate::store::{IdempotencyAdmin, Key, Record, Standing};
 
 /// How long a row stays at least that an operator has settled, so that a late copy of a request still finds it.
 const LINGER: Duration = Duration::from_secs(60);

@@ -9,7 +9,8 @@ use super::dialect::Postgres;
 use super::params::{self, Param};
 use super::{Inner, rows, statements};
 use crate::protocol::{self, Operation};
-use crate::store::sql::{Claiming, Failure, Lanes, Work, interval, purge_window};
+use crate::store::numbers::{interval, purge_window};
+use crate::store::sql::{Claiming, Failure, Lanes, Work};
 use crate::store::{ClaimAnswer, Grant};
 
 /// Claims that take orphans, or leave them.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::dialect::Postgres;
 use super::{Inner, params, rows, statements};
 use crate::store::Standing;
-use crate::store::sql::{Completing, Failure, Lanes, Work, integer, interval, purge_window};
+use crate::store::numbers::{integer, interval, purge_window};
+use crate::store::sql::{Completing, Failure, Lanes, Work};
 
 /// Completions.
 #[derive(Clone)]

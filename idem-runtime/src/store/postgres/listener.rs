@@ -12,7 +12,7 @@ use super::statements::CHANNEL;
 use crate::store::Key;
 use crate::store::bell::Bells;
 use crate::store::sql::{Connections, Failure};
-use crate::{background, timer};
+use crate::task::{background, timer};
 
 /// The pause before a connection that broke is opened again.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -9,10 +9,9 @@ use super::failure::Failure;
 use super::scan::{self, Shown};
 use super::script::SETTLE;
 use super::{Place, RedisStore, Shared, rows};
-use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
-use crate::claim::linger;
-use crate::protocol::{Operation, State, micros};
-use crate::store::{Key, Record, Standing, StoreError};
+use crate::protocol::{Operation, State, linger, micros};
+use crate::store::admin::{AdminFuture, Entry, Filter, Resolution, Stats};
+use crate::store::{IdempotencyAdmin, Key, Record, Standing, StoreError};
 
 impl IdempotencyAdmin for RedisStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {

@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use redis::{RedisResult, Value};
 
 use super::Shared;
+use super::confirmation::Confirmation;
 use super::failure::{Failure, STORE};
 use super::groups::Groups;
 use super::link::Link;
-use super::script::{Confirmation, HANDLERS};
+use super::script::HANDLERS;
 use crate::error::Error;
 
 impl Shared {
@@ -58,7 +59,7 @@ impl Shared {
     async fn try_out(&self, groups: &Groups) -> Result<(), Failure> {
         for node in groups.find_nodes().await? {
             let confirmed = self.links.confirmed.send_to(&node, groups.confirmation.command()).await?;
-            groups.confirmation.check(&confirmed).map_or(Ok(()), Err)?;
+            Failure::shortfall(groups.confirmation, &confirmed).map_or(Ok(()), Err)?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::link::Source;
 use super::names;
 use crate::store::bell::Bells;
-use crate::{background, timer};
+use crate::task::{background, timer};
 
 /// How long a wait lets a subscription take before it goes on without.
 const SUBSCRIBING: Duration = Duration::from_millis(100);

@@ -5,12 +5,13 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
+use super::confirmation::Confirmation;
 use super::rows::NO_ROW;
-use super::script::Confirmation;
+
+use crate::error::shown::Words;
 use crate::error::{ScopedKey, StoreError};
-use crate::shown::Words;
 use crate::store::{Key, tls};
 
 /// The name of the store in its errors.
@@ -42,6 +43,21 @@ impl Failure {
             Self::Redis(error) if error.code() == Some("WRONGTYPE") => Self::corrupt(scope, key, NO_ROW),
             other => other,
         }
+    }
+
+    /// What the answer of the command that waits for confirmations says is missing.
+    pub(super) fn shortfall(wanted: Confirmation, answer: &Value) -> Option<Self> {
+        let (local, confirmed) = match answer {
+            Value::Int(replicas) => (1, *replicas),
+            Value::Array(counts) => match counts[..] {
+                [Value::Int(local), Value::Int(replicas)] => (local, replicas),
+                _ => return Some(Self::Answer),
+            },
+            _ => return Some(Self::Answer),
+        };
+        let local = local > 0;
+        let falls_short = !local || confirmed < i64::from(wanted.replicas);
+        falls_short.then_some(Self::Shortfall { wanted, local, confirmed })
     }
 
     /// Whether repeating the request can help.

@@ -14,12 +14,12 @@ use std::time::Instant;
 use redis::{ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::oneshot;
 
+use super::confirmation::Confirmation;
 use super::failure::{broken, is_unknown};
 use super::link::Link;
 use super::nodes::{Node, Slots};
-use super::script::{Call, Confirmation};
-use crate::quiet::quietly;
-use crate::{background, timer};
+use super::script::Call;
+use crate::task::{background, quietly, timer};
 
 /// What came of a call: the script's answer, and that of the command which waited for the others.
 pub(super) struct Settled {

@@ -11,16 +11,11 @@ use tokio::runtime::{Handle, Id};
 #[cfg(feature = "redis-sentinel")]
 use super::failure::timed_out;
 use super::failure::{is_astray, is_unanswered};
-use crate::timer;
-
-/// How long one attempt to connect takes at most.
-pub(super) const CONNECTING: Duration = Duration::from_secs(5);
+use super::times::{ANSWERING, CONNECTING};
+use crate::task::timer;
 
 /// How long a request goes on trying to connect. Its caller has a deadline of its own.
 const RECONNECTING: Duration = Duration::from_secs(2);
-
-/// How long a request waits for its answer: the longest that the engine does.
-pub(super) const ANSWERING: Duration = Duration::from_secs(10);
 
 /// A connection that all handles share. Requests are pipelined on it.
 #[derive(Clone)]

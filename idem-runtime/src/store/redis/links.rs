@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use redis::RedisResult;
 
+use super::confirmation::Confirmation;
 use super::failure::STORE;
 use super::link::{Line, Link, Source};
-use super::script::Confirmation;
 
 /// The connections of a store. Those of its own are made when they are first used.
 pub(super) struct Links {

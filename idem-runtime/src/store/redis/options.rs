@@ -10,11 +10,10 @@ use redis::{Client, ConnectionAddr, RedisError};
 use super::RedisStore;
 #[cfg(feature = "redis-cluster")]
 use super::cluster::Cluster;
+use super::confirmation::Confirmation;
 use super::failure::STORE;
 use super::link::{Link, Source};
 use super::links::Links;
-use super::script::Confirmation;
-use crate::connect::feature_off;
 use crate::error::{Error, StoreError};
 use crate::store::tls;
 use crate::store::url::{self, Names};
@@ -197,7 +196,7 @@ impl RedisOptions {
 /// What is wrong with a URL, where the feature `tls` is on or off. Without the URL: it can hold a password.
 fn refusal(url: &str, error: RedisError, tls: bool) -> Error {
     match url.split_once(':') {
-        Some((scheme @ ("rediss" | "valkeys"), _)) if !tls => feature_off(scheme, "tls"),
+        Some((scheme @ ("rediss" | "valkeys"), _)) if !tls => Error::feature_off(scheme, "tls"),
         _ => Error::Config {
             message:
                 "this is no URL of a Redis server: write `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which all \

@@ -9,9 +9,9 @@ use redis::Value;
 use super::failure::Failure;
 use super::nodes::Node;
 use super::{Shared, names, rows};
-use crate::admin::{Entry, Stats};
 use crate::protocol::Micros;
 use crate::store::Key;
+use crate::store::admin::{Entry, Stats};
 
 /// How many keys of the server one round trip goes through: it does nothing else meanwhile.
 const STEP: u32 = 100;

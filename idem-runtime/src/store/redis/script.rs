@@ -1,11 +1,8 @@
 //! The scripts, and the commands that run them.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use redis::{Arg, Cmd, Value};
-
-use super::failure::Failure;
+use redis::{Arg, Cmd};
 
 /// A script of one key. The server keeps it by its hash, so that a request is the hash and not the code.
 pub(super) struct Script {
@@ -80,44 +77,4 @@ fn arguments(command: &Cmd) -> impl Iterator<Item = &[u8]> {
         Arg::Simple(bytes) => Some(bytes),
         _ => None,
     })
-}
-
-/// Who else has to confirm a write before it counts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Confirmation {
-    /// How many replicas.
-    pub(super) replicas: u32,
-    /// Whether it has to be in the append-only files, the primary's too.
-    pub(super) synced: bool,
-    /// How long to wait for them.
-    pub(super) timeout: Duration,
-}
-
-impl Confirmation {
-    /// The command that waits: until as many have what was written on its connection.
-    pub(super) fn command(&self) -> Cmd {
-        // Zero would wait for ever.
-        let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut command = redis::cmd(if self.synced { "WAITAOF" } else { "WAIT" });
-        if self.synced {
-            command.arg(1);
-        }
-        command.arg(self.replicas).arg(timeout);
-        command
-    }
-
-    /// What is missing, by the answer of the command that waits.
-    pub(super) fn check(&self, answer: &Value) -> Option<Failure> {
-        let (local, confirmed) = match answer {
-            Value::Int(replicas) => (1, *replicas),
-            Value::Array(counts) => match counts[..] {
-                [Value::Int(local), Value::Int(replicas)] => (local, replicas),
-                _ => return Some(Failure::Answer),
-            },
-            _ => return Some(Failure::Answer),
-        };
-        let local = local > 0;
-        let falls_short = !local || confirmed < i64::from(self.replicas);
-        falls_short.then_some(Failure::Shortfall { wanted: *self, local, confirmed })
-    }
 }

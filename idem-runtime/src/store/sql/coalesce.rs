@@ -15,9 +15,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::{Dialect, Failure, LONGEST_STATEMENT};
-use crate::quiet::quietly;
 use crate::store::{Key, StoreError};
-use crate::{background, timer};
+use crate::task::{background, quietly, timer};
 
 /// How many lanes there are: how many statements of one kind are under way at a time. With one, a statement that waits
 /// for another process's row would hold up every key; each further one makes the batches smaller.

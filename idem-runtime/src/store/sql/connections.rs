@@ -21,7 +21,7 @@ use super::Failure;
 use super::opening::Opening;
 #[cfg(feature = "postgres")]
 use super::opening::Options;
-use crate::{background, timer};
+use crate::task::{background, timer};
 
 /// How long a caller waits for a connection of those that others use.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);

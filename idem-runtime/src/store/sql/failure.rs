@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
-use super::MAX_SCOPE_LEN;
+use crate::error::shown::Words;
 use crate::error::{Error, ScopedKey, StoreError};
-use crate::shown::Words;
+use crate::store::numbers::MAX_SCOPE_LEN;
 use crate::store::{Key, tls};
 
 /// What databases say differently.

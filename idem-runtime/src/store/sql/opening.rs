@@ -8,7 +8,7 @@ use sqlx::error::DatabaseError;
 use sqlx::{ConnectOptions, Connection, Database};
 
 use super::Failure;
-use crate::timer;
+use crate::task::timer;
 
 /// How long opening a connection takes at most: whatever listens at the address may never say a word.
 pub(super) const LONGEST_OPENING: Duration = Duration::from_secs(5);

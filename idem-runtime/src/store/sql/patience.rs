@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::Owner;
-use crate::timer;
+use crate::task::timer;
 
 /// How often a statement is sent that the server undid because of others.
 const ATTEMPTS: u32 = 20;

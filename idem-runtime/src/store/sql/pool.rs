@@ -8,7 +8,7 @@ use sqlx::{Database, Pool};
 
 use super::{Connections, Dialect, Failure, LONGEST_STATEMENT};
 use crate::error::Error;
-use crate::timer;
+use crate::task::timer;
 
 /// Where a connection leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::{Owner, StoreError};
-use crate::{background, timer};
+use crate::task::{background, timer};
 
 /// How many times as long as a batch took the next one waits: the server works for the others meanwhile.
 const SHARE: u32 = 4;

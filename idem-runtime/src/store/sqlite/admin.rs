@@ -7,13 +7,13 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::failure::Failure;
 use super::job::Ask;
+use super::order::Order;
 use super::pace::Asked;
 use super::rows::{self, columns};
-use super::writer::Order;
 use super::{SqliteStore, failure};
-use crate::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Start, Stats};
 use crate::protocol::Micros;
-use crate::store::{Key, Record, Standing, StoreError};
+use crate::store::admin::{AdminFuture, Entry, Filter, Resolution, Start, Stats};
+use crate::store::{IdempotencyAdmin, Key, Record, Standing, StoreError};
 
 impl IdempotencyAdmin for SqliteStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {

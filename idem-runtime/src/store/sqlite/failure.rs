@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+use crate::error::shown::Words;
 use crate::error::{ScopedKey, StoreError};
-use crate::shown::Words;
 use crate::store::Key;
 
 /// The name of the store in its errors.

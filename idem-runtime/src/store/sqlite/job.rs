@@ -6,10 +6,10 @@ use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use crate::protocol::{Operation, Reply};
-use crate::quiet::quietly;
 use crate::store::{
     ClaimRequest, CompleteRequest, Fingerprint, Key, Leave, Orphans, Owner, Record, ReleaseRequest, RenewRequest,
 };
+use crate::task::quietly;
 
 /// A reply, with the record of a completed key.
 pub(super) type Answer = Result<(Reply, Option<Record>), Failure>;

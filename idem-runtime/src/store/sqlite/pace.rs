@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::sweep::Swept;
-use crate::quiet::quietly;
 use crate::store::Owner;
+use crate::task::quietly;
 
 /// How many times as long as a turn took the next one waits, where somebody else has work for the writer.
 const SHARE: u32 = 14;

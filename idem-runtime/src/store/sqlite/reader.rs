@@ -4,14 +4,13 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::job::Job;
+use super::look::look;
+use super::order::Order;
 use super::queue::{Queue, Work};
 use super::route::Route;
-use super::rows;
-use super::writer::Order;
-use crate::clock;
-use crate::protocol::{self, Micros, Reply};
-use crate::quiet::quietly;
-use crate::store::Record;
+use crate::protocol::{Micros, Reply};
+use crate::store::clock;
+use crate::task::quietly;
 
 /// How many questions one snapshot answers at most: it bounds how old the snapshot gets, and leaves some to the other
 /// readers.
@@ -79,19 +78,4 @@ fn pass_on(job: Box<Job>, writer: &Queue<Order>) {
     if let Err(Order::Job(job)) = writer.push(Order::Job(job)) {
         job.finish(Err(Failure::Closed));
     }
-}
-
-/// The answer to a claim, if giving it writes nothing.
-pub(super) fn look(
-    connection: &Connection,
-    job: &Job,
-    now: Micros,
-) -> Result<Option<(Reply, Option<Record>)>, Failure> {
-    let (reply, record) = rows::find(connection, &job.scope, &job.key, |row| {
-        let Some(row) = row else { return (None, false) };
-        let next = job.with_operation(|operation| protocol::step(Some(row), operation, now));
-        let reply = next.row.is_none().then_some(next.reply);
-        (reply, reply == Some(Reply::Completed))
-    })?;
-    Ok(reply.map(|reply| (reply, record)))
 }

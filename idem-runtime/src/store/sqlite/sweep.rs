@@ -7,10 +7,9 @@ use rusqlite::{Connection, params};
 use super::failure::Failure;
 use super::log;
 use super::rows::{self, columns};
-use super::writer::Writer;
-use crate::clock;
+use super::session::Session;
 use crate::protocol::Micros;
-use crate::store::Key;
+use crate::store::{Key, clock};
 
 /// How long one transaction deletes rows. For so long, others wait for the writer, and for the commit, which writes a page
 /// for nearly each row: of a longer turn the commit and the log's checkpoint behind it took twice the time of the turn.
@@ -37,13 +36,13 @@ pub(super) struct Swept {
 
 /// Deletes at most `at_most` rows in one transaction of about [`TURN`]. Takes no lock where there is nothing to delete,
 /// and never syncs: a row that comes back after a power loss is swept again.
-pub(super) fn sweep(writer: &mut Writer, at_most: usize) -> Result<Swept, Failure> {
-    if due(&writer.connection, clock::now(), 1)?.is_empty() {
+pub(super) fn sweep(session: &mut Session, at_most: usize) -> Result<Swept, Failure> {
+    if due(&session.connection, clock::now(), 1)?.is_empty() {
         return Ok(Swept { rows: 0, more: false });
     }
-    log::check(&writer.connection, writer.options.busy_timeout)?;
-    writer.without_sync()?;
-    writer.in_transaction(|connection| {
+    log::check(&session.connection, session.options.busy_timeout)?;
+    session.set_sync(false)?;
+    session.in_transaction(|connection| {
         let begun = Instant::now();
         let now = clock::now();
         let mut swept = Swept { rows: 0, more: true };

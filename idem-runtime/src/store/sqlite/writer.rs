@@ -7,45 +7,36 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::job::{Answer, Job};
+use super::look::look;
 use super::options::{Durability, SqliteOptions};
-use super::pace::{Asked, Pace};
+use super::order::Order;
+use super::pace::Pace;
 use super::queue::{Queue, Work};
 use super::route::Route;
 use super::rows::{self, RecordWrite};
-use super::{open, reader, sweep};
-use crate::clock;
+use super::session::Session;
+use super::sweep;
 use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
 use crate::store::bell::Bells;
+use crate::store::clock;
 
 /// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
 const BATCH: usize = 512;
 
-/// What the writer is asked to do.
-#[derive(Debug)]
-pub(super) enum Order {
-    Job(Box<Job>),
-    /// Delete rows that nobody needs.
-    Sweep(Asked),
-}
-
 pub(super) struct Writer {
-    pub(super) connection: Connection,
-    pub(super) options: SqliteOptions,
+    session: Session,
     pub(super) bells: Arc<Bells>,
     route: Arc<Route>,
-    /// Whether commits sync the log, as SQLite was told last.
-    syncs: bool,
 }
 
 impl Writer {
     pub(super) fn new(connection: Connection, options: SqliteOptions, bells: Arc<Bells>, route: Arc<Route>) -> Self {
-        let syncs = options.durability == Durability::PowerLoss;
-        Self { connection, options, bells, route, syncs }
+        Self { session: Session::new(connection, options), bells, route }
     }
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue<Order>) {
-        let mut pace = Pace::new(self.options.sweep_interval, Instant::now());
+        let mut pace = Pace::new(self.session.options.sweep_interval, Instant::now());
         let mut orders = Vec::new();
         let mut jobs = Vec::new();
         loop {
@@ -67,8 +58,8 @@ impl Writer {
             }
             let begun = Instant::now();
             if pace.next().is_some_and(|turn| turn <= begun) {
-                let at_most = pace.at_most(self.options.sweep_batch);
-                let swept = sweep::sweep(&mut self, at_most);
+                let at_most = pace.at_most(self.session.options.sweep_batch);
+                let swept = sweep::sweep(&mut self.session, at_most);
                 pace.turned(swept, begun, Instant::now());
             }
         }
@@ -79,7 +70,7 @@ impl Writer {
     fn answer_alone(&self, jobs: &mut Vec<Box<Job>>) {
         let [job] = &jobs[..] else { return };
         if job.is_claim()
-            && let Ok(Some(answer)) = reader::look(&self.connection, job, clock::now())
+            && let Ok(Some(answer)) = look(&self.session.connection, job, clock::now())
         {
             self.finish(jobs.drain(..).map(|job| (job, Ok(answer.clone()))));
         }
@@ -137,13 +128,11 @@ impl Writer {
 
     /// `None`: a sync is needed after all, and nothing was written.
     fn attempt(&mut self, jobs: &[Box<Job>], syncs: bool) -> Result<Option<Vec<Answer>>, Failure> {
-        let syncs = syncs && self.options.durability == Durability::PowerLoss;
-        if syncs != self.syncs {
-            open::synchronous(&self.connection, syncs)?;
-            self.syncs = syncs;
-        }
-        let may_need_sync = !syncs && self.options.durability == Durability::PowerLoss;
-        self.in_transaction(|connection| {
+        let survives_power_loss = self.session.options.durability == Durability::PowerLoss;
+        let syncs = syncs && survives_power_loss;
+        self.session.set_sync(syncs)?;
+        let may_need_sync = !syncs && survives_power_loss;
+        self.session.in_transaction(|connection| {
             // Read under the write lock: nobody else can change a row that is decided on by this time.
             let now = clock::now();
             let mut answers = Vec::with_capacity(jobs.len());
@@ -159,36 +148,6 @@ impl Writer {
             }
             Ok((true, Some(answers)))
         })
-    }
-
-    /// Runs `work` in a write transaction, and commits it if `work` says so.
-    ///
-    /// IMMEDIATE: one that first reads and then writes fails at once, whatever the busy timeout, where another process
-    /// wrote in between.
-    pub(super) fn in_transaction<T>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<(bool, T), Failure>,
-    ) -> Result<T, Failure> {
-        let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
-        execute("BEGIN IMMEDIATE")?;
-        let done = work(&self.connection).and_then(|(commit, done)| {
-            execute(if commit { "COMMIT" } else { "ROLLBACK" })?;
-            Ok(done)
-        });
-        // SQLite itself rolls back after some errors, and stays in the transaction after others.
-        if done.is_err() && !self.connection.is_autocommit() {
-            let _ = execute("ROLLBACK");
-        }
-        done
-    }
-
-    /// What is written next need not be on the disk when it is committed.
-    pub(super) fn without_sync(&mut self) -> Result<(), Failure> {
-        if self.syncs {
-            open::synchronous(&self.connection, false)?;
-            self.syncs = false;
-        }
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Id;
 use super::{Connected, FULL, Shared};
 use crate::store::sql::Failure;
 use crate::store::sql::opening::{Comparing, LONGEST_OPENING, Sessions};
-use crate::timer;
+use crate::task::timer;
 
 /// The longest pause between attempts to get a connection for the comparison.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::claim::Fingerprint;
 use crate::codec;
+use crate::protocol::Fingerprint;
 
 /// What became of the attribute's `fingerprint`.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::claim::Owner;
+use crate::protocol::Owner;
 
 /// How many owners one system call pays for.
 const POOL: usize = 32;

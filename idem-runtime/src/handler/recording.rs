@@ -4,12 +4,12 @@ use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use crate::claim::{Key, Record};
 use crate::codec::DecodeError;
-use crate::quiet::quietly;
-use crate::record::{self, Encoded, Recorded};
-use crate::shown::Shown;
-use crate::site::Site;
+use crate::codec::record::{self, Encoded, Recorded};
+use crate::error::Shown;
+use crate::handler::Site;
+use crate::protocol::{Key, Record};
+use crate::task::quietly;
 
 /// The record of an outcome that is `encoded`, of at most `most` bytes. One that can't be kept is a record that says so.
 pub(crate) fn keep<T>(

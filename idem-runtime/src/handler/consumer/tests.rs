@@ -1,8 +1,8 @@
 mod chains;
 
 use super::*;
-use crate::claim::Key;
 use crate::error::{ScopedKey, StoreError};
+use crate::protocol::Key;
 
 #[derive(Debug)]
 struct Own {

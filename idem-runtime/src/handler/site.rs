@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use once_cell::sync::Lazy;
 
-use crate::claim::Orphans;
 use crate::error::Error;
+use crate::protocol::Orphans;
 
 /// One annotated handler. The attribute puts a `static` of it in the handler.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Site {
     /// Whether a warning was given of an outcome that can't be read back.
     pub(crate) told_unreadable: AtomicBool,
     #[cfg(feature = "metrics")]
-    pub(crate) labels: crate::observe::Labels,
+    pub(crate) labels: crate::handler::event::Labels,
 }
 
 impl Site {
@@ -48,7 +48,7 @@ impl Site {
             registered: AtomicBool::new(false),
             told_unreadable: AtomicBool::new(false),
             #[cfg(feature = "metrics")]
-            labels: crate::observe::Labels::new(),
+            labels: crate::handler::event::Labels::new(),
         }
     }
 

@@ -8,9 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::claim::{Key, Record, Standing};
-pub use crate::connect::connect_operator as connect;
 use crate::error::StoreError;
+use crate::protocol::{Key, Record, Standing};
 use crate::protocol::{Row, State};
 
 /// How many entries [`IdempotencyAdmin::visit`] has in memory at a time, where a store doesn't walk in a way of its own.
@@ -244,7 +243,7 @@ impl Resolution {
     ///
     /// [`Error::Config`](crate::Error::Config) where the result can't be encoded.
     pub fn executed<T: Serialize + ?Sized>(result: &T, ttl: Duration) -> Result<Self, crate::Error> {
-        let record = crate::record::encode_value(result)
+        let record = crate::codec::record::encode_value(result)
             .ok_or_else(|| crate::Error::config("the result to resolve the key with can't be encoded"))?;
         Ok(Self::Executed { record, ttl })
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::claim::Record;
 use crate::codec::{self, DecodeError};
+use crate::protocol::Record;
 
 /// The version of the format. A reader refuses what it doesn't know.
 const FORMAT: u8 = 1;

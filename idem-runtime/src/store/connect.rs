@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::IdempotencyAdmin;
 use crate::error::Error;
-use crate::store::AnyStore;
 #[cfg(feature = "mysql")]
 use crate::store::MySqlOptions;
 #[cfg(feature = "postgres")]
@@ -13,6 +11,7 @@ use crate::store::PostgresOptions;
 use crate::store::RedisOptions;
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteOptions;
+use crate::store::{AnyStore, IdempotencyAdmin};
 
 /// Opens a store by its URL.
 ///
@@ -130,11 +129,11 @@ async fn open(url: &str, purpose: Purpose) -> Result<AnyStore, Error> {
             Box::pin(options.open(url)).await.map(AnyStore::new)
         }
         // A URL can hold a password: the messages show the scheme alone.
-        (scheme @ ("memory" | "sqlite" | "postgres" | "mysql" | "redis"), _) => Err(feature_off(scheme, scheme)),
-        (scheme @ "postgresql", _) => Err(feature_off(scheme, "postgres")),
-        (scheme @ "mariadb", _) => Err(feature_off(scheme, "mysql")),
+        (scheme @ ("memory" | "sqlite" | "postgres" | "mysql" | "redis"), _) => Err(Error::feature_off(scheme, scheme)),
+        (scheme @ "postgresql", _) => Err(Error::feature_off(scheme, "postgres")),
+        (scheme @ "mariadb", _) => Err(Error::feature_off(scheme, "mysql")),
         (scheme @ ("rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix"), _) => {
-            Err(feature_off(scheme, "redis"))
+            Err(Error::feature_off(scheme, "redis"))
         }
         (path, "") => Err(Error::config(format!("`{path}` is no URL of a store: {URLS}"))),
         (scheme, _) => Err(Error::config(format!("no store has the URL scheme `{scheme}:`: {URLS}"))),
@@ -145,10 +144,6 @@ async fn open(url: &str, purpose: Purpose) -> Result<AnyStore, Error> {
 const URLS: &str = "write `memory:` (feature `memory`), `sqlite:PATH` (feature `sqlite`), \
                     `postgres://USER@HOST/DATABASE` (feature `postgres`), `mysql://USER@HOST/DATABASE` (feature `mysql`, \
                     also for MariaDB) or `redis://HOST` (feature `redis`, also for Valkey)";
-
-pub(crate) fn feature_off(scheme: &str, feature: &str) -> Error {
-    Error::config(format!("`{scheme}:` URLs need idem-runtime's feature `{feature}`: turn it on in Cargo.toml"))
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,10 @@
-//! The endings of this process that go on behind their callers, and waiting for them.
+//! Waiting for the endings of this process that go on behind their callers.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
-use crate::quiet::quietly;
-use crate::{background, blocking, timer};
+use super::endings::{self, Expected, left};
+use super::{background, parked, timer};
 
 /// Waits until nothing of this process is left to be settled in a store, or until `timeout` is over, and says how much is
 /// left. `Duration::ZERO` only asks.
@@ -85,89 +79,20 @@ pub async fn drain(timeout: Duration) -> usize {
 /// none is polled by a runtime that has no thread but this one. In a `LocalSet` of a multi-thread runtime a panic of
 /// Tokio's tells that there is nobody to hand on to, which is caught: not with `panic = "abort"`.
 pub fn drain_blocking(timeout: Duration) -> usize {
-    blocking::wait(drain(timeout))
-}
-
-static ENDINGS: Mutex<Endings> = Mutex::new(Endings { under_way: 0, given_up: BinaryHeap::new() });
-
-/// Tells that none is under way.
-static NONE_UNDER_WAY: Notify = Notify::const_new();
-
-struct Endings {
-    under_way: usize,
-    /// When the leases are over of those that were given up.
-    given_up: BinaryHeap<Reverse<Instant>>,
-}
-
-impl Endings {
-    fn lock() -> MutexGuard<'static, Self> {
-        ENDINGS.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget_what_is_over(&mut self) {
-        let now = Instant::now();
-        while self.given_up.peek().is_some_and(|lease_over| lease_over.0 <= now) {
-            self.given_up.pop();
-        }
-    }
-}
-
-fn left() -> usize {
-    let mut endings = Endings::lock();
-    endings.forget_what_is_over();
-    endings.under_way + endings.given_up.len()
+    parked::wait(drain(timeout))
 }
 
 async fn none_left() {
     loop {
-        let mut changed = pin!(NONE_UNDER_WAY.notified());
+        let mut changed = pin!(endings::none_under_way());
         changed.as_mut().enable();
-        let last = {
-            let mut endings = Endings::lock();
-            endings.forget_what_is_over();
-            match endings.given_up.iter().map(|lease_over| lease_over.0).max() {
-                _ if endings.under_way > 0 => None,
-                None => return,
-                last => last,
+        match endings::expected() {
+            Expected::Nothing => return,
+            Expected::Answers => changed.await,
+            Expected::LeaseOver(last) => {
+                let left = || last.saturating_duration_since(Instant::now());
+                let _ = timer::within(left, changed).await;
             }
-        };
-        match last {
-            Some(last) => drop(timer::within(|| last.saturating_duration_since(Instant::now()), changed).await),
-            None => changed.await,
-        }
-    }
-}
-
-/// An ending that goes on behind its caller. It is counted from here until it is dropped; where it isn't settled then, it
-/// is given up, and counted until its lease is over.
-pub(crate) struct UnderWay {
-    lease_over: Instant,
-    settled: AtomicBool,
-}
-
-impl UnderWay {
-    pub(crate) fn new(lease_over: Instant) -> Self {
-        Endings::lock().under_way += 1;
-        Self { lease_over, settled: AtomicBool::new(false) }
-    }
-
-    pub(crate) fn settle(&self) {
-        self.settled.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let mut endings = Endings::lock();
-        endings.forget_what_is_over();
-        if !*self.settled.get_mut() {
-            endings.given_up.push(Reverse(self.lease_over));
-        }
-        endings.under_way -= 1;
-        if endings.under_way == 0 {
-            drop(endings);
-            // Wakers are of any executor.
-            quietly(|| NONE_UNDER_WAY.notify_waiters());
         }
     }
 }

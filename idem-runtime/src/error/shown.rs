@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::Lazy;
 
-use crate::claim::Key;
+use crate::protocol::Key;
 
 static KEYS: AtomicBool = AtomicBool::new(true);
 

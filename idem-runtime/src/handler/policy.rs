@@ -6,10 +6,10 @@ use std::future::Future;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::claim::Record;
 use crate::codec::DecodeError;
-use crate::handle::Claim;
-use crate::record::{self, Encoded};
+use crate::codec::record::{self, Encoded};
+use crate::handler::Claim;
+use crate::protocol::Record;
 
 /// What a function given as `on_error` decides about its error.
 ///

@@ -9,8 +9,7 @@ use std::time::Duration;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::Sleep;
 
-use crate::background;
-use crate::quiet::quietly;
+use crate::task::{background, quietly};
 
 /// A timer of the background runtime, so that it works under any executor: a third-party one, a Tokio one without
 /// timers, and a parked thread. Its clock is the real one: a paused Tokio clock would end leases that the store holds.

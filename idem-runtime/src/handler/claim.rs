@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use crate::claim::{Grant, Key, Owner, Previous};
+use crate::protocol::{Grant, Key, Owner, Previous};
 
 /// The claim under which a handler runs: `claim = c` in the attribute binds a `&Claim` named `c` in the body.
 ///
@@ -103,7 +103,7 @@ pub struct ClaimSlot {
 
 impl ClaimSlot {
     /// An empty slot.
-    pub const fn new(site: &'static crate::site::Site) -> Self {
+    pub const fn new(site: &'static crate::handler::Site) -> Self {
         Self { scope: site.scope, claim: OnceLock::new() }
     }
 

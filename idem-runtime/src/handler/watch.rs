@@ -5,11 +5,11 @@ use std::time::Instant;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
-use crate::claim::Key;
-use crate::key::KeyInput;
-use crate::quiet::quietly;
-use crate::shown::Shown;
-use crate::site::Site;
+use crate::error::Shown;
+use crate::handler::Site;
+use crate::protocol::Key;
+use crate::protocol::key::KeyInput;
+use crate::task::quietly;
 
 /// Tells how a call ends. Where nobody has said it when this is dropped, the call was cancelled, or unwinds.
 ///

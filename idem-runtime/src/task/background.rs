@@ -10,7 +10,7 @@ use std::time::Instant;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 
-use crate::drain::UnderWay;
+use super::endings::UnderWay;
 
 /// The background runtime, started when it is first needed; `None` while the system has no thread or descriptor to spare.
 pub(crate) fn handle() -> Option<&'static Handle> {

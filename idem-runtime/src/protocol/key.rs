@@ -4,16 +4,104 @@
 //! separator (0x1F), so that `("a/b", "c")` is not `("a", "b/c")`. Where the text itself holds a separator, or would read
 //! as a composite, an escape (0x1B) stands before it: no two keys that differ have one encoding.
 
-use std::borrow::Cow;
-use std::fmt::{self, Display, Write};
-use std::num;
-use std::rc::Rc;
-use std::sync::Arc;
+mod values;
 
-use crate::claim::{Blob, Key};
+use std::fmt::{self, Display, Write};
+
+use super::blob::Blob;
 
 const SEPARATOR: u8 = 0x1f;
 const ESCAPE: u8 = 0x1b;
+
+/// An encoded idempotency key: what distinguishes one business fact from another within a scope.
+///
+/// At most [`Key::MAX_LEN`] bytes, binary-safe, compared byte by byte. Made from a value by
+/// [`Key::of`].
+#[derive(Clone)]
+pub struct Key(Blob<46>);
+
+impl Key {
+    /// The longest encoded key, in bytes. Long enough for any business key, short enough for the primary key of every
+    /// store.
+    pub const MAX_LEN: usize = 1024;
+
+    /// The key with these encoded bytes; `None` if there are none of them, or more than [`Key::MAX_LEN`].
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty() && bytes.len() <= Self::MAX_LEN).then(|| Self(Blob::new(bytes)))
+    }
+
+    /// Of a call that has no key. No store is ever given it.
+    pub(crate) fn empty() -> Self {
+        Self(Blob::new(&[]))
+    }
+
+    /// Whether there is no key: so in a handler that runs without one.
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// The key of a value, as a handler's attribute makes it; `None` if it is missing or too long.
+    ///
+    /// ```
+    /// use idem_runtime::store::Key;
+    ///
+    /// assert_eq!(Key::of(&("tenant", 42)).unwrap().to_string(), "tenant/42");
+    /// assert!(Key::of(&None::<u32>).is_none());
+    /// ```
+    pub fn of(value: &(impl IdempotencyKey + ?Sized)) -> Option<Self> {
+        match encode(value) {
+            KeyInput::Key(key) => Some(key),
+            KeyInput::Missing | KeyInput::TooLong(_) => None,
+        }
+    }
+
+    /// The encoded bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Key {}
+
+/// A key that was made of one text is that text.
+impl PartialEq<str> for Key {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+/// Readable, for a message or a log: the parts of a composite are divided by `/`, and control characters and invalid
+/// UTF-8 are escaped.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.as_bytes();
+        // A composite begins with a separator.
+        for chunk in bytes.strip_prefix(b"\x1f").unwrap_or(bytes).utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    // The separator of composite keys.
+                    '\u{1f}' => f.write_str("/")?,
+                    c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                    c => fmt::Write::write_char(f, c)?,
+                }
+            }
+            write!(f, "{}", chunk.invalid().escape_ascii())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
 
 /// A value that can be an idempotency key, or a part of one.
 ///
@@ -184,112 +272,4 @@ pub fn encode<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
     } else {
         KeyInput::Key(Key(Blob::new(encoded.as_slice())))
     }
-}
-
-impl IdempotencyKey for str {
-    fn write_key(&self, key: KeyWriter<'_>) -> Written {
-        key.text(self)
-    }
-}
-
-impl IdempotencyKey for [u8] {
-    fn write_key(&self, key: KeyWriter<'_>) -> Written {
-        key.bytes(self)
-    }
-}
-
-impl<const N: usize> IdempotencyKey for [u8; N] {
-    fn write_key(&self, key: KeyWriter<'_>) -> Written {
-        key.bytes(self)
-    }
-}
-
-impl IdempotencyKey for bool {
-    fn write_key(&self, key: KeyWriter<'_>) -> Written {
-        key.text(if *self { "true" } else { "false" })
-    }
-}
-
-impl IdempotencyKey for char {
-    fn write_key(&self, key: KeyWriter<'_>) -> Written {
-        key.text(self.encode_utf8(&mut [0; 4]))
-    }
-}
-
-#[cfg(feature = "uuid")]
-impl IdempotencyKey for uuid::Uuid {
-    fn write_key(&self, key: KeyWriter<'_>) -> Written {
-        key.text(self.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
-    }
-}
-
-impl<K: IdempotencyKey> IdempotencyKey for Option<K> {
-    fn write_key(&self, key: KeyWriter<'_>) -> Written {
-        match self {
-            Some(value) => value.write_key(key),
-            None => key.missing(),
-        }
-    }
-}
-
-macro_rules! displayed {
-    ($($type:ty)*) => { $(
-        impl IdempotencyKey for $type {
-            fn write_key(&self, key: KeyWriter<'_>) -> Written {
-                key.display(self)
-            }
-        }
-    )* };
-}
-
-displayed! {
-    u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize
-    num::NonZeroU8 num::NonZeroU16 num::NonZeroU32 num::NonZeroU64 num::NonZeroU128 num::NonZeroUsize
-    num::NonZeroI8 num::NonZeroI16 num::NonZeroI32 num::NonZeroI64 num::NonZeroI128 num::NonZeroIsize
-}
-
-macro_rules! passed_on {
-    ($($(#[$meta:meta])* [$($generics:tt)*] $type:ty => $value:ident $target:expr;)*) => { $(
-        $(#[$meta])*
-        impl<$($generics)*> IdempotencyKey for $type {
-            fn write_key(&self, key: KeyWriter<'_>) -> Written {
-                let $value = self;
-                $target.write_key(key)
-            }
-        }
-    )* };
-}
-
-passed_on! {
-    [K: IdempotencyKey + ?Sized] &K => value (**value);
-    [K: IdempotencyKey + ?Sized] &mut K => value (**value);
-    [K: IdempotencyKey + ?Sized] Box<K> => value (**value);
-    [K: IdempotencyKey + ?Sized] Rc<K> => value (**value);
-    [K: IdempotencyKey + ?Sized] Arc<K> => value (**value);
-    [K: IdempotencyKey + ToOwned + ?Sized] Cow<'_, K> => value (**value);
-    [] String => value value.as_str();
-    [] Vec<u8> => value value.as_slice();
-}
-
-macro_rules! tuples {
-    ($($($part:ident)*;)*) => { $(
-        impl<$($part: IdempotencyKey),*> IdempotencyKey for ($($part,)*) {
-            #[allow(non_snake_case, reason = "each part is named as its type")]
-            fn write_key(&self, key: KeyWriter<'_>) -> Written {
-                let ($($part,)*) = self;
-                key.parts(&[$($part),*])
-            }
-        }
-    )* };
-}
-
-tuples! {
-    A;
-    A B;
-    A B C;
-    A B C D;
-    A B C D E;
-    A B C D E F;
-    A B C D E F G;
-    A B C D E F G H;
 }

@@ -10,11 +10,11 @@ use once_cell::sync::Lazy;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::claim::{ClaimRequest, Key, Owner, RenewRequest, Standing};
-use crate::shown::Shown;
-use crate::site::Site;
+use crate::error::Shown;
+use crate::handler::Site;
+use crate::protocol::{ClaimRequest, Key, Owner, RenewRequest, Standing};
 use crate::store::IdempotencyStore;
-use crate::{background, timer};
+use crate::task::{background, timer};
 
 /// A lease that is being held.
 #[derive(Debug)]

@@ -1,0 +1,329 @@
+//! The state machine: a row, an operation and the time make a row and an answer.
+
+use std::time::Duration;
+
+use super::request::{
+    ClaimAnswer, ClaimRequest, CompleteRequest, Leave, Orphans, ReleaseRequest, RenewRequest, Standing, linger,
+};
+use super::row::{Ended, Row, State};
+use super::values::{Grant, Micros, Previous, Record, micros};
+
+/// What is asked of a store for one key.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation<'a> {
+    /// [`IdempotencyStore::claim`](crate::IdempotencyStore::claim).
+    Claim(&'a ClaimRequest<'a>),
+    /// [`IdempotencyStore::renew`](crate::IdempotencyStore::renew).
+    Renew(&'a RenewRequest<'a>),
+    /// [`IdempotencyStore::complete`](crate::IdempotencyStore::complete).
+    Complete(&'a CompleteRequest<'a>),
+    /// [`IdempotencyStore::release`](crate::IdempotencyStore::release).
+    Release(&'a ReleaseRequest<'a>),
+    /// An operator says that the body of an orphan was executed; the store keeps the operator's record. It replaces that of
+    /// an earlier resolution, and never a handler's own.
+    ResolveExecuted {
+        /// How long it is remembered, from now.
+        ttl: Duration,
+    },
+    /// An operator says that the body of an orphan was not executed.
+    ResolveNotExecuted,
+    /// An operator frees the key, whatever its state. The row stays, for a late copy of a request to find.
+    Forget,
+}
+
+/// What a store answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// The key is the caller's.
+    Acquired(Grant),
+    /// Another holds a live lease, of which this is left.
+    InProgress {
+        /// What is left of it.
+        remaining: Duration,
+    },
+    /// Completed: the store answers with the row's record.
+    Completed,
+    /// The last holder's outcome is unknown, and the request said to leave it.
+    Orphaned,
+    /// Taken by a request with another fingerprint.
+    KeyReused,
+    /// A late copy of a request of an owner that has left.
+    Ended,
+    /// Done, now or by an earlier copy of the request.
+    Held,
+    /// Refused.
+    Lost,
+    /// Refused: there is no row.
+    Gone,
+}
+
+impl Reply {
+    /// The answer to a claim; `record` is asked for the row's record where there is one to replay.
+    ///
+    /// A completed row without a record is a corrupted one. An empty record stands for it, and the caller gets
+    /// [`Error::Decode`](crate::Error::Decode).
+    pub fn into_claim(self, record: impl FnOnce() -> Option<Record>) -> ClaimAnswer {
+        match self {
+            Self::Acquired(grant) => ClaimAnswer::Acquired(grant),
+            Self::InProgress { remaining } => ClaimAnswer::InProgress { remaining },
+            Self::Completed => ClaimAnswer::Completed(record().unwrap_or_else(|| Record::from_bytes(&[]))),
+            Self::Orphaned => ClaimAnswer::Orphaned,
+            Self::KeyReused => ClaimAnswer::KeyReused,
+            Self::Ended | Self::Held | Self::Lost | Self::Gone => ClaimAnswer::Ended,
+        }
+    }
+
+    /// The answer to a renewal, a completion, a release, or an operator.
+    pub fn into_standing(self) -> Standing {
+        match self {
+            Self::Held => Standing::Held,
+            Self::Gone => Standing::Gone,
+            _ => Standing::Lost,
+        }
+    }
+}
+
+/// What follows from an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Next {
+    /// The row to write; `None`: nothing changes, and a store writes nothing.
+    ///
+    /// A row in [`State::Done`] that a completion or an operator's [`Operation::ResolveExecuted`] writes gets the request's
+    /// record. Another keeps the one that it has, even where it is written. A row in any other state has none.
+    pub row: Option<Row>,
+    /// What to answer.
+    pub reply: Reply,
+}
+
+impl Next {
+    fn same(reply: Reply) -> Self {
+        Self { row: None, reply }
+    }
+
+    fn write(row: Row, reply: Reply) -> Self {
+        Self { row: Some(row), reply }
+    }
+}
+
+/// The state machine. `row` is `None` where the key is unknown; `now` is the store's own clock, read while nobody else
+/// can write the row.
+pub fn step(row: Option<&Row>, operation: Operation<'_>, now: Micros) -> Next {
+    match (operation, row) {
+        (Operation::Claim(request), _) => claim(row, request, now),
+        (Operation::Release(request), _) => release(row, request, now),
+        (_, None) => Next::same(Reply::Gone),
+        (Operation::Renew(request), Some(row)) => renew(row, request, now),
+        (Operation::Complete(request), Some(row)) => complete(row, request, now),
+        (Operation::ResolveExecuted { ttl }, Some(row)) if row.is_orphan(now) || row.is_resolution(now) => {
+            Next::write(row.resolved_executed(ttl, now), Reply::Held)
+        }
+        (Operation::ResolveNotExecuted, Some(row)) if row.is_orphan(now) => {
+            Next::write(row.forgotten(now), Reply::Held)
+        }
+        (Operation::ResolveExecuted { .. } | Operation::ResolveNotExecuted, Some(_)) => Next::same(Reply::Lost),
+        (Operation::Forget, Some(row)) => Next::write(row.forgotten(now), Reply::Held),
+    }
+}
+
+impl Row {
+    /// Nobody's, with a fence that shuts out whoever held it.
+    fn forgotten(mut self, now: Micros) -> Self {
+        self.ended.push(self.owner);
+        self.fence += 1;
+        self.state = State::Free;
+        self.doubt = None;
+        self.previous = Previous::First;
+        self.fingerprint = None;
+        self.purge_at = Some(purge_at(self.fence, now, linger(Duration::ZERO)));
+        self
+    }
+
+    /// The fence grows: without it, a late completion of the holder that was given up is told `Held` over the operator's
+    /// record. The doubt stays, as the mark of a resolution: without it, an operator can replace what a handler recorded.
+    fn resolved_executed(mut self, ttl: Duration, now: Micros) -> Self {
+        self.doubt = Some(self.fence_in_doubt());
+        self.ended.push(self.owner);
+        self.fence += 1;
+        self.state = State::Done;
+        self.until = now + micros(ttl);
+        self.purge_at = Some(purge_at(self.fence, now, ttl.saturating_add(linger(Duration::ZERO))));
+        self
+    }
+}
+
+fn claim(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
+    let Some(row) = row else { return acquire(None, request, now) };
+    let over = row.until <= now;
+    match row.state {
+        // A repeat after a lost answer, even a late one: the same fence, or a running holder is fenced out by its own
+        // request; the same `previous`, or a takeover is taken for a first run.
+        State::Running if row.owner == request.owner => {
+            let (until, purge_at) = leased(row.fence, request.lease, request.stays(), now);
+            let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
+            return Next::write(Row { until, purge_at, ..*row }, Reply::Acquired(grant));
+        }
+        State::Done if !over => {
+            return Next::same(if row.differs_from(request.fingerprint) { Reply::KeyReused } else { Reply::Completed });
+        }
+        _ => {}
+    }
+    // Without this, a late copy of a claim claims for a caller that has gone.
+    if row.remembers(request.owner) {
+        return Next::same(Reply::Ended);
+    }
+    match row.state {
+        State::Running | State::Kept if !over => Next::same(if row.differs_from(request.fingerprint) {
+            Reply::KeyReused
+        } else {
+            Reply::InProgress { remaining: Duration::from_micros(row.until - now) }
+        }),
+        // Without this, another payload runs over an unknown effect.
+        State::Running | State::Kept | State::Unknown if row.differs_from(request.fingerprint) => {
+            Next::same(Reply::KeyReused)
+        }
+        State::Running | State::Kept | State::Unknown if request.orphans == Orphans::Refuse => {
+            Next::same(Reply::Orphaned)
+        }
+        _ => acquire(Some(row), request, now),
+    }
+}
+
+/// Grants the key: `row` is absent, free, completed and over, or an orphan that may be taken.
+fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
+    let mut ended = Ended::default();
+    let (fence, attempt, previous, doubt) = match row {
+        None => (now, 1, Previous::First, None),
+        Some(row) => {
+            ended = row.ended;
+            ended.push(row.owner);
+            // Never below the clock: the fences of a key grow even where its row was deleted in between.
+            let fence = now.max(row.fence + 1);
+            match row.state {
+                State::Done => (fence, 1, Previous::First, None),
+                State::Free => (fence, row.attempt.saturating_add(1), row.previous, None),
+                State::Running | State::Unknown | State::Kept => {
+                    let died = row.fence_in_doubt();
+                    (fence, row.attempt.saturating_add(1), Previous::AfterCrash { fence: died }, Some(died))
+                }
+            }
+        }
+    };
+    let (until, purge_at) = leased(fence, request.lease, request.stays(), now);
+    let row = Row {
+        state: State::Running,
+        owner: request.owner,
+        fence,
+        until,
+        doubt,
+        previous,
+        attempt,
+        fingerprint: request.fingerprint,
+        ended,
+        purge_at,
+    };
+    Next::write(row, Reply::Acquired(Grant { fence, attempt, previous }))
+}
+
+fn renew(row: &Row, request: &RenewRequest<'_>, now: Micros) -> Next {
+    if row.state != State::Running || !row.is_held_by(request.owner, request.fence) {
+        return Next::same(Reply::Lost);
+    }
+    let (until, purge_at) = leased(row.fence, request.lease, request.stays(), now);
+    Next::write(Row { until, purge_at, ..*row }, Reply::Held)
+}
+
+/// An update, never an upsert: a completion that is repeated after its ttl would come back to life.
+fn complete(row: &Row, request: &CompleteRequest<'_>, now: Micros) -> Next {
+    match row.state {
+        _ if !row.is_held_by(request.owner, request.fence) => Next::same(Reply::Lost),
+        // Late, or after the guard said "unknown": a known outcome is better than an unknown one.
+        State::Running | State::Unknown => {
+            let until = now + micros(request.ttl);
+            let purge_at = Some(purge_at(row.fence, now, request.stays()));
+            Next::write(Row { state: State::Done, until, purge_at, doubt: None, ..*row }, Reply::Held)
+        }
+        // A repeat, even after the ttl: it was recorded.
+        State::Done => Next::same(Reply::Held),
+        State::Kept | State::Free => Next::same(Reply::Lost),
+    }
+}
+
+fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
+    let state = match request.how {
+        Leave::NotRun => return leave_unrun(row, request, now),
+        Leave::Failed => State::Free,
+        Leave::OutcomeUnknown => State::Unknown,
+        Leave::Keep => State::Kept,
+    };
+    let Some(row) = row else { return Next::same(Reply::Gone) };
+    if !row.is_held_by(request.owner, request.fence) {
+        return Next::same(Reply::Lost);
+    }
+    match (row.state, state) {
+        (State::Running | State::Unknown, State::Free) => {
+            let purge_at = Some(purge_at(row.fence, now, request.retain.max(request.linger)));
+            let previous = Previous::AfterFailure;
+            Next::write(Row { state, previous, doubt: None, purge_at, ..*row }, Reply::Held)
+        }
+        (State::Running, State::Unknown) => Next::write(Row { state, doubt: Some(row.fence), ..*row }, Reply::Held),
+        // A state of its own and not a lease of zero: a renewal under way would bring that back to life.
+        (State::Running, _) => Next::write(Row { state, ..*row }, Reply::Held),
+        (State::Free | State::Unknown | State::Kept, _) => Next::same(Reply::Held),
+        (State::Done, _) => Next::same(Reply::Lost),
+    }
+}
+
+/// The caller left before its body ran. Whatever it was granted is undone, and whatever copy of its claim is still under
+/// way will be refused.
+fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
+    let stays = |stays| Some(purge_at(row.map_or(0, |row| row.fence), now, stays));
+    let row = match row {
+        None => Row {
+            state: State::Free,
+            owner: request.owner,
+            fence: 0,
+            until: now,
+            doubt: None,
+            previous: Previous::First,
+            attempt: 0,
+            fingerprint: None,
+            ended: Ended::default(),
+            purge_at: stays(request.linger),
+        },
+        Some(row) if row.state == State::Running && row.owner == request.owner => {
+            let attempt = row.attempt.saturating_sub(1);
+            match row.doubt {
+                // An orphan again: its outcome is as unknown as before.
+                Some(_) => Row { state: State::Unknown, attempt, ..*row },
+                None => {
+                    let purge_at = stays(match row.previous {
+                        Previous::AfterFailure => request.retain.max(request.linger),
+                        _ => request.linger,
+                    });
+                    Row { state: State::Free, attempt, purge_at, ..*row }
+                }
+            }
+        }
+        Some(row) if row.remembers(request.owner) => return Next::same(Reply::Held),
+        Some(row) => {
+            let mut ended = row.ended;
+            ended.push(request.owner);
+            // A row that is swept forgets who left.
+            Row { ended, purge_at: row.purge_at.max(row.purge_at.and(stays(request.linger))), ..*row }
+        }
+    };
+    Next::write(row, Reply::Held)
+}
+
+/// When a lease ends that begins now, and the `purge_at` of its row.
+fn leased(fence: u64, lease: Duration, stays: Option<Duration>, now: Micros) -> (Micros, Option<Micros>) {
+    (now + micros(lease), stays.map(|stays| purge_at(fence, now, stays)))
+}
+
+/// The `purge_at` of a row with this fence that is to stay so long from now. Every row's is made here.
+///
+/// Counts from the fence where that lies ahead, because the clock has stepped back since: without this, the row is purged
+/// before the clock has passed its fence, and the next one is smaller.
+fn purge_at(fence: u64, now: Micros, stays: Duration) -> Micros {
+    now.max(fence) + micros(stays)
+}

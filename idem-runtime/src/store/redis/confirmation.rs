@@ -1,0 +1,30 @@
+//! Who else has to confirm a write before it counts.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+/// Who else has to confirm a write before it counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Confirmation {
+    /// How many replicas.
+    pub(super) replicas: u32,
+    /// Whether it has to be in the append-only files, the primary's too.
+    pub(super) synced: bool,
+    /// How long to wait for them.
+    pub(super) timeout: Duration,
+}
+
+impl Confirmation {
+    /// The command that waits: until as many have what was written on its connection.
+    pub(super) fn command(&self) -> Cmd {
+        // Zero would wait for ever.
+        let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut command = redis::cmd(if self.synced { "WAITAOF" } else { "WAIT" });
+        if self.synced {
+            command.arg(1);
+        }
+        command.arg(self.replicas).arg(timeout);
+        command
+    }
+}
