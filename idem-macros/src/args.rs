@@ -33,7 +33,7 @@ const NAMES: [&str; 15] = [
     "crate",
 ];
 
-/// The arguments. One that was wrong is absent, and reported.
+/// The arguments. An argument with a mistake is reported, and absent here.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) key: Option<Parts>,
@@ -49,14 +49,14 @@ pub(crate) struct Args {
     pub(crate) run_without_store: bool,
     pub(crate) tx: Option<Ident>,
     pub(crate) claim: Option<Ident>,
-    /// The function that answers for a record which can't be read.
+    /// The function that makes an answer of a record that can't be decoded.
     pub(crate) on_decode: Option<Path>,
     pub(crate) krate: Option<Path>,
-    /// The names of the arguments that were given, wrong ones too, and where.
+    /// The name and the place of each argument that was given, with or without a mistake.
     given: Vec<(String, Span)>,
 }
 
-/// `scope`: a name, or the path of one.
+/// `scope`: a name, or the path of a `const` that holds the name.
 pub(crate) enum Scope {
     Text(LitStr),
     Const(ExprPath),
@@ -87,12 +87,12 @@ impl Args {
         args
     }
 
-    /// Whether this argument was given, be it wrong.
+    /// Whether this argument was given, with or without a mistake.
     pub(crate) fn was_given(&self, name: &str) -> bool {
         self.place_of(name).is_some()
     }
 
-    /// Where this argument was given, be it wrong.
+    /// The place where this argument was given, with or without a mistake.
     pub(crate) fn place_of(&self, name: &str) -> Option<Span> {
         self.given.iter().find(|(given, _)| given == name).map(|(_, place)| *place)
     }
@@ -107,7 +107,7 @@ impl Args {
         if !NAMES.contains(&written.as_str()) {
             let similar = suggest::nearest(&written, NAMES);
             errors.at(&ident, unknown_argument(&ident, similar, input));
-            // What was meant is not missed as well.
+            // The argument that was probably meant counts as given: else it would be reported as missing too.
             self.given.extend(similar.map(|similar| (similar.to_owned(), ident.span())));
             skip_to_next(input);
             return Ok(());
@@ -195,7 +195,7 @@ fn example(name: &str) -> &'static str {
     }
 }
 
-/// Goes on to the comma behind this argument.
+/// Skips to the comma behind this argument.
 fn skip_to_next(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         if input.parse::<TokenTree>().is_err() {
@@ -206,7 +206,7 @@ fn skip_to_next(input: ParseStream<'_>) {
 
 fn value(name: &str, input: ParseStream<'_>) -> syn::Result<Value> {
     let start = input.span();
-    // `expr`'s own messages speak of tokens that a newcomer hasn't heard of.
+    // syn's own message names tokens. The name of the argument and an example are added, so that a newcomer can act on it.
     let expr = input.parse::<Expr>().map_err(|error| {
         syn::Error::new(
             start,

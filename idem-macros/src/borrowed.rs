@@ -1,4 +1,4 @@
-//! The parameters that the attribute's own expressions borrow.
+//! The parameters that the expressions of `key`, `fingerprint` and `store` borrow.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens as _;
@@ -15,11 +15,11 @@ pub(crate) struct Borrowed {
     pub(crate) mutable: bool,
 }
 
-/// Finds the parameters that the arguments mention, and takes `mut` from them: it belongs to the variable that the body
-/// gets.
+/// Finds the parameters that the arguments mention, and removes `mut` from them: the variable that the body gets has it instead.
 ///
-/// A variable that was borrowed is kept in a future until its scope ends, even if it was moved from. So these parameters
-/// are moved to a scope of their own, borrowed there, and moved on: a large one isn't kept twice.
+/// A future keeps the memory of a variable that was borrowed until its scope ends, even if the value was moved out of it. So
+/// the expansion moves these parameters into an inner scope, borrows them there, and moves them on to the body: the future holds
+/// a large argument once, not twice.
 pub(crate) fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowed> {
     let mut read = TokenStream::new();
     for parts in [&args.key, &args.fingerprint].into_iter().flatten() {
@@ -29,7 +29,7 @@ pub(crate) fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowe
     let mut borrowed = Vec::new();
     for input in &mut function.sig.inputs {
         let FnArg::Typed(parameter) = input else { continue };
-        // Whether a parameter behind a `#[cfg]` exists is known to the compiler alone.
+        // Only the compiler knows whether a parameter with a `#[cfg]` exists.
         if parameter.attrs.iter().any(|attr| attr.path().is_ident("cfg")) {
             continue;
         }
@@ -49,7 +49,7 @@ pub(crate) fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowe
     borrowed
 }
 
-/// Takes `mut` from a parameter whose body gets a variable of its own.
+/// Removes `mut` from this parameter: the body gets a variable of its own, which has it.
 pub(crate) fn take_mut(ident: &Ident, function: &mut Function) {
     for input in &mut function.sig.inputs {
         if let FnArg::Typed(parameter) = input {
@@ -58,7 +58,7 @@ pub(crate) fn take_mut(ident: &Ident, function: &mut Function) {
     }
 }
 
-/// Takes `mut` from a binding.
+/// Removes `mut` from the bindings of this name.
 struct TakeMut<'i>(&'i Ident);
 
 impl VisitMut for TakeMut<'_> {

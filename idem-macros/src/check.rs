@@ -1,4 +1,4 @@
-//! Every refusal that the text alone can tell, and nothing but refusals.
+//! Every check that needs only the text of the attribute and of the function. Nothing is rewritten here.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::item::{Function, keyword, ungroup};
 use crate::key::{bindings, check_names, name};
 use crate::tx;
 
-/// Says what an item is that can't be annotated.
+/// The error for an item that isn't a function, which says what kind of item it is.
 pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
     let Some(keyword) = keyword(item) else {
         return syn::Error::new(Span::call_site(), "`#[idempotent]` goes on a function or a method");
@@ -38,7 +38,7 @@ pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Erro
 /// The longest tuple that `IdempotencyKey` is implemented for.
 const MAX_PARTS: usize = 8;
 
-/// Reports what is wrong with a handler.
+/// Reports every mistake in the arguments and in the handler's signature.
 pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, errors: &mut Errors) {
     let known = parameters(function, hidden);
     check_kind(function, errors);
@@ -87,7 +87,7 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     }
 }
 
-/// The names that the body, the key and the fingerprint can use.
+/// The names that the key and the fingerprint can use.
 fn parameters(function: &Function, hidden: Option<&Hidden>) -> BTreeSet<String> {
     let written = function.parameters().flat_map(|parameter| bindings(&parameter.pat));
     let rebound = hidden.into_iter().flat_map(Hidden::bindings);
@@ -157,7 +157,7 @@ fn check_output(function: &Function, hidden: Option<&Hidden>, errors: &mut Error
     }
 }
 
-/// A future behind a sync signature, as far as it can be told.
+/// Whether the type is a future, as far as its text tells. An alias of one isn't recognised.
 fn is_future(ty: &Type) -> bool {
     let names_future = |bounds: &syn::punctuated::Punctuated<TypeParamBound, syn::Token![+]>| {
         bounds.iter().any(|bound| match bound {
@@ -189,7 +189,7 @@ fn first_argument(arguments: &PathArguments) -> Option<&Type> {
     })
 }
 
-/// `Result<&str, E>`.
+/// Reports a reference in the `T` of a `Result<T, E>`.
 fn check_borrowed(output: &Type, errors: &mut Errors) {
     struct Reference<'ast>(Option<&'ast Type>);
     impl<'ast> Visit<'ast> for Reference<'ast> {
@@ -237,7 +237,7 @@ fn check_scope(args: &Args, function: &Function, errors: &mut Errors) {
     }
 }
 
-/// The handler's `static`, which holds the scope, sees neither its parameters nor what it is generic over.
+/// Reports a scope that names a parameter or a type parameter. The scope is in a `static`, which can use neither.
 fn check_scope_path(path: &ExprPath, function: &Function, parameters: &BTreeSet<String>, errors: &mut Errors) {
     let Some(first) = path.path.segments.first().filter(|_| path.qself.is_none()) else { return };
     let name = first.ident.unraw().to_string();
@@ -272,7 +272,7 @@ fn generic(what: &str, why: &str, example: &str) -> String {
     )
 }
 
-/// Where `impl Trait` stands in the type of a parameter.
+/// The place of the first `impl Trait` in the type of a parameter.
 fn opaque(ty: &Type) -> Option<Span> {
     struct Opaque(Option<Span>);
     impl<'ast> Visit<'ast> for Opaque {
@@ -316,7 +316,7 @@ fn check_durations(args: &Args, errors: &mut Errors) {
     }
 }
 
-/// A parameter that is seen to be a float.
+/// Reports a part of a key that is a parameter of type `f32` or `f64`.
 fn check_floats(exprs: &[Expr], function: &Function, errors: &mut Errors) {
     for expr in exprs {
         let Some(used) = behind_references(expr) else { continue };

@@ -1,4 +1,4 @@
-//! "7d", "36h", "1h30m": durations as they are written in the attribute.
+//! Durations as they are written in the attribute, such as "7d", "36h" or "1h30m".
 
 use proc_macro2::Span;
 use syn::LitStr;
@@ -12,7 +12,7 @@ pub(crate) struct Length {
 }
 
 const UNITS: [(&str, u64); 6] = [
-    // "ms" and "us" stand before "m" and "s": the first that fits is taken.
+    // The first unit that the text begins with is taken, so "ms" has to stand before "m".
     ("ms", 1_000_000),
     ("us", 1_000),
     ("d", 86_400_000_000_000),
@@ -66,7 +66,7 @@ fn nanos(text: &str) -> Result<u64, String> {
     Ok(total)
 }
 
-/// Whether `text` begins with this unit, and with no longer word.
+/// Whether the first word of `text` is this unit.
 fn is_unit(text: &str, unit: &str) -> bool {
     text.strip_prefix(unit).is_some_and(|after| !after.starts_with(char::is_alphabetic))
 }

@@ -1,19 +1,19 @@
-//! Mistakes, gathered so that all of them are reported at once.
+//! The mistakes that were found. They are gathered, so that the user sees all of them at once.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// What is wrong so far.
+/// The mistakes that were found so far.
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// A mistake at these tokens.
+    /// Adds a mistake at these tokens.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// A mistake at this place.
+    /// Adds a mistake at this place.
     pub(crate) fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
         self.push(syn::Error::new(span, message));
     }
@@ -25,7 +25,7 @@ impl Errors {
         }
     }
 
-    /// `None` if there was no mistake.
+    /// The `compile_error!`s; `None` if there was no mistake.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         self.0.map(|errors| errors.to_compile_error())
     }

@@ -1,4 +1,4 @@
-//! The rewritten function.
+//! The function that the attribute emits: rewritten, or as it was after a mistake.
 
 mod in_transaction;
 mod rewrite;
@@ -15,13 +15,13 @@ use crate::hidden::Hidden;
 use crate::item::{Function, braces};
 use crate::key::bindings;
 
-/// The function with its body protected.
+/// The function with the library's calls around its body.
 pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden>) -> TokenStream {
     let body = match (hidden, &function.sig.output) {
         (Some(hidden), _) => boxed(args, &function, hidden),
         (None, syn::ReturnType::Type(_, output)) => {
             let output = (**output).clone();
-            // In tx mode, the body's future is made when the key is claimed, and borrows nothing before.
+            // In tx mode, the body's future is made after the claim, so the key's borrows have ended by then.
             let borrowed = if function.sig.asyncness.is_some() && args.tx.is_none() {
                 take_borrowed(args, &mut function)
             } else {
@@ -41,7 +41,8 @@ pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden
     emit(&function, &body)
 }
 
-/// The function as it was, after a mistake. The body may use the claim: without it a second error would follow.
+/// The function as it was, for use after a mistake. If `claim` was given, the body may use that variable: it is declared, as
+/// otherwise a second error would follow.
 pub(crate) fn untouched(args: &Args, function: &Function) -> TokenStream {
     let stmts = &function.body.stmts;
     let is_parameter =

@@ -1,4 +1,5 @@
-//! `#[async_trait]` expands first: what was an `async fn` is a sync one that returns a boxed future.
+//! Methods under `#[async_trait]`. That attribute expands first and turns the `async fn` into a sync function that returns a boxed
+//! future; the handler's body is inside of this future.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -8,7 +9,7 @@ use syn::{Block, Expr, ExprCall, GenericArgument, GenericParam, Ident, Local, Pa
 use crate::item::{Body, Function, ungroup};
 use crate::key::bindings;
 
-/// The future inside of a method that `#[async_trait]` has rewritten:
+/// The parts of a method that `#[async_trait]` has rewritten. What it writes is this:
 ///
 /// ```text
 /// Box::pin(async move {
@@ -21,7 +22,7 @@ use crate::key::bindings;
 /// })
 /// ```
 pub(crate) struct Hidden {
-    /// What stands before `Box::pin`.
+    /// The statements before `Box::pin`.
     pub(crate) before: Vec<Stmt>,
     /// `Box::pin`.
     pub(crate) pin: Expr,
@@ -32,7 +33,7 @@ pub(crate) struct Hidden {
 }
 
 impl Hidden {
-    /// `None` where `#[async_trait]` was not here.
+    /// Takes the method apart. `None` if `#[async_trait]` did not write it.
     pub(crate) fn find(function: &Function) -> Option<Self> {
         let marked =
             function.sig.generics.params.iter().any(
@@ -57,7 +58,7 @@ impl Hidden {
         })
     }
 
-    /// What the user calls `self`: the prelude gave it another name.
+    /// Renames `self` to `__self` in an expression of the user's, where the prelude has renamed it.
     pub(crate) fn rename_self(&self, tokens: TokenStream) -> TokenStream {
         let renamed = self.bindings().any(|binding| binding.ident == "__self");
         if renamed { rename_self(tokens) } else { tokens }
@@ -92,7 +93,7 @@ fn pinned(mut call: ExprCall) -> Option<(Expr, Block)> {
     (call.args.is_empty() && future.capture.is_some()).then_some((*call.func, future.block))
 }
 
-/// What binds the parameters, and the body.
+/// Splits the block into the statements that bind the parameters, and the body.
 fn split(block: Block) -> (Vec<Stmt>, Body) {
     let span = block.brace_token.span.join();
     let mut stmts = block.stmts;
@@ -104,7 +105,8 @@ fn split(block: Block) -> (Vec<Stmt>, Body) {
         let span = body.block.brace_token.span.join();
         return (stmts, Body::of(&body.block.stmts, span));
     }
-    // Another attribute has been here too. The parameters that have simple names are in sight all the same.
+    // Another attribute has changed the block too, so that the prelude can't be told from the body. Parameters that are simple
+    // names are in scope all the same.
     (Vec::new(), Body::of(&stmts, span))
 }
 
@@ -123,7 +125,7 @@ fn rename_self(tokens: TokenStream) -> TokenStream {
     while let Some(token) = tokens.next() {
         let next_is_colon = matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
         match token {
-            // `self::function` is a path.
+            // The `self` of the path `self::function` is not the receiver.
             TokenTree::Ident(ident) if ident == "self" && !next_is_colon => {
                 Ident::new("__self", ident.span()).to_tokens(&mut renamed);
             }

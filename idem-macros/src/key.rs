@@ -1,4 +1,4 @@
-//! `"order_id"`, `"tenant, order.id"`: from the text of an argument to expressions over the parameters.
+//! The expressions of `key` and `fingerprint`, such as `"order_id"` or `"tenant, order.id"`, and the names that they use.
 
 use std::collections::BTreeSet;
 
@@ -16,14 +16,14 @@ use crate::suggest;
 /// The expressions of `key` or `fingerprint`.
 #[derive(Clone)]
 pub(crate) struct Parts {
-    /// As written.
+    /// The expressions, as they were written.
     pub(crate) exprs: Vec<Expr>,
-    /// Several, or a tuple, even of one: the place of the whole.
+    /// The place of the whole, if the key is composite: several expressions, or a tuple, even of one element.
     composite: Option<Span>,
 }
 
 impl Parts {
-    /// From a string literal. The expressions have its span: rustc then shows the literal.
+    /// Reads the expressions from a string literal. They get the literal's span, so that rustc shows the literal in an error.
     pub(crate) fn from_text(name: &str, text: &LitStr) -> syn::Result<Self> {
         let written = text.value();
         if written.trim().is_empty() {
@@ -49,7 +49,7 @@ impl Parts {
         }
     }
 
-    /// From an expression.
+    /// Takes the expression, or the elements of a tuple.
     pub(crate) fn from_expr(name: &str, expr: Expr) -> syn::Result<Self> {
         match ungroup(expr) {
             Expr::Tuple(tuple) if tuple.elems.is_empty() => Err(empty(name, tuple)),
@@ -61,12 +61,12 @@ impl Parts {
         }
     }
 
-    /// The place of the whole, or where it begins.
+    /// The place of the whole; for a single expression, the place of it.
     pub(crate) fn span(&self) -> Span {
         self.composite.or_else(|| self.exprs.first().map(Expr::span)).unwrap_or_else(Span::call_site)
     }
 
-    /// A reference to the value. Each part is behind a reference of its own, so that nothing moves.
+    /// An expression that is a reference to the key. Each part is behind a reference of its own, so that no part is moved.
     pub(crate) fn reference(&self) -> TokenStream {
         let parts = self.exprs.iter().map(reference);
         match self.composite {
@@ -90,7 +90,7 @@ fn reference(expr: &Expr) -> TokenStream {
             let parts = tuple.elems.iter().map(reference);
             quote_spanned!(span=> &(#(#parts,)*))
         }
-        // The parentheses keep a `match` or a range together.
+        // Without the parentheses, the `&` would apply to the first part of a range only.
         expr => quote_spanned!(span=> &(#expr)),
     }
 }
@@ -151,7 +151,7 @@ struct Names {
 impl Names {
     fn argument(&mut self, argument: &Expr) {
         match name(argument) {
-            // `.map(normalize)`: it can be a function.
+            // In `.map(normalize)` the name can be a function's.
             Some(ident) => self.used.push(Name { ident: ident.clone(), may_be_a_function: true }),
             None => self.visit_expr(argument),
         }
@@ -188,7 +188,7 @@ impl<'ast> Visit<'ast> for Names {
     fn visit_item(&mut self, _: &'ast syn::Item) {}
 }
 
-/// The name that an expression consists of.
+/// The name, if the expression is nothing but a name.
 pub(crate) fn name(expr: &Expr) -> Option<&Ident> {
     match expr {
         Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
@@ -203,7 +203,7 @@ pub(crate) fn bindings(pattern: &Pat) -> Vec<&syn::PatIdent> {
     struct Bindings<'ast>(Vec<&'ast syn::PatIdent>);
     impl<'ast> Visit<'ast> for Bindings<'ast> {
         fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
-            // A unit struct or a constant looks like a binding.
+            // In a pattern, a unit struct or a constant looks like a binding. Their names begin with a capital letter.
             let known = self.0.iter().any(|known| known.ident == pattern.ident);
             if !known && !pattern.ident.unraw().to_string().starts_with(char::is_uppercase) {
                 self.0.push(pattern);

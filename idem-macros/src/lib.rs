@@ -18,7 +18,8 @@ mod value;
 
 use proc_macro2::TokenStream;
 
-/// Makes a handler idempotent: the messages that have one key run it once, and the others get the recorded result.
+/// Makes a handler idempotent: of the messages that have the same key, one runs the handler, and the others get its recorded
+/// result.
 ///
 /// ```ignore
 /// use idem_runtime::{Error, MemoryStore, idempotent};
@@ -33,8 +34,8 @@ use proc_macro2::TokenStream;
 /// charge("order-1", 500).await?; // a duplicate: replayed, not run
 /// ```
 ///
-/// The key, the fingerprint and the store are computed before the body runs, once. With an installed or given store, a
-/// first execution costs two round trips (claim, complete), a duplicate one.
+/// The key, the fingerprint and the store are computed once, before the body runs. With an installed or given store, a
+/// first execution costs two round trips (claim, complete), and a duplicate costs one.
 ///
 /// # Arguments
 ///
@@ -63,21 +64,23 @@ use proc_macro2::TokenStream;
 ///
 /// # What cancels a handler
 ///
-/// Whoever drops its future: a time-out around it, `select!`, an aborted task; over HTTP, a client that hangs up, and a time-out
-/// layer. Nobody knows then what the body has done, and with the default `on_crash = "rerun"` the next attempt runs it again: it
-/// may charge twice. Where callers come and go, run the call in a task of its own, which no caller cancels:
+/// A handler is cancelled when its future is dropped: by a time-out around it, by `select!`, by the abort of its task; over HTTP,
+/// by a client that closes the connection, and by a time-out layer. The library can't know then what the body has done. With the
+/// default `on_crash = "rerun"` the next attempt runs the body again, so it may charge twice. Where a caller can be cancelled,
+/// run the call in a task of its own, which is not cancelled with its caller:
 ///
 /// ```ignore
 /// let receipt = tokio::spawn(charge(order_id, cents)).await??;
 /// ```
 ///
-/// The next attempt is then `Error::InProgress`, waits with `wait`, or replays.
+/// While this task runs, another attempt gets `Error::InProgress`, or waits for the result if `wait` is given. Afterwards it gets
+/// the recorded result.
 ///
 /// # When the type of the result changes
 ///
-/// A record is kept for the `ttl`, and later versions of the program read it. One that they can't read, as of a handler that
-/// returned `()` and returns a receipt now, is `Error::Decode` for each duplicate. The book has a table of which changes are
-/// safe (`docs/src/results.md`). `on_decode` names what those duplicates get:
+/// A record is kept for the `ttl`, and later versions of the program read it. A record of another type can't always be read: for
+/// example, the handler returned `()` and returns a receipt now. Each duplicate then gets `Error::Decode`. The book has a table of
+/// which changes are safe (`docs/src/results.md`). `on_decode` names a function that answers these duplicates:
 ///
 /// ```ignore
 /// fn unknown(_: &DecodeError) -> Result<Receipt, ChargeError> {
@@ -88,13 +91,15 @@ use proc_macro2::TokenStream;
 /// async fn charge(order_id: &str) -> Result<Receipt, ChargeError> { /* .. */ }
 /// ```
 ///
-/// An `Ok` is returned as a replayed result, an `Err` as the handler's own error. Neither is recorded: the next duplicate asks
-/// again, and an older version still replays what it can read. Each answer tells the event `unreadable`. The body doesn't run
-/// again. The function also answers for a recorded error that can't be read, and for a record that was damaged; not for a
-/// result that could not be kept (`Error::ResultUnavailable`). Where errors were recorded, ask `DecodeError::is_of_error`: an
-/// `Ok` would turn one into a result. It asks no store, and is a plain function in `async` handlers too.
+/// If the function returns `Ok`, the duplicate gets that value as a replayed result. If it returns `Err`, the duplicate gets that
+/// error as the handler's own. Neither is recorded: the next duplicate calls the function again, and an older version of the
+/// program still replays the record. Each answer emits the event `unreadable`. The body doesn't run again.
 ///
-/// # What it goes on
+/// The function is also called for a recorded error that can't be read, and for a damaged record. It is not called for a result
+/// that could not be kept (`Error::ResultUnavailable`). If errors are recorded (`on_error`), check `DecodeError::is_of_error`
+/// first: an `Ok` would turn a recorded error into a result. The function is not `async`, in `async` handlers either.
+///
+/// # Where it can be written
 ///
 /// `async fn` and `fn`; free functions, methods with any receiver, methods of traits with a default body and of
 /// implementations, under `#[async_trait]` too; with generics, lifetimes, patterns and `impl Trait` parameters; above and
@@ -104,22 +109,22 @@ use proc_macro2::TokenStream;
 ///
 /// # What it refuses
 ///
-/// Anything that isn't a function with a body; `const fn`, foreign ABIs and `main`; a handler that returns nothing, a
-/// reference, `impl Trait`, or, without being `async`, a future: such a body would be claimed before it is polled. A key
-/// with a name that no parameter has, a float as a key, a method or generic function without a `scope`. All mistakes are reported at
-/// once, where they were made, and the function is emitted all the same.
+/// Anything that isn't a function with a body; `const fn`, foreign ABIs and `main`; a handler that returns nothing, a reference or
+/// `impl Trait`; a function that returns a future without being `async`, as its key would be claimed before the future is polled; a
+/// key with a name that no parameter has, or that is a float; a method or generic function without a `scope`. All mistakes are
+/// reported at once, each at its place. The function is emitted all the same, so that no other error follows.
 ///
 /// # Costs
 ///
-/// The arguments move into the body's future, and are not kept a second time. An argument that the body is done with
-/// before its first `await` still takes its place in the future, as it has to outlast the claim; by-value `self` that the
-/// key or the store reads is kept twice.
+/// The arguments move into the body's future, which holds each of them once. An argument that the body doesn't use after its first
+/// `await` takes its place in the future all the same, as it has to be kept until the claim is granted. A `self` by value that the
+/// key or the store reads is held twice.
 #[proc_macro_attribute]
 pub fn idempotent(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rewrite(args.into(), &item.into()).into()
 }
 
-/// After a mistake, the item is emitted as it was, beside the errors: nothing else breaks.
+/// Writes the idempotent function. After a mistake it writes the errors and the item as it was, so that no other error follows.
 fn rewrite(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = errors::Errors::default();
     let args = args::Args::parse(args, &mut errors);

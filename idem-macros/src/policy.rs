@@ -1,4 +1,5 @@
-//! `on_error`, `on_crash`, `on_decode`, `missing_key` and `on_store_error`: a keyword in quotes, or a function of the user's.
+//! `on_error`, `on_crash`, `on_decode`, `missing_key` and `on_store_error`. The value of each is a keyword in quotes, or the path
+//! of a function that the user wrote.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned as _;
@@ -14,7 +15,7 @@ pub(crate) enum OnError {
     #[default]
     Release,
     Keep,
-    /// Where it says so.
+    /// `"record"`, and the place where it was written.
     Record(Span),
     RecordIf(Path),
     Decide(Path),
@@ -31,7 +32,7 @@ pub(crate) enum OnCrash {
 }
 
 impl OnCrash {
-    /// The place of the function that is to be asked.
+    /// The place where the function is named, if a function decides.
     pub(crate) fn function(&self) -> Option<Span> {
         match self {
             Self::Path(path) => Some(path.span()),
@@ -41,7 +42,7 @@ impl OnCrash {
     }
 }
 
-/// `missing_key` and `on_store_error`: whether to run.
+/// `missing_key` and `on_store_error`: whether the handler runs without protection.
 pub(crate) fn error_or_run(name: &str, value: &Value) -> syn::Result<bool> {
     let word = match value {
         Value::Text(text) => text.value(),
@@ -75,13 +76,14 @@ const ON_DECODE: [&str; 1] = ["error"];
 const ON_DECODE_VALID: &str =
     "`\"error\"`, or the path of a function `fn(&DecodeError) -> Result<T, E>`, without quotes";
 
-/// In quotes these are taken for a mistake, and not for a function's name: other tools have them as settings.
+/// Words that other tools have as settings. In quotes such a word is reported as an unknown value: it is more likely a mistaken
+/// setting than the name of a function.
 const SETTINGS_ELSEWHERE: [&str; 22] = [
     "abort", "cache", "continue", "delete", "drop", "error", "fail", "false", "forget", "free", "hold", "ignore",
     "none", "refuse", "replay", "restart", "resume", "retry", "run", "skip", "store", "true",
 ];
 
-/// A keyword, or code.
+/// The value of a policy: a keyword, or code that names a function.
 enum Setting {
     Keyword(&'static str),
     Code(Expr),
@@ -168,7 +170,7 @@ pub(crate) fn on_crash(value: &Value) -> syn::Result<OnCrash> {
     }
 }
 
-/// `on_decode`: the function, if it is one.
+/// `on_decode`: the function, or `None` for `"error"`.
 pub(crate) fn on_decode(value: &Value) -> syn::Result<Option<Path>> {
     match setting("on_decode", value, &ON_DECODE, ON_DECODE_VALID)? {
         Setting::Keyword(_) => Ok(None),
@@ -177,8 +179,8 @@ pub(crate) fn on_decode(value: &Value) -> syn::Result<Option<Path>> {
     }
 }
 
-/// Whether a closure can be one that returns a future. Of a closure that isn't `async` itself the compiler doesn't find out
-/// that the future may borrow the claim, unless the parameter's type is written.
+/// Whether a closure is accepted as one that returns a future. A closure that isn't `async` itself needs the type of its
+/// parameter written out: otherwise the compiler doesn't infer that the future may borrow the claim.
 fn is_async(closure: &ExprClosure) -> bool {
     let typed = closure.inputs.iter().all(|input| matches!(input, syn::Pat::Type(_)));
     let returns_result = match ungroup((*closure.body).clone()) {

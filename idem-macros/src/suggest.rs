@@ -1,4 +1,4 @@
-//! "Did you mean": the nearest of a few names.
+//! "Did you mean ..?": finds the nearest of a few names, and lists names in words.
 
 /// The candidate that `name` is most likely a misspelling of.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
@@ -23,8 +23,8 @@ fn allowed(length: usize) -> usize {
     }
 }
 
-/// How many letters have to be put in, taken out, replaced or swapped with their neighbour to get from one word to the
-/// other (the optimal string alignment distance).
+/// How many letters have to be inserted, removed, replaced, or swapped with their neighbour, to turn one word into the other
+/// (the optimal string alignment distance).
 fn distance(from: &str, to: &str) -> usize {
     let from: Vec<char> = from.chars().collect();
     let to: Vec<char> = to.chars().collect();

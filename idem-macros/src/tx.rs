@@ -1,4 +1,4 @@
-//! `tx = "tx"`: the parameter that is a transaction, and what can't be asked for beside it.
+//! `tx = "tx"`: the parameter that is a transaction, and the arguments that can't be given with it.
 
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
@@ -14,7 +14,7 @@ use crate::item::{Function, ungroup};
 use crate::key::bindings;
 use crate::suggest;
 
-/// What lease mode has, and why tx mode has it not.
+/// The arguments that only lease mode has, and why tx mode doesn't have them.
 const EXCLUDED: [(&str, &str); 7] = [
     ("store", "the claim is written through the transaction, to its own database"),
     ("lease", "the transaction holds the key until it ends, and no lease runs out"),
@@ -25,19 +25,19 @@ const EXCLUDED: [(&str, &str); 7] = [
     ("claim", "nobody can take the key from a transaction, so there is no fence"),
 ];
 
-/// The type of such a parameter, in a message.
+/// An example of the type of such a parameter, for messages.
 const EXAMPLE: &str = "&mut sqlx::PgTransaction<'_>";
 
 /// The parameter that is a transaction.
 pub(crate) struct Tx<'f> {
     pub(crate) ident: &'f Ident,
     pub(crate) reference: &'f TypeReference,
-    /// `mut tx: ..`
+    /// The `mut` of `mut tx: ..`.
     mutability: Option<Token![mut]>,
 }
 
 impl<'f> Tx<'f> {
-    /// The parameter, if it is one.
+    /// Finds the parameter. `None` if `tx` wasn't given, or doesn't name a parameter that is a reference.
     pub(crate) fn find(args: &Args, function: &'f Function) -> Option<Self> {
         let wanted = args.tx.as_ref()?;
         named(function).find(|(pattern, _)| pattern.ident == *wanted).and_then(|(pattern, ty)| match ungroup(ty) {
@@ -48,7 +48,7 @@ impl<'f> Tx<'f> {
         })
     }
 
-    /// A `&mut` to what the trait is implemented for: for a `&X`, that is `&X` itself.
+    /// A `&mut` to the type that the trait is implemented for. For a parameter of type `&X`, that type is `&X` itself.
     pub(crate) fn handle(&self) -> TokenStream {
         let mut ident = self.ident.clone();
         ident.set_span(ident.span().located_at(self.place()));
@@ -58,12 +58,13 @@ impl<'f> Tx<'f> {
         }
     }
 
-    /// For code of the attribute's that fails where the type is no transaction's: where that type stands.
+    /// The place of the referenced type. Generated code that doesn't compile where the type is no transaction has this place, so
+    /// that the compiler's error points at the type.
     pub(crate) fn place(&self) -> Span {
         Span::call_site().located_at(self.reference.elem.span())
     }
 
-    /// The body's own variable of that name, which ends with it.
+    /// Gives the body a variable of that name of its own, which is dropped at the end of the body.
     pub(crate) fn rebind(&self) -> TokenStream {
         let Self { ident, mutability, .. } = self;
         let mutable = self.reference.mutability;
@@ -71,7 +72,7 @@ impl<'f> Tx<'f> {
     }
 }
 
-/// The parameters that are a name.
+/// The parameters that are a simple name, and their types.
 fn named(function: &Function) -> impl Iterator<Item = (&syn::PatIdent, &Type)> {
     function.parameters().filter_map(|parameter| match &*parameter.pat {
         Pat::Ident(pattern) if pattern.subpat.is_none() => Some((pattern, &*parameter.ty)),
@@ -79,7 +80,7 @@ fn named(function: &Function) -> impl Iterator<Item = (&syn::PatIdent, &Type)> {
     })
 }
 
-/// Reports what can't be.
+/// Reports arguments that can't be given with `tx`, and a `tx` that doesn't name a reference to a transaction.
 pub(crate) fn check(args: &Args, function: &Function, errors: &mut Errors) {
     let Some(tx) = &args.tx else { return };
     for (name, why) in EXCLUDED {

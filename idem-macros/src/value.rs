@@ -22,6 +22,7 @@ impl ToTokens for Value {
 }
 
 impl Value {
+    /// The value that was parsed as this expression.
     pub(crate) fn of(expr: Expr) -> Self {
         match ungroup(expr) {
             Expr::Lit(literal) if literal.attrs.is_empty() => match literal.lit {
@@ -32,7 +33,7 @@ impl Value {
         }
     }
 
-    /// The expression that it is, or that its text holds.
+    /// The expression: the value itself, or the one in its text. `name` is the argument's.
     pub(crate) fn expression(self, name: &str) -> syn::Result<Expr> {
         match self {
             Self::Code(expr) => Ok(expr),
@@ -49,7 +50,7 @@ impl Value {
         }
     }
 
-    /// The variable that it names; `otherwise` is the error where it names none.
+    /// The variable that the value names. Where it names none, `otherwise` is the error.
     pub(crate) fn variable(&self, otherwise: &str) -> syn::Result<Ident> {
         let ident = match self {
             Self::Text(text) => text.parse::<Ident>().ok(),

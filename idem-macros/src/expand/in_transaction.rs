@@ -44,10 +44,11 @@ impl Rewrite<'_> {
         self.around(tx, ("enter", "leave"), &quote!(.await), &run)
     }
 
-    // As `in_transaction`, with a closure for the body.
+    // The same for a sync function, with a closure in place of the future.
     pub(super) fn in_transaction_blocking(&self, tx: &Tx<'_>, body: &Body) -> TokenStream {
         let (p, output) = (self.private(), self.output);
-        // Called by a function, as one that changes what it has captured would have to be a `mut` variable here.
+        // A function calls the closure. If it were called here, a closure that changes what it has captured would have to be in
+        // a `mut` variable, and one that doesn't would get a warning for the `mut`.
         let run = quote!(#p::once(move || -> #output #body));
         self.around(tx, ("enter_blocking", "leave_blocking"), &TokenStream::new(), &run)
     }
@@ -57,7 +58,7 @@ impl Rewrite<'_> {
         let [site, ops, call, entered, output] = ["site", "ops", "call", "entered", "output"].map(local);
         let (setup, key, fingerprint) = (self.setup(), self.key(), self.fingerprint());
         let (handle, rebind, on_decode) = (tx.handle(), tx.rebind(), self.on_decode());
-        // A call, its argument and its future are at one place: the compiler leaves out what it has said of it before.
+        // The call, its argument and its future have one place: the compiler doesn't repeat an error at the same place.
         let [enter, leave] = [enter, leave].map(|name| Ident::new(name, Span::call_site()));
         let enter = located(quote!(#p::#enter(#call, #handle, #ops, #on_decode) #wait), tx.place());
         let leave = located(quote!(#p::#leave(#entered, #handle, #ops, #output) #wait), tx.place());

@@ -25,15 +25,15 @@ impl Rewrite<'_> {
         quote!(#krate::private)
     }
 
-    /// A call of a function of `private`'s, all of it at the place of what the user wrote: so that a mistake is shown there,
-    /// and once, as the compiler leaves out what it has said of a place before.
+    /// Calls a function of the module `private`. All tokens get the place of what the user wrote: so an error is shown there, and
+    /// only once, as the compiler doesn't repeat an error at the same place.
     fn call_at(&self, span: Span, function: &str, arguments: &TokenStream) -> TokenStream {
         let p = self.private();
         let function = Ident::new(function, Span::call_site());
         located(quote!(#p::#function), span).into_iter().chain(quote_spanned!(span=> (#arguments))).collect()
     }
 
-    /// An expression of the attribute's.
+    /// An expression from the attribute. In a method under `#[async_trait]`, its `self` is renamed.
     fn user(&self, expr: &impl ToTokens) -> TokenStream {
         let tokens = expr.to_token_stream();
         match self.hidden {
@@ -42,7 +42,7 @@ impl Rewrite<'_> {
         }
     }
 
-    /// What the call needs before it.
+    /// The statements before the call: the call site, the operations of the return type and, with `claim`, the slot of the claim.
     pub(super) fn setup(&self) -> TokenStream {
         let p = self.private();
         let (site, ops, slot, claim) = (local("site"), local("ops"), local("slot"), local("claim"));
@@ -65,7 +65,7 @@ impl Rewrite<'_> {
         }
     }
 
-    /// The call site, in a block of its own, where its `static` is in nobody's sight.
+    /// The call site: a `static` in a block of its own, so that the user's code can't see its name.
     fn site(&self) -> TokenStream {
         let p = self.private();
         let args = self.args;
@@ -134,8 +134,8 @@ impl Rewrite<'_> {
         let Some(store) = &self.args.store else { return quote!(#p::installed()) };
         let user = self.user(store);
         let name = local("store");
-        // `match`, so that what the expression borrows lives long enough, and outside of the trait's sight. The method is
-        // looked up by the compiler, which derefs as it would for the user.
+        // A `match` keeps the temporaries of the expression alive, and the trait is in scope in the arm only, not in the user's
+        // expression. A method call, as it makes the compiler dereference what the user has, such as an `Arc`.
         let lookup = quote_spanned!(store.span()=> (*#name).idempotency_store());
         let found = quote! {
             match &(#user) {
@@ -148,7 +148,7 @@ impl Rewrite<'_> {
         alone("store", &found)
     }
 
-    /// `let claim: &Claim = ..;`, in the body.
+    /// `let claim: &Claim = ..;`: the first statement of the body, if `claim` was given.
     pub(super) fn bind_claim(&self) -> Option<TokenStream> {
         let user = self.args.claim.as_ref()?;
         let krate = krate(self.args);
@@ -198,19 +198,19 @@ pub(super) fn krate(args: &Args) -> TokenStream {
     args.krate.as_ref().map_or_else(|| quote!(::idem_runtime), ToTokens::to_token_stream)
 }
 
-/// A value in a statement of its own, where its temporaries end: a lock that the key takes is free again when the
-/// fingerprint takes it.
+/// A block that evaluates the value in a statement of its own, at whose end its temporaries are dropped. So a lock that the
+/// expression of the key takes is released before the expression of the fingerprint takes it.
 fn alone(name: &str, value: &TokenStream) -> TokenStream {
     let name = local(name);
     quote!({ let #name = #value; #name })
 }
 
-/// A name that no user can write, and that hides none of theirs.
+/// The name of a variable in generated code. It is another name than one of the user's, even with the same letters.
 pub(super) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// These tokens at another place; what they name stays what it was.
+/// These tokens with the place `span`, for error messages. How their names are resolved doesn't change.
 pub(super) fn located(tokens: TokenStream, span: Span) -> TokenStream {
     let place = |mut token: TokenTree| {
         token.set_span(token.span().located_at(span));

@@ -46,7 +46,7 @@ impl Rewrite<'_> {
         let bind_call = if names.is_empty() {
             quote!(let mut #call_name = #call;)
         } else {
-            // The user's own `mut` is on the variable that the body gets: there it is told if it isn't needed.
+            // The user's own `mut` is on the variable that the body gets: there the compiler warns if it isn't needed.
             let allow_mut = borrowed.iter().any(|borrowed| borrowed.mutable).then(|| quote!(#[allow(unused_mut)]));
             quote! {
                 #[allow(
@@ -58,16 +58,16 @@ impl Rewrite<'_> {
                 let (mut #call_name, #(#muts #names),*) = {
                     #allow_mut
                     let (#(#muts #names,)*) = (#(#names,)*);
-                    // A statement of its own, at whose end the last temporary lets go of the parameters.
+                    // A statement of its own, at whose end the temporaries that borrow the parameters are dropped.
                     let #call_name = #call;
                     (#call_name, #(#names),*)
                 };
-                // A parameter that only the key uses is used. This neither moves nor borrows it.
+                // Prevents a warning for a parameter that only the key uses. This neither moves nor borrows it.
                 #(match #names { _ => {} })*
             }
         };
-        // The branch that is never taken tells the compiler what the body returns before it reads the body, as an async
-        // block can't be given a return type: so a wrong expression is reported where it stands, and not here.
+        // An async block can't be given a return type. The branch that is never taken tells the compiler the type before it checks
+        // the body: so a type error is reported at the user's expression, and not at the attribute.
         quote! {
             #setup
             #bind_call
