@@ -1,4 +1,4 @@
-//! The examples, as a user runs them.
+//! Builds the examples' programs, so that tests run them as a user does.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// An example's program, built once with the profile of this test and into the same target folder.
+/// The path of an example's program. It is built at the first call, with the profile and the target folder of this test.
 ///
 /// # Panics
 ///
-/// Where it can't be built.
+/// If it can't be built.
 pub fn example(name: &'static str) -> PathBuf {
     static BUILT: LazyLock<Mutex<HashMap<&str, PathBuf>>> = LazyLock::new(Mutex::default);
     BUILT.lock().unwrap().entry(name).or_insert_with(|| build(name)).clone()

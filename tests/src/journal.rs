@@ -1,4 +1,4 @@
-//! What the processes of a run write down, in one file.
+//! A file to which all processes of a run append what they do.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -6,13 +6,13 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The file, opened to append: a line is written whole, and where it stands is when it was written. What was written stays
-/// when its process is killed.
+/// The file, opened to append. Each line is written as a whole, and the order of the lines is the order in time. A line that was
+/// written stays when its process is killed.
 #[derive(Clone, Debug)]
 pub struct Journal(Arc<File>);
 
 impl Journal {
-    /// Goes on with the file, or begins it.
+    /// Opens the file, and creates it if it is not there.
     pub fn open(path: &Path) -> Self {
         Self(Arc::new(OpenOptions::new().append(true).create(true).open(path).unwrap()))
     }

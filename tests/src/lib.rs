@@ -20,23 +20,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use idem_runtime::Error;
 use tokio::sync::Notify;
 
-/// How often something ran.
+/// Counts how often something ran.
 #[derive(Clone, Debug, Default)]
 pub struct Count(Arc<AtomicU32>);
 
 impl Count {
-    /// Once more; says how often by now.
+    /// Adds one, and returns the new count.
     pub fn up(&self) -> u32 {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// How often.
+    /// The count.
     pub fn get(&self) -> u32 {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// A body that says when it has started, and waits to be let go.
+/// Stops a handler's body: the test learns when the body has started, and lets it go on.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     started: Arc<Notify>,
@@ -44,7 +44,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// In the body.
+    /// Called by the body: reports the start, and waits until the gate is opened.
     pub async fn pass(&self) {
         self.started.notify_one();
         self.go.notified().await;
@@ -55,12 +55,12 @@ impl Gate {
         self.started.notified().await;
     }
 
-    /// Lets the body go.
+    /// Lets the body go on.
     pub fn open(&self) {
         self.go.notify_one();
     }
 
-    /// One that stands open.
+    /// A gate that is open from the beginning.
     pub fn opened() -> Self {
         let gate = Self::default();
         gate.open();
@@ -71,7 +71,7 @@ impl Gate {
 /// A handler's error.
 #[derive(Debug)]
 pub enum Failure {
-    /// Its own.
+    /// The handler's own error.
     Declined,
     /// The library's.
     Refused(Error),

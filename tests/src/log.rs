@@ -1,4 +1,4 @@
-//! What the library tells `tracing`.
+//! Subscribers that collect the library's `tracing` events.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,28 +7,29 @@ use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-/// Keeps the library's events of every level. One that is the default of a thread hears that thread only.
+/// A subscriber that collects the library's events of every level. As the default subscriber of a thread it gets only the events
+/// of that thread.
 #[derive(Clone, Default)]
 pub struct Kept<K>(Arc<Mutex<K>>);
 
-/// Their texts, one behind the other.
+/// Collects the values of the events as one text.
 pub type Log = Kept<String>;
 
-/// Field by field.
+/// Collects the events with their fields.
 pub type Events = Kept<Vec<Event>>;
 
 /// An event's fields, as text.
 pub type Event = BTreeMap<&'static str, String>;
 
 impl<K: Default> Kept<K> {
-    /// What was told so far; it is forgotten.
+    /// Takes what was collected so far; the collection begins anew.
     pub fn take(&self) -> K {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
 impl Events {
-    /// What was told on this thread while this ran.
+    /// Runs this, and collects the events of this thread meanwhile.
     pub fn during<T>(run: impl FnOnce() -> T) -> (T, Vec<Event>) {
         let events = Self::default();
         let output = tracing::subscriber::with_default(events.clone(), run);
@@ -36,9 +37,9 @@ impl Events {
     }
 }
 
-/// How an event is kept.
+/// A form in which events are collected.
 pub trait Keep: Send + 'static {
-    /// Adds one.
+    /// Adds an event.
     fn keep(&mut self, event: &tracing::Event<'_>);
 }
 

@@ -1,4 +1,4 @@
-//! Random operations on one key, in a store and in the protocol.
+//! Random operations on one key, carried out by a store and by `protocol::step`, to compare the two.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,8 +12,8 @@ use idem_runtime::store::{
 use crate::rng::Rng;
 use crate::steps::{DAY, LEASE, key, record};
 
-/// Carries out 5,000 operations on the key `k` of the scope `s`. Each row that the protocol makes is the row that comes
-/// back from the store, whose server has the clock of this machine. `seen` looks at each.
+/// Carries out 5,000 operations on the key `k` of the scope `s`, and asserts after each that the store's row is the one that
+/// `protocol::step` makes. The store's server has to have the clock of this machine. `seen` is called with each row.
 pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl AsyncFnMut(Row)) {
     let admin = store.admin().unwrap();
     let key = key("k");
@@ -62,8 +62,8 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
         let after = micros();
         let stored = admin.get("s", &key).await.unwrap();
         let (row, kept) = stored.map_or((None, None), |(entry, kept)| (Some(entry.row), kept));
-        assert_eq!(kept.is_some(), row.is_some_and(|row| row.state == State::Done), "a record is a completed row's");
-        // The store's time was between two readings of ours.
+        assert_eq!(kept.is_some(), row.is_some_and(|row| row.state == State::Done), "a row has a record exactly where it is completed");
+        // The store read its clock between the two readings of this test.
         let says = |now| protocol::step(model.as_ref(), operation, now).row.or(model);
         match (says(before), row, says(after)) {
             (None, None, None) => {}
@@ -86,7 +86,7 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
         }
         model = row;
     }
-    assert!(completions > 20 && replaced > 5, "what the run is about: {completions} completions, {replaced} replaced");
+    assert!(completions > 20 && replaced > 5, "the run has too few cases: {completions} completions, {replaced} replaced");
 }
 
 fn micros() -> Micros {

@@ -1,4 +1,4 @@
-//! A store that counts what it is asked, and fails as it is told.
+//! A store that counts the requests that it gets, and fails as a test tells it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use idem_runtime::store::{
 use idem_runtime::{MemoryStore, StoreError};
 use tokio::sync::watch;
 
-/// What a store is asked.
+/// A kind of request to a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A claim.
@@ -20,30 +20,30 @@ pub enum Asked {
     Renew,
     /// A completion.
     Complete,
-    /// A release, and how.
+    /// A release, and the way in which the key is left.
     Release(Leave),
 }
 
-/// What becomes of a request.
+/// What the store does with a request in place of answering it.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// It is not carried out, and there is no answer.
+    /// Doesn't carry it out, and gives no answer.
     RequestLost,
-    /// It is carried out, and there is no answer.
+    /// Carries it out, and gives no answer.
     AnswerLost,
-    /// The store says no.
+    /// Refuses it.
     Refused,
-    /// It is carried out, and the answer takes so long.
+    /// Carries it out, and answers after this time.
     Slow(Duration),
-    /// It is carried out, and the caller waits for ever.
+    /// Carries it out, and never answers, so that the caller waits for ever.
     Hangs,
-    /// A request of a holder is answered so, and not carried out.
+    /// Doesn't carry out the request of a holder, and gives this answer.
     Says(Standing),
-    /// The store panics.
+    /// Panics.
     Panics,
 }
 
-/// A memory store behind a script of faults.
+/// A memory store whose requests fail as a script says.
 #[derive(Clone, Debug)]
 pub struct Probe {
     inner: MemoryStore,
@@ -73,23 +73,23 @@ impl Probe {
         Self::default()
     }
 
-    /// One that says that its futures need a runtime.
+    /// A store whose `needs_runtime` is true.
     pub fn on_runtime() -> Self {
         Self { needs_runtime: true, ..Self::default() }
     }
 
-    /// One that takes records of so many bytes.
+    /// A store that takes records of at most so many bytes.
     pub fn taking(max_record_len: usize) -> Self {
         Self { max_record_len, ..Self::default() }
     }
 
-    /// The next request of this kind for which no fault is scripted yet fails so.
+    /// Adds a fault to the script: it strikes the next request of this kind that has none yet.
     pub fn fail(&self, asked: Asked, fault: Fault) -> &Self {
         self.script.lock().unwrap().push_back((asked, fault));
         self
     }
 
-    /// Each request of this kind fails from now on, until [`recover`](Self::recover).
+    /// From now on, each request of this kind fails in this way, until [`recover`](Self::recover).
     pub fn fail_always(&self, asked: Asked, fault: Fault) -> &Self {
         *self.always.lock().unwrap() = Some((asked, fault));
         self
@@ -100,22 +100,22 @@ impl Probe {
         *self.always.lock().unwrap() = None;
     }
 
-    /// What the store was asked so far.
+    /// The requests that the store got so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.borrow().clone()
     }
 
-    /// How often it was asked this.
+    /// How many requests of this kind it got.
     pub fn count(&self, asked: Asked) -> usize {
         self.asked.borrow().iter().filter(|&&other| other == asked).count()
     }
 
-    /// Forgets what it was asked.
+    /// Forgets the requests that it got.
     pub fn reset(&self) {
         self.asked.send_modify(Vec::clear);
     }
 
-    /// Waits until it was asked this so many times.
+    /// Waits until it has got so many requests of this kind.
     pub async fn until(&self, asked: Asked, times: usize) {
         let enough = |all: &Vec<Asked>| all.iter().filter(|&&other| other == asked).count() >= times;
         tokio::time::timeout(Duration::from_secs(10), self.asked.subscribe().wait_for(enough))

@@ -1,4 +1,4 @@
-//! A line that can be cut: a TCP proxy in front of a server, transparent until it is told to fail.
+//! A TCP proxy in front of a server. It passes everything on, until a test has it cut or stop connections.
 
 use std::io::{ErrorKind, Read as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
-/// How long a test waits for what has to come.
+/// How long a test waits for an event before it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 type Matches = Box<dyn Fn(&[u8]) -> bool + Send>;
@@ -28,7 +28,7 @@ struct Shared {
     cuts: watch::Sender<u32>,
     is_cut_off: AtomicBool,
     is_silent: AtomicBool,
-    /// Connections that were let in and are told nothing, and how many there were at most.
+    /// How many connections are accepted and get no answer, and how many there were at most.
     unheard: Mutex<Vec<std::net::TcpStream>>,
     most_unheard: AtomicUsize,
 }
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// What happens to a request that it was armed for.
+/// What the proxy does with a request that it was armed for.
 enum Fault {
     CutAfter(oneshot::Sender<()>),
     Delay(oneshot::Sender<Late>),
@@ -69,7 +69,7 @@ impl Proxy {
                     if shared.is_silent.load(Ordering::SeqCst) {
                         return shared.say_nothing(client);
                     }
-                    // A server that is down can't be reached through the proxy either.
+                    // If the server is down, the proxy closes the connection too.
                     if let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await {
                         carry(client, server, &shared).await;
                     }
@@ -89,7 +89,7 @@ impl Proxy {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Cuts every connection, and lets no other through until it is [restored](Self::restore).
+    /// Cuts every connection, and closes each new one, until [`restore`](Self::restore).
     pub fn cut_off(&self) {
         self.shared.is_cut_off.store(true, Ordering::SeqCst);
         self.cut_all();
@@ -100,25 +100,26 @@ impl Proxy {
         self.shared.is_cut_off.store(false, Ordering::SeqCst);
     }
 
-    /// Cuts every connection, and from then on lets others in and tells them nothing.
+    /// Cuts every connection, and from then on accepts new ones and gives them no answer.
     pub fn fall_silent(&self) {
         self.shared.is_silent.store(true, Ordering::SeqCst);
         self.cut_all();
     }
 
-    /// How many connections that are told nothing there were at once.
+    /// The highest number of connections without an answer at one time.
     pub fn most_unheard(&self) -> usize {
         self.shared.most_unheard.load(Ordering::SeqCst)
     }
 
-    /// The next request that matches is carried out, and the connection is cut before its answer gets to the client.
+    /// Arms the proxy for the next request that matches: the server carries it out, and the proxy cuts the connection before the
+    /// answer reaches the client.
     pub fn cut_after(&self, matches: impl Fn(&[u8]) -> bool + Send + 'static) -> Armed<()> {
         let (struck, armed) = oneshot::channel();
         self.shared.faults.lock().unwrap().push((Box::new(matches), Fault::CutAfter(struck)));
         Armed(armed)
     }
 
-    /// The next request that matches is kept, and its client is cut off at once.
+    /// Arms the proxy for the next request that matches: the proxy keeps the request, and cuts its client off at once.
     pub fn delay(&self, matches: impl Fn(&[u8]) -> bool + Send + 'static) -> Armed<Late> {
         let (struck, armed) = oneshot::channel();
         self.shared.faults.lock().unwrap().push((Box::new(matches), Fault::Delay(struck)));
@@ -138,7 +139,7 @@ impl<T> Armed<T> {
     }
 }
 
-/// A request that is under way though its caller is cut off.
+/// A request that the proxy keeps, though its caller is cut off: a late request.
 #[derive(Debug)]
 pub struct Late {
     server: TcpStream,
@@ -146,8 +147,8 @@ pub struct Late {
 }
 
 impl Late {
-    /// The request arrives, on the connection on which it was sent. Returns once it is carried out: the server has
-    /// answered.
+    /// Sends the request to the server, on the connection on which it came. Returns once the server has answered, and so has
+    /// carried it out.
     pub async fn deliver(mut self) {
         self.server.write_all(&self.request).await.unwrap();
         let answered = tokio::time::timeout(PATIENCE, self.server.read(&mut [0; 4096])).await;
@@ -155,7 +156,7 @@ impl Late {
     }
 }
 
-/// Carries bytes both ways until either side is done, or a fault strikes.
+/// Copies bytes in both directions until either side closes the connection, or a fault strikes.
 async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
     drop((client.set_nodelay(true), server.set_nodelay(true)));
     let mut cuts = shared.cuts.subscribe();
@@ -190,13 +191,13 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
 
 async fn cut_after(client: TcpStream, mut server: TcpStream, request: &[u8], struck: oneshot::Sender<()>) {
     let mut answer = vec![0; 64 * 1024];
-    // It was carried out once it is answered.
+    // Once the server answers, it has carried the request out.
     if server.write_all(request).await.is_ok() {
         drop(server.read(&mut answer).await);
     }
     drop(client);
     let _ = struck.send(());
-    // One that has more to say is heard out: it could give up what it is doing.
+    // Reads the rest of the server's answer: a server that can't send it might give up what it is doing.
     while let Ok(1..) = server.read(&mut answer).await {
         if tokio::time::timeout(Duration::from_secs(1), server.readable()).await.is_err() {
             return;
@@ -204,7 +205,7 @@ async fn cut_after(client: TcpStream, mut server: TcpStream, request: &[u8], str
     }
 }
 
-/// Asks the system itself: the runtime may not have heard of it yet.
+/// Asks the operating system, as the runtime may not have noticed it yet.
 fn has_given_up(client: &mut std::net::TcpStream) -> bool {
     loop {
         match client.read(&mut [0; 4096]) {
@@ -216,7 +217,7 @@ fn has_given_up(client: &mut std::net::TcpStream) -> bool {
 }
 
 impl Shared {
-    /// Clients that gave up before this one came are not counted with it.
+    /// Accepts a client and gives it no answer. Clients that have closed their connection are no longer counted.
     fn say_nothing(&self, client: TcpStream) {
         let mut unheard = self.unheard.lock().unwrap();
         unheard.retain_mut(|other| !has_given_up(other));

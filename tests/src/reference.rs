@@ -1,5 +1,5 @@
-//! A reference store, as small as a store can be, and the ways to break it: each fault is one that was found in a real
-//! system, or that a rule of the protocol is there to prevent.
+//! A reference store, as small as a store can be, and the ways to break it. Each fault was found in a real system, or is one that
+//! a rule of the protocol prevents.
 
 mod fault;
 
@@ -27,11 +27,11 @@ type Rows = BTreeMap<Place, (Row, Option<Record>)>;
 pub struct Reference {
     rows: Arc<Mutex<Rows>>,
     fault: Option<Fault>,
-    /// Told of every write.
+    /// Notified of every write.
     changed: Arc<Notify>,
     started: (Instant, SystemTime),
     handles: Arc<AtomicI64>,
-    /// How far this handle's own clock is off.
+    /// How far the clock of this handle is ahead of the right time.
     skew: i64,
     /// How far the clock of all handles was moved, in microseconds.
     ahead: Arc<AtomicU64>,
@@ -54,7 +54,7 @@ impl Clone for Reference {
 }
 
 impl Reference {
-    /// A sound store.
+    /// A store without a fault.
     pub fn new() -> Self {
         let started = (Instant::now(), SystemTime::now());
         Self {
@@ -68,12 +68,12 @@ impl Reference {
         }
     }
 
-    /// A broken store.
+    /// A store with this fault.
     pub fn broken(fault: Fault) -> Self {
         Self { fault: Some(fault), ..Self::new() }
     }
 
-    /// Makes the clock so far ahead of what it is by itself.
+    /// Sets the clock so far ahead of the machine's.
     pub fn set_clock_ahead(&self, ahead: Duration) -> Ready<()> {
         self.ahead.store(ahead.as_micros() as u64, Ordering::Relaxed);
         std::future::ready(())
@@ -109,7 +109,7 @@ impl Reference {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the row, asks the state machine, writes what it says.
+    /// Reads the row, calls the state machine, and writes the row that it returns.
     fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>, result: Option<&Record>) -> Reply {
         let place = self.place(scope, key);
         let mut rows = self.lock();
@@ -137,7 +137,7 @@ impl Reference {
         rows.insert(place, (row, record));
     }
 
-    /// The state machine, and what is wrong with it here.
+    /// Calls the state machine, and changes its result as the fault says.
     fn step(&self, mut row: Option<Row>, operation: Operation<'_>) -> Next {
         let now = self.now();
         let nobody = Owner([0; 16]);
@@ -252,7 +252,7 @@ impl Reference {
         next
     }
 
-    /// A claim in two steps.
+    /// The faulty claim that reads the row in one step and writes it in another.
     async fn claim_in_two_steps(&self, request: &ClaimRequest<'_>) -> ClaimAnswer {
         let place = self.place(request.scope, request.key);
         let (row, kept) = self.lock().get(&place).cloned().unzip();
@@ -290,7 +290,7 @@ impl IdempotencyStore for Reference {
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
         let (scope, key) = (request.scope, request.key);
-        // A repeat doesn't write, so the record stays.
+        // A repeated completion writes nothing, so the record stays.
         Ok(self.apply(scope, key, Operation::Complete(&request), Some(request.record)).into_standing())
     }
 
@@ -304,7 +304,7 @@ impl IdempotencyStore for Reference {
             let running = self.lock().get(&place).is_some_and(|(row, _)| row.state == State::Running);
             if running {
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                // At the end of its patience it gives up, as it should.
+                // At the end of the time that it was given, it returns, as a sound store does.
                 let _ = tokio::time::timeout(request.at_most, self.changed.notified()).await;
             }
             return Ok(());

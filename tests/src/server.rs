@@ -1,4 +1,4 @@
-//! Private servers: each on a port and a folder of its own, killed with the test's process at the latest.
+//! Servers for tests. Each has a port and a folder of its own, and is killed at the latest when the test's process ends.
 
 mod authority;
 mod clock;
@@ -25,10 +25,10 @@ pub use self::{
     process::Process, rabbitmq::RabbitMq, redis::Redis,
 };
 
-/// How long a server may take until it answers.
+/// How long a server may take to start until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whose server.
+/// The kinds of servers that stores use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Redis.
@@ -40,7 +40,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Starts one.
+    /// Starts a server of this kind.
     pub async fn start(self) -> Server {
         match self {
             Self::Redis => Redis::start().await.into(),
@@ -50,10 +50,10 @@ impl Kind {
     }
 }
 
-/// A server, of whatever kind.
+/// A server of any kind.
 #[derive(Debug)]
 pub struct Server {
-    // Dead before its folder is removed: it could still write there.
+    // The process comes first, so that it ends before its folder is removed: it could still write there.
     process: Mutex<Option<Process>>,
     directory: TempDir,
     port: u16,
@@ -62,14 +62,14 @@ pub struct Server {
     clock: OnceLock<Arc<Clock>>,
 }
 
-/// What is started, and how it is asked whether it answers.
+/// The program of a server, and the request that finds out whether the server answers.
 #[derive(Debug)]
 struct Program {
     path: PathBuf,
     arguments: Vec<String>,
-    /// User and group, where it refuses the test's own.
+    /// The user and the group to run it by, if it refuses to run as the test's own.
     user: Option<(u32, u32)>,
-    /// What is sent to it, and what its answer has to contain.
+    /// The request that is sent to it, and a text that its answer has to contain.
     hello: (Vec<u8>, &'static [u8]),
 }
 
@@ -80,12 +80,12 @@ impl Server {
         server
     }
 
-    /// What `idem_runtime::connect` takes; a broker's client, where it is a broker.
+    /// The URL for `idem_runtime::connect`; for a broker, the URL for its client.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// The port on which it listens, on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -95,23 +95,23 @@ impl Server {
         self.directory.path()
     }
 
-    /// `kill -9`; no process of it is left.
+    /// Kills it with SIGKILL. Returns once none of its processes is left.
     pub fn kill(&self) {
         drop(self.process.lock().unwrap().take());
     }
 
-    /// Starts it anew, with a clock that a test moves.
+    /// Restarts it with a clock that the test moves.
     pub async fn movable_clock(&self) -> Arc<Clock> {
         let clock = Arc::clone(self.clock.get_or_init(|| Arc::new(Clock::new(self.directory()))));
         self.restart().await;
         clock
     }
 
-    /// Starts it on the same port and data, and waits until it answers.
+    /// Starts it with the same port and data, and waits until it answers.
     ///
     /// # Panics
     ///
-    /// Where it doesn't, with its log.
+    /// If it doesn't answer in time, with its log.
     pub async fn restart(&self) {
         self.kill();
         let deadline = Instant::now() + PATIENCE;
@@ -141,8 +141,8 @@ impl Server {
     }
 }
 
-/// A port that nobody listens on. Below those that outgoing connections are given: a client that knocks at a server that is
-/// down could be given the server's own port, and talk to itself.
+/// A port that nobody listens on, below the range of outgoing connections. In that range, a client that connects to a server which
+/// is down could be given the server's own port, and be connected to itself.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
@@ -157,7 +157,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A folder for a server, which its user can enter.
+/// A folder for a server, which the server's user can enter.
 fn folder(user: Option<(u32, u32)>) -> TempDir {
     let folder = tempfile::Builder::new().prefix("idem-server-").tempdir().unwrap();
     if let Some((user, group)) = user {
@@ -173,7 +173,7 @@ fn in_path(program: &str) -> impl Iterator<Item = PathBuf> {
     folders.into_iter().map(move |folder| folder.join(program))
 }
 
-/// The first of these that is installed.
+/// The first of these programs that is installed.
 fn program(package: &str, candidates: impl IntoIterator<Item = PathBuf>) -> PathBuf {
     let found = candidates.into_iter().find(|path| path.exists());
     found.unwrap_or_else(|| panic!("this test starts a server: apt-get install {package}, or run tests/run"))

@@ -1,4 +1,4 @@
-//! What a holder is told that lost its key: that another has it, or that it is gone.
+//! What a store answers to a holder that lost its key: `Lost` if there is a row of another holder, `Gone` if there is no row.
 
 use idem_runtime::IdempotencyStore;
 use idem_runtime::admin::Resolution;
@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::steps::{DAY, acquire, key, record, request};
 
-/// A store that can tell says `Gone` to everyone who asks for a key that is unknown, and never where there is a row.
+/// For stores that can tell the two apart: each request of a holder gets `Gone` if the store has no row of the key, and `Lost` if
+/// it has one.
 pub async fn tells_gone_from_lost(store: &impl IdempotencyStore) {
     let (known, unknown) = (key("known"), key("unknown"));
     let lost = request("standing", &known);
@@ -32,7 +33,7 @@ async fn assert_refused(store: &impl IdempotencyStore, claim: ClaimRequest<'_>, 
     }
 }
 
-/// Completions of many keys at once, which may share a statement.
+/// Completes many keys at once; a store may carry these out with one statement.
 async fn assert_all_are_gone(store: &impl IdempotencyStore) {
     let mut late = JoinSet::new();
     for nth in 0..20 {

@@ -1,4 +1,4 @@
-//! The steps of a call, one by one: what the library does around a handler, for a test that looks at the store.
+//! The requests that the library sends around a handler, one function for each. They are for tests of a store alone.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use idem_runtime::IdempotencyStore;
 use idem_runtime::admin::Resolution;
 use idem_runtime::store::{ClaimAnswer, ClaimRequest, CompleteRequest, Grant, Key, Owner, Record, Standing};
 
-/// For how long a claim holds its key.
+/// The lease of the claims.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// For how long a record is kept.
+/// The ttl of the records.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A key.
@@ -51,7 +51,7 @@ pub async fn execute(store: &impl IdempotencyStore, scope: &str, key: &Key, resu
     grant
 }
 
-/// What a completed key has for its duplicates.
+/// Claims a completed key, and returns the record that the duplicate gets.
 pub async fn replay(store: &impl IdempotencyStore, scope: &str, key: &Key) -> Record {
     match store.claim(request(scope, key)).await.unwrap() {
         ClaimAnswer::Completed(record) => record,

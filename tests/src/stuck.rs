@@ -1,4 +1,4 @@
-//! Keys that nobody is working on, beside others.
+//! Makes keys that are stuck (no call is working on them, and none will by itself), and keys that aren't.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use idem_runtime::store::{ClaimAnswer, Key, Leave, Orphans, ReleaseRequest};
 
 use crate::steps::{DAY, LEASE, acquire, execute, key, record, request};
 
-/// Their scope.
+/// The scope of these keys.
 pub const SCOPE: &str = "stuck";
 
 /// The query that the book shows.
@@ -17,7 +17,7 @@ pub fn query() -> &'static str {
     from.split_once(";\n```").unwrap().0
 }
 
-/// Claims a key, and leaves it as is said.
+/// Claims a key; if `how` is given, releases it in this way.
 async fn claim(
     store: &impl IdempotencyStore,
     key: &Key,
@@ -33,7 +33,7 @@ async fn claim(
     }
 }
 
-/// Asks for a key until its lease is over. Whoever parks is told then that its outcome is unknown.
+/// Claims a key again and again until its lease is over: a call with `on_crash = "park"` then learns that the outcome is unknown.
 async fn is_parked(store: &impl IdempotencyStore, key: &Key) {
     loop {
         let mut park = request(SCOPE, key);
@@ -46,7 +46,7 @@ async fn is_parked(store: &impl IdempotencyStore, key: &Key) {
     }
 }
 
-/// Leaves keys in every way. Answers with each that is stuck, and why, in the order of the keys.
+/// Makes keys in every state. Returns each stuck key and why it is stuck, in the order of the keys.
 pub async fn leave(store: &impl IdempotencyStore) -> Vec<(String, String)> {
     const INSTANT: Duration = Duration::from_millis(1);
     let mut stuck = Vec::new();

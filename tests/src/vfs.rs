@@ -1,8 +1,7 @@
-//! An SQLite VFS that writes down what is done to the files of a directory, in order: to count syncs, and to ask what a
-//! disk would hold had the power failed at any point.
+//! An SQLite VFS that logs each write, sync and deletion of the files of a directory, in order. Tests count syncs with it, and find
+//! out what a disk could hold if the power failed at some point.
 //!
-//! It stands in front of the system's own, and is the default once installed, so that stores open their files through it
-//! without knowing.
+//! It passes everything on to the system's own VFS. Once installed it is the default, so stores open their files through it.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
@@ -10,16 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use rusqlite::ffi;
 
-/// What was done to a file, or a mark that the test left between two of them.
+/// One entry of the log: what was done to a file, or a mark that the test left.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Bytes were written.
     Write {
         /// The file.
         file: Arc<str>,
-        /// From where on.
+        /// The position of the first byte.
         offset: u64,
-        /// What.
+        /// The bytes.
         data: Box<[u8]>,
     },
     /// The file was cut to this length.
@@ -38,7 +37,7 @@ pub enum Event {
     Delete {
         /// The file.
         file: Arc<str>,
-        /// Whether that is on the disk: or else the file can be back after a power loss.
+        /// Whether the deletion was synced. If not, the file can be there again after a power loss.
         synced: bool,
     },
     /// [`mark`] was called.
@@ -57,8 +56,7 @@ fn log() -> MutexGuard<'static, Log> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes down from now on what is done to the files whose path starts with `path`. Files that are open already are not
-/// watched.
+/// From now on, logs what is done to the files whose path starts with `path`. Files that are open already are not logged.
 pub fn watch(path: &Path) {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
@@ -70,7 +68,7 @@ pub fn mark(mark: u64) {
     log().events.push(Event::Mark(mark));
 }
 
-/// What was written down so far.
+/// The log so far.
 pub fn events() -> Vec<Event> {
     log().events.clone()
 }
@@ -92,11 +90,11 @@ pub fn written(path: &Path) -> usize {
     log().events.iter().map(length).sum()
 }
 
-/// An open file; the real one lies behind it in the same allocation, which SQLite made.
+/// An open file. The system's own file structure follows it in the same allocation, which SQLite made.
 #[repr(C)]
 struct File {
     base: ffi::sqlite3_file,
-    /// The path, if it is watched; leaked into a pointer, because SQLite runs no destructors.
+    /// The path, if the file is watched. It is leaked into a pointer, because SQLite runs no destructors.
     watched: *mut Arc<str>,
 }
 
@@ -121,7 +119,7 @@ macro_rules! real {
     }};
 }
 
-/// Calls a method of the real file and, if that worked, writes it down; nothing else is done to a watched file meanwhile.
+/// Calls a method of the real file and, if that succeeds, logs it. A lock keeps the order of the log that of the calls.
 unsafe fn noted(
     file: *mut ffi::sqlite3_file,
     event: impl FnOnce(Arc<str>) -> Event,
@@ -237,7 +235,7 @@ unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c
     unsafe { real!(file, xShmUnmap, delete) }
 }
 
-/// Version 2: with shared memory, which WAL mode needs, and without memory-mapped writes, which could not be seen.
+/// Version 2 has shared memory, which WAL mode needs, and no memory-mapped writes, which could not be logged.
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     iVersion: 2,
     xClose: Some(close),
@@ -304,7 +302,8 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, path: *const c_char, syn
     }
 }
 
-/// Puts the recorder in front of the system's VFS. What is not overridden needs nothing of the struct it is called with.
+/// Installs the VFS in front of the system's. The methods that it doesn't override are the system's own; they don't use the struct
+/// that they are called with.
 fn install() {
     unsafe {
         let real = ffi::sqlite3_vfs_find(std::ptr::null());

@@ -1,4 +1,5 @@
-//! Runtimes that stand still, threads that block, connections that go silent, and what else of a process can fail a call.
+//! Runtimes that nobody drives, bodies that block their threads, connections that no task uses, and other states of a process in
+//! which a call must not fail.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -25,7 +26,7 @@ fn threads(most: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(most).enable_all().build().unwrap()
 }
 
-/// A server, and a store on it that was opened by a runtime which is gone.
+/// A server, and a store on it. The runtime that opened the store has ended.
 fn opened(kind: Kind) -> (Server, AnyStore) {
     one_thread().block_on(async {
         let server = kind.start().await;
@@ -67,7 +68,8 @@ async fn consumed(store: &AnyStore, ran: &Count, id: u32) -> Result<Outcome<u32>
     Ok(ran.up().into())
 }
 
-/// A thread and a runtime for each consumer, which between two messages waits for its broker, and not on its runtime.
+/// Each consumer has a thread and a runtime of its own. Between two messages its thread waits for the broker, and nobody drives the
+/// runtime. No other consumer may depend on that runtime.
 fn consumers(kind: Kind) {
     const MOST: u32 = 16;
     let (_server, store) = opened(kind);
@@ -104,7 +106,7 @@ fn r14_nobody_on_mariadb_waits_for_a_runtime_that_stands_still() {
 #[ignore = "starts a Redis server: run by tests/run"]
 fn r14_nobody_on_redis_waits_for_a_runtime_that_stands_still() {
     consumers(Kind::Redis);
-    // Nor for one that has begun to connect.
+    // The same while the runtime that stands still has begun to open a connection.
     let (_server, store) = opened(Kind::Redis);
     let ran = Count::default();
     let (begun, has_begun) = mpsc::channel();
@@ -116,7 +118,7 @@ fn r14_nobody_on_redis_waits_for_a_runtime_that_stands_still() {
                 let mut call = Box::pin(consumed(store, ran, 1));
                 assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await.is_pending());
                 begun.send(()).unwrap();
-                // Until it hangs up.
+                // Blocks the thread until the test drops `end`.
                 ends.recv().unwrap_err();
             });
         });
@@ -128,7 +130,7 @@ fn r14_nobody_on_redis_waits_for_a_runtime_that_stands_still() {
     });
 }
 
-/// Blocks its thread, for less than its lease at a time.
+/// Blocks its thread several times, each time for less than its lease.
 #[idempotent(key = "id", scope = "runtimes/blocks", store = store, lease = "6s")]
 async fn blocks(store: &AnyStore, id: u32) -> Result<u32, Error> {
     for _ in 0..3 {
@@ -145,8 +147,8 @@ async fn behaves(store: &AnyStore, ran: &Count, id: u32, gate: Gate) -> Result<O
     Ok(id.into())
 }
 
-/// Bodies that block renew their leases whenever they are polled, and go on blocking meanwhile. There are more of them than
-/// a store has connections.
+/// Bodies that block begin a renewal whenever they are polled, and block their thread again while it is under way. There are more
+/// of them than a store has connections. A handler beside them has to keep its lease all the same.
 fn blocking_bodies(kind: Kind) {
     let (server, store) = opened(kind);
     let (blocked, calm) = (threads(16), threads(2));
@@ -202,7 +204,7 @@ fn release<'a>(store: &'a AnyStore, key: &'a Key) -> Release<'a> {
     Box::pin(store.release(ReleaseRequest::new(&request("runtimes/still", key), 1, Leave::Failed)))
 }
 
-/// Futures that were polled, and have their connections in hand.
+/// Requests that were polled once and hold their connections, but are not polled again: others must not wait for these connections.
 fn connections_that_stand_still(kind: Kind) {
     let (_server, store) = opened(kind);
     let keys: Vec<_> = (0..16).map(|nth| key(format!("key-{nth}"))).collect();
@@ -222,7 +224,7 @@ fn connections_that_stand_still(kind: Kind) {
         }
     });
 
-    // These have the spare ones, too, as they were given none for a while.
+    // These wait for a connection for a while, and then take the spare ones.
     poll(&mut still[8..]);
     std::thread::sleep(Duration::from_millis(400));
     poll(&mut still[8..]);
@@ -235,12 +237,12 @@ fn connections_that_stand_still(kind: Kind) {
                 release(&store, &key).await.unwrap();
             });
         }
-        // Until they wait for a spare one as well.
+        // By then they wait for a spare connection.
         tokio::time::sleep(Duration::from_millis(400)).await;
-        assert!(waiting.try_join_next().is_none(), "all are taken");
+        assert!(waiting.try_join_next().is_none(), "all connections are in use");
         drop(still.drain(..2));
         let released = tokio::time::timeout(Duration::from_secs(5), waiting.join_all()).await;
-        released.expect("two are free");
+        released.expect("two connections were given back");
     });
 }
 
@@ -265,7 +267,7 @@ async fn held(store: &MemoryStore, ran: &Count, id: u32, takes: Duration) -> Res
 
 const ALONE: &str = "IDEM_RUNTIMES_ALONE";
 
-/// In a process of its own, which has no thread in the background yet.
+/// Runs in a process of its own, in which the library has not started its background thread yet.
 #[test]
 fn r06_leases_are_renewed_though_there_was_no_descriptor_for_a_moment() {
     if std::env::var_os(ALONE).is_none() {
@@ -294,7 +296,7 @@ fn r06_leases_are_renewed_though_there_was_no_descriptor_for_a_moment() {
     });
 }
 
-/// The waker of an executor that has gone.
+/// The waker of an executor that has ended: waking it panics.
 struct Gone;
 
 impl Wake for Gone {

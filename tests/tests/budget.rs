@@ -1,11 +1,11 @@
-//! What an annotated handler costs beside the bare one, in counts: bytes of its future, allocations, bytes a key.
+//! What an annotated handler costs compared with the bare one: the bytes of its future, its allocations, the bytes of a key.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use idem_runtime::{Error, MemoryStore, idempotent};
 
-/// Counts what this thread asks of the system's allocator.
+/// The system's allocator, with a count of the allocations of this thread.
 struct Counting;
 
 thread_local! {
@@ -22,7 +22,7 @@ fn signed(size: usize) -> i64 {
     i64::try_from(size).unwrap()
 }
 
-// SAFETY: passes everything on to `System`.
+// SAFETY: each method passes its call on to `System`.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, signed(layout.size()));
@@ -93,7 +93,7 @@ mod annotated {
     }
 }
 
-/// The contract's bound.
+/// How many bytes the future of an annotated handler may have more than that of the bare one.
 const FUTURE: usize = 768;
 
 #[test]
@@ -131,7 +131,7 @@ fn result() -> String {
     "r".repeat(64)
 }
 
-/// What the handlers below allocate themselves: the result, in the body or when it is replayed.
+/// The number of allocations that the handlers below make themselves: one for the result, in the body or when it is replayed.
 const OWN: u64 = 1;
 
 #[idempotent(key = "id", store = store)]
@@ -154,7 +154,7 @@ fn poll_once<T>(future: impl Future<Output = T>) -> T {
 
 type Handle = fn(&MemoryStore, &str);
 
-/// Hears nothing below level info.
+/// A subscriber that is disabled below the level info.
 struct Reserved;
 
 impl tracing::Subscriber for Reserved {
@@ -199,7 +199,7 @@ fn assert_few_allocations() {
     for (kind, handle) in [("async", call_async), ("sync", call_blocking)] {
         let store = MemoryStore::new();
         let keys: Vec<String> = (0..10_000).map(key).collect();
-        // The registry of scopes, the pool of owners, the heartbeat's list.
+        // The first call also allocates the registry of scopes, the pool of owners and the heartbeat's list.
         handle(&store, "warm");
         for (what, at_most) in [("first executions", 2), ("replays", 0)] {
             let mut counts: Vec<u64> = keys

@@ -1,5 +1,5 @@
-//! R10: processes whose clocks are a day ahead and a day behind share one server, and agree on every lease. How far off a
-//! server's clock is, an operator is told.
+//! R10: processes whose clocks are a day ahead and a day behind share one server, and agree on every lease. An operator can ask how
+//! far the server's clock is off.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use idem_tests::server::Kind;
 const SCOPE: &str = "clocks";
 const LEASE: Duration = Duration::from_millis(900);
 const DAY: i64 = 24 * 60 * 60;
-/// The name of this binary's test that is a process with a clock of its own, and where it finds its store.
+/// The name of the test of this binary that is run as a process with a clock of its own, and the variable with its store's URL.
 const CHILD: &str = "child";
 const URL: &str = "IDEM_CLOCKS_URL";
 
@@ -28,7 +28,7 @@ async fn handle(store: &AnyStore, id: &str, takes: Duration) -> Result<Outcome<u
     Ok(std::process::id().into())
 }
 
-/// A process, and how far its clock is off in seconds.
+/// A process whose clock is off by so many seconds.
 struct Peer {
     child: Child,
     to: ChildStdin,
@@ -42,7 +42,7 @@ impl Peer {
         command.args(["--exact", CHILD, "--nocapture"]).env(URL, url).stdin(Stdio::piped()).stdout(Stdio::piped());
         if off != 0 {
             command.env("LD_PRELOAD", faketime()).env("FAKETIME", format!("{off:+}s"));
-            // Time that is measured stays as it is. Each version of the library knows one of these names.
+            // The monotonic clock is left alone. Each version of libfaketime knows one of these two names.
             command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         let mut child = command.spawn().unwrap();
@@ -57,7 +57,7 @@ impl Peer {
         writeln!(self.to, "{question}").unwrap();
     }
 
-    /// The answer to the last question.
+    /// Reads the answer to the last request.
     fn hears(&mut self) -> String {
         for line in (&mut self.from).lines() {
             if let Some(answer) = line.unwrap().strip_prefix("> ") {
@@ -86,7 +86,7 @@ fn faketime() -> PathBuf {
     found.expect("this test moves clocks: apt-get install libfaketime, or run tests/run")
 }
 
-/// Not a test of its own: what a peer does.
+/// Not a test of its own: the process of a peer.
 #[tokio::test]
 async fn child() {
     let Ok(url) = std::env::var(URL) else { return };
@@ -102,7 +102,7 @@ async fn child() {
             }
             _ => panic!("{line}"),
         };
-        // On a line of its own: the test's name has begun one.
+        // Begins a new line, as the test harness has printed the test's name on this one.
         println!("\n> {answer}");
     }
 }
@@ -134,20 +134,20 @@ async fn asked(store: &AnyStore, question: &str, id: &str, owner: u8, fence: u64
     format!("{standing:?}")
 }
 
-/// The number after this word.
+/// The number behind this word.
 fn number(answer: &str, word: &str) -> u64 {
     let number = answer.strip_prefix(word).and_then(|rest| rest.trim().split(' ').next());
     number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{word} was expected: {answer}"))
 }
 
-/// What is left of a lease, as a duplicate is told it.
+/// The remaining lease that a duplicate is told.
 fn remaining(answer: &str) -> Duration {
     let remaining = Duration::from_micros(number(answer, "InProgress"));
     assert!(remaining > Duration::ZERO && remaining <= LEASE, "{answer}");
     remaining
 }
 
-/// The row's times are the server's, whose clock is this process's.
+/// Asserts that the times in the row are those of the server, which has the clock of this process.
 async fn has_true_times(store: &AnyStore, id: &str) -> Row {
     let found = store.admin().unwrap().get(SCOPE, &Key::of(id).unwrap()).await.unwrap();
     let row = found.unwrap().0.row;
@@ -158,7 +158,7 @@ async fn has_true_times(store: &AnyStore, id: &str) -> Row {
     row
 }
 
-/// One claims, another takes over, and the first finds out.
+/// One peer claims, the other takes over when the lease is over, and the first is told that it has lost the key.
 async fn takes_over(store: &AnyStore, id: &str, first: &mut Peer, second: &mut Peer) {
     let fence = number(&first.ask(&format!("claim {id} 1 0")), "Acquired");
     has_true_times(store, id).await;
@@ -232,7 +232,7 @@ async fn r10_mysql_clocks_a_day_off_agree_on_every_lease() {
 
 const SECOND: i64 = 1_000_000;
 
-/// How far the store's clock is ahead, as an operator is told.
+/// How far the store's clock is ahead, according to the statistics for operators.
 async fn ahead(store: &AnyStore) -> i64 {
     store.admin().unwrap().stats().await.unwrap().clock_ahead_micros.unwrap()
 }
@@ -266,7 +266,7 @@ async fn r10_mysql_stats_tell_how_far_the_clock_is_off() {
     stats_tell_how_far_the_clock_is_off(Kind::MariaDb).await;
 }
 
-/// The clock of a file is this process's; that of a memory store isn't set with it.
+/// A SQLite store uses this process's clock. A memory store doesn't follow when that clock is set.
 #[tokio::test]
 async fn r10_embedded_stores_stats_tell_how_far_the_clock_is_off() {
     let home = tempfile::tempdir().unwrap();

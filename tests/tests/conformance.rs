@@ -1,4 +1,4 @@
-//! The conformance suite bites: it passes sound stores, and fails each broken one in the case that was made for it.
+//! Tests of the conformance suite: it passes sound stores, and fails each broken store in the case that was made for its fault.
 
 use std::future::{Ready, ready};
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ async fn sqlite_store_conforms() {
     suite.run(|| async { SqliteStore::open(&path).await.expect("a new file") }).await;
 }
 
-/// The rows of an SQLite store. Its clock is this process's, so they are moved in its place.
+/// The rows of a SQLite store. The store uses this process's clock, which can't be set: so the test moves the times in the rows.
 struct Rows {
     path: PathBuf,
     ahead: Mutex<Duration>,
@@ -63,13 +63,13 @@ async fn reference_store_conforms() {
     Suite::new().clock(move |ahead| clock.set_clock_ahead(ahead)).run(async || store.clone()).await;
 }
 
-/// Under a current-thread runtime, as `#[tokio::test]` makes it.
+/// Runs the suite on a current-thread runtime, as `#[tokio::test]` does.
 #[tokio::test]
 async fn suite_runs_on_a_current_thread_runtime() {
     conformance::run(|| async { Reference::new() }).await;
 }
 
-/// The suite lets a store say `Lost` for `Gone`. These can tell.
+/// The suite allows a store to answer `Lost` where `Gone` would be right. These stores answer `Gone`.
 #[tokio::test(flavor = "multi_thread")]
 async fn r07_embedded_stores_tell_a_key_that_is_gone_from_one_that_another_has() {
     tells_gone_from_lost(&MemoryStore::new()).await;
@@ -134,8 +134,8 @@ const FAULTS: &[(Fault, &str)] = &[
 
 const DIFFERENTIAL: &str = "answers_as_the_state_machine";
 
-/// Those that random sequences on one key can't meet: they need two requests at once, two keys, a long record, a clock
-/// that is off, an ending that nobody waits for, or a row that is old.
+/// Faults that a random sequence of requests on one key can't find. Each needs two requests at once, two keys, a long record, a
+/// clock that is off, an ending that nobody waits for, or an old row.
 const BEYOND_SEQUENCES: &[Fault] = &[
     Fault::CheckThenAct,
     Fault::NonAtomicTakeover,
@@ -195,7 +195,7 @@ async fn random_sequences_find_most_faults() {
     assert!(found.len() >= 20, "found {found:?}, missed {missed:?}");
 }
 
-/// A store without an operator's side, that panics on request.
+/// A store without `IdempotencyAdmin` that panics if it is told to.
 #[derive(Clone)]
 struct Bare {
     inner: MemoryStore,
@@ -225,7 +225,8 @@ fn bare(panics: bool) -> Bare {
     Bare { inner: MemoryStore::new(), panics }
 }
 
-/// The provided `wait` serves; what an operator does, and a clock that is moved, is skipped, and nothing else is.
+/// A store with the provided `wait` and without `IdempotencyAdmin` passes. Only the cases that need an operator or a clock that can
+/// be set are skipped.
 #[tokio::test(flavor = "multi_thread")]
 async fn store_of_four_methods_conforms() {
     let report = conformance::check(|| async { bare(false) }).await;

@@ -1,5 +1,5 @@
-//! R8: fences of one key only ever grow, also where the store's clock steps back: the state machine alone, with a clock that
-//! a test moves as it likes.
+//! R8: the fences of one key only grow, even if the store's clock steps back. These tests use the state machine alone, with a clock
+//! that they set.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 const SECOND: Micros = 1_000_000;
 const START: Micros = 1_800_000_000 * SECOND;
 
-/// What happens next.
+/// What happens to the key next.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     /// One of the callers claims.
@@ -21,7 +21,7 @@ enum Event {
         lease: u64,
         parks: bool,
     },
-    /// The last holder does something, by its fence.
+    /// The last holder renews its lease, with its fence. The next two are a holder's as well.
     Renew {
         lease: u64,
     },
@@ -32,7 +32,7 @@ enum Event {
         how: Leave,
         retain: u64,
     },
-    /// A caller gives up that knows nothing of a grant.
+    /// A caller gives up before it has got the answer to its claim.
     GiveUp {
         caller: u8,
     },
@@ -41,9 +41,9 @@ enum Event {
     },
     ResolveNotExecuted,
     Forget,
-    /// A sweep comes by.
+    /// A sweep runs.
     Sweep,
-    /// So many seconds go by.
+    /// So many seconds pass.
     Wait(u64),
     /// The clock is set so many seconds ahead, or back.
     SetAhead(u64),
@@ -79,9 +79,9 @@ struct Store {
     now: Micros,
     /// The highest fence that a row had.
     highest: u64,
-    /// When a sweep took the row: what stands before that holds nothing back any more.
+    /// When a sweep deleted the row. The clock isn't set back beyond that: without a row, nothing keeps the next fence above the last.
     swept_at: Micros,
-    /// Draws the owners: no caller has one twice.
+    /// How many owners were drawn. Each claim of a caller that isn't a repetition gets a new one.
     drawn: u64,
     owners: [Owner; 6],
     holder: (Owner, u64),
@@ -93,7 +93,7 @@ impl Store {
         Self { row: None, now: START, highest: 0, swept_at: 0, drawn: 0, owners: [nobody; 6], holder: (nobody, 0) }
     }
 
-    /// The owner of a caller's next claim: the same where it may still be repeated.
+    /// The owner of a caller's next claim. A caller that holds the key repeats its claim, with the same owner.
     fn owner(&mut self, caller: u8) -> Owner {
         let owner = &mut self.owners[usize::from(caller)];
         let holds = self.row.is_some_and(|row| row.owner == *owner && row.state == State::Running);
@@ -167,7 +167,7 @@ impl Store {
             }
             Event::Sweep => {}
             Event::Wait(seconds) | Event::SetAhead(seconds) => self.now += seconds * SECOND,
-            // Not to before a sweep: a row that is lost while the clock is ahead holds nothing back.
+            // Not further back than the last sweep that deleted the row: without a row, nothing keeps the next fence above the last.
             Event::SetBack(seconds) => self.now = (self.now - seconds * SECOND).max(self.swept_at),
         }
         self.highest = self.highest.max(self.row.map_or(0, |row| row.fence));
@@ -186,7 +186,7 @@ proptest! {
     }
 }
 
-/// Each ending that lets a row be purged, by a clock that is an hour behind the one of the claim.
+/// Every way to end a claim after which the row may be purged. The clock is set back by an hour between the claim and the ending.
 #[test]
 fn r08_no_ending_lets_a_row_be_purged_before_its_fence() {
     const BACK: u64 = 3_600;
@@ -226,7 +226,7 @@ fn r08_no_ending_lets_a_row_be_purged_before_its_fence() {
         store.happens(Event::Claim { caller: 0, lease: 1, parks: false });
         store.happens(Event::SetBack(BACK));
         events.iter().for_each(|event| store.happens(*event));
-        // Past lease, ttl and linger, and not past the fence.
+        // Lease, ttl and linger are over now, but the clock has not reached the fence yet.
         store.happens(Event::Wait(120));
         store.happens(Event::Sweep);
         assert!(store.row.is_some(), "{ending}: purged while its fence lies ahead");

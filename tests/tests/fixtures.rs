@@ -1,4 +1,5 @@
-//! What a test of a handler is given: a clock, its store in the tasks that it spawns, a scope by name.
+//! What the library offers to tests of handlers: a memory store with a clock that the test sets, `with_store` and `carry`, and the
+//! names of scopes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A clock that stands still between its leaps.
+/// A clock that moves only when a test sets it.
 #[derive(Clone, Default)]
 struct Hands(Arc<AtomicU64>);
 
@@ -70,7 +71,7 @@ async fn held(store: &MemoryStore, ran: Count, gate: Gate, id: u32) -> Result<u3
     Ok(turn)
 }
 
-/// The engine's own deadlines are ten times further off than a test takes.
+/// The real time that passes is far less than the lease, so only the given clock can end it.
 #[tokio::test]
 async fn a_lease_is_over_when_the_given_clock_says_so_and_who_waits_for_it_is_woken() {
     let hands = Hands::default();
@@ -96,7 +97,7 @@ async fn a_lease_is_over_when_the_given_clock_says_so_and_who_waits_for_it_is_wo
     assert!(matches!(lost, Error::LeaseLost { .. }), "{lost}");
 }
 
-/// The store's `wait`, asked by itself: its end is the given clock's too.
+/// The deadline of `IdempotencyStore::wait` also goes by the given clock.
 #[tokio::test]
 async fn a_wait_of_the_store_is_over_when_the_given_clock_says_so() {
     let hands = Hands::default();
@@ -113,7 +114,7 @@ async fn a_wait_of_the_store_is_over_when_the_given_clock_says_so() {
     assert_eq!(store.release(release).await.unwrap(), Standing::Held);
 }
 
-/// What is swept, and how old an operator is told that it is.
+/// A sweep deletes the rows that are expired by the given clock.
 #[tokio::test]
 async fn a_sweep_goes_by_the_given_clock() {
     let hands = Hands::default();
@@ -138,7 +139,7 @@ async fn a_spawned_task_has_the_store_of_with_store_only_where_it_is_carried() {
         assert!(matches!(tokio::spawn(installed(1)).await.unwrap(), Err(Error::NoStore { .. })));
         assert!(!tokio::spawn(carry(installed(1))).await.unwrap().unwrap().is_replayed());
         let mut tasks = JoinSet::new();
-        // It is carried on.
+        // A task that was spawned with `carry` can carry the store on to the next.
         tasks.spawn(carry(async { tokio::spawn(carry(installed(1))).await.unwrap() }));
         assert!(tasks.join_next().await.unwrap().unwrap().unwrap().is_replayed());
     })
@@ -154,7 +155,7 @@ async fn a_carried_future_has_the_store_of_whoever_made_it() {
     assert!(!with_store(other.clone(), made_in_one.unwrap()).await.unwrap().is_replayed());
     assert!(with_store(one, installed(2)).await.unwrap().is_replayed());
     assert!(!with_store(other.clone(), installed(2)).await.unwrap().is_replayed());
-    // Who has none takes none along.
+    // Outside of `with_store` there is no store to carry.
     let made_outside = carry(installed(2));
     assert!(matches!(with_store(other, made_outside).await, Err(Error::NoStore { .. })));
 }

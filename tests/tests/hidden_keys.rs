@@ -1,6 +1,6 @@
-//! R19 for keys: after `log_keys(false)`, no event and no error shows one, whatever the database says.
+//! R19 for keys: after `log_keys(false)`, no event and no error shows a key, even if the database quotes one in its message.
 //!
-//! It holds for the process, so each test has the process for itself.
+//! The setting is the process's, so these tests run one at a time.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -22,7 +22,7 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 
 const KEY: &str = "alice@example.com";
 
-/// What the databases below say of a row, with its key.
+/// The message, with a key in it, with which the databases below refuse a row.
 const SAYS: &str = "not alice@example.com";
 
 #[idempotent(key = "id", scope = "hidden", store = store)]
@@ -35,7 +35,7 @@ async fn charge_anyhow(store: &AnyStore, id: &str) -> Result<u32, Error> {
     Ok(7)
 }
 
-/// What this thread's events say, and the error in all its forms, with its sources.
+/// The events of this thread during the call, and the error as text: the `Display` and `Debug` forms of it and of its sources.
 async fn said(call: impl Future<Output = Error>) -> (Vec<Event>, String) {
     let events = Events::default();
     let subscribed = tracing::subscriber::set_default(events.clone());
@@ -50,7 +50,8 @@ async fn said(call: impl Future<Output = Error>) -> (Vec<Event>, String) {
     (events.take(), text)
 }
 
-/// The key and the database's words are shown, and then they aren't; but the code is.
+/// Asserts that the key and the database's message are shown with `log_keys(true)` and hidden with `log_keys(false)`, and that the
+/// error's code is shown in both cases.
 async fn assert_hidden<F: Future<Output = Error>>(says: &str, code: &str, call: impl Fn() -> F) {
     let _alone = ALONE.lock().await;
     log_keys(true);
@@ -72,7 +73,7 @@ async fn assert_hidden<F: Future<Output = Error>>(says: &str, code: &str, call: 
     assert!(error.contains(&format!("error {code}, whose text can quote keys")), "{error}");
 }
 
-/// How a call was told to end.
+/// The outcome in the event that tells of the end of a call.
 async fn ended<T>(call: impl Future<Output = T>) -> String {
     let events = Events::default();
     let subscribed = tracing::subscriber::set_default(events.clone());
@@ -84,7 +85,7 @@ async fn ended<T>(call: impl Future<Output = T>) -> String {
     outcome.clone()
 }
 
-/// The same of a store that refuses each claim: its error, and the event of a handler that runs all the same.
+/// The same for a store that refuses each claim: the error of a call, and the event of a handler that runs without protection.
 async fn assert_hidden_by(store: impl IdempotencyStore, says: &str, code: &str) {
     let store = AnyStore::new(store);
     assert_hidden(says, code, || async {
@@ -138,7 +139,7 @@ async fn r19_sqlite_errors_show_no_key() {
     assert_hidden_by(store, SAYS, "1811").await;
 }
 
-/// As where scripts are forbidden: the server quotes the first 128 bytes of what it was asked, which end with the key's.
+/// The server refuses scripts. Its message quotes the first 128 bytes of the command, and the last of these are the key's.
 #[tokio::test]
 #[ignore = "starts Redis: run by tests/run"]
 async fn r19_redis_errors_show_no_key() {
@@ -163,7 +164,8 @@ async fn r19_a_stores_own_words_show_no_key() {
     }
 }
 
-/// A driver's error that a user's own store passes on has no code, and stays to be had.
+/// A user's own store passes on an error of its driver. The library knows no code of it and hides its text, but the user can still
+/// reach the error.
 #[tokio::test]
 async fn r19_errors_of_a_store_of_ones_own_show_no_key() {
     let _alone = ALONE.lock().await;
@@ -176,7 +178,7 @@ async fn r19_errors_of_a_store_of_ones_own_show_no_key() {
         source.to_string(),
         "the probe refused the request: an error whose text can quote keys, which `log_keys` hides"
     );
-    assert!(source.source().is_none(), "who prints an error prints its sources");
+    assert!(source.source().is_none(), "a logger that prints an error prints its sources too");
     assert_eq!(source.get_ref().to_string(), "Claim: no");
     log_keys(true);
     assert_eq!(source.source().map(ToString::to_string).as_deref(), Some("Claim: no"));
@@ -193,7 +195,7 @@ async fn digits_tell_one_key_from_another_in_errors_and_events() {
     assert!(!format!("{error:?}").contains("\"no\""), "{error:?}");
 }
 
-/// As the book shows it: within the process that has told the event.
+/// As the book shows it, in the process that emitted the event: only there are the digits the same.
 #[tokio::test]
 async fn an_entry_is_found_by_the_digits_of_its_event() -> Result<(), Box<dyn StdError>> {
     let _alone = ALONE.lock().await;

@@ -222,21 +222,22 @@ async fn r20_a_sync_handler_refuses_to_block_a_current_thread_runtime() {
     for refused in refused {
         let error = refused.unwrap_err();
         assert!(matches!(error, Error::WouldBlock { .. }) && !error.executed(), "{error}");
-        // Asking has not used up the task's budget.
+        // The refused call has not used up the task's coop budget.
         tokio::time::timeout(Duration::from_secs(5), tokio::task::yield_now()).await.unwrap();
         assert!(tokio::task::coop::has_budget_remaining());
     }
     assert_eq!((ran.get(), store.asked()), (0, vec![]));
 }
 
-/// Neither a runtime nor another call is waited for, so nothing that the thread would have to do is.
+/// The call may block this thread, because it waits neither for a runtime nor for another call: nothing that it waits for needs the
+/// thread.
 #[tokio::test(flavor = "current_thread")]
 async fn r20_a_sync_handler_runs_on_a_current_thread_runtime_whose_store_needs_none() {
     let (store, ran) = (Probe::new(), Count::default());
     assert_eq!(sync_handler(&store, &ran, 1).unwrap(), 1);
     assert_eq!(sync_handler(&store, &ran, 1).unwrap(), 1);
     assert_eq!(store.asked(), [Asked::Claim, Asked::Complete, Asked::Claim]);
-    // A failing store is waited for, for as long as it has.
+    // The call also waits while it repeats requests to a store that fails.
     store.fail(Asked::Claim, Fault::AnswerLost).fail(Asked::Complete, Fault::RequestLost);
     assert_eq!(sync_handler(&store, &ran, 2).unwrap(), 2);
 }
@@ -254,7 +255,8 @@ async fn r20_a_sync_handler_in_another_one_refuses_to_block_a_current_thread_run
     assert_eq!(ran.get(), 0);
 }
 
-/// A task that calls so many handlers without an `await` uses up its budget, in which the store's channels take part.
+/// A task that calls many handlers without an `await` uses up its coop budget, and a channel of Tokio's is then never ready. The
+/// store must not depend on one.
 #[tokio::test(flavor = "current_thread")]
 async fn r20_a_sync_handler_runs_on_a_current_thread_runtime_whose_task_has_no_budget_left() {
     #[idempotent(key = "id", store = store)]
@@ -280,7 +282,7 @@ async fn r20_a_sync_handler_refuses_to_block_a_local_set() {
     assert!(matches!(error, Error::WouldBlock { .. }), "{error}");
 }
 
-/// As on a current-thread runtime: what `WouldBlock` advises is of use there too.
+/// As on a current-thread runtime: a store that needs no runtime, as the text of `WouldBlock` advises, helps here too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn r20_a_sync_handler_runs_in_a_local_set_whose_store_needs_no_runtime() {
     let (store, ran) = (Probe::new(), Count::default());
@@ -365,7 +367,7 @@ fn an_async_handler_needs_no_runtime() {
     assert_eq!(pollster(handle(&store, &ran, 1)).unwrap(), 1);
 }
 
-/// An executor that is not Tokio's.
+/// A small executor that is not Tokio's.
 fn pollster<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {

@@ -21,7 +21,7 @@ const KEYS: u64 = 1_000;
 const DELIVERIES: u64 = 3;
 const LEASE: Duration = Duration::from_millis(400);
 
-/// One file for all processes.
+/// The folder with the SQLite file and the log, which all processes share.
 struct Log(Journal);
 
 impl Log {
@@ -34,7 +34,7 @@ impl Log {
     }
 }
 
-/// The clock that all processes of the machine share, and nobody sets.
+/// The machine's monotonic clock: all processes share it, and nobody can set it.
 fn monotonic_micros() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) }, 0);
@@ -53,12 +53,12 @@ async fn work(store: &SqliteStore, log: &Log, key: &str, takes: Duration) -> Res
     Ok(result_of(key, claim).into())
 }
 
-/// Says who made it.
+/// The result of a handler: it names the process that made it.
 fn result_of(key: &str, claim: &Claim) -> String {
     format!("{key}:{}:{}", claim.fence(), std::process::id())
 }
 
-/// Delivers a message; says whether it has to be delivered again.
+/// Delivers a message. Returns whether it has to be delivered again.
 async fn deliver(store: &SqliteStore, log: &Log, key: &str, takes: Duration) -> bool {
     match work(store, log, key, takes).await {
         Ok(Outcome::Executed(result)) => log.line("executed", key, 0, &result),
@@ -76,7 +76,7 @@ async fn deliver(store: &SqliteStore, log: &Log, key: &str, takes: Duration) -> 
     false
 }
 
-/// Not a test of its own: what a worker does.
+/// Not a test of its own: the process of a worker.
 #[tokio::test]
 async fn worker() {
     let Some(directory) = std::env::var_os("IDEM_KILL_WORKER").map(PathBuf::from) else { return };
@@ -90,7 +90,7 @@ async fn worker() {
     while let Some(number) = deliveries.pop() {
         let takes = Duration::from_micros(rng.below(2 * takes));
         if deliver(&store, &log, &format!("k{number}"), takes).await {
-            // Somewhere among those to come, as a broker delays a message.
+            // Delivered again at some later place, as a broker delays a message.
             let place = rng.below(deliveries.len() as u64 + 1) as usize;
             deliveries.insert(place, number);
             if deliveries.len() < 16 {
@@ -111,7 +111,7 @@ fn start(directory: &Path, seed: u64, takes: Duration) -> Child {
         .unwrap()
 }
 
-/// Kills it, and says so in the log once it is dead. Where it had finished its pass, it has to have done so well.
+/// Kills the worker, and logs its end once it is dead. A worker that had ended by itself must have ended with success.
 fn kill(log: &Log, mut worker: Child) -> bool {
     worker.kill().unwrap();
     let status = worker.wait().unwrap();
@@ -124,7 +124,7 @@ fn kill(log: &Log, mut worker: Child) -> bool {
 async fn r02_r13_killed_processes_lose_and_repeat_nothing() {
     let seconds = std::env::var("IDEM_KILL_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
     let run = Duration::from_secs(seconds);
-    // So that about two thirds of the run are spent in handlers.
+    // Chosen so that about two thirds of the run are spent in handlers.
     let takes = run * WORKERS as u32 * 2 / 3 / KEYS as u32;
     let directory = tempfile::tempdir().unwrap();
     let log = Log::open(directory.path());
@@ -143,7 +143,7 @@ async fn r02_r13_killed_processes_lose_and_repeat_nothing() {
         kill(&log, worker);
     }
 
-    // The final pass, and a second one that finds everything done.
+    // A last pass that nobody kills, and another that finds every key completed.
     let store = SqliteStore::open(directory.path().join("idem.sqlite")).await.unwrap();
     let done_before = store.admin().unwrap().stats().await.unwrap().completed;
     for number in 0..KEYS {
@@ -176,7 +176,7 @@ async fn r02_r13_killed_processes_lose_and_repeat_nothing() {
     assert_eq!(integrity, "ok");
 }
 
-/// What the log tells.
+/// What was counted in the log.
 #[derive(Debug, Default)]
 #[allow(dead_code, reason = "printed")]
 struct Counts {
@@ -184,15 +184,15 @@ struct Counts {
     executed: usize,
     replays: usize,
     takeovers: usize,
-    /// Of a holder that was killed in its body.
+    /// Takeovers from a holder that was killed in its body.
     takeovers_of_the_dead: usize,
-    /// Of a holder that lived, and had been silent for its lease.
+    /// Takeovers from a holder that was alive, but had not renewed for the length of its lease.
     takeovers_of_the_silent: usize,
     lost_leases: usize,
     store_errors: usize,
 }
 
-/// A handler that was started.
+/// The last holder of a key whose body was started.
 #[derive(Clone, Copy, Debug)]
 struct Holder<'a> {
     fence: u64,
@@ -204,7 +204,7 @@ struct Holder<'a> {
 fn check(log: &str, recorded: &BTreeMap<String, String>) -> Counts {
     let mut counts = Counts::default();
     let mut holders: BTreeMap<&str, Holder<'_>> = BTreeMap::new();
-    // Completed, as its own process says, or as a duplicate found: that can be written down first.
+    // Keys that are known to be completed: their own process says so, or a duplicate got the result. Either line can come first.
     let mut executed: BTreeSet<&str> = BTreeSet::new();
     let mut completed: BTreeSet<&str> = BTreeSet::new();
     let mut killed: BTreeSet<&str> = BTreeSet::new();
@@ -219,7 +219,7 @@ fn check(log: &str, recorded: &BTreeMap<String, String>) -> Counts {
                 assert!(!completed.contains(key), "line {nth}: {key} runs though it was completed");
                 if let Some(earlier) = holders.get(key) {
                     assert!(fence > earlier.fence, "line {nth}: the fence of {key} fell from {}", earlier.fence);
-                    // A fence is the time of its claim: the earlier one's lease was over, or they overlapped.
+                    // A fence is the time of its claim. If the claims are less than a lease apart, the earlier lease was not over.
                     let apart = Duration::from_micros(fence - earlier.fence);
                     assert!(apart >= LEASE, "line {nth}: {key} was taken over {apart:?} after {earlier:?} claimed it");
                     match killed.contains(earlier.process) {
@@ -233,9 +233,9 @@ fn check(log: &str, recorded: &BTreeMap<String, String>) -> Counts {
                 holders.insert(key, Holder { fence, process, ended: false });
             }
             "end" => {
-                // One that lost its lease may write this too: then it is not the last holder, and can't complete.
+                // A holder that lost its lease may write this line too. It is not the last holder then, and can't complete.
                 if let Some(holder) = holders.get_mut(key).filter(|holder| holder.fence == fence) {
-                    assert_eq!(holder.process, process, "line {nth}: a fence is one holder's");
+                    assert_eq!(holder.process, process, "line {nth}: two holders have one fence");
                     holder.ended = true;
                 }
             }

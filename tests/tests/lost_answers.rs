@@ -1,5 +1,5 @@
-//! R9: an answer that is lost, and a request that arrives when its caller has gone on, at each operation of each
-//! distributed store.
+//! R9, for each operation of each distributed store: an answer is lost, or a request reaches the store late, when its caller has
+//! gone on.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use idem_tests::{Count, Failure, Gate};
 
 const SCOPE: &str = "lost-answers";
 const LEASE: Duration = Duration::from_millis(900);
-/// A call of the trait is asked again so often.
+/// How often a request is repeated at most.
 const REPEATS: u32 = 20;
 
-/// A server, and two ways to it.
+/// A server, and two stores on it.
 struct Site {
     proxy: Proxy,
-    /// Through the proxy.
+    /// Connected through the proxy.
     store: AnyStore,
-    /// Past it.
+    /// Connected directly.
     direct: AnyStore,
     _server: Server,
 }
@@ -50,7 +50,7 @@ impl Site {
         found.map(|(entry, _)| entry.row)
     }
 
-    /// Waits for what happens in the background.
+    /// Waits until this is true of what the library does in the background.
     async fn until(&self, id: &str, what: impl Fn(&Row) -> bool) {
         let poll = async {
             while !self.row(id).await.is_some_and(|row| what(&row)) {
@@ -60,7 +60,7 @@ impl Site {
         tokio::time::timeout(Duration::from_secs(10), poll).await.expect("it happens");
     }
 
-    /// Claims through the trait, as soon as the key is free.
+    /// Claims on the direct store, as soon as the key is free.
     async fn claim(&self, id: &str, owner: Owner) -> (Key, Grant) {
         let key = key(id);
         loop {
@@ -72,7 +72,7 @@ impl Site {
         }
     }
 
-    /// Whether this owner still has the key, and can complete it.
+    /// Asserts that this owner still holds the key, and can complete it.
     async fn is_undisturbed(&self, id: &str, owner: Owner, fence: u64) {
         let key = key(id);
         let claim = ClaimRequest::new(SCOPE, &key, owner, LEASE);
@@ -92,7 +92,7 @@ fn key(id: &str) -> Key {
     Key::of(id).unwrap()
 }
 
-/// Asks again after each answer that is lost, as the engine does.
+/// Repeats a request after each lost answer, as the engine does.
 async fn until_answered<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
     for _ in 0..REPEATS {
         match ask().await {
@@ -113,12 +113,12 @@ async fn handle(store: &AnyStore, ran: &Count, gate: &Gate, id: &str) -> Result<
     Ok(claim.attempt().into())
 }
 
-/// A call of which nothing stands in the way.
+/// Calls a handler whose gate is open.
 async fn call(store: &AnyStore, ran: &Count, id: &str) -> Result<Outcome<u32>, Failure> {
     handle(store, ran, &Gate::opened(), id).await
 }
 
-/// Ran once, and is replayed.
+/// Asserts that the handler ran once for this key, and that its result is replayed.
 async fn ran_once(site: &Site, ran: &Count, id: &str) {
     assert_eq!(call(&site.direct, ran, id).await.unwrap(), Outcome::Replayed(1), "{id}");
     assert_eq!(ran.get(), 1, "{id}");
@@ -151,7 +151,7 @@ async fn r09_late_claim_claims_nothing_for_a_caller_that_has_gone(site: Site) {
         late = late.struck() => late,
         result = call(&site.store, &ran, "claim-3") => panic!("{result:?}"),
     };
-    // The call was dropped, and says so in the background.
+    // The call was dropped, and its release is sent in the background.
     site.until("claim-3", |row| row.state == State::Free).await;
     late.deliver().await;
     assert_eq!(ran.get(), 0);
@@ -165,7 +165,7 @@ async fn r09_renewal_whose_answer_is_lost_is_repeated(site: Site) {
     let meanwhile = async {
         gate.started().await;
         site.cut_after("renew-1").struck().await;
-        // Longer than the lease: renewals go on.
+        // Longer than the lease, so that the lease has to be renewed again.
         tokio::time::sleep(LEASE + LEASE / 2).await;
         let rival = call(&site.direct, &ran, "renew-1").await;
         assert!(matches!(rival, Err(Failure::Refused(Error::InProgress { .. }))), "{rival:?}");
@@ -254,7 +254,7 @@ async fn r09_err_whose_release_is_unanswered_is_the_callers(site: Site) {
     assert_eq!(call(&site.direct, &ran, "fails-1").await.unwrap(), Outcome::Executed(2));
 }
 
-/// How a holder leaves, each in its own way.
+/// The ways in which a holder leaves its key.
 const LEAVES: [Leave; 4] = [Leave::Failed, Leave::OutcomeUnknown, Leave::Keep, Leave::NotRun];
 
 async fn r09_release_whose_answer_is_lost_is_held(site: Site) {

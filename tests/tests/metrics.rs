@@ -1,4 +1,4 @@
-//! What an operator can count.
+//! The metrics that an operator gets.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use rusqlite::{Connection, Transaction};
 
-/// How many calls with this scope were so, and how often was timed what.
+/// Runs this. Returns, for this scope, the number of calls by event, and the number of values in each histogram.
 type Counted = (BTreeMap<String, u64>, BTreeMap<String, usize>);
 
 fn counted(scope: &str, calls: impl FnOnce()) -> Counted {
@@ -69,7 +69,7 @@ fn calls_in_a_transaction_are_counted_alike() {
         for fail in [true, false, false] {
             let tx = connection.transaction().unwrap();
             assert_eq!(handle_in(&tx, 1, fail).is_err(), fail);
-            // Nothing stays of a call that failed, so the next is a first one.
+            // In tx mode a call that failed leaves no row, so the next call is counted as a first execution.
             tx.commit().unwrap();
         }
     });
@@ -79,7 +79,7 @@ fn calls_in_a_transaction_are_counted_alike() {
     assert!(timed["idempotency_store_seconds"] >= 3);
 }
 
-/// Panics once, where it is told of this.
+/// A metrics recorder that panics once, at the metric of this name.
 struct Fragile(&'static str, AtomicBool);
 
 impl Fragile {

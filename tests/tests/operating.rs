@@ -1,4 +1,4 @@
-//! What an operator finds: a SQLite file that is opened to look, its view of stuck keys, and what URLs say of opening.
+//! A SQLite file in an operator's hands: opened without a change, its view of stuck keys, and the parameters of its URL.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,10 +28,10 @@ impl Folder {
         format!("sqlite:{}{parameters}", self.file().display())
     }
 
-    /// What is in it, by name and content.
+    /// The files in the folder, with their contents.
     fn content(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().path());
-        // A log can go meanwhile.
+        // SQLite can delete its log between the two calls.
         let mut content: Vec<_> = entries.filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?))).collect();
         content.sort();
         content
@@ -75,7 +75,7 @@ async fn the_view_shows_the_keys_that_nobody_is_working_on() {
     assert_eq!(connection.query_row(wrong, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
 
-/// As whoever uses tx mode alone has it among the application's migrations.
+/// The tables of tx mode, as an application has them among its migrations.
 #[test]
 fn the_schema_of_tx_mode_has_the_view_and_can_be_run_again() {
     let connection = Connection::open_in_memory().unwrap();
@@ -116,11 +116,11 @@ async fn a_file_without_tables_gets_none_from_an_operator() {
     }
     config(connect(&folder.url("?mode=ro")).await);
     assert_eq!(folder.content(), before);
-    // `rw` is about the file alone.
+    // `mode=rw` forbids to create the file, not to create tables in it.
     execute(&idem_runtime::connect(&folder.url("?mode=rw")).await.unwrap(), "s", &key("k"), &record("r")).await;
 }
 
-/// Neither put into WAL mode, nor given a view.
+/// An operator who opens a file neither puts it into WAL mode nor adds the view.
 #[tokio::test]
 async fn a_file_is_left_as_it_is() {
     for journal in ["delete", "wal"] {
@@ -130,7 +130,7 @@ async fn a_file_is_left_as_it_is() {
         connection.pragma_update(None, "journal_mode", journal).unwrap();
         drop(connection);
         let before = folder.content();
-        // By the second way, SQLite leaves the files of an empty log behind.
+        // With `mode=ro`, SQLite leaves the files of an empty log behind.
         for parameters in ["", "?mode=ro"] {
             let operator = admin::connect(&folder.url(parameters)).await.unwrap();
             assert_eq!(operator.stats().await.unwrap().completed, 0);
@@ -138,7 +138,7 @@ async fn a_file_is_left_as_it_is() {
             drop(operator);
             let same =
                 || if parameters.is_empty() { folder.content() == before } else { folder.content()[0] == before[0] };
-            // Its threads close the file.
+            // The store's threads close the file a moment later.
             let deadline = Instant::now() + Duration::from_secs(30);
             while !same() {
                 assert!(Instant::now() < deadline, "{journal} {parameters}");
@@ -175,7 +175,7 @@ async fn a_store_that_only_reads_replays_and_claims_nothing() {
     execute(&open(&folder.file()).await, "s", &key("done"), &record("r")).await;
     let store = idem_runtime::connect(&folder.url("?mode=ro")).await.unwrap();
     for round in 0..20 {
-        // Of many that come at once, those that can be answered are.
+        // Of many requests at once, the replays are answered and the claims of new keys are refused.
         let claims = (0..40).map(|nth| {
             let (store, is_done) = (store.clone(), nth >= 30);
             let id = key(if is_done { "done".to_owned() } else { format!("{round} {nth}") });

@@ -1,4 +1,4 @@
-//! The example `payments`, run as a user runs it.
+//! The example `payments`, run as a user would run it.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ fn sample() -> PathBuf {
     workspace().join("examples/payments/deliveries.jsonl")
 }
 
-/// The first deliveries of the sample.
+/// The first lines of the sample.
 fn first(lines: usize) -> String {
     fs::read_to_string(sample()).unwrap().split_inclusive('\n').take(lines).collect()
 }
@@ -32,15 +32,15 @@ impl Shop {
         command
     }
 
-    /// Over the whole sample.
+    /// Runs the example on the whole sample.
     fn run(&self, args: &[&str]) -> Ran {
         Ran(self.command().args(args).output().unwrap())
     }
 
-    /// Over an input of its own.
+    /// Runs the example on this input.
     fn read(&self, input: &str, args: &[&str]) -> Ran {
         let mut child = self.command().args(["--input", "-"]).args(args).stdin(Stdio::piped()).spawn().unwrap();
-        // A process that crashes does not read to the end.
+        // Writing fails if the process crashes before it has read everything.
         drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
         Ran(child.wait_with_output().unwrap())
     }
@@ -72,7 +72,7 @@ impl Ran {
         found[0]
     }
 
-    /// Each delivery ended once.
+    /// Asserts that each delivery ended once.
     fn assert_adds_up(&self) {
         let ended = self.count("executed") + self.count("replayed") + self.count("refused");
         assert_eq!(ended, self.count("deliveries"), "{self}");
@@ -173,7 +173,7 @@ fn without_a_derived_key_a_crash_repeats_a_charge() {
 #[test]
 fn two_processes_share_the_work() {
     let shop = Shop::new();
-    // Fewer would end before the other process has begun.
+    // With fewer orders, one process would end before the other has begun.
     let both = [(); 2].map(|()| shop.command().spawn().unwrap());
     let [one, two] = both.map(|child| Ran(child.wait_with_output().unwrap()));
     for ran in [&one, &two] {

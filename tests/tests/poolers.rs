@@ -1,4 +1,5 @@
-//! Poolers between a PostgreSQL store and its server: those that give each transaction another session, and the others.
+//! Poolers between a PostgreSQL store and its server: some pool by transaction (each transaction can get another session), others
+//! by session.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -14,7 +15,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, PgTransaction, 
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::field::{Field, Visit};
 
-/// Lets the settings through that a store gives its connections.
+/// The setting with which PgBouncer accepts the parameters that a store gives its connections.
 const LENIENT: &str = "ignore_startup_parameters = extra_float_digits,options";
 const CLIENTS: u32 = 8;
 const KEYS: u32 = 64;
@@ -24,7 +25,7 @@ async fn charge(store: &PostgresStore, id: u32) -> Result<Outcome<String>, Error
     Ok(format!("charged {id}").into())
 }
 
-/// Every client charges every order, and gets the answer to each; how many were executed.
+/// Every client charges every order, and asserts that it gets its own answers. Returns how many charges were executed.
 async fn charge_all(stores: &[PostgresStore]) -> usize {
     let mut calls = JoinSet::new();
     for nth in 0..CLIENTS * KEYS {
@@ -55,7 +56,7 @@ async fn open_all(pooler: &PgBouncer) -> Vec<Result<PostgresStore, Error>> {
     opening.join_all().await
 }
 
-/// Clients that keep the pooler's sessions busy for as long as it lives.
+/// Clients that keep the pooler's sessions busy until this is dropped.
 struct Busy(Vec<AbortHandle>);
 
 impl Busy {
@@ -89,7 +90,7 @@ fn assert_refused(error: &Error) {
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn a_pooler_by_transaction_is_found_when_the_store_is_opened() {
     let server = Postgres::start().await;
-    // It refuses what a store sets, or it doesn't, and then has many clients or only those that ask.
+    // A pooler that refuses the store's parameters; one that accepts them, with no other client; and one with many other clients.
     let strict = PgBouncer::start(&server).await;
     assert_refused(&PostgresStore::open(&strict.url()).await.unwrap_err());
     let pooler = PgBouncer::start_with(&server, &[LENIENT]).await;
@@ -102,7 +103,7 @@ async fn a_pooler_by_transaction_is_found_when_the_store_is_opened() {
     }
 }
 
-/// Two connections that ask by turns get a session each, by turns.
+/// Two connections that send requests in turn get the sessions in turn.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn a_pooler_by_transaction_that_gives_its_sessions_in_turn_is_found() {
@@ -168,7 +169,8 @@ async fn eight_clients_get_their_own_answers_through_a_pooler_by_session() {
     assert_eq!(charge_all(&stores).await, KEYS as usize);
 }
 
-/// A connection that is the only one can tell by itself where others are in its way.
+/// With room for one connection, the store can't compare two. If other clients use the pooler, one connection is enough to notice
+/// that its session changes.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn a_busy_pooler_by_transaction_with_room_for_one_connection_is_found() {
@@ -178,7 +180,8 @@ async fn a_busy_pooler_by_transaction_with_room_for_one_connection_is_found() {
     assert_refused(&PostgresStore::open(&pooler.url()).await.unwrap_err());
 }
 
-/// PgBouncer does since 1.21; an older one knows no such setting, and mixes up what is prepared.
+/// Since 1.21, PgBouncer keeps the prepared statements of its clients apart. An older one has no such setting and mixes them up, so
+/// the store refuses it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn a_pooler_by_transaction_that_keeps_statements_is_let_be() {
@@ -194,7 +197,7 @@ async fn a_pooler_by_transaction_that_keeps_statements_is_let_be() {
     assert_eq!(charge_all(&stores).await, KEYS as usize);
 }
 
-/// Another connection is let in, and waits for a session. It holds nobody up.
+/// The store's second connection is accepted by the pooler, and waits for a session. No call waits for it.
 #[tokio::test]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn a_pooler_by_session_with_one_session_is_enough() {
@@ -207,7 +210,7 @@ async fn a_pooler_by_session_with_one_session_is_enough() {
     while begun.elapsed() < Duration::from_secs(14) {
         let asked = Instant::now();
         assert!(charge(&stores[0], 0).await.unwrap().is_replayed());
-        // Another connection is waited for for three seconds.
+        // The store waits three seconds for another connection; a call must not.
         assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -224,7 +227,7 @@ async fn a_pooler_with_room_for_two_connections_is_enough() {
     let stores = [store];
     assert_eq!(charge_all(&stores).await, KEYS as usize);
 
-    // Where it has room for none, nothing is wrong with the store's settings.
+    // If the pooler has no room at all, the error must not blame the store's settings.
     let error = PostgresStore::open(&pooler.url()).await.unwrap_err().to_string();
     assert!(error.contains("no more connections allowed"), "{error}");
     assert!(!error.contains("simple_queries"), "{error}");
@@ -252,18 +255,18 @@ async fn a_pooler_by_transaction_is_found_once_there_is_a_second_connection() {
         assert!(matches!(error, Error::Store { .. }), "{error:?}");
         assert!(error.to_string().contains("open the store with `simple_queries(true)`"), "{error}");
     }
-    // Its connections have ended: there is room for others.
+    // The store has closed its connections, so there is room for others.
     for _ in 0..2 {
         PgConnection::connect(&pooler.url()).await.unwrap();
     }
 }
 
-/// What is warned of.
+/// Collects the library's warnings.
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<String>>);
 
 impl Warnings {
-    /// From its first use on.
+    /// All warnings of this process, from the first use on.
     fn of_this_program() -> Self {
         static ALL: LazyLock<Warnings> = LazyLock::new(|| {
             let warnings = Warnings::default();
@@ -318,7 +321,7 @@ async fn book_unnamed(tx: &tokio_postgres::Transaction<'_>, id: u32) -> Result<O
     Ok(id.into())
 }
 
-/// The only transactions of this program.
+/// The only transactions of this test binary.
 #[tokio::test]
 #[ignore = "starts PostgreSQL and PgBouncer: run by tests/run"]
 async fn the_first_transaction_after_a_finding_that_names_what_it_prepares_is_warned() {

@@ -1,8 +1,8 @@
-//! Power loss: whatever was acknowledged is there afterwards.
+//! Power loss: everything that was acknowledged before it is there afterwards.
 //!
-//! A VFS writes down what a run does to its files. The run is then cut at a thousand points, and for each the files are
-//! made as the disk may hold them: what was synced is there, and of what was not, nothing or any part. The store opens
-//! them and is asked for everything that was acknowledged before the cut.
+//! A VFS logs what a run does to its files. The log is then cut at a thousand points. For each, the test makes the files as the disk
+//! may hold them: with everything that was synced, and with nothing or any part of what was not. A store opens these files, and the
+//! test looks for everything that was acknowledged before the cut.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -21,18 +21,18 @@ const KEYS: u64 = 640;
 const CALLERS: u64 = 8;
 const LEASE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// What a mark says: `PARKED + key` that the claim of a key was acknowledged whose orphan is to be kept, `DONE + key`
-/// that its completion was.
+/// The marks in the log: `PARKED + key` where the claim of a key with `on_crash = "park"` was acknowledged, `DONE + key` where the
+/// completion of a key was.
 const PARKED: u64 = 1 << 32;
 const DONE: u64 = 2 << 32;
-/// How much a disk keeps or loses as one.
+/// The size of a sector: the disk keeps or loses a sector as a whole.
 const SECTOR: usize = 512;
 
 fn key(number: u64) -> Key {
     Key::from_bytes(format!("order-{number}").as_bytes()).unwrap()
 }
 
-/// Of differing lengths, so that some need pages of their own.
+/// Records of different lengths, so that some need pages of their own.
 fn record(number: u64) -> Record {
     let length = if number.is_multiple_of(16) { 9_000 } else { 40 + number % 200 };
     Record::from_bytes(
@@ -40,14 +40,14 @@ fn record(number: u64) -> Record {
     )
 }
 
-/// Every other key is one whose orphan would be kept for ever.
+/// Every other key parks, so its orphan would be kept for ever.
 fn claim(number: u64, key: &Key) -> ClaimRequest<'_> {
     let mut claim = ClaimRequest::new("charge", key, Owner::random(), LEASE);
     claim.retain = number.is_multiple_of(2).then_some(DAY);
     claim
 }
 
-/// Executes all keys, and says what was done to the files, and which mark was left when.
+/// Executes all keys. Returns the log of what was done to the files, with the marks.
 async fn recorded_run(path: &Path, durability: Durability, marks: u64) -> Vec<Event> {
     vfs::watch(path.parent().unwrap());
     let store = SqliteStore::options().durability(durability).open(path).await.unwrap();
@@ -84,10 +84,10 @@ async fn recorded_run(path: &Path, durability: Durability, marks: u64) -> Vec<Ev
     vfs::events().into_iter().filter(of_this_run).collect()
 }
 
-/// The part of a mark that says which run left it.
+/// The part of a mark that identifies the run.
 const MARKS: u64 = 0xffff << 48;
 
-/// What a disk holds of a file: what was synced, and what may have come after it.
+/// A file as the disk may hold it: what was synced, and the writes since then, of which any part may be there.
 #[derive(Clone, Debug, Default)]
 struct OnDisk {
     synced: Vec<u8>,
@@ -110,7 +110,7 @@ impl Change {
         }
     }
 
-    /// All of it, none of it, or some of its sectors.
+    /// Applies a write that was not synced: all of it, none of it, or some of its sectors.
     fn apply_in_part(&self, file: &mut Vec<u8>, rng: &mut Rng) {
         match (self, rng.below(3)) {
             (_, 0) => {}
@@ -141,7 +141,7 @@ impl OnDisk {
         }
     }
 
-    /// What is found after the power is back.
+    /// The content of the file after the power loss.
     fn after_the_cut(&self, survival: Survival, rng: &mut Rng) -> Vec<u8> {
         let mut file = self.synced.clone();
         match survival {
@@ -156,20 +156,20 @@ impl OnDisk {
     }
 }
 
-/// What becomes of what was not synced.
+/// What the disk keeps of writes that were not synced.
 #[derive(Clone, Copy, Debug)]
 enum Survival {
     Nothing,
     Parts,
 }
 
-/// What a checker found.
+/// The result of checking the files of many cuts.
 #[derive(Debug, Default)]
 struct Findings {
     cuts: usize,
     corrupted: Vec<String>,
     lost: Vec<String>,
-    /// How many acknowledgements were looked for.
+    /// How many acknowledged requests were looked for.
     looked_for: usize,
 }
 
@@ -179,10 +179,10 @@ impl Findings {
     }
 }
 
-/// Cuts a run at `cuts` random points, and looks what is left. `heeds_syncs`: whether the disk does.
+/// Cuts a run at `cuts` random points, and checks what is left. `heeds_syncs`: whether the disk writes what is synced.
 async fn cut(events: &[Event], cuts: usize, heeds_syncs: bool, stop_at_first: bool) -> Findings {
     let mut rng = Rng::new(2026);
-    // Each of the first, in which the file is made, and any of the others.
+    // Every early point, where the file is created, and random later ones.
     let mut points: Vec<usize> = (0..cuts).map(|_| rng.below(events.len() as u64 + 1) as usize).collect();
     for (nth, point) in points.iter_mut().take(cuts / 10).enumerate() {
         *point = nth / 2;
@@ -238,7 +238,7 @@ async fn cut(events: &[Event], cuts: usize, heeds_syncs: bool, stop_at_first: bo
     findings
 }
 
-/// Opens what is left, and looks for everything that was acknowledged.
+/// Opens the files that are left, and looks for everything that was acknowledged.
 async fn look(path: &Path, acknowledged: &[u64], findings: &mut Findings, at: &str) {
     let store = match SqliteStore::options().readers(1).sweep_interval(None).open(path).await {
         Ok(store) => store,
@@ -261,7 +261,7 @@ async fn look(path: &Path, acknowledged: &[u64], findings: &mut Findings, at: &s
         let number = mark & 0xffff_ffff;
         let row = rows.get(key(number).as_bytes());
         let there = match row {
-            // A claim that was acknowledged, and then completed or not.
+            // An acknowledged claim: its key may have been completed since.
             Some((1, None)) => mark & DONE == 0,
             Some((5, Some(result))) => result == record(number).as_bytes(),
             _ => false,
@@ -272,7 +272,7 @@ async fn look(path: &Path, acknowledged: &[u64], findings: &mut Findings, at: &s
                 .push(format!("{at}: {number} was acknowledged ({mark:#x}), and is {:?}", row.map(|row| row.0)));
         }
     }
-    // And through the store: the last ones, which are those at risk.
+    // The last keys are the ones at risk: they are also looked for through a store.
     for mark in acknowledged.iter().rev().filter(|mark| *mark & DONE != 0).take(3) {
         let number = mark & 0xffff_ffff;
         let answer = store.claim(claim(number, &key(number))).await;
@@ -310,7 +310,7 @@ async fn r14_what_was_acknowledged_survives_a_power_loss() {
     assert!(findings.is_clean(), "{:#?} {:#?}", findings.corrupted, &findings.lost[..findings.lost.len().min(9)]);
 }
 
-/// The test above can fail: it does for a disk that only claims to sync.
+/// Shows that the test above can fail: it does with a disk that only claims to sync.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_ignores_syncs_is_found_out() {
     let directory = tempfile::tempdir().unwrap();
@@ -318,7 +318,8 @@ async fn a_disk_that_ignores_syncs_is_found_out() {
     assert!(!cut(&events, 20, false, true).await.is_clean());
 }
 
-/// And for a store that doesn't. Its file stays intact all the same: that is what it promises.
+/// It also fails with a store that doesn't sync (`Durability::ProcessCrash`). Its file stays intact all the same, as that setting
+/// promises.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_only_survives_a_crash_of_its_process_is_found_out() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What an operator says of a key, and what its duplicates get from then on.
+//! An operator resolves keys, and their duplicates get what the operator said.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn charge(store: &AnyStore, id: &str) -> Result<Outcome<String>, Error> {
     Ok(format!("charged {id}").into())
 }
 
-/// Leaves a key whose outcome is unknown; gives the fence of its holder.
+/// Claims a key, and leaves it with an unknown outcome. Returns the claim and its fence.
 async fn parked<'k>(store: &AnyStore, key: &'k Key) -> (idem_runtime::store::ClaimRequest<'k>, u64) {
     let claim = request(SCOPE, key);
     let fence = acquire(store, claim).await.fence;
@@ -32,7 +32,8 @@ fn executed<T: serde::Serialize + ?Sized>(result: &T) -> Resolution {
     Resolution::executed(result, DAY).unwrap()
 }
 
-/// A result of another type than the handler's is taken: no store knows types. It can be looked at, and replaced.
+/// A store accepts a resolution whose result is not of the handler's type, as stores don't know types. The operator can look at
+/// the record, and replace it.
 async fn wrong_resolution_is_replaced(store: &AnyStore) {
     let (id, admin) = (key("wrong"), store.admin().unwrap());
     parked(store, &id).await;
@@ -51,7 +52,7 @@ async fn wrong_resolution_is_replaced(store: &AnyStore) {
     assert_eq!(charge(store, "wrong").await.unwrap(), Outcome::Executed("charged wrong".to_owned()));
 }
 
-/// Neither that of a first call, nor that of a late one, nor that of one that took an orphan over.
+/// An operator can't replace what a handler recorded: a first call, one that completed late, or one that took over an orphan.
 async fn handlers_record_is_not_replaced(store: &AnyStore) {
     charge(store, "first").await.unwrap();
     let (late, taken) = (key("late"), key("taken"));
@@ -71,7 +72,7 @@ async fn handlers_record_is_not_replaced(store: &AnyStore) {
     }
 }
 
-/// Each resolution has a fence of its own, above that of whoever held the key.
+/// Each resolution gets a new fence, higher than that of the holder. So the holder can do nothing with the key any more.
 async fn holder_of_a_resolved_key_is_shut_out(store: &AnyStore) {
     let (id, admin) = (key("held"), store.admin().unwrap());
     let (claim, mut fence) = parked(store, &id).await;
@@ -113,7 +114,7 @@ async fn r07_an_operators_record_is_replaced_and_a_handlers_is_not_on_servers() 
     }
 }
 
-/// What an operator's program prints of what it was told holds neither a result nor what was fingerprinted.
+/// The `Debug` forms of what an operator's program gets hold neither a result nor a fingerprinted value.
 #[tokio::test]
 async fn r19_no_debug_form_of_what_an_operator_sees_shows_a_value() {
     let store = MemoryStore::new();
@@ -133,7 +134,7 @@ async fn r19_no_debug_form_of_what_an_operator_sees_shows_a_value() {
         format!("{:?}", Resolution::executed("hunter2", Duration::ZERO)),
     ];
     for text in shown {
-        // As a text, as a list of numbers, and in hexadecimal digits.
+        // The value as a text, as a list of numbers, and in hexadecimal digits.
         for value in ["hunter", "104, 117", "68756e", "68, 75"] {
             assert!(!text.contains(value), "{text}");
         }

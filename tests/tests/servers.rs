@@ -1,4 +1,4 @@
-//! The servers that other tests stand on: they start, die, and come back with what they acknowledged.
+//! Tests of the servers that other tests use: they start, are killed, and come back with the data that they had acknowledged.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use idem_tests::server::{MariaDb, Postgres, Redis, Server};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// Asks through a client's program, and gives what it printed.
+/// Runs a server's command-line client, and returns what it printed.
 fn ask(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
@@ -56,14 +56,15 @@ async fn mariadb_comes_back_with_its_data() {
     assert!(server.socket().exists());
 }
 
-/// The processes that work in this folder, whoever their parent is.
+/// The processes whose working directory is in this folder, whatever their parent is.
 fn at_work_in(folder: &Path) -> Vec<PathBuf> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     let works = |process: &PathBuf| std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
     processes.filter(works).collect()
 }
 
-/// A process that outlived its server could wait for ever for the lock of one that didn't, and the server's memory with it.
+/// If one process of a killed server survived, it could wait for ever for a lock of one that didn't, and keep the server's shared
+/// memory.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a PostgreSQL server: run by tests/run"]
 async fn postgres_that_was_starting_processes_is_killed_with_all_of_them() {

@@ -1,4 +1,4 @@
-//! A SQLite file with a large backlog of expired rows: what sweeps it, and what goes through it, hold nobody up.
+//! A SQLite file with a large backlog of expired rows: neither a sweep nor a visit of all rows holds up a call.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,7 +22,7 @@ struct Backlog {
 }
 
 impl Backlog {
-    /// A file with so many rows that are due, which nobody sweeps in the background.
+    /// A file with so many rows that a sweep deletes, without a sweep in the background.
     async fn of(rows: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("idem.sqlite");
@@ -39,7 +39,7 @@ impl Backlog {
         connection
     }
 
-    /// Inserts rows that are due, in the scopes `0` to `9`.
+    /// Inserts rows that a sweep deletes, in the scopes `0` to `9`.
     fn expire(&self, rows: u32) {
         let sql = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
             INSERT INTO idempotency (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at, record)
@@ -52,7 +52,7 @@ impl Backlog {
     }
 }
 
-/// A claim, a renewal, a completion and a release, each answered as ever.
+/// Sends a claim, a renewal, a completion and a release, and asserts that each gets its usual answer.
 async fn calls(store: &SqliteStore, nth: usize) {
     let (completed, failed) = (key(format!("completed {nth}")), key(format!("failed {nth}")));
     let claim = request("calls", &completed);
@@ -67,7 +67,7 @@ async fn calls(store: &SqliteStore, nth: usize) {
     assert_eq!(store.release(release).await.unwrap(), Standing::Held);
 }
 
-/// A sweep of everything is many turns of the writer, between which it carries out what others want.
+/// A sweep of everything takes many turns of the writer thread. Between two turns, the writer carries out the requests of calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_answered_while_an_operator_sweeps() {
     let backlog = Backlog::of(20_000).await;
@@ -86,16 +86,16 @@ async fn a_sweep_that_nobody_waits_for_ends() {
     let backlog = Backlog::of(20_000).await;
     let sweep = tokio::time::timeout(Duration::from_millis(50), backlog.admin.sweep(usize::MAX));
     assert!(sweep.await.is_err(), "20,000 rows were swept in 50 ms");
-    // The turn that was under way is over when the next operator is answered.
+    // When this second sweep is answered, the turn that the first one had begun is over.
     backlog.admin.sweep(1).await.unwrap();
     let left = backlog.due().await;
-    assert!(left > 0, "it went on to its end");
+    assert!(left > 0, "the sweep went on, though nobody waits for it");
     calls(&backlog.store, 0).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(backlog.due().await, left);
 }
 
-/// Each turn answers one of them, for as many as it asked for.
+/// Each operator is told the number of rows that were deleted for it, at most as many as it asked for.
 #[tokio::test]
 async fn operators_who_sweep_together_delete_each_row_once() {
     let backlog = Backlog::of(2_500).await;
@@ -141,7 +141,7 @@ async fn nothing_is_swept_while_a_long_reader_lets_the_log_grow() {
     assert_eq!(backlog.due().await, 100);
     calls(&backlog.store, 0).await;
 
-    // So does the background.
+    // The background doesn't sweep either, until the reader has ended.
     let options = SqliteStore::options().sweep_interval(Some(Duration::from_millis(10)));
     let sweeping = options.open(&backlog.path).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -159,7 +159,7 @@ async fn nothing_is_swept_while_a_long_reader_lets_the_log_grow() {
     assert!(log < 64 * 1024 * 1024, "the log still has {log} bytes");
 }
 
-/// What the docs of `SqliteStore` say of a file that was swept, and how it gets smaller.
+/// Shows what the docs of `SqliteStore` say about the size of a file that was swept, and how to make it smaller.
 #[tokio::test]
 async fn a_swept_file_keeps_its_size_until_it_is_vacuumed() {
     for incremental in [false, true] {
@@ -173,7 +173,7 @@ async fn a_swept_file_keeps_its_size_until_it_is_vacuumed() {
         assert_eq!(backlog.admin.sweep(usize::MAX).await.unwrap(), 20_000);
         assert_eq!(pages(), before, "swept");
         if incremental {
-            // A step of this statement frees a page, and `execute_batch` takes one step.
+            // Each step of this statement frees one page, and `execute_batch` would take a single step.
             let mut vacuum = connection.prepare("PRAGMA incremental_vacuum(100)").unwrap();
             let mut steps = vacuum.query([]).unwrap();
             while steps.next().unwrap().is_some() {}

@@ -1,4 +1,4 @@
-//! Connections over TLS, to servers whose certificates are signed by an authority of the test's own.
+//! Connections over TLS to servers whose certificates are signed by an authority that the test has made.
 
 #![cfg(feature = "tls")]
 
@@ -18,7 +18,7 @@ async fn charge(store: &AnyStore, id: &str) -> Result<Outcome<u32>, Error> {
     Ok(1.into())
 }
 
-/// Executes, replays and waits: a wait may have a connection of its own.
+/// Executes, replays and waits. The wait is included because it may use a connection of its own.
 async fn works(url: &str) {
     works_with(&connect(url).await.unwrap(), url).await;
 }
@@ -32,7 +32,7 @@ async fn works_with(store: &AnyStore, id: &str) {
     store.wait(WaitRequest::new("tls::wait", &key, Duration::from_millis(50))).await.unwrap();
 }
 
-/// Why this URL opens no store: an answer that a repetition would not change.
+/// The error of opening a store at this URL. Asserts that the error is one that a repetition would not change.
 async fn refusal(url: &str) -> String {
     let error = connect(url).await.unwrap_err();
     let Error::Config { source: Some(source), .. } = &error else { panic!("{error:?}") };
@@ -40,7 +40,7 @@ async fn refusal(url: &str) -> String {
     error.to_string()
 }
 
-/// Waits for what happens in the background.
+/// Waits until this is true.
 async fn until(mut happens: impl AsyncFnMut() -> bool) {
     let poll = async {
         while !happens().await {
@@ -108,7 +108,7 @@ async fn postgres_with_a_wrong_certificate_is_refused() {
     assert!(told.contains("server does not support TLS"), "{told}");
 }
 
-/// A server that nobody reaches without TLS.
+/// Starts a server that refuses connections without TLS.
 async fn start_mariadb(authority: &Authority) -> MariaDb {
     let (certificate, key) = (authority.certificate(), authority.key());
     let files = [format!("--ssl-cert={}", show(&certificate)), format!("--ssl-key={}", show(&key))];
@@ -148,7 +148,7 @@ async fn mysql_with_a_wrong_certificate_is_refused() {
     assert!(told.contains("server does not support TLS"), "{told}");
 }
 
-/// A server that nobody reaches without TLS, and where it is reached.
+/// Starts a server that accepts only TLS. Returns it and its URL.
 async fn start_redis(authority: &Authority) -> (Redis, String) {
     let port = free_port();
     let options = format!(
@@ -188,7 +188,7 @@ async fn redis_works_over_tls_with_a_client_that_knows_the_authority() {
 
 const URL: &str = "IDEM_TLS_URL";
 
-/// Opens a store at this URL in a process of its own whose system trusts this authority alone; says what it was told.
+/// Opens a store at this URL in a process of its own that trusts only this authority as the system's. Returns the error's text.
 fn opens(url: &str, authority: &Authority) -> Result<(), String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "redis_works_over_tls_where_the_system_knows_the_authority", "--ignored", "--nocapture"]);

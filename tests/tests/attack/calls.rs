@@ -1,4 +1,4 @@
-//! Calls in one process: leases, waiting, the order of evaluation, the caller's own error.
+//! Calls in one process: their leases, their waits, the order in which their arguments are evaluated, and the caller's own error.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ async fn r06_the_first_renewal_counts_from_the_sending_of_the_claim() {
     }
 
     let (store, gate) = (Probe::new(), Gate::default());
-    // Granted at once, and told two thirds of the lease later and more.
+    // The claim is granted at once. The answer comes when more than two thirds of the lease are over.
     store.fail(Asked::Claim, Fault::Slow(Duration::from_millis(750)));
     let running = tokio::spawn({
         let (store, gate) = (store.clone(), gate.clone());
@@ -27,7 +27,7 @@ async fn r06_the_first_renewal_counts_from_the_sending_of_the_claim() {
     });
     gate.started().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    // The holder is alive, and within a third of its lease since its body was started.
+    // The holder is alive, and less than a third of its lease has passed since its body started.
     let rival = handle(&store, Gate::opened(), 1).await;
     assert!(matches!(rival, Err(Error::InProgress { .. })), "{rival:?}");
     gate.open();
@@ -134,7 +134,7 @@ async fn r03_a_waiter_outlasts_store_errors_that_are_far_apart() {
         async move { handle(&store, gate, 1).await }
     });
     gate.started().await;
-    // Ended by other keys of its lane, the wait is over again and again.
+    // The waiter's wait ends again and again before the key's result is there, and one claim after each wait fails.
     let bell = store.clone();
     let ringing = tokio::spawn(async move {
         loop {
@@ -159,7 +159,7 @@ async fn through_rung(store: &Rung, id: u32) -> Result<u32, Error> {
     Ok(id)
 }
 
-/// Claims of the waiter's scope go to the running handler's.
+/// A store that passes the waiter's claims on under the scope of the running handler, and ends each wait after 20 ms.
 #[derive(Clone)]
 struct Rung(Probe);
 

@@ -1,4 +1,4 @@
-//! What ends without its caller: a runtime that ends, a caller that left, a store that panics, a reconcile function.
+//! Calls that end in unusual ways: their runtime ends, their caller gives up, their store panics, or a reconcile function fails.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn r13_a_reconcile_function_is_told_the_fence_of_the_call_that_died() {
     let (store, fence) = (MemoryStore::new(), Mutex::new(0));
     drop(tokio::time::timeout(Duration::ZERO, handle(&store, &fence, 1, true)).await);
     let died = *fence.lock().unwrap();
-    // The function fails for a moment: nothing of the body ran under this claim.
+    // The function fails once. The body didn't run under this claim, so the next call is told of the one that died.
     handle(&store, &fence, 1, false).await.unwrap_err();
     handle(&store, &fence, 1, false).await.unwrap();
     let crash = Previous::AfterCrash { fence: died };
@@ -105,7 +105,7 @@ fn r13_a_result_is_recorded_though_the_runtime_ends() {
     assert_eq!(runtime.block_on(on_runtime(&store, Gate::default(), 2)).unwrap(), 2);
 }
 
-/// A store of one's own whose lock was poisoned.
+/// A store that panics at each request, as one does whose lock is poisoned.
 #[derive(Clone)]
 struct Poisoned;
 
@@ -153,7 +153,7 @@ fn r09_a_caller_that_left_is_remembered_though_the_row_is_about_to_be_swept() {
     let record = Record::from_bytes(b"r");
     let complete = CompleteRequest::new(&first, grant.fence, &record, Duration::from_secs(1));
     let row = protocol::step(next.row.as_ref(), Operation::Complete(&complete), now).row.unwrap();
-    // The row is about to be swept when another caller gives up, whose claim is still under way.
+    // Just before the row is swept, another caller gives up while its claim is still on the way to the store.
     now = row.purge_at.unwrap() - 1;
     let second = request(2);
     let release = ReleaseRequest::new(&second, 0, Leave::NotRun);

@@ -1,4 +1,4 @@
-//! What an attacker found: each test failed once.
+//! Regressions that were found by attacking the library: each test failed once.
 
 mod calls;
 mod endings;

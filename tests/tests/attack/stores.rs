@@ -51,7 +51,7 @@ async fn a_sqlite_store_that_sweeps_all_the_time_leaves_the_processor_idle() {
     let (_directory, path) = file();
     let _store = SqliteStore::options().sweep_interval(Some(Duration::ZERO)).open(&path).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // In hundredths of a second.
+    // The processor time, in hundredths of a second.
     let used = processor_time("idem-sqlite-wri");
     assert!(used < 30, "{used}");
 }

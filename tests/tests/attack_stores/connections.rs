@@ -1,4 +1,5 @@
-//! Connections: stores need no runtime that drives them, survive a server that closes connections, and return every connection.
+//! The connections of a store: they need no runtime that is driven, are replaced when the server closes them, and are closed with
+//! the store.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ fn stands_still(kind: Kind) {
         let store = idem_runtime::connect(&server.url()).await.unwrap();
         (server, store)
     });
-    // The runtime lives, and nobody drives it.
+    // The runtime still exists, but nobody drives it.
     for id in 0..3 {
         let started = Instant::now();
         assert_eq!(charge_sync(&store, id).unwrap(), Outcome::Executed(id));
@@ -49,7 +50,7 @@ fn r20_redis_needs_no_runtime_that_opened_it() {
     stands_still(Kind::Redis);
 }
 
-/// A server that is stopped, or an administrator, says farewell on each connection.
+/// A server that is stopped, or an administrator, ends each connection with an error message. The next call has to open a new one.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn r09_connections_that_the_server_ended_fail_no_call() {
@@ -76,7 +77,7 @@ async fn r09_connections_that_the_server_ended_fail_no_call() {
     assert_eq!(charge(&store, "1").await.unwrap(), Outcome::Executed(1));
 }
 
-/// A listener must not keep the user's last connection.
+/// A caller that waits listens for notifications. It must not hold the last connection of the user's pool.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn a_waiter_takes_no_connection_of_a_users_pool_for_good() {
@@ -96,7 +97,7 @@ async fn a_waiter_takes_no_connection_of_a_users_pool_for_good() {
     assert_eq!(charge(&store, "1").await.unwrap(), Outcome::Executed(1));
 }
 
-/// Connections and tasks end with the store.
+/// The store's connections and tasks end when its last handle is dropped.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn a_store_that_is_dropped_leaves_no_connection() {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{HOUR, key};
 
-/// Results of the longest kind, many at a time.
+/// Completes many keys at once, each with a result of the greatest length.
 async fn large(store: AnyStore, many: u32) {
     let most = store.max_record_len();
     let bytes: Vec<u8> = (0..most).map(|nth| (nth % 251) as u8).collect();

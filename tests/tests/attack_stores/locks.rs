@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{INSTANT, charge, key};
 
-/// Somebody's transaction holds the row of one key, of which there are duplicates: other keys go on.
+/// Another client's transaction has locked the row of a key, and duplicates of this key wait for it. Calls with other keys succeed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn a_locked_row_holds_up_no_other_key_on_postgres() {
@@ -42,7 +42,7 @@ async fn a_locked_row_holds_up_no_other_key_on_mysql() {
     stalls(&store).await;
 }
 
-/// Duplicates of the locked key take every lane, and are in the way of others.
+/// Starts duplicates of the locked key, which occupy the store's lanes, and asserts that calls with other keys are not held up.
 async fn stalls(store: &AnyStore) {
     let mut duplicates = JoinSet::new();
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! R13: an ending that was begun on a runtime outlives it.
+//! R13: the ending of a call reaches the store, though the runtime on which it was begun ends.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use idem_runtime::{Error, IdempotencyStore, MemoryStore, Outcome, idempotent};
 
 use super::{key, runtime};
 
-/// A store whose requests take their time, on the runtime that they are sent on.
+/// A store whose endings take a while, by a timer of the runtime on which they are sent.
 #[derive(Clone)]
 struct Slow(MemoryStore);
 
@@ -42,7 +42,7 @@ async fn leaves(store: &Slow, id: &str, returns: bool) -> Result<Outcome<u32>, E
     Ok(1.into())
 }
 
-/// The ending of a call that was dropped is under way when its runtime ends.
+/// A call is dropped, and its runtime ends while the ending is under way.
 #[test]
 fn r13_an_ending_outlives_the_runtime_that_it_was_begun_on() {
     for (returns, state) in [(false, State::Unknown), (true, State::Done)] {
@@ -53,7 +53,7 @@ fn r13_an_ending_outlives_the_runtime_that_it_was_begun_on() {
             let call = tokio::spawn(async move { leaves(&called, "1", returns).await });
             tokio::time::sleep(Duration::from_millis(20)).await;
             call.abort();
-            // The ending is begun.
+            // By then the ending has begun.
             tokio::time::sleep(Duration::from_millis(20)).await;
         });
         drop(runtime);

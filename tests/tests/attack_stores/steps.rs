@@ -1,4 +1,4 @@
-//! Requests that a store carries out in one batch, and an operator's words, change a row as `protocol::step` does.
+//! Requests that a store carries out in one batch, and an operator's requests, change a row as `protocol::step` does.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::{HOUR, INSTANT, LEASE, key};
 
-/// What is asked of a key.
+/// A request about a key.
 #[derive(Debug)]
 enum Ask {
     Claim {
@@ -227,7 +227,7 @@ async fn batches_are_steps_on_redis() {
     }
 }
 
-/// An operator's words are those of the state machine, on every state.
+/// In every state of a row, each request of an operator has the result that the state machine gives.
 async fn words_are_steps(store: AnyStore) {
     let admin = store.admin().unwrap();
     let scope = "attack::words";

@@ -35,14 +35,15 @@ fn key(id: &str) -> Key {
     Key::of(id).unwrap()
 }
 
-/// Declines, and its caller commits.
+/// Calls a handler that returns an `Err`, and commits the transaction all the same.
 async fn declined(bench: &Bench, id: &str) {
     let mut tx = bench.begin().await;
     assert!(matches!(book(&mut tx, id, 0).await, Err(Failed::Declined)));
     tx.commit().await.unwrap();
 }
 
-/// Whoever left before is still known to have left: a late copy of its claim would hold the key for nobody.
+/// A caller gave up before, so the row says that a late copy of its claim must be refused: it would hold the key for nobody. An
+/// `Err` that is committed must not remove this note.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r09_an_err_that_is_committed_lets_no_late_copy_of_a_claim_have_the_key() {
@@ -75,7 +76,7 @@ async fn r12_an_err_that_is_committed_forgets_no_earlier_attempt() {
     assert!(after.fence > before.fence);
 }
 
-/// A future that is polled so many times at most.
+/// Polls a future at most so many times, and then drops it.
 struct Polled<F> {
     future: Pin<Box<F>>,
     left: usize,
@@ -97,7 +98,7 @@ impl<F: Future> Future for Polled<F> {
     }
 }
 
-/// Calls a handler in each way, so that the driver keeps every statement.
+/// Calls a handler with each outcome, so that the driver has prepared every statement.
 async fn prepared(connection: &mut Connection) {
     let mut tx = sqlx::Connection::begin(connection).await.unwrap();
     assert_eq!(book(&mut tx, "warm", 1).await.unwrap(), Outcome::Executed(1));
@@ -106,7 +107,8 @@ async fn prepared(connection: &mut Connection) {
     tx.rollback().await.unwrap();
 }
 
-/// Wherever a call was dropped, its connection has lost no answer: what follows in the transaction is told the truth.
+/// A call is dropped after each number of polls. The connection then still matches answers to statements: calls that follow in the
+/// transaction get their own answers.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r25_a_call_that_is_dropped_anywhere_leaves_the_connection_in_step() {
@@ -119,7 +121,7 @@ async fn r25_a_call_that_is_dropped_anywhere_leaves_the_connection_in_step() {
         }
         for polls in 1..30 {
             if !warm {
-                // Nothing is prepared yet: more is said between the two.
+                // On a new connection nothing is prepared, so a call takes more round trips, and can be dropped at more points.
                 connection.close().await.unwrap();
                 connection = bench.pool.acquire().await.unwrap();
             }
@@ -139,7 +141,7 @@ async fn r25_a_call_that_is_dropped_anywhere_leaves_the_connection_in_step() {
                 tx.commit().await.unwrap();
             }
             assert_eq!(bench.effects(&id).await, 1, "{id}");
-            // A duplicate, dropped.
+            // The same for a duplicate that is dropped.
             let mut tx = sqlx::Connection::begin(&mut *connection).await.unwrap();
             let call = Polled { future: Box::pin(book(&mut tx, &id, 3)), left: polls };
             call.await;
@@ -151,7 +153,7 @@ async fn r25_a_call_that_is_dropped_anywhere_leaves_the_connection_in_step() {
     }
 }
 
-/// A commit after a drop: what is then committed is a pending row or the record of the body that ran.
+/// The transaction is committed after a call in it was dropped. The committed row is a pending one, or the record of the body.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r25_a_call_that_is_dropped_anywhere_and_committed_is_not_lost() {
@@ -208,7 +210,7 @@ async fn strictly(tx: &mut Tx<'_>, id: &str, amount: u64) -> Result<Outcome<u64>
 
 const STRICTLY: &str = concat!(module_path!(), "::strictly");
 
-/// No refusal costs the caller its transaction.
+/// The caller can go on with its transaction after any refusal.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r24_every_refusal_leaves_the_transaction_usable() {
@@ -250,7 +252,8 @@ async fn r24_every_refusal_leaves_the_transaction_usable() {
     assert_eq!((bench.effects("before").await, bench.effects("after").await), (3, 3));
 }
 
-/// A key of lease mode whose holder lives on while a transaction takes it over, and is rolled back or committed.
+/// A transaction takes a key over from a holder of lease mode that is still alive. The holder can complete only if the transaction
+/// is rolled back.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r07_a_holder_that_was_overtaken_by_a_transaction_completes_only_if_that_was_rolled_back() {
@@ -274,7 +277,7 @@ async fn r07_a_holder_that_was_overtaken_by_a_transaction_completes_only_if_that
     }
 }
 
-/// Both modes, the sweeper and an operator at the same keys: each key takes effect once, and fences grow.
+/// Handlers of both modes, a sweeper and an operator use the same keys at once. Each key takes effect once, and fences grow.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r02_both_modes_and_a_sweeper_at_the_same_keys_take_effect_once() {
@@ -298,7 +301,7 @@ async fn r02_both_modes_and_a_sweeper_at_the_same_keys_take_effect_once() {
                             tx.commit().await.unwrap();
                             took[nth] += u32::from(matches!(outcome, Outcome::Executed(_)));
                         }
-                        // The effect of a handler that declined is undone.
+                        // The handler returned an `Err`: the caller rolls its effect back.
                         Ok(_) | Err(Failed::Declined) => tx.rollback().await.unwrap(),
                         Err(Failed::Refused(Error::Conflict { .. } | Error::InProgress { .. })) => {
                             tx.rollback().await.unwrap();
@@ -369,12 +372,12 @@ async fn outer(tx: &mut Tx<'_>, id: &str, inner: &str, keeps: bool) -> Result<Ou
     of_outer
 }
 
-/// On a savepoint, a handler with the same key, or with another.
+/// Calls a handler in a savepoint, with the same key as its caller or with another.
 async fn within(tx: &mut Tx<'_>, id: &str, inner: &str) -> Result<Outcome<u64>, Failed> {
     if id == inner { Box::pin(outer(tx, id, "leaf", true)).await } else { book(tx, inner, 4).await }
 }
 
-/// What a body did and undid itself, calls of handlers among it, never was.
+/// A body calls a handler in a savepoint. If the body rolls back to the savepoint, the call leaves no effect and no record.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r22_calls_in_a_savepoint_of_a_body_share_its_fate() {
@@ -391,7 +394,7 @@ async fn r22_calls_in_a_savepoint_of_a_body_share_its_fate() {
         assert_eq!(outer(&mut tx, &id, &inner, keeps).await.unwrap(), Outcome::Replayed(4));
         tx.commit().await.unwrap();
     }
-    // The same key, inside of itself: told where it stays, harmless where it is undone.
+    // A call inside of one with the same key is an error if its effects stay, and does no harm if it is rolled back.
     let mut tx = bench.begin().await;
     let error = outer(&mut tx, "same", "same", true).await.unwrap_err().refusal();
     assert!(matches!(error, Error::NotRecorded { .. }) && error.executed(), "{error:?}");

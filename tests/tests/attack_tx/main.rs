@@ -1,4 +1,4 @@
-//! Tx mode, attacked: interleavings, states of a driver and settings that its rules have to survive.
+//! Attacks on tx mode: interleavings, states of a driver and settings of a database in which its rules have to hold.
 //!
 //! `every.rs` is compiled once for each database, as the rules of `tx` are.
 
@@ -35,8 +35,8 @@ mod on_postgres {
 mod on_mariadb {
     pub(crate) use super::support::mariadb::*;
 
-    /// sqlx takes the answer to a `PREPARE` that was dropped for that to a statement, and what follows it for the next: such
-    /// a connection can only be closed.
+    /// Whether the connection is usable after a call was dropped that prepared a statement. With MariaDB it isn't: sqlx takes the
+    /// answer to the `PREPARE` for that of the next statement, and so on, so the connection has to be closed.
     pub(crate) const PREPARES_IN_STEP: bool = false;
 
     mod every;

@@ -1,4 +1,4 @@
-//! Settings of a database, and states of a transaction, that a call can meet.
+//! Unusual settings of a database, and unusual states of a transaction, in which a handler is called.
 
 use idem_runtime::{Error, Outcome, idempotent};
 use sqlx::Executor as _;
@@ -112,7 +112,7 @@ mod on_postgres {
         Ok(().into())
     }
 
-    /// A pooler that gives each transaction another connection of the server. Not with sqlx: it names each statement.
+    /// A pooler that can give each transaction another connection of the server. Not with sqlx, whose named statements fail there.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "starts PostgreSQL: run by tests/run"]
     async fn r23_behind_a_pooler_of_transactions_a_duplicate_waits_and_replays() {

@@ -1,4 +1,4 @@
-//! Handlers that are written in an unusual way, under every lint.
+//! Handlers in tx mode that are written in an unusual way. They compile without a warning.
 
 #![deny(warnings, clippy::all, clippy::pedantic)]
 #![allow(clippy::unused_async, clippy::missing_errors_doc, clippy::significant_drop_tightening)]

@@ -13,7 +13,7 @@ use idem_tests::Gate;
 
 type Rows = HashMap<Vec<u8>, (Row, Option<Record>)>;
 
-/// A store whose clock is far from this process's.
+/// A store whose clock differs much from this process's.
 #[derive(Clone)]
 struct FarClock {
     rows: Arc<Mutex<Rows>>,
@@ -72,7 +72,7 @@ async fn r10_only_the_stores_clock_decides() {
             async move { handle(&store, gate, 1).await }
         });
         gate.started().await;
-        // Past the first lease: it is renewed by the store's clock.
+        // Longer than the first lease, so it must have been renewed, by the store's clock.
         tokio::time::sleep(Duration::from_millis(1200)).await;
         let error = handle(&store, Gate::default(), 1).await.unwrap_err();
         assert!(error.retry_after().is_some_and(|left| left <= Duration::from_millis(900)), "{error}");

@@ -22,7 +22,7 @@ async fn r06_a_lease_is_renewed_while_the_body_runs() {
         let (store, gate) = (store.clone(), gate.clone());
         async move { short_lease(&store, gate, 1).await }
     });
-    // The fifth is past the first lease and a half.
+    // When the fifth renewal is sent, more than one and a half leases have passed.
     store.until(Asked::Renew, 5).await;
     let duplicate = short_lease(&store, Gate::default(), 1).await;
     assert!(matches!(duplicate, Err(Error::InProgress { .. })), "{duplicate:?}");
@@ -93,7 +93,7 @@ async fn r06_the_lease_is_renewed_though_the_body_uses_up_its_budget() {
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let end = std::time::Instant::now() + Duration::from_millis(900);
         while std::time::Instant::now() < end {
-            // Enough to use up Tokio's budget at each poll.
+            // Enough operations to use up Tokio's coop budget at each poll.
             for _ in 0..1000 {
                 sender.send(()).unwrap();
                 receiver.recv().await;

@@ -39,7 +39,7 @@ async fn r07_a_sync_holder_learns_of_it_at_its_completion() {
     assert!(matches!(error, Error::LeaseLost { .. }) && error.executed(), "{error}");
 }
 
-/// A row that is gone is a lost lease, and error and log say what can have taken it.
+/// A holder whose row is gone has lost its lease. The error and the log say what can have removed the row.
 #[tokio::test]
 async fn r07_a_holder_whose_row_is_gone_is_told_what_can_take_it() {
     #[idempotent(key = "id", store = store, lease = "300ms", scope = "claims-r07-gone")]
@@ -63,7 +63,7 @@ async fn r07_a_holder_whose_row_is_gone_is_told_what_can_take_it() {
     }
 }
 
-/// A store that can't tell whether there is a row says `Lost`, and nothing is guessed from that.
+/// A store that can't tell whether the row is still there answers `Lost`. The error then doesn't claim that the row is gone.
 #[tokio::test]
 async fn r07_a_holder_that_lost_its_key_to_another_is_told_so() {
     #[idempotent(key = "id", store = store, scope = "claims-r07-lost")]
@@ -78,7 +78,7 @@ async fn r07_a_holder_that_lost_its_key_to_another_is_told_so() {
     assert!(error.to_string().contains("another call took the key") && !error.to_string().contains("evict"), "{error}");
 }
 
-/// A caller whose handler failed gets its own error, and the log tells of the row.
+/// A caller whose handler failed gets the handler's error. Only the log says that the row was gone.
 #[tokio::test]
 async fn r07_a_row_that_is_gone_at_a_release_is_logged() {
     #[idempotent(key = "id", store = store, scope = "claims-r07-release")]
@@ -93,7 +93,7 @@ async fn r07_a_row_that_is_gone_at_a_release_is_logged() {
     assert!(log.take().contains("failover"));
 }
 
-/// A completion in the background, whose caller has gone, tells of a lost row in the log.
+/// The caller was dropped, and the completion goes on in the background. The log says that the row was gone.
 #[tokio::test]
 async fn r07_a_row_that_is_gone_at_a_completion_in_the_background_is_logged() {
     #[idempotent(key = "id", store = store, scope = "claims-r07-background")]
@@ -107,7 +107,7 @@ async fn r07_a_row_that_is_gone_at_a_completion_in_the_background_is_logged() {
     {
         let mut call = Box::pin(handle(&store, 1));
         tokio::select! {
-            _ = &mut call => panic!("it hangs"),
+            _ = &mut call => panic!("the completion has no answer"),
             () = store.until(Asked::Complete, 1) => {}
         }
     }

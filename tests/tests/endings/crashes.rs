@@ -152,7 +152,7 @@ async fn r13_a_function_is_asked_what_became_of_the_effect() {
     assert_eq!(ran.get(), 3);
     assert_eq!(handle(&store, &ran, 2, false).await.unwrap(), Outcome::Executed("ran".to_owned()));
     assert!(matches!(handle(&store, &ran, 3, false).await, Err(Failure::Declined)));
-    assert_eq!(store.count(Asked::Release(Leave::NotRun)), 1, "an `Err` of the function leaves the doubt");
+    assert_eq!(store.count(Asked::Release(Leave::NotRun)), 1, "an `Err` of the function leaves the outcome unknown");
     assert!(matches!(handle(&store, &ran, 3, false).await, Err(Failure::Declined)));
     assert_eq!(ran.get(), 4);
 }

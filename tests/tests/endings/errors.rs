@@ -28,7 +28,7 @@ async fn r12_the_caller_sees_its_own_error_though_the_release_fails() {
     let store = Probe::new();
     store.fail(Asked::Release(Leave::Failed), Fault::RequestLost);
     assert!(matches!(failing(&store, 1, true).await, Err(Failure::Declined)));
-    // Tried again in the background.
+    // The release is repeated in the background.
     store.until(Asked::Release(Leave::Failed), 2).await;
     assert_eq!(failing(&store, 1, false).await.unwrap(), (2, Before::Failed));
 }

@@ -8,7 +8,7 @@ mod stores;
 use idem_runtime::{Claim, Previous};
 use serde::{Deserialize, Serialize};
 
-/// What a body is told of the last holder.
+/// How the previous holder of the key ended, as the body is told.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Before {
     Nobody,

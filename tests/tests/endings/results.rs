@@ -48,7 +48,7 @@ async fn r04_every_result_is_replayed_alike() {
 
 #[tokio::test]
 async fn r15_a_result_that_cannot_be_kept_is_a_completed_key() {
-    /// serde refuses it.
+    /// A type whose serialization fails.
     #[derive(Debug, PartialEq, Deserialize)]
     struct Unencodable;
     impl Serialize for Unencodable {

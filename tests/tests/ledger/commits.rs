@@ -1,4 +1,4 @@
-//! Transactions that meet others, or come to no end that is known.
+//! Transactions that conflict with others, or whose end is unknown.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn a_transaction_that_failed_is_run_again() {
     sqlx::query("SELECT FROM accounts WHERE id = 'alice' FOR UPDATE").execute(&mut *tx).await.unwrap();
     let client = service.client.clone();
     let asked = tokio::task::spawn_blocking(move || client.post("k", &transfer("alice", "bob", 1)));
-    // Cut off while it waits for the account, its key claimed.
+    // The connection is cut while the request waits for the account. It has claimed its key by then.
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     while sqlx::query_scalar::<_, i64>(cut).fetch_one(&mut admin).await.unwrap() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -60,7 +60,7 @@ async fn a_transaction_that_failed_is_run_again() {
     service.client.assert_holds("alice", 9_999);
 }
 
-/// The transaction is committed, and its request replays what it did.
+/// The transaction is committed, but the answer to the commit is lost. The request finds the record and replays it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn r22_a_commit_whose_answer_is_lost_is_replayed() {
@@ -70,7 +70,7 @@ async fn r22_a_commit_whose_answer_is_lost_is_replayed() {
     let proxy = Proxy::start(port).await;
     let arguments = ["--store".to_owned(), proxy.url(&server.url())];
     let service = tokio::task::spawn_blocking(move || Service::start_with(&arguments, 0)).await.unwrap();
-    // Not the level's name at the beginning.
+    // Matches `COMMIT`, but not the `READ COMMITTED` at the beginning of the transaction.
     let cut = proxy.cut_after(holding(b"COMMIT\0"));
     let client = service.client.clone();
     let asked = tokio::task::spawn_blocking(move || client.post("k", &transfer("alice", "bob", 1)));

@@ -1,4 +1,4 @@
-//! The example `ledger`, run as a user runs it, and asked over HTTP.
+//! The example `ledger`, run as a user would run it, with requests over HTTP.
 
 mod commits;
 mod service;
@@ -48,7 +48,7 @@ fn replays(home: &Home) {
     client.assert_holds("alice", 7_500);
     client.assert_holds("bob", 12_500);
 
-    // The same key and the same transfer, written otherwise.
+    // The same key and the same transfer, written in another way.
     let spaced = r#"{ "cents": 2500, "to": "bob", "from": "alice" }"#;
     assert!(client.post("invoice-17", spaced).is_replayed());
 
@@ -89,7 +89,7 @@ fn races(home: &Home) {
     client.assert_holds("alice", 9_900);
     client.assert_holds("carol", 100);
 
-    // In opposite directions, none waits for another for ever.
+    // Transfers in opposite directions at the same time don't deadlock.
     thread::scope(|scope| {
         for racer in 0..RACERS {
             let (from, to) = if racer % 2 == 0 { ("alice", "bob") } else { ("bob", "alice") };
@@ -119,7 +119,7 @@ fn refuses(home: &Home) {
     let client = &service.client;
     let good = &transfer("alice", "bob", 1);
 
-    // What the draft of the header asks for.
+    // What the draft of the Idempotency-Key header demands.
     let json = "Content-Type: application/json";
     client.ask("POST /transfers", &[json], good).unwrap().assert_refused(400, "idempotency-key-missing");
     client.post("", good).assert_refused(400, "idempotency-key-missing");
@@ -159,7 +159,7 @@ fn refuses(home: &Home) {
     }
     client.get("/transfers").assert_refused(405, "method-not-allowed");
 
-    // Nothing of it was recorded: the key is free, and so it is where the money was short.
+    // None of these refusals was recorded, so the key is still free. The same holds for a transfer that the account can't cover.
     client.post("bad", &transfer("carol", "bob", 1)).assert_refused(422, "insufficient-funds");
     client.assert_holds("bob", 10_000);
     assert_eq!(client.post("gift", &transfer("alice", "carol", 1)).status, 201);
@@ -201,7 +201,7 @@ fn survives(home: &Home) {
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                     return answer.body;
                 }
-                // The server takes back what a killed process left open, in its own time.
+                // The server rolls back what a killed process left open, but only after a while.
                 Ok(answer) => assert!(matches!(answer.status, 409 | 503), "{answer:?}"),
                 Err(_) => {
                     lost.fetch_add(1, Ordering::Relaxed);
@@ -209,7 +209,7 @@ fn survives(home: &Home) {
                 }
             }
         }
-        panic!("`{key}` has no answer");
+        panic!("`{key}` was not acknowledged in time");
     };
     let receipts: Vec<(String, String)> = thread::scope(|scope| {
         let clients = (0..CLIENTS).map(|nth| {
@@ -241,7 +241,7 @@ fn survives(home: &Home) {
     client.assert_holds("bob", 10_000 + moved);
 }
 
-/// A request waits for another writer of the file, and Ctrl-C for the request.
+/// A request waits for another writer of the file. After Ctrl-C, the service ends only when the request is answered.
 #[test]
 fn ctrl_c_lets_a_request_finish() {
     let home = Home::sqlite();

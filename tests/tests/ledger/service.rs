@@ -8,10 +8,10 @@ use std::time::Duration;
 use idem_tests::examples::example;
 use idem_tests::server::Postgres;
 
-/// How long an answer may take: longer than the service tries.
+/// How long a client waits for an answer: longer than the service repeats a transaction.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a service keeps what it knows.
+/// Where a service keeps its data.
 pub(super) enum Home {
     Folder(tempfile::TempDir),
     Server(Postgres),
@@ -34,14 +34,14 @@ impl Home {
     }
 }
 
-/// A running service; killed at the end.
+/// A running service. It is killed when this is dropped.
 pub(super) struct Service {
     pub(super) child: Child,
     pub(super) client: Client,
 }
 
 impl Service {
-    /// On a free port.
+    /// Starts a service on a free port.
     pub(super) fn start(home: &Home) -> Self {
         Self::start_at(home, 0)
     }
@@ -77,11 +77,11 @@ impl Drop for Service {
     }
 }
 
-/// Where a service is.
+/// A client of the service at this address.
 #[derive(Clone)]
 pub(super) struct Client(pub(super) String);
 
-/// An answer that came whole.
+/// A complete answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -99,7 +99,7 @@ impl Answer {
         self.header("Idempotency-Replayed") == Some("true")
     }
 
-    /// The problem of that name.
+    /// Asserts that the answer is the problem of this name, as `application/problem+json`.
     #[track_caller]
     pub(super) fn assert_refused(&self, status: u16, name: &str) {
         assert_eq!((self.status, self.header("content-type")), (status, Some("application/problem+json")), "{self:?}");
@@ -130,7 +130,7 @@ impl Client {
         }
     }
 
-    /// As `curl --json` does.
+    /// Posts a transfer, as `curl --json` does.
     pub(super) fn try_post(&self, key: &str, body: &str) -> io::Result<Answer> {
         let key = format!("Idempotency-Key: {key}");
         self.ask("POST /transfers", &[&key, "Content-Type: application/json"], body)

@@ -17,7 +17,7 @@ fn config_message(result: Result<impl std::fmt::Debug, Error>) -> String {
     }
 }
 
-/// Not a test of its own: what a process of `twenty_processes_start_at_once` does.
+/// Not a test of its own: a process that `twenty_processes_start_at_once` starts.
 #[tokio::test]
 async fn process_that_starts() {
     let Some(path) = std::env::var_os("IDEM_TEST_STARTS_ON") else { return };

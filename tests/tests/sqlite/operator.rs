@@ -56,7 +56,7 @@ async fn the_background_sweeps() {
     }
 }
 
-/// The condition in SQL and the one in the protocol agree on every kind of row.
+/// The sweep's condition in SQL holds for the same rows as `Row::is_sweepable`.
 #[tokio::test]
 async fn the_sweep_agrees_with_the_protocol() {
     let directory = directory();

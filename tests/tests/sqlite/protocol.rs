@@ -60,7 +60,7 @@ async fn two_stores_on_one_file_see_each_other() {
     let claim = request("s", &key);
     let grant = acquire(&one, claim).await;
     assert!(matches!(two.claim(request("s", &key)).await.unwrap(), ClaimAnswer::InProgress { .. }));
-    // The other handle takes the renewal and the completion just as well.
+    // The other handle accepts the renewal and the completion of this claim.
     assert_eq!(two.renew(RenewRequest::new(&claim, grant.fence)).await.unwrap(), Standing::Held);
     let result = record("r");
     let complete = CompleteRequest::new(&claim, grant.fence, &result, DAY);

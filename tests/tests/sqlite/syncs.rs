@@ -30,7 +30,7 @@ async fn a_replay_and_a_refusal_write_nothing() {
     let watcher = Connection::open(file(&directory)).unwrap();
     let version = || watcher.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).unwrap();
     let (before, written, syncs) = (version(), vfs::written(directory.path()), vfs::syncs(directory.path()));
-    // Another process's write lock stops none of them.
+    // Another process holds the write lock. These requests don't need it.
     let other = Connection::open(file(&directory)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..100 {
@@ -63,7 +63,7 @@ async fn syncs_of(options: SqliteOptions, count: usize, retain: Option<Duration>
 #[tokio::test]
 async fn an_execution_is_one_sync_or_two_where_a_lost_claim_would_matter() {
     let options = SqliteStore::options;
-    // One more where the log starts: its header is synced.
+    // One or two more where a new log begins, as its header is synced too.
     let rerun = syncs_of(options(), 50, Some(DAY)).await;
     assert!((50..=52).contains(&rerun), "{rerun} syncs for 50 executions under rerun");
     let park = syncs_of(options(), 50, None).await;
@@ -106,7 +106,7 @@ async fn waiting_handlers_share_a_commit() {
         let fence = acquire(&store, ClaimRequest::new("s", &key, owner, LEASE)).await.fence;
         claims.push((key, owner, fence));
     }
-    // While another process writes, they all come to wait.
+    // While another connection holds the write lock, all completions wait.
     let other = Connection::open(file(&directory)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let before = vfs::syncs(directory.path());

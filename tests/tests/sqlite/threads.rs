@@ -1,4 +1,5 @@
-//! The store's threads and futures: a waiter hears of an ending, any executor will do, and the threads end with the last handle.
+//! The store's threads and futures: a waiter is woken by an ending, the futures run on any executor, and the threads end with the
+//! last handle.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +19,11 @@ async fn who_waits_hears_of_an_ending() {
     let key = key("k");
     let claim = request("s", &key);
     let fence = acquire(&store, claim).await.fence;
-    // Held: the wait lasts until the poll.
+    // The key is held, so the wait lasts until the next poll of the row is due.
     let begun = Instant::now();
     store.wait(WaitRequest::new("s", &key, DAY)).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(50));
-    // A round that would last a quarter of a second, were it not for the bell.
+    // In this round the next poll is due in a quarter of a second. The completion wakes the waiter earlier.
     let mut wait = WaitRequest::new("s", &key, DAY);
     wait.round = 9;
     let result = record("r");
@@ -33,7 +34,7 @@ async fn who_waits_hears_of_an_ending() {
     let (waited, _) = tokio::join!(store.wait(wait), complete);
     waited.unwrap();
     replay(&store, "s", &key).await;
-    // Ended: no wait at all.
+    // The key is completed, so a wait returns at once.
     let begun = Instant::now();
     for _ in 0..10 {
         store.wait(wait).await.unwrap();
@@ -41,7 +42,7 @@ async fn who_waits_hears_of_an_ending() {
     assert!(begun.elapsed() < Duration::from_millis(2_000));
 }
 
-/// The store's futures need nothing of the executor that polls them.
+/// The store's futures run on any executor.
 #[test]
 fn any_executor_will_do() {
     use std::task::{Context, Poll, Wake, Waker};
@@ -71,7 +72,7 @@ fn any_executor_will_do() {
     });
 }
 
-/// Threads of this process that belong to a store on `path` are seen by their open files.
+/// The store's threads have ended when this process has no file of the store's open any more.
 #[tokio::test]
 async fn the_last_handle_ends_the_threads_once_they_are_done() {
     let directory = directory();
@@ -80,7 +81,7 @@ async fn the_last_handle_ends_the_threads_once_they_are_done() {
     let claim = request("s", &key);
     let fence = acquire(&store, claim).await.fence;
     let result = record("r");
-    // Asked, and no longer waited for.
+    // The completion is sent, and its future is dropped.
     {
         let mut complete = std::pin::pin!(store.complete(CompleteRequest::new(&claim, fence, &result, DAY)));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -112,7 +113,7 @@ async fn r13_a_duplicate_right_after_a_cancelled_call_is_told_of_it() {
     let directory = directory();
     let store = open(&file(&directory)).await;
     for id in 0..40 {
-        // So that readers are asked.
+        // A replay, so that the store has readers, which the next claim asks first.
         parking(&store, Gate::opened(), 1000).await.unwrap();
         let gate = Gate::default();
         let call = tokio::spawn({
