@@ -62,7 +62,7 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
         let after = micros();
         let stored = admin.get("s", &key).await.unwrap();
         let (row, kept) = stored.map_or((None, None), |(entry, kept)| (Some(entry.row), kept));
-        assert_eq!(kept.is_some(), row.is_some_and(|row| row.state == State::Done), "a row has a record exactly where it is completed");
+        assert_eq!(kept.is_some(), row.is_some_and(|row| row.state == State::Done), "only a completed row has one");
         // The store read its clock between the two readings of this test.
         let says = |now| protocol::step(model.as_ref(), operation, now).row.or(model);
         match (says(before), row, says(after)) {
@@ -86,7 +86,10 @@ pub async fn follow_the_protocol(store: &impl IdempotencyStore, mut seen: impl A
         }
         model = row;
     }
-    assert!(completions > 20 && replaced > 5, "the run has too few cases: {completions} completions, {replaced} replaced");
+    assert!(
+        completions > 20 && replaced > 5,
+        "the run has too few cases: {completions} completions, {replaced} replaced"
+    );
 }
 
 fn micros() -> Micros {

@@ -1,5 +1,5 @@
-//! Bodies that block their thread for longer than their lease. With pg-boss none of their ends counts, and the job has failed;
-//! with celery-once the first end frees the key that the second holds.
+//! Bodies that block their thread for longer than their lease, so that the next call takes the key over. With pg-boss, no result of
+//! such jobs counts, and the job has failed. With celery-once, the end of the first frees the key that the second holds.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::on_every_store;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a body was told, and how it is let go.
+/// What a body was told when it started, and the channel that lets it end.
 struct Started {
     attempt: u32,
     previous: Previous,
@@ -25,12 +25,12 @@ async fn blocks(store: AnyStore, started: UnboundedSender<Started>, id: u32) -> 
     let (go, stopped): (_, Receiver<()>) = channel();
     let (attempt, previous, fence) = (claim.attempt(), claim.previous(), claim.fence());
     started.send(Started { attempt, previous, fence, go }).expect("the test waits for it");
-    // In its first poll: nobody renews the lease.
+    // Blocks the first poll, so that the lease is not renewed.
     stopped.recv().expect("it is let go");
     Ok(attempt.into())
 }
 
-/// Calls of one key, one behind the other: each waits until the lease of the one before it is over.
+/// Calls with one key, one after the other. Each waits until the lease of the one before it is over.
 struct Calls {
     store: AnyStore,
     id: u32,
@@ -48,7 +48,7 @@ impl Calls {
         tokio::spawn(blocks(self.store.clone(), self.starts.clone(), self.id))
     }
 
-    /// A call whose body has started, and blocks.
+    /// Starts a call. Returns when its body has started, and blocks.
     async fn blocked(&mut self) -> (JoinHandle<Result<Outcome<u32>, Error>>, Started) {
         let call = self.call();
         let started = tokio::time::timeout(PATIENCE, self.started.recv()).await.expect("it starts").unwrap();
@@ -56,7 +56,7 @@ impl Calls {
     }
 }
 
-/// Neither done nor failed: the body ran, and another has its key.
+/// Lets a body end, and asserts that its call reports a lost lease.
 async fn assert_lost(call: JoinHandle<Result<Outcome<u32>, Error>>, started: &Started) {
     started.go.send(()).unwrap();
     let error = call.await.unwrap().unwrap_err();
@@ -74,8 +74,12 @@ async fn r07_a_third_call_is_told_of_two_bodies_that_blocked(store: &AnyStore) {
     assert_lost(first, &told_first).await;
     assert_lost(second, &told_second).await;
     told_third.go.send(()).unwrap();
-    assert_eq!(third.await.unwrap().unwrap(), Outcome::Executed(3), "late, and nobody took over");
-    assert_eq!(calls.call().await.unwrap().unwrap(), Outcome::Replayed(3), "no end of another frees or replaces it");
+    assert_eq!(third.await.unwrap().unwrap(), Outcome::Executed(3), "its lease was over, but nobody had taken over");
+    assert_eq!(
+        calls.call().await.unwrap().unwrap(),
+        Outcome::Replayed(3),
+        "the other calls neither freed nor replaced it"
+    );
 }
 
 async fn r07_the_end_of_a_body_that_blocked_leaves_its_successor_alone(store: &AnyStore) {

@@ -1,5 +1,5 @@
-//! A duplicate is told what became of its key: never a bare Ok for something that was thrown away. apalis-sqlite answers the
-//! push of a task whose key has failed for good with Ok, and stores nothing; bullmq ignores a job, and answers with its data.
+//! A duplicate is told what became of its key. It never gets a plain `Ok` for work that was not done. apalis-sqlite answers `Ok` to
+//! the push of a task whose key has failed for good, and stores nothing; bullmq ignores such a job, and answers with its data.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a body does.
 enum Body<'g> {
     Gives(u64),
-    /// What serde refuses to encode.
+    /// Returns a value whose serialization fails.
     GivesUnencodable(u64),
     Declines,
     Fails,
     Waits(&'g Gate),
 }
 
-/// A result, that of somebody's else never taken for it.
+/// A result. The amount tells whose result it is.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Charged {
     cents: u64,
@@ -54,9 +54,9 @@ impl Serialize for Charged {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum ChargeError {
-    /// For good: it is recorded.
+    /// A final failure, which is recorded.
     Declined,
-    /// For now: its key is freed.
+    /// A passing failure, which frees the key.
     Failed,
     #[serde(skip)]
     Refused(Error),
@@ -101,19 +101,19 @@ async fn charge(store: &AnyStore, id: &str, order: u64, body: Body<'_>) -> Told 
     }
 }
 
-/// A duplicate, whose own body would give something else.
+/// Calls with the same key. Its own body would return another result.
 async fn duplicate(store: &AnyStore, id: &str) -> Told {
     charge(store, id, 1, Body::Gives(2)).await
 }
 
-/// It wasn't handled, and its consumer doesn't take it for handled.
+/// Asserts that the call was refused with this error, and that a consumer would not acknowledge its message.
 #[track_caller]
 fn assert_refused(told: &Told, is_so: impl Fn(&Error) -> bool) {
     assert!(matches!(told, Err(ChargeError::Refused(error)) if is_so(error)), "{told:?}");
     assert_ne!(disposition(told), Disposition::Acknowledge, "{told:?}");
 }
 
-/// A body is begun, and dropped.
+/// Starts a body, and drops it.
 async fn dies(store: &AnyStore, id: &str) {
     let gate = Gate::default();
     let begun = async {
@@ -123,7 +123,7 @@ async fn dies(store: &AnyStore, id: &str) {
         }
     };
     tokio::time::timeout(PATIENCE, begun).await.expect("it begins");
-    // The store hears of it behind the drop.
+    // The release is sent in the background after the drop.
     let parked = async {
         while !matches!(duplicate(store, id).await, Err(ChargeError::Refused(Error::OutcomeUnknown { .. }))) {
             tokio::task::yield_now().await;

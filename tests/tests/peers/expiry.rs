@@ -1,5 +1,5 @@
-//! A record that expires under several calls: its state and its result go together, and one body runs. express-idempotency
-//! and others keep the two by two entries, or read before they write.
+//! A record expires while several callers ask for it. Its state and its result expire together, and one body runs. Other libraries,
+//! such as express-idempotency, keep the two in two entries, or read before they write.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::on_every_store;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many records expire, one after the other.
 const ROUNDS: u32 = 4;
-/// How many call at once.
+/// How many callers there are at once.
 const CALLERS: u32 = 4;
 
 #[idempotent(key = "id", scope = "peers::expires", store = store, ttl = "300ms")]
@@ -22,7 +22,7 @@ async fn handle(store: &AnyStore, ran: &Count, gate: &Gate, id: u32) -> Result<O
     Ok(run.into())
 }
 
-/// Calls without a pause until it is told something else than the first result.
+/// Calls without a pause until the answer is no longer the first result.
 async fn until_it_expires(store: AnyStore, ran: Count, gate: Gate, id: u32) -> Result<Outcome<u32>, Error> {
     loop {
         let told = handle(&store, &ran, &gate, id).await;
@@ -42,7 +42,7 @@ async fn r17_one_body_runs_where_a_record_expires_under_many_calls(store: &AnySt
             callers.spawn(until_it_expires(store.clone(), ran.clone(), gate.clone(), round));
         }
         let told = async {
-            // The body waits for them.
+            // The body runs until these have been refused.
             for _ in 1..CALLERS {
                 let duplicate = callers.join_next().await.unwrap().unwrap();
                 assert!(matches!(duplicate, Err(Error::InProgress { .. })), "{duplicate:?}");

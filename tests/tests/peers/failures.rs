@@ -1,5 +1,5 @@
-//! A body that fails has freed its key before its caller hears of it. celery-singleton takes the retry that a task asks for
-//! in its body for a duplicate of that task, and it is lost.
+//! When a body fails, its key is free before its caller gets the error. With celery-singleton, a task that asks in its body to be
+//! run again still holds its key: the second run is taken for a duplicate, and is lost.
 
 use idem_runtime::{AnyStore, OnError, idempotent};
 use idem_tests::Failure;
@@ -33,7 +33,7 @@ async fn fails_as_told(store: &AnyStore, id: u32) -> Result<u32, Failure> {
     attempt(claim.attempt())
 }
 
-/// Each call comes right behind the failure of the one before it.
+/// Calls again right after each failure.
 async fn succeeds_at_last(mut call: impl AsyncFnMut() -> Result<u32, Failure>) {
     for nth in 1..=FAILURES {
         let failed = call().await;
@@ -54,8 +54,8 @@ async fn r12_a_sync_call_right_behind_a_failure_is_let_through(store: &AnyStore)
     succeeds_at_last(async || fails_blocking(store, 1)).await;
 }
 
-/// Consumers of one queue, of which now one and now another has the message: each is let through once the one before it has
-/// heard of its failure.
+/// Each call runs in another task, as consumers of one queue get a message in turn. The next is let through as soon as the one before
+/// it has got its error.
 async fn r12_whoever_hears_of_a_failure_can_call_at_once(store: &AnyStore) {
     succeeds_at_last(async || {
         let store = store.clone();

@@ -1,5 +1,5 @@
-//! A claim whose call ends before its body was begun is given back at once. celery-once keeps the lock of a task that could
-//! not be published for an hour, though nothing was queued.
+//! If a call ends before its body has begun, its claim is given back at once. celery-once keeps the lock of a task that could not be
+//! published for an hour, though nothing was queued.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use idem_tests::{Count, Failure, Gate};
 
 use crate::on_every_store;
 
-/// Far less than a lease, and less than a duplicate waits.
+/// The time within which the next call has to run: far less than the lease, and less than `wait`.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// A duplicate waits for longer than it is waited for: it is let through, or the test fails.
+/// A duplicate waits for 60 s, and the test waits for 10 s: so the test fails unless the duplicate runs at once.
 #[idempotent(key = "id", scope = "peers::given_back", store = store, lease = "10m", wait = "60s", claim = claim)]
 async fn handle(store: &AnyStore, ran: &Count, id: usize, ends: bool) -> Result<(u32, bool), Failure> {
     ran.up();
@@ -25,7 +25,7 @@ async fn handle(store: &AnyStore, ran: &Count, id: usize, ends: bool) -> Result<
     Ok((claim.attempt(), claim.previous() == Previous::First))
 }
 
-/// Polls it so often, each time that it is woken.
+/// Polls the call at most so many times, whenever it is woken.
 async fn poll_times(mut call: Pin<&mut impl Future>, most: usize) {
     let mut polled = 0;
     poll_fn(|cx| {
@@ -38,7 +38,8 @@ async fn poll_times(mut call: Pin<&mut impl Future>, most: usize) {
     .await;
 }
 
-/// Waits a moment for the store to carry a claim out, whose caller listens no more. Not every one was sent.
+/// Waits until the store has carried out the claim of a call that is no longer polled, or for a short time, as the claim may not have
+/// been sent.
 async fn may_be_carried_out(store: &AnyStore, id: usize) {
     let (admin, key) = (store.admin().unwrap(), Key::of(&id).unwrap());
     let carried_out = async {
@@ -49,7 +50,7 @@ async fn may_be_carried_out(store: &AnyStore, id: usize) {
     drop(tokio::time::timeout(Duration::from_millis(250), carried_out).await);
 }
 
-/// Wherever it was dropped before its body began: while its claim was sent, carried out, or answered.
+/// Drops a call at every point before its body begins: before its claim is sent, carried out, or answered.
 async fn r13_a_call_that_is_dropped_before_its_body_leaves_nothing(store: &AnyStore) {
     let mut polls = 0;
     loop {
@@ -81,7 +82,7 @@ async fn asked(store: &AnyStore, gate: &Gate, id: &str) -> Result<u32, Failure> 
     Ok(claim.attempt())
 }
 
-/// Its function that finds out what became of the call before fails: the body is not begun, and what is not known stays so.
+/// The `on_crash` function fails. The body is not begun, and the outcome of the call that died stays unknown.
 async fn r13_a_call_whose_function_fails_gives_its_claim_back(store: &AnyStore) {
     let gate = Gate::default();
     {
@@ -91,7 +92,8 @@ async fn r13_a_call_whose_function_fails_gives_its_claim_back(store: &AnyStore) 
         };
         tokio::time::timeout(AT_ONCE, begun).await.expect("it begins");
     }
-    // The next hears of the drop in its own time, and the one after it at once: were the claim kept, it would wait.
+    // The first of these may have to wait until the drop reaches the store. The next ones run at once: if the claim of the one before
+    // were kept, they would wait.
     for _ in 0..3 {
         let call = tokio::time::timeout(AT_ONCE, asked(store, &gate, "unknown")).await;
         assert!(matches!(call, Ok(Err(Failure::Declined))), "asked anew: {call:?}");

@@ -1,4 +1,4 @@
-//! Where other libraries of this kind fail, asked of every store. What they do stands at each test.
+//! Cases in which other libraries of this kind fail, tested on every store. Each module says what those libraries do.
 
 mod blocked;
 mod duplicates;
@@ -7,7 +7,7 @@ mod failures;
 mod given_back;
 mod stores;
 
-/// A test of each of these functions on each store.
+/// Makes a test of each of these functions on each store.
 macro_rules! on_every_store {
     ($($name:ident),* $(,)?) => {
         $(mod $name {

@@ -1,4 +1,4 @@
-//! A store of each kind, and what has to live as long.
+//! A store of each kind, together with the folder or the server that it needs.
 
 use std::sync::{Arc, Weak};
 
@@ -17,7 +17,7 @@ pub(crate) async fn sqlite() -> (AnyStore, TempDir) {
     (AnyStore::new(store), folder)
 }
 
-/// On a server that the tests of its kind share. It ends with the last test that uses it.
+/// A store on a server that all tests with this kind share. The server ends with the last test that uses it.
 pub(crate) async fn on(kind: Kind) -> (AnyStore, Arc<Server>) {
     static SERVERS: Mutex<Vec<(Kind, Weak<Server>)>> = Mutex::const_new(Vec::new());
     let mut servers = SERVERS.lock().await;

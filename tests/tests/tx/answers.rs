@@ -7,7 +7,7 @@ use sqlx::Connection as _;
 
 use super::{Bench, Db, book};
 
-/// A pool whose line to the server can be cut.
+/// A pool whose connections go through a proxy, which can cut them.
 async fn through_a_proxy(bench: &Bench) -> (Proxy, sqlx::Pool<Db>) {
     let port = bench.url.split(['/', ':']).find_map(|part| part.parse().ok()).expect("a port");
     let proxy = Proxy::start(port).await;
@@ -15,7 +15,7 @@ async fn through_a_proxy(bench: &Bench) -> (Proxy, sqlx::Pool<Db>) {
     (proxy, pool)
 }
 
-/// Nobody knows, and the redelivery finds out.
+/// Asserts that the error says that the outcome is unknown, and that a redelivery finds out whether the commit took place.
 async fn is_unknown(bench: &Bench, error: Error, redelivered: Outcome<u64>) {
     let is_unknown = matches!(error, Error::NotRecorded { key: None, in_transaction: true, .. });
     assert!(is_unknown && error.executed() && error.is_retryable(), "{error:?}");
@@ -57,7 +57,7 @@ async fn r22_a_commit_that_never_arrived_is_not_known_and_runs_again() {
 async fn r22_a_commit_takes_two_round_trips() {
     let bench = Bench::new().await;
     let (proxy, pool) = through_a_proxy(&bench).await;
-    // A pool asks its connection something else once it has it back.
+    // Not in the pool any more: a pool sends a request of its own on a connection that is given back.
     let mut connection = pool.acquire().await.unwrap().detach();
     let mut tx = connection.begin().await.unwrap();
     book(&mut tx, "a", 1).await.unwrap();

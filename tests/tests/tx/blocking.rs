@@ -141,7 +141,7 @@ fn r22_a_connection_outside_of_a_transaction_is_refused() {
     let (_home, connection) = bench();
     let refused = book_on_connection(&connection, "a", "").unwrap_err().refusal();
     assert!(matches!(refused, Error::NotInTransaction { .. }), "{refused}");
-    // rusqlite asks SQLite itself.
+    // rusqlite asks SQLite whether there is a transaction, so it knows of one that was begun by its text.
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(book_on_connection(&connection, "a", "").unwrap(), Outcome::Executed(()));
     connection.execute_batch("COMMIT").unwrap();
@@ -160,7 +160,7 @@ fn r22_a_body_that_ends_the_transaction_is_not_recorded() {
     }
 }
 
-/// Goes on where SQLite has undone what it wrote.
+/// A body that passes over an error with which SQLite rolled the transaction back, and writes again.
 #[idempotent(key = "id", tx = "tx")]
 fn persist(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Failed> {
     effect(tx, id);
@@ -169,7 +169,7 @@ fn persist(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Failed> {
     Ok(().into())
 }
 
-/// Fails, and undoes the whole transaction.
+/// A statement that fails, and with which SQLite rolls the whole transaction back.
 const UNDONE: &str = "INSERT OR ROLLBACK INTO effects (id) VALUES (NULL)";
 
 #[test]
@@ -203,7 +203,7 @@ fn r22_a_commit_is_recorded_or_says_why_not() {
     let error = commit(tx).unwrap_err();
     assert!(matches!(error, Error::TransactionLost { key: None, .. }) && error.executed(), "{error:?}");
 
-    // A reader is in the way of a commit where there is no write-ahead log.
+    // Without a write-ahead log, a commit has to wait for readers.
     connection.pragma_update(None, "journal_mode", "delete").unwrap();
     let other = open(&home);
     other.execute_batch("BEGIN; SELECT count(*) FROM effects").unwrap();
@@ -277,7 +277,7 @@ async fn book_async(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Faile
     Ok(().into())
 }
 
-/// R20: it needs no runtime, and blocks none for longer than SQLite does.
+/// R20: these handlers need no runtime, and block one only while SQLite works.
 #[tokio::test(flavor = "current_thread")]
 async fn r20_handlers_work_on_a_current_thread_runtime() {
     let (_home, mut connection) = bench();

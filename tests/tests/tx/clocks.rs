@@ -1,5 +1,5 @@
-//! A server's clock that was set back, in tx mode, on one database: `super` says which. What a store does is held by the
-//! conformance suite.
+//! A server's clock that was set back, in tx mode, on one database: `super` says which. For the stores, the conformance suite has
+//! such tests.
 
 use idem_runtime::protocol::Row;
 use idem_runtime::store::Key;
@@ -7,7 +7,7 @@ use idem_runtime::{IdempotencyStore as _, Outcome, idempotent};
 
 use super::{Bench, Failed, Tx, effect};
 
-/// Longer than a row stays.
+/// How far the clock was set back, in microseconds: more than the time that a row is kept.
 const BACK: u64 = 30 * 24 * 60 * 60 * 1_000_000;
 
 #[idempotent(key = "id", tx = "tx")]
@@ -16,7 +16,7 @@ async fn settle(tx: &mut Tx<'_>, id: &str, ends_well: bool) -> Result<Outcome<()
     if ends_well { Ok(().into()) } else { Err(Failed::Declined) }
 }
 
-/// The scope of its keys.
+/// The scope of `settle`.
 const SETTLE: &str = concat!(module_path!(), "::settle");
 
 async fn row(bench: &Bench) -> Row {
@@ -36,7 +36,7 @@ async fn r08_a_row_outlives_its_fence_where_the_clock_was_set_back() {
         let row = row(&bench).await;
         row.purge_at.unwrap() - row.fence
     };
-    // As a clock leaves it that was ahead; the ttl is over.
+    // Changes the row as if the clock had been ahead when it was written. Its ttl is over.
     bench
         .execute(format!("UPDATE idempotency SET fence = fence + {BACK}, until = 1, purge_at = purge_at + {BACK}"))
         .await;

@@ -1,16 +1,16 @@
-//! What the caller's commit says, on one database: `super` says which.
+//! The results of `tx::commit`, on one database: `super` says which.
 
 use idem_runtime::{Error, Outcome, idempotent, tx};
 use sqlx::{Connection as _, Executor as _};
 
 use super::{BOOK, Bench, Connection, ENDS_WHAT_IT_UNDID, Failed, Tx, book, effect};
 
-/// A statement of a caller, or of a body, that passes over an error.
+/// Runs a statement, and returns whether it succeeded: its caller passes over an error.
 async fn runs(connection: &mut Connection, sql: &'static str) -> bool {
     connection.execute(sql).await.is_ok()
 }
 
-/// The message comes again.
+/// The message is delivered again.
 async fn redelivered(bench: &Bench, id: &str) -> Outcome<u64> {
     let mut tx = bench.begin().await;
     let outcome = book(&mut tx, id, 2).await.unwrap();
@@ -45,14 +45,14 @@ async fn r22_a_commit_of_what_the_database_undid_is_an_error() {
     }
     assert!(error.executed(), "{error}");
     assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
-    // Its connection is as good as the pool's others.
+    // The connection went back to the pool in good order: the pool's connections can all begin a transaction.
     for _ in 0..10 {
         bench.begin().await.rollback().await.unwrap();
     }
     assert_eq!(redelivered(&bench, "a").await, Outcome::Executed(2));
 }
 
-/// sqlx rolls the whole transaction back then, and says `Ok` of its commit.
+/// sqlx rolls the whole transaction back in this case, and its own commit is `Ok`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r22_a_commit_behind_a_savepoint_that_could_not_be_begun_is_an_error() {
@@ -65,7 +65,7 @@ async fn r22_a_commit_behind_a_savepoint_that_could_not_be_begun_is_an_error() {
     assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
 }
 
-/// Goes on where the database has undone what it wrote.
+/// A body that passes over an error with which the database rolled its transaction back, and writes again.
 #[idempotent(key = "id", tx = "tx")]
 async fn persist(tx: &mut Tx<'_>, id: &str, bench: &Bench) -> Result<(), Failed> {
     effect(tx, id).await?;
@@ -86,7 +86,7 @@ async fn r22_a_body_that_goes_on_where_its_transaction_is_gone_is_told_that_a_pa
     } else {
         assert!(matches!(error, Error::NotRecorded { key: Some(_), .. }) && error.is_retryable(), "{error:?}");
     }
-    // As it is where the caller passes over that error too.
+    // A caller that passes over this error gets another from the commit.
     tx::commit(tx).await.unwrap_err();
     assert_eq!((bench.effects("a").await, bench.effects("after").await), (0, i64::from(ENDS_WHAT_IT_UNDID)));
     assert_eq!(bench.rows(concat!(module_path!(), "::persist")).await, 0);

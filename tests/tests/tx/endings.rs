@@ -1,4 +1,4 @@
-//! What ends a transaction on one database and on no other.
+//! Ways in which a transaction ends that only one of the databases has.
 
 use idem_runtime::{Error, Outcome, tx};
 use sqlx::{Connection as _, Executor as _};
@@ -10,7 +10,7 @@ mod on_postgres {
 
     use super::*;
 
-    /// A commit that is refused for a reason that no other transaction gave.
+    /// The commit is refused, though no other transaction is in conflict.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "starts PostgreSQL: run by tests/run"]
     async fn r22_a_commit_that_a_deferred_constraint_refuses_is_a_conflict_that_names_it() {
@@ -27,7 +27,7 @@ mod on_postgres {
         assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
     }
 
-    /// Each reads what the other writes.
+    /// Each of two transactions reads what the other one writes.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "starts PostgreSQL: run by tests/run"]
     async fn r22_a_commit_that_can_not_be_serialized_is_a_conflict() {
@@ -50,8 +50,8 @@ mod on_mariadb {
 
     use super::*;
 
-    /// Without autocommit, the statement behind a deadlock begins a transaction: a commit would be Ok, and what came before
-    /// is gone.
+    /// Without autocommit, the first statement after a deadlock begins a new transaction. Its commit would succeed, though
+    /// everything before the deadlock was rolled back.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "starts MariaDB: run by tests/run"]
     async fn r22_a_session_without_autocommit_is_refused() {
@@ -83,7 +83,7 @@ mod on_mariadb {
         assert_eq!(bench.rows(BOOK).await, 2);
     }
 
-    /// A deadlock undoes what came before a savepoint, too: the savepoint is no place to go back to.
+    /// A deadlock rolls back everything, also what was written before a savepoint. The savepoint doesn't exist any more.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "starts MariaDB: run by tests/run"]
     async fn r22_a_commit_behind_a_deadlock_in_a_savepoint_is_an_error() {
@@ -93,7 +93,7 @@ mod on_mariadb {
         let mut savepoint = tx.begin().await.unwrap();
         bench.undo(async |sql| (&mut *savepoint).execute(sql).await.is_ok()).await;
         assert!(savepoint.rollback().await.unwrap_err().to_string().contains("1305"));
-        // sqlx rolls back to the savepoint once more where it is dropped, and gives the next statement the answer to that.
+        // When the savepoint is dropped, sqlx rolls back to it once more, and the next statement gets the error of that.
         assert!((&mut *tx).execute("SELECT 1").await.unwrap_err().to_string().contains("1305"));
         let error = tx::commit(tx).await.unwrap_err();
         assert!(matches!(error, Error::TransactionLost { key: None, .. }), "{error:?}");
@@ -121,7 +121,7 @@ mod on_sqlite {
         assert_eq!((bench.effects("a").await, bench.rows(BOOK).await), (0, 0));
     }
 
-    /// A reader is in the way of a commit where there is no write-ahead log.
+    /// Without a write-ahead log, a commit has to wait for readers.
     #[tokio::test(flavor = "multi_thread")]
     async fn r22_a_commit_that_finds_the_file_busy_is_a_conflict_and_can_be_run_again() {
         let mut bench = Bench::new().await;

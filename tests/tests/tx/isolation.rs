@@ -1,4 +1,4 @@
-//! Isolation levels, and what each makes of two transactions with one key.
+//! Isolation levels: what happens at each to two transactions with the same key.
 
 use idem_runtime::{Error, Outcome, idempotent};
 use sqlx::Executor as _;
@@ -15,7 +15,7 @@ macro_rules! handlers {
             (&mut **tx).fetch_one("SELECT version FROM idempotency_schema").await.unwrap();
         }
 
-        /// A transaction that has looked books what another has booked since.
+        /// A transaction reads, another one books and commits, and then the first books with the same key.
         async fn behind(bench: &Bench, start: &str) -> Result<Outcome<u64>, Failed> {
             let mut second = begin(bench, start).await;
             look(&mut second).await;
@@ -30,7 +30,7 @@ macro_rules! handlers {
             outcome
         }
 
-        /// A transaction that has looked books what another is booking, which then commits.
+        /// A transaction reads, and books with the key of another that is still open. Then the other commits.
         #[allow(dead_code, reason = "SQLite doesn't wait then")]
         async fn beside(bench: &Bench, start: &str) -> Result<Outcome<u64>, Failed> {
             let mut second = begin(bench, start).await;
@@ -52,7 +52,7 @@ macro_rules! handlers {
             tokio::join!(waits, commits).0
         }
 
-        /// The whole transaction, run again.
+        /// Runs the whole transaction again: it replays.
         async fn again(bench: &Bench, start: &str, id: &str) {
             let mut tx = begin(bench, start).await;
             look(&mut tx).await;
@@ -85,7 +85,8 @@ macro_rules! handlers {
     };
 }
 
-/// Refused before the body ran, by the database itself, in a way that says what to do.
+/// Asserts that the call was refused before its body ran, because of an error of the database's, and that the message says what to
+/// do.
 #[track_caller]
 fn conflicts(outcome: Result<Outcome<u64>, Failed>) {
     let error = outcome.expect_err("a conflict").refusal();
@@ -194,7 +195,7 @@ mod on_mariadb {
         conflicts(book(&mut second, "a", 2).await);
     }
 
-    /// Each changes what a statement means.
+    /// Each of these modes changes the meaning of some statements.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "starts MariaDB: run by tests/run"]
     async fn any_sql_mode_will_do() {

@@ -17,7 +17,7 @@ mod support;
 mod on_sqlite {
     pub(crate) use super::support::sqlite::*;
 
-    /// Whether a transaction that the database undid is none any more: what follows is committed statement by statement.
+    /// Whether a transaction that the database rolled back has ended, so that each statement that follows is committed by itself.
     pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
 
     mod clocks;
@@ -33,7 +33,7 @@ mod on_sqlite {
 mod on_postgres {
     pub(crate) use super::support::postgres::*;
 
-    /// Whether a transaction that the database undid is none any more: what follows is committed statement by statement.
+    /// Whether a transaction that the database rolled back has ended, so that each statement that follows is committed by itself.
     pub(crate) const ENDS_WHAT_IT_UNDID: bool = false;
 
     mod answers;
@@ -50,7 +50,7 @@ mod on_postgres {
 mod on_mariadb {
     pub(crate) use super::support::mariadb::*;
 
-    /// Whether a transaction that the database undid is none any more: what follows is committed statement by statement.
+    /// Whether a transaction that the database rolled back has ended, so that each statement that follows is committed by itself.
     pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
 
     mod answers;

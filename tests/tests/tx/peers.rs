@@ -1,5 +1,5 @@
-//! Where other libraries of this kind fail, in tx mode on one database: `super` says which. The other mode's are in a folder of
-//! that name.
+//! Cases in which other libraries of this kind fail, in tx mode on one database: `super` says which. The test binary `peers` has
+//! those of lease mode.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ async fn charge(tx: &mut Tx<'_>, id: &str, run: u32, fails: bool) -> Result<Outc
     if fails { Err(Failed::Declined) } else { Ok(run.into()) }
 }
 
-/// Whatever its transaction comes to, and however soon the next call comes.
+/// A call fails, its transaction is committed or rolled back, and the next call follows at once.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn r25_a_call_right_behind_a_failure_is_let_through() {
@@ -36,7 +36,7 @@ async fn r25_a_call_right_behind_a_failure_is_let_through() {
     tx.commit().await.unwrap();
 }
 
-/// Calls, each time in a transaction of its own, until it is told something else than the first result.
+/// Calls again and again, each time in a new transaction, until the answer is no longer the first result.
 async fn until_it_expires(bench: Arc<Bench>) -> Outcome<u32> {
     loop {
         let mut tx = bench.begin().await;

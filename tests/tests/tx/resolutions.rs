@@ -1,4 +1,4 @@
-//! What an operator says of a key that handlers of tx mode share, on one database: `super` says which.
+//! An operator resolves keys of a handler in tx mode, on one database: `super` says which.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use super::{BOOK, Bench, book};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A record that a handler of tx mode made is its own, also where it took the key over from one that died.
+/// An operator can replace an operator's record. It can't replace one of a handler in tx mode, even if the handler took the key over
+/// from a call that died.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts servers: run by tests/run"]
 async fn an_operators_record_is_replaced_and_a_handlers_is_not() {

@@ -18,7 +18,7 @@ use super::{BOOK, Bench, Failed, book};
 const LEASE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Books in a transaction of its own.
+/// Books in a new transaction, and commits it.
 async fn booked(bench: &Bench, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
     let mut tx = bench.begin().await;
     let booked = book(&mut tx, id, amount).await;
@@ -29,7 +29,7 @@ async fn booked(bench: &Bench, id: &str, amount: u64) -> Result<Outcome<u64>, Fa
     booked
 }
 
-/// What a handler of another version recorded for this key.
+/// Records this result for the key, as a handler of another version of the program would.
 async fn recorded<T: serde::Serialize>(bench: &Bench, id: &str, result: &T, ttl: Duration) {
     let (store, key) = (bench.store().await, key(id));
     let Resolution::Executed { record, .. } = Resolution::executed(result, ttl).unwrap() else { unreachable!() };

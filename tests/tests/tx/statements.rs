@@ -1,4 +1,4 @@
-//! What a server is asked, counted by the server.
+//! The number of statements that a call sends, counted by the server.
 
 use idem_runtime::{Outcome, idempotent};
 use sqlx::{Connection as _, PgConnection};
@@ -33,7 +33,7 @@ async fn r26_postgresql_is_asked_twice_for_a_first_execution_and_once_for_a_dupl
         let (ours, others) = asked();
         let mut tx = connection.begin().await.unwrap();
         let outcome = book_on_postgres(&mut tx, id).await;
-        // Which would be a write of the transaction.
+        // A transaction gets an id with its first write, so a replay without an id has written nothing.
         let assigned: Option<String> =
             sqlx::query_scalar("SELECT pg_current_xact_id_if_assigned()::text").fetch_one(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();
@@ -41,13 +41,13 @@ async fn r26_postgresql_is_asked_twice_for_a_first_execution_and_once_for_a_dupl
         (outcome.unwrap(), ours_now - ours, others_now - others, assigned.is_some())
     };
     for id in ["a", "b"] {
-        // BEGIN, the effect, the look, COMMIT.
+        // The others are BEGIN, the effect, the query for the transaction's id, and COMMIT.
         assert_eq!(counted(id).await, (Outcome::Executed(()), 2, 4, true));
         assert_eq!(counted(id).await, (Outcome::Replayed(()), 1, 3, false));
     }
 }
 
-/// How many rows the session has changed, beside those that it has inserted.
+/// How many rows the session has updated.
 async fn changed(tx: &mut mariadb::Tx<'_>) -> i64 {
     let sql = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.session_status \
                WHERE variable_name = 'Handler_update'";

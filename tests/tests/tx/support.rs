@@ -1,13 +1,13 @@
-//! A database of each kind, with a table for effects.
+//! A database of each kind, with the library's tables and a table for effects.
 
 use idem_runtime::{Error, tx};
 
 /// A handler's error.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// Its own.
+    /// The handler's own error.
     Declined,
-    /// Its SQL's.
+    /// An error of the handler's SQL.
     Sql(#[expect(dead_code, reason = "shown where a test fails")] sqlx::Error),
     /// The library's.
     Refused(Error),
@@ -34,10 +34,10 @@ impl From<sqlx::Error> for Failed {
     }
 }
 
-/// What the business writes, one row for each time.
+/// The table of effects: a handler's body inserts a row each time that it runs.
 const EFFECTS: &str = "CREATE TABLE IF NOT EXISTS effects (id varchar(200) NOT NULL)";
 
-/// How a pool of connections is made, and what differs in a transaction.
+/// What the tests need of a database, with the types of its driver.
 macro_rules! database {
     ($database:ident, $store:ident) => {
         use idem_runtime::$store as Store;
@@ -48,7 +48,7 @@ macro_rules! database {
         pub(crate) type Tx<'t> = sqlx::Transaction<'t, Db>;
         pub(crate) type Connection = <Db as sqlx::Database>::Connection;
 
-        /// A database, its tables made.
+        /// A database with its tables, and a pool of connections to it.
         pub(crate) struct Bench {
             pub(crate) pool: sqlx::Pool<Db>,
             pub(crate) url: String,
@@ -70,22 +70,22 @@ macro_rules! database {
                 self.pool.begin_with(BEGIN).await.unwrap()
             }
 
-            /// How often a business fact took effect.
+            /// How often a body with this id took effect.
             pub(crate) async fn effects(&self, id: &str) -> i64 {
                 number(&self.pool, format!("SELECT count(*) FROM effects WHERE id = '{id}'")).await
             }
 
-            /// How many keys there are of a handler.
+            /// How many rows there are with this scope.
             pub(crate) async fn rows(&self, scope: &str) -> i64 {
                 number(&self.pool, format!("SELECT count(*) FROM idempotency WHERE scope = '{scope}'")).await
             }
 
-            /// The same tables as a store.
+            /// A store on the same tables.
             pub(crate) async fn store(&self) -> Store {
                 store(&self.url).await
             }
 
-            /// Waits until another transaction has to wait for one.
+            /// Waits until a transaction has to wait for another.
             pub(crate) async fn someone_waits(&self) {
                 tokio::time::timeout(std::time::Duration::from_secs(10), self.sees_waiting())
                     .await
@@ -101,7 +101,7 @@ macro_rules! database {
             bench.pool.begin_with(sqlx::AssertSqlSafe(begin.to_owned())).await.unwrap()
         }
 
-        /// Begins a transaction that sqlx doesn't know of.
+        /// Begins a transaction by its text, so that sqlx doesn't know of it.
         pub(crate) async fn begun_by_text(connection: &mut Connection) {
             connection.execute(sqlx::raw_sql(BEGIN)).await.unwrap();
         }
@@ -110,7 +110,7 @@ macro_rules! database {
             sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
         }
 
-        /// Takes effect.
+        /// The effect of a body: inserts a row.
         pub(crate) async fn effect(tx: &mut Connection, id: &str) -> Result<(), Failed> {
             tx.execute(sqlx::AssertSqlSafe(format!("INSERT INTO effects (id) VALUES ('{id}')"))).await?;
             Ok(())
@@ -122,7 +122,7 @@ macro_rules! database {
             Ok(amount.into())
         }
 
-        /// The scope of its keys.
+        /// The scope of `book`.
         pub(crate) const BOOK: &str = concat!(module_path!(), "::book");
     };
 }
@@ -137,7 +137,7 @@ pub(crate) mod sqlite {
     async fn home() -> (String, Home) {
         let home = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", home.path().join("ledger.db").display());
-        // Readers and a writer side by side, as `SqliteStore` has it.
+        // WAL mode, as `SqliteStore` uses it: readers don't block the writer.
         let mut connection = <Connection as sqlx::Connection>::connect(&url).await.unwrap();
         connection.execute("PRAGMA journal_mode = WAL").await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
@@ -153,12 +153,12 @@ pub(crate) mod sqlite {
         "CREATE TRIGGER refuse BEFORE UPDATE ON idempotency BEGIN SELECT RAISE(ABORT, 'refused'); END";
 
     impl Bench {
-        /// Who waits for SQLite's lock isn't seen: it has had the time to.
+        /// SQLite doesn't show who waits for its lock, so this waits for a time in which the other has begun to.
         async fn sees_waiting(&self) {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
 
-        /// Has the database undo a transaction: `run` runs a statement in it, and says whether that succeeded.
+        /// Makes the database roll a transaction back: `run` runs a statement in it, and returns whether that succeeded.
         pub(crate) async fn undo(&self, mut run: impl AsyncFnMut(&'static str) -> bool) {
             assert!(!run("INSERT OR ROLLBACK INTO effects (id) VALUES (NULL)").await);
         }
@@ -194,7 +194,7 @@ pub(crate) mod postgres {
             }
         }
 
-        /// Has the database undo a transaction: `run` runs a statement in it, and says whether that succeeded.
+        /// Makes the database roll a transaction back: `run` runs a statement in it, and returns whether that succeeded.
         pub(crate) async fn undo(&self, mut run: impl AsyncFnMut(&'static str) -> bool) {
             assert!(!run("SELECT 1 / 0").await);
         }
@@ -231,8 +231,8 @@ pub(crate) mod mariadb {
             }
         }
 
-        /// Has the database undo a transaction, as the victim of a deadlock: `run` runs a statement in it, and says whether
-        /// that succeeded.
+        /// Makes the database roll a transaction back, as the victim of a deadlock: `run` runs a statement in it, and returns
+        /// whether that succeeded.
         pub(crate) async fn undo(&self, mut run: impl AsyncFnMut(&'static str) -> bool) {
             const P: &str = "UPDATE accounts SET cents = cents + 1 WHERE id = 'p'";
             const Q: &str = "UPDATE accounts SET cents = cents + 1 WHERE id = 'q'";
@@ -241,7 +241,7 @@ pub(crate) mod mariadb {
                             INSERT IGNORE INTO accounts VALUES ('p', 0), ('q', 0)";
             self.execute(accounts.to_owned()).await;
             let mut other = self.begin().await;
-            // The heavier transaction survives.
+            // InnoDB rolls back the transaction that has changed fewer rows.
             for n in 0..50 {
                 effect(&mut other, &format!("weight {n}")).await.unwrap();
             }

@@ -69,7 +69,7 @@ async fn r16_a_function_answers_for_a_record_that_can_not_be_read() {
         }
         effect(&mut tx, "after").await.unwrap();
         tx.commit().await.unwrap();
-        // The body didn't run, and what the function said is not recorded.
+        // The body didn't run, and the function's answer is not recorded.
         assert_eq!(bench.effects(id).await, 0, "{id}");
         for scope in [ANSWERED, REFUSED] {
             assert_eq!(replay(&store, scope, &key(id)).await, *record, "{id}");

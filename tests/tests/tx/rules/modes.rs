@@ -1,4 +1,4 @@
-//! Lease mode and tx mode keep their keys in one table, and each honours what the other wrote.
+//! Lease mode and tx mode keep their keys in one table, and each respects the rows that the other wrote.
 
 use std::time::Duration;
 
@@ -78,12 +78,12 @@ async fn what_tx_mode_knows_of_a_key_holds_in_lease_mode() {
     assert_eq!((entry.row.state, kept.as_ref()), (State::Done, Some(&record)));
     assert_eq!(admin.stats().await.unwrap().completed, 1);
 
-    // The fence of the row grows, whoever has it.
+    // The fence of the row grows in both modes.
     admin.forget(BOOK, &key).await.unwrap();
     assert_eq!(booked(&bench, "a", 8).await.unwrap(), Outcome::Executed(8));
     let (again, _) = admin.get(BOOK, &key).await.unwrap().expect("it is there");
     assert!(again.row.fence > entry.row.fence + 1, "{} after {}", again.row.fence, entry.row.fence);
-    assert!(again.row.ended.iter().any(|owner| owner == entry.row.owner), "whoever left is remembered");
+    assert!(again.row.ended.iter().any(|owner| owner == entry.row.owner), "the row remembers the owner that has left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +101,7 @@ async fn a_claim_of_lease_mode_waits_for_no_uncommitted_one_to_run_beside_it() {
         tx.commit().await.unwrap();
     };
     let (claim, ()) = tokio::join!(claim, commit);
-    // It waited, or gave up: in no case it was granted.
+    // The claim waited for the transaction, or gave up. It was not granted while the transaction was open.
     match claim {
         Ok(answer) => assert!(matches!(answer, ClaimAnswer::Completed(_)), "{answer:?}"),
         Err(error) => assert!(error.is_unanswered(), "{error}"),

@@ -57,7 +57,7 @@ async fn r22_a_connection_outside_of_a_transaction_is_refused() {
     let refused = book_on_connection(&mut connection, "a").await.unwrap_err().refusal();
     assert!(matches!(refused, Error::NotInTransaction { .. }), "{refused}");
     assert!(refused.to_string().contains("begin one with the driver's own method"), "{refused}");
-    // sqlx doesn't know of it.
+    // A transaction that was begun by its text: sqlx doesn't know of it.
     begun_by_text(&mut connection).await;
     let refused = book_on_connection(&mut connection, "a").await.unwrap_err().refusal();
     assert!(matches!(refused, Error::NotInTransaction { .. }), "{refused}");
@@ -72,7 +72,8 @@ async fn r22_a_connection_outside_of_a_transaction_is_refused() {
     assert_eq!(bench.effects("a").await, 1);
 }
 
-/// Books `id` twice at once, the second time while the first transaction is open; the first is ended by `end`.
+/// Books `id` in two transactions at once. The first one ends, by a commit or a rollback, when the second waits for it. Returns the
+/// result of the second.
 async fn overtaken(bench: &Bench, id: &'static str, commit: bool) -> Result<Outcome<u64>, Failed> {
     let mut first = bench.begin().await;
     assert_eq!(book(&mut first, id, 1).await.unwrap(), Outcome::Executed(1));
