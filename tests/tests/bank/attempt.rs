@@ -1,4 +1,4 @@
-//! Attempts at deliveries, and where their worker may die.
+//! Attempts at deliveries, and the points at which a worker may kill itself.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -12,16 +12,16 @@ use crate::history::Kind;
 use crate::ledger::{Receipt, Transfer};
 use crate::worker::{Bank, Mode};
 
-/// Where a worker may kill itself.
+/// The points at which a worker may kill itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Point {
     /// Between two writes of the handler.
     Writing,
-    /// After its last write. In lease mode that is before its commit.
+    /// After the handler's last write, and in lease mode before its commit.
     Written,
-    /// After the call, and before the commit: tx mode's.
+    /// In tx mode: after the call, and before the commit.
     Uncommitted,
-    /// After the handler's own commit, and before the call records the result: lease mode's.
+    /// In lease mode: after the handler's own commit, and before the call records the result.
     Unrecorded,
     /// After the commit, and before the acknowledgement.
     Unacknowledged,
@@ -31,12 +31,12 @@ impl Point {
     pub(crate) const ALL: [Self; 5] =
         [Self::Writing, Self::Written, Self::Uncommitted, Self::Unrecorded, Self::Unacknowledged];
 
-    /// It happens one time in so many.
+    /// The worker kills itself here one time in so many.
     fn odds(self) -> u64 {
         match self {
             Self::Writing => 200,
             Self::Written | Self::Uncommitted | Self::Unrecorded => 25,
-            // Replays get there, too.
+            // Less often, as replays reach this point too.
             Self::Unacknowledged => 80,
         }
     }
@@ -46,19 +46,19 @@ impl Point {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
     Usual,
-    /// It reads before it calls the handler.
+    /// The caller reads before it calls the handler.
     Audited,
-    /// That, too, and it is of the kind that can't always wait for others.
+    /// The caller reads first, at an isolation level at which a conflict can be an error instead of a wait.
     Strict,
 }
 
-/// This process.
+/// The worker that this process is.
 pub(crate) struct Worker {
     number: u64,
     journal: Journal,
     attempts: AtomicU64,
     rng: Mutex<Rng>,
-    /// Whether it dies at points: the last ones to look don't.
+    /// Whether it may kill itself. The one that looks at the end doesn't.
     mortal: bool,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Worker {
 pub(crate) struct Attempt<'a> {
     worker: &'a Worker,
     pub(crate) transfer: Transfer,
-    /// The name that a run of the body has, if this attempt comes to one.
+    /// The name of the body's run, if the body runs in this attempt.
     pub(crate) execution: String,
     pub(crate) begin: Begin,
 }
@@ -91,7 +91,7 @@ impl Worker {
         Attempt { worker: self, transfer: Transfer::of(transfer), execution, begin }
     }
 
-    /// Tries until it is booked.
+    /// Tries until the transfer is booked.
     pub(crate) async fn handle<B: Bank>(&self, bank: &B, transfer: u64, mode: Mode) -> Outcome<Receipt> {
         loop {
             let attempt = self.attempt(transfer);
@@ -101,7 +101,7 @@ impl Worker {
                     return outcome;
                 }
                 Err(failed) => {
-                    let again = failed.again().unwrap_or_else(|| panic!("nothing helps: {failed:?}"));
+                    let again = failed.again().unwrap_or_else(|| panic!("no further attempt can help: {failed:?}"));
                     let said = format!("{failed:?}").replace('\n', " ");
                     attempt.note(Kind::Again, &format_args!("{again:?} {said}"));
                 }
@@ -115,7 +115,7 @@ impl Attempt<'_> {
         self.worker.journal.line(format_args!("{kind:?} {} {} {rest}", self.transfer.id, self.execution));
     }
 
-    /// Here a worker may be killed.
+    /// The worker may kill itself here.
     pub(crate) fn may_die(&self, point: Point) {
         if self.worker.mortal && self.worker.below(point.odds()) == 0 {
             self.note(Kind::Dies, &format_args!("{point:?}"));

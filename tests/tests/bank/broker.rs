@@ -19,7 +19,7 @@ use crate::worker::{ACK, Orders};
 pub(crate) const COPIES: u64 = 3;
 /// How many deliveries a worker handles at once.
 const HANDLERS: usize = 8;
-/// How near the first two copies of a transfer are in the queue: near enough to meet.
+/// How far apart the first two copies of a transfer are in the queue at most: near enough to be handled at the same time.
 const NEAR: u64 = 40;
 /// A worker is killed at about one in so many of its acknowledgements.
 const KILL_ODDS: u64 = 250;
@@ -38,7 +38,7 @@ struct Queue {
     rng: Rng,
 }
 
-/// What a worker said of a delivery.
+/// A worker's acknowledgement of a delivery.
 #[derive(Clone, Debug)]
 pub(crate) struct Acknowledged {
     pub(crate) replayed: bool,
@@ -65,7 +65,7 @@ impl Broker {
         self.acknowledged.lock().unwrap().clone()
     }
 
-    /// A seat: one worker after the other, until there is nothing left to do. Tells of each acknowledgement.
+    /// Runs one worker after the other, until nothing is left in the queue. Sends a message for each acknowledgement.
     pub(crate) fn seat(&self, progress: &UnboundedSender<()>) {
         loop {
             let first = self.queue.lock().unwrap().take(HANDLERS);
@@ -77,7 +77,7 @@ impl Broker {
         }
     }
 
-    /// Hands deliveries to a worker for as long as it lives, and says which ones it has not acknowledged.
+    /// Hands deliveries to a worker until it ends. Returns those that it has not acknowledged.
     fn serve(&self, mut outstanding: Vec<u64>, progress: &UnboundedSender<()>) -> Vec<u64> {
         let number = self.workers.fetch_add(1, Ordering::Relaxed) + 1;
         let mut rng = Rng::new(number);
@@ -92,10 +92,10 @@ impl Broker {
             let place = outstanding.iter().position(|&other| other == transfer).expect("it was handed out");
             outstanding.swap_remove(place);
             self.acknowledged.lock().unwrap().push(acknowledged);
-            // Nobody listens any more where the run has failed.
+            // The receiver is gone if the run has failed.
             let _ = progress.send(());
             if rng.below(KILL_ODDS) == 0 {
-                // At whatever it does then.
+                // After a random time, so that the kill can hit any point of a call.
                 std::thread::sleep(Duration::from_micros(rng.below(10_000)));
                 child.kill().unwrap();
             }
@@ -105,7 +105,7 @@ impl Broker {
             }
             outstanding.extend(next);
             if outstanding.is_empty() {
-                // It ends, and so does what it says.
+                // Closing its input makes the worker end, and so its output.
                 input = None;
             }
         }
@@ -117,7 +117,7 @@ impl Broker {
         outstanding
     }
 
-    /// To a worker that may be dead: then it doesn't get there.
+    /// Sends a delivery to a worker. If the worker is dead, the delivery is lost.
     fn hand_out(&self, input: Option<&mut ChildStdin>, transfer: u64) {
         self.deliveries.fetch_add(1, Ordering::Relaxed);
         let _ = input.expect("open while there is more to do").write_all(format!("{transfer}\n").as_bytes());

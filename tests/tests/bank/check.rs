@@ -1,4 +1,4 @@
-//! Judges a run by what is left of it: the bank's books, the keys, what was acknowledged, and the history.
+//! Checks a run by what is left of it: the bank's books, the keys, the acknowledgements, and the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,13 @@ use crate::history::{Kind, Line};
 use crate::ledger::{Booking, Books, OPENING, Receipt, Transfer};
 use crate::worker::Mode;
 
-/// What is left.
+/// What is left of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Evidence {
     pub(crate) mode: Mode,
     pub(crate) transfers: u64,
     pub(crate) books: Books,
-    /// What a replay says of each transfer.
+    /// The receipt of each transfer that a replay returned.
     pub(crate) records: BTreeMap<u64, Receipt>,
     /// How many keys are completed, and how many are not.
     pub(crate) keys: (u64, u64),
@@ -23,22 +23,22 @@ pub(crate) struct Evidence {
     pub(crate) history: String,
 }
 
-/// What was found where nothing is wrong.
+/// What was found in a run in which nothing is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Bookings of whose record nobody who made them lived to hear.
+    /// Bookings that are recorded, but whose worker died before it learned of the record.
     pub(crate) unheard: usize,
     pub(crate) repeats: Repeats,
 }
 
-/// Bookings that a later one repeats, by what explains them.
+/// The number of bookings that were repeated by a later one, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repeats {
-    /// Its worker killed itself between its commit and the record.
+    /// The worker killed itself between its commit and the record.
     pub(crate) deliberate: usize,
-    /// Its worker was killed in that time.
+    /// The worker was killed before its call returned.
     pub(crate) killed: usize,
-    /// Its caller was told that the result isn't recorded, or that the commit was not answered.
+    /// The caller got an error: the result isn't recorded, or the commit had no answer.
     pub(crate) told: usize,
 }
 
@@ -48,7 +48,7 @@ impl Repeats {
     }
 }
 
-/// What the history tells of executions and workers.
+/// What the history says about executions and workers.
 #[derive(Debug, Default)]
 struct Past<'a> {
     committing: BTreeSet<&'a str>,
@@ -76,7 +76,7 @@ impl<'a> Past<'a> {
         past
     }
 
-    /// Counts a booking that another repeats, if that can be.
+    /// Counts a repeated booking under its reason. An error if there is none.
     fn explain(&self, execution: &str, repeats: &mut Repeats) -> Result<(), &'static str> {
         let (worker, _) = execution.split_once('.').ok_or("no execution has this name")?;
         if self.recorded.contains(execution) {
@@ -92,7 +92,7 @@ impl<'a> Past<'a> {
     }
 }
 
-/// Checks every rule, and says what is wrong.
+/// Checks every rule. The error is a list of everything that is wrong.
 pub(crate) fn judge(evidence: &Evidence) -> Result<Found, Vec<String>> {
     let mut wrong = Vec::new();
     let Evidence { mode, transfers, books, records, keys, acknowledged, history } = evidence;

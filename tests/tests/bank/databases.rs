@@ -1,13 +1,13 @@
-//! What differs from database to database.
+//! The databases, and what differs between them.
 
 use std::time::Duration;
 
-/// Each worker's: every handler can use two, one for its transaction and one for its lease.
+/// The number of connections of each worker. A handler uses two at most: one for its transaction, and one for its lease.
 const CONNECTIONS: u32 = 16;
-/// How long a database may be away, or busy.
+/// How long a database may be unreachable, or busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The types, and a pool that waits for its server.
+/// The types of a database's driver, and a pool that waits until its server is there.
 macro_rules! database {
     ($database:ident, $store:ident) => {
         pub(crate) use idem_runtime::$store as Store;
@@ -34,12 +34,12 @@ pub(crate) mod sqlite {
     pub(crate) const SERIAL: &str = "integer PRIMARY KEY AUTOINCREMENT";
     pub(crate) const FOR_UPDATE: &str = "";
     pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
-    /// It can't write once another has written since it read.
+    /// Such a transaction can't write any more if another has written since it read.
     pub(crate) const BEGIN_STRICT: &str = "BEGIN DEFERRED";
 
     fn options(options: Options) -> Options {
         use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-        // Processes are killed here, and not the machine: nothing has to be synced.
+        // Only processes are killed here, not the machine, so nothing has to be synced.
         let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
         options.create_if_missing(true).busy_timeout(super::PATIENCE)
     }

@@ -6,23 +6,23 @@ use sqlx::mysql::MySqlDatabaseError;
 /// Why an attempt failed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The library says so.
+    /// An error of the library.
     Refused(Error),
-    /// SQL of the handler's own, or of its caller.
+    /// An error of the handler's own SQL, or of its caller's.
     Sql(sqlx::Error),
 }
 
 /// Why another attempt can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// The handler's own SQL met a concurrent transaction.
+    /// The handler's own SQL was in conflict with a concurrent transaction.
     OwnConflict,
-    /// The library's did.
+    /// The library's SQL was in conflict with a concurrent transaction.
     Conflict,
     InProgress,
-    /// The body ran, and the call says that its result isn't recorded.
+    /// The body ran, and the error says that its result isn't recorded.
     NotRecorded,
-    /// Nobody answered.
+    /// The database gave no answer.
     Disconnected,
 }
 
@@ -39,7 +39,7 @@ impl From<sqlx::Error> for Failed {
 }
 
 impl Failed {
-    /// `None` where nothing helps.
+    /// Why another attempt can help; `None` if it can't.
     pub(crate) fn again(&self) -> Option<Again> {
         match self {
             Self::Sql(error) => again(error),
@@ -52,7 +52,7 @@ impl Failed {
     }
 }
 
-/// What the handler's own SQL failed of.
+/// The same for an error of SQL.
 fn again(error: &sqlx::Error) -> Option<Again> {
     let error = match error {
         sqlx::Error::Database(error) => error,

@@ -1,22 +1,22 @@
-//! What the workers of a run, and those who kill them, write down.
+//! The history of a run, which its workers and its broker write.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What a line tells.
+/// The event that a line reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A body begins.
     Begins,
-    /// Its transaction is about to be committed.
+    /// The body's transaction is about to be committed.
     Commits,
-    /// The call has returned its result, and in tx mode the transaction is committed: it is known to be recorded.
+    /// The call has returned its result, and in tx mode the transaction is committed: so the result is recorded.
     Recorded,
     /// An attempt has failed, and another follows. Rest: why.
     Again,
     /// A worker is about to kill itself. Rest: where.
     Dies,
-    /// A worker is dead, which is named in place of an execution.
+    /// A worker is dead. The line has its number in place of an execution.
     Dead,
 }
 
@@ -47,13 +47,13 @@ impl<'a> Line<'a> {
         self.rest.split(' ').next().unwrap_or_default()
     }
 
-    /// Whether that is this.
+    /// Whether this word follows the execution.
     pub(crate) fn is(&self, word: impl fmt::Debug) -> bool {
         self.word() == format!("{word:?}")
     }
 }
 
-/// Where it is.
+/// The path of the history's file.
 pub(crate) fn path(directory: &Path) -> PathBuf {
     directory.join("history")
 }

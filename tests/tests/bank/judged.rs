@@ -1,4 +1,4 @@
-//! What is left of small runs, and what the checker says of it.
+//! Tests of the checker: what is left of small runs that were made up, and the checker's verdict.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn sound(mode: Mode) -> Evidence {
 }
 
 impl Evidence {
-    /// A body that ran, and was committed.
+    /// Adds a body that ran, and whose transaction was committed.
     fn books(&mut self, receipt: &Receipt) {
         let made = Transfer::of(receipt.transfer);
         self.books.balances[made.payer as usize] -= made.amount;
@@ -49,7 +49,7 @@ impl Evidence {
         self.history += &format!("{line}\n");
     }
 
-    /// What a run looks like in which this happened, too.
+    /// The verdict about this run, if this happened in it too.
     fn but(mut self, happens: impl FnOnce(&mut Self)) -> Result<Found, String> {
         happens(&mut self);
         judge(&self).map_err(|wrong| wrong.join("\n"))

@@ -1,4 +1,4 @@
-//! What the bank keeps: accounts, transfers, and what it says of them.
+//! The bank's data: accounts, transfers, and receipts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use idem_tests::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 pub(crate) const ACCOUNTS: u64 = 10;
-/// What each account begins with.
+/// The balance of each account at the beginning.
 pub(crate) const OPENING: i64 = 1_000_000;
 
-/// What a message asks for.
+/// The transfer that a message asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Transfer {
     pub(crate) id: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    /// The transfer of this id, which is always the same.
+    /// The transfer with this id. The same id always gives the same transfer.
     pub(crate) fn of(id: u64) -> Self {
         let mut rng = Rng::new(id);
         let payer = rng.below(ACCOUNTS);
@@ -40,7 +40,7 @@ pub(crate) struct Receipt {
     pub(crate) payee_balance: i64,
 }
 
-/// As a worker acknowledges it.
+/// The form in which a worker acknowledges it.
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { booking, transfer, execution, payer_balance, payee_balance } = self;
@@ -66,7 +66,7 @@ impl FromStr for Receipt {
     }
 }
 
-/// A row of the bank's books. Nothing in them keeps a transfer from being booked twice.
+/// A row of the bank's books. The table has no constraint against booking a transfer twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Booking {
     pub(crate) made: Transfer,

@@ -1,11 +1,11 @@
-//! A bank: transfers between ten accounts, each delivered at least three times by four processes with eight handlers each.
-//! The processes are killed and replaced, also where it hurts most: before and after each commit. The server is killed, too.
-//! At the end the books are checked.
+//! A bank: transfers between ten accounts. Each is delivered at least three times, to four processes with eight handlers each. The
+//! processes are killed and replaced at random moments, and also right before and after a commit. The server is killed too. At the
+//! end the books are checked.
 //!
-//! In tx mode every transfer is booked exactly once. In lease mode the same handler, with a transaction of its own, loses
-//! nothing; what was booked twice is explained by a death between its commit and its record.
+//! In tx mode every transfer is booked exactly once. In lease mode the handler has a transaction of its own. No transfer is lost
+//! then, and one that was booked twice is explained by a worker that died between its commit and its record.
 //!
-//! `IDEM_BANK_TRANSFERS` says how many, 400 unless set.
+//! `IDEM_BANK_TRANSFERS` is the number of transfers, 400 unless set.
 
 #![allow(clippy::duplicate_mod, reason = "the tellers are one text for each database")]
 
@@ -55,10 +55,10 @@ type Sqlite = on_sqlite::teller::Desk;
 type OnPostgres = on_postgres::teller::Desk;
 type OnMariaDb = on_mariadb::teller::Desk;
 
-/// One run at a time: each wants the whole machine.
+/// Lets one run take place at a time: each needs the whole machine.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// Not a test of its own: what a worker is.
+/// Not a test of its own: the process of a worker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker() {
     match bank().as_deref() {
@@ -69,7 +69,7 @@ async fn worker() {
     }
 }
 
-/// The figures, once everything is as it should be.
+/// Carries out a run, and asserts that nothing is wrong and that the faults took place.
 async fn proven<B: Bank>(url: &str, server: Option<&Server>, mode: Mode) {
     let transfers = std::env::var("IDEM_BANK_TRANSFERS").ok().and_then(|text| text.parse().ok()).unwrap_or(400);
     let figures: Figures = run::<B>(url, server, mode, transfers).await;
@@ -78,11 +78,11 @@ async fn proven<B: Bank>(url: &str, server: Option<&Server>, mode: Mode) {
         Mode::Lease => &[Point::Written, Point::Unrecorded, Point::Unacknowledged],
     };
     for &point in points {
-        assert!(figures.deaths(point) > 0, "workers died {point:?}");
+        assert!(figures.deaths(point) > 0, "no worker died at {point:?}");
     }
     match mode {
         Mode::Tx => assert_eq!(figures.found.repeats.sum(), 0),
-        Mode::Lease => assert!(figures.found.repeats.deliberate > 0, "the window was met"),
+        Mode::Lease => assert!(figures.found.repeats.deliberate > 0, "no worker died between commit and record"),
     }
     assert!(server.is_none() || figures.restarts > 0);
 }
@@ -96,15 +96,15 @@ async fn on_sqlite(mode: Mode) {
 
 async fn on_postgres(mode: Mode) {
     let _turn = TURN.lock().await;
-    // Deadlocks are frequent here: it looks for one as soon as it waits.
+    // Deadlocks are frequent here, so the server looks for one after a short wait.
     let server = Postgres::start_with(&["-c", "deadlock_timeout=10ms"]).await;
     proven::<OnPostgres>(&server.url(), Some(&server), mode).await;
 }
 
 async fn on_mariadb(mode: Mode) {
     let _turn = TURN.lock().await;
-    // Without its log of changes, which MySQL has by default, InnoDB shows what was committed before it is durable
-    // (https://bugs.mysql.com/bug.php?id=74303): a replay could be acknowledged that the server forgets as it is killed.
+    // Without the binary log, which MySQL has by default, InnoDB shows committed rows before they are durable
+    // (https://bugs.mysql.com/bug.php?id=74303): a replay could be acknowledged whose record the server loses when it is killed.
     let server = MariaDb::start_with(&["--log-bin=changes", "--sync-binlog=1", "--binlog-format=ROW"]).await;
     proven::<OnMariaDb>(&server.url(), Some(&server), mode).await;
 }

@@ -1,4 +1,4 @@
-//! A run: workers that die, a server that is killed and started again, and a look at what is left.
+//! A run: workers die, the server is killed and restarted, and at the end everything that is left is read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,17 +23,17 @@ use crate::worker::{Bank, Mode, Orders};
 const WORKERS: usize = 4;
 /// How often the server is killed.
 const RESTARTS: u64 = 3;
-/// As long as nothing may happen in.
+/// The longest time without an acknowledgement. After it, the run has failed.
 const STANDSTILL: Duration = Duration::from_secs(90);
 
-/// What happened.
+/// The figures of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Figures {
     title: String,
     deliveries: u64,
     replays: usize,
     pub(crate) restarts: u64,
-    /// How many lines of the history begin so.
+    /// How many lines the history has of each event; for repeated attempts and deaths, by their reason.
     counts: BTreeMap<String, usize>,
     pub(crate) found: Found,
 }
@@ -71,8 +71,8 @@ impl Figures {
     }
 }
 
-/// A table of one row. Conflicts: the library's, and the handler's own. Repeated: after a deliberate kill, after another
-/// kill, and after an error that says so.
+/// A table of one row. "conflicts" has those of the library and those of the handler's own SQL. "repeated" has bookings that were
+/// repeated after the worker killed itself, after another kill, and after an error.
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<48}", "")?;
@@ -88,12 +88,12 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Sends transfers to a bank, and checks what comes of it.
+/// Sends transfers to a bank, and checks the result.
 pub(crate) async fn run<B: Bank>(url: &str, server: Option<&Server>, mode: Mode, transfers: u64) -> Figures {
     let started = Instant::now();
     let directory = tempfile::tempdir().unwrap();
     let journal = Journal::open(&history::path(directory.path()));
-    // Admins look at the keys of both modes through a store.
+    // With a store in both modes: through it the keys are looked at in the end.
     let bank = B::open(url, Mode::Lease).await;
     bank.found().await;
 
@@ -140,7 +140,8 @@ pub(crate) async fn run<B: Bank>(url: &str, server: Option<&Server>, mode: Mode,
     figures
 }
 
-/// Kills the server at equal distances, until the last worker has ended. Says how often.
+/// Waits until the last worker has ended, and kills and restarts the server meanwhile, after equal numbers of acknowledgements.
+/// Returns how often.
 async fn watch(mut progress: UnboundedReceiver<()>, server: Option<&Server>, deliveries: u64) -> u64 {
     let mut rng = Rng::new(deliveries);
     let (mut acknowledged, mut restarts) = (0, 0);
@@ -152,7 +153,7 @@ async fn watch(mut progress: UnboundedReceiver<()>, server: Option<&Server>, del
             && restarts < RESTARTS
         {
             server.kill();
-            // Away for a while.
+            // The server is down for a while.
             tokio::time::sleep(Duration::from_micros(rng.below(200_000))).await;
             server.restart().await;
             restarts += 1;
@@ -161,7 +162,7 @@ async fn watch(mut progress: UnboundedReceiver<()>, server: Option<&Server>, del
     restarts
 }
 
-/// Reads what is left; each transfer is delivered once more, and has to be replayed.
+/// Reads everything that is left. Delivers each transfer once more, which has to be replayed.
 async fn look<B: Bank>(bank: &B, broker: &Broker, directory: &Path, mode: Mode, transfers: u64) -> Evidence {
     let books = bank.books().await;
     let keys = bank.keys().await;

@@ -1,4 +1,4 @@
-//! The handlers and their caller, at one database: `super` says which.
+//! The handlers and their caller, on one database: `super` says which.
 
 use idem_runtime::protocol::State;
 use idem_runtime::store::Key;
@@ -13,7 +13,8 @@ use crate::history::Kind;
 use crate::ledger::{ACCOUNTS, Booking, Books, OPENING, Receipt, Transfer};
 use crate::worker::{Bank, Mode};
 
-/// What an operator is told: a request is sent once, and the store's own connections may be those to a server that was killed.
+/// Repeats an operator's request until it is answered. The library sends such a request once, and the store may still hold
+/// connections to the server that was killed.
 macro_rules! answered {
     ($ask:expr) => {
         loop {
@@ -25,7 +26,7 @@ macro_rules! answered {
     };
 }
 
-/// The bank at this database.
+/// The bank on this database.
 pub(crate) struct Desk {
     pool: super::Pool,
     store: Option<Store>,
@@ -36,7 +37,7 @@ async fn book(tx: &mut Tx<'_>, attempt: &Attempt<'_>) -> Result<Outcome<Receipt>
     Ok(write(tx, attempt).await?.into())
 }
 
-/// The same, in a transaction of its own.
+/// The same in lease mode, with a transaction that the body begins and commits.
 #[idempotent(key = "attempt.transfer.id", store = "desk.store()", lease = "1s", wait = "1s")]
 async fn book_under_lease(desk: &Desk, attempt: &Attempt<'_>) -> Result<Outcome<Receipt>, Failed> {
     let mut tx = desk.begin(attempt.begin).await?;
@@ -47,7 +48,7 @@ async fn book_under_lease(desk: &Desk, attempt: &Attempt<'_>) -> Result<Outcome<
     Ok(receipt.into())
 }
 
-/// Where the keys are.
+/// The scope of the keys.
 fn scope(mode: Mode) -> &'static str {
     match mode {
         Mode::Tx => concat!(module_path!(), "::book"),
@@ -55,12 +56,12 @@ fn scope(mode: Mode) -> &'static str {
     }
 }
 
-/// The body: it refuses nothing.
+/// The body of both handlers. It doesn't check for duplicates.
 async fn write(tx: &mut Connection, attempt: &Attempt<'_>) -> Result<Receipt, Failed> {
     attempt.note(Kind::Begins, &"-");
     let Transfer { id, payer, payee, amount } = attempt.transfer;
     let execution = &attempt.execution;
-    // In the order of the transfer: two of them can be each other's deadlock.
+    // Locks the payer's account first, so that two transfers can deadlock.
     let payer_balance = balance(tx, payer).await? - amount;
     let payee_balance = balance(tx, payee).await? + amount;
     set_balance(tx, payer, payer_balance).await?;
@@ -107,7 +108,7 @@ impl Desk {
     }
 }
 
-/// Money is neither made nor lost, whenever someone looks.
+/// Asserts that the sum of all balances is what it was at the beginning.
 async fn audit(tx: &mut Connection) -> Result<(), Failed> {
     let rows = tx.fetch_all(sqlx::raw_sql("SELECT balance FROM accounts")).await?;
     let sum: i64 = rows.iter().map(|row| row.get::<i64, _>(0)).sum();
@@ -123,7 +124,7 @@ impl Bank for Desk {
         let store = match mode {
             Mode::Tx => None,
             Mode::Lease => loop {
-                // Whoever asks for a connection waits for the server to be there.
+                // The pool waits for the server.
                 if let Ok(store) = store(url, &pool).await {
                     break Some(store);
                 }
@@ -157,7 +158,7 @@ impl Bank for Desk {
         let outcome = match book(&mut tx, attempt).await {
             Ok(outcome) => outcome,
             Err(failed) => {
-                // Where that fails, the connection is gone, and the transaction with it.
+                // If the rollback fails, the connection is lost, and the server rolls the transaction back.
                 drop(tx.rollback().await);
                 return Err(failed);
             }

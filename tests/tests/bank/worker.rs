@@ -1,5 +1,4 @@
-//! What a process of a run does: it takes delivery of transfers on its standard input, and acknowledges them on its standard
-//! output.
+//! The process of a worker: it reads transfers from its standard input, and acknowledges them on its standard output.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,9 +15,9 @@ use crate::failure::Failed;
 use crate::history;
 use crate::ledger::{Books, Receipt};
 
-/// The name of this binary's test that is a worker.
+/// The name of the test of this binary that is run as a worker.
 const TEST: &str = "worker";
-/// What an acknowledgement begins with: the harness of the tests writes to standard output, too.
+/// The beginning of an acknowledgement. The test harness writes other lines to standard output.
 pub(crate) const ACK: &str = "ack ";
 
 /// How a handler is protected.
@@ -28,17 +27,17 @@ pub(crate) enum Mode {
     Lease,
 }
 
-/// A bank at a database.
+/// A bank on a database.
 pub(crate) trait Bank: Sized + Send + Sync + 'static {
     const NAME: &'static str;
 
-    /// Opens it as soon as its server is there; with a store where `mode` has one.
+    /// Opens the bank as soon as its server is there. In lease mode it has a store.
     fn open(url: &str, mode: Mode) -> impl Future<Output = Self> + Send;
 
-    /// Makes its own tables, and the accounts. Whoever opens it with a store has made that of the keys.
+    /// Creates the bank's tables and accounts. The table of the keys is created when the bank is opened with a store.
     fn found(&self) -> impl Future<Output = ()> + Send;
 
-    /// Books a transfer, if it isn't yet.
+    /// Books a transfer, unless it is booked already.
     fn deliver(
         &self,
         attempt: &Attempt<'_>,
@@ -47,17 +46,17 @@ pub(crate) trait Bank: Sized + Send + Sync + 'static {
 
     fn books(&self) -> impl Future<Output = Books> + Send;
 
-    /// Whether an operator finds the key of a transfer completed, with a record.
+    /// Whether the key of a transfer is completed and has a record, as an operator sees it.
     fn is_recorded(&self, transfer: u64, mode: Mode) -> impl Future<Output = bool> + Send;
 
     /// How many keys are completed, and how many are not.
     fn keys(&self) -> impl Future<Output = (u64, u64)> + Send;
 }
 
-/// What a worker is told.
+/// What a worker gets from the run that starts it.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    /// Where the history is.
+    /// The folder with the history.
     pub(crate) directory: PathBuf,
     /// The name of the bank.
     pub(crate) bank: &'static str,
@@ -82,12 +81,12 @@ impl Orders {
     }
 }
 
-/// The bank that this process is to work for, if it is a worker.
+/// The name of the bank that this process works for, if it is a worker.
 pub(crate) fn bank() -> Option<String> {
     std::env::var(BANK).ok()
 }
 
-/// What a worker does.
+/// Does the work of a worker.
 pub(crate) async fn work<B: Bank>() {
     let text = |name: &str| std::env::var(name).unwrap();
     let mode = if text(LEASE) == "true" { Mode::Lease } else { Mode::Tx };
@@ -110,7 +109,7 @@ pub(crate) async fn work<B: Bank>() {
     handlers.join_all().await;
 }
 
-/// What arrives, until the other side closes.
+/// The deliveries that arrive on standard input, until it is closed.
 fn deliveries() -> mpsc::UnboundedReceiver<u64> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {

@@ -1,19 +1,19 @@
-//! Judges a history.
+//! Checks a history.
 //!
-//! A grant is known by its key and fence. Fences are times of the server's clock, which is this machine's, and so can be
-//! compared with the times at which requests were sent: a lease that was renewed lasts at least from the sending of the
-//! renewal, however long its process was stopped since. A grant that nobody lived to write down is not missed: it can only
-//! make a holder end earlier than the next one that is known.
+//! A grant is identified by its key and its fence. Fences are times of the server's clock, which is this machine's. So they can be
+//! compared with the times at which requests were sent: a renewed lease lasts at least for its length from the sending of the
+//! renewal, however long its process was stopped since. A grant is missing in the history if its process was killed before it could
+//! write it. This doesn't matter: such a grant can only mean that the holder before it ended earlier than the next known grant.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::history::{Kind, Line};
 
-/// How far a server's idea of now may lie behind the arrival of a request: Redis reads its clock once a turn of its loop.
+/// How far the server's time may lie behind the arrival of a request: Redis reads its clock once per turn of its event loop.
 const SLACK: u64 = 20_000;
 
-/// What a history tells.
+/// What was counted in a history.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) starts: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Counts {
     pub(crate) replays: usize,
     pub(crate) in_progress: usize,
     pub(crate) takeovers: usize,
-    /// Bodies that ran on while their key had another holder.
+    /// Bodies that were still running when the body of the next holder started.
     pub(crate) overlaps: usize,
     pub(crate) renewals: usize,
     pub(crate) lost_leases: usize,
@@ -36,20 +36,20 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 struct Grant<'a> {
     line: Line<'a>,
-    /// The fence of the one that died before it, or 0.
+    /// The fence of the holder that died before it, or 0.
     after_crash: u64,
     started: Option<Line<'a>>,
     ended: Option<Line<'a>>,
-    /// When the last renewal that was granted had been sent.
+    /// When the last renewal was sent that the store granted.
     renewed: Option<u64>,
     completed: bool,
-    /// The first request to let go of the key.
+    /// The first request to release the key.
     releasing: Option<Line<'a>>,
-    /// Whether the store agreed to that, or to a later one.
+    /// Whether the store granted that request, or a later one.
     released: bool,
 }
 
-/// Checks every rule; the first that was broken is the error. `recorded` holds what is replayed in the end.
+/// Checks every rule. The error is the first that was broken. `recorded` holds the results that are replayed in the end.
 pub(crate) fn check(history: &str, recorded: &BTreeMap<String, String>, lease: Duration) -> Result<Counts, String> {
     let mut counts = Counts::default();
     let mut keys: BTreeMap<&str, BTreeMap<u64, Grant<'_>>> = BTreeMap::new();
@@ -137,13 +137,13 @@ impl<'a> Grant<'a> {
         Ok(())
     }
 
-    /// The least that the store promised: its holder has the key until then.
+    /// The earliest time at which the lease can be over.
     fn promised(&self, lease: Duration) -> u64 {
         self.renewed.unwrap_or(0).max(self.line.fence) + lease.as_micros() as u64
     }
 }
 
-/// Of one key: every grant, in the order of fences, against the next one. Gives the number of overlaps that are allowed.
+/// Checks every grant of one key against the next, in the order of their fences. Returns the number of overlaps, which are allowed.
 fn check_key(grants: &BTreeMap<u64, Grant<'_>>, recorded: u64, lease: Duration) -> Result<usize, String> {
     let mut overlaps = 0;
     let mut next = grants.values().skip(1);
@@ -155,8 +155,8 @@ fn check_key(grants: &BTreeMap<u64, Grant<'_>>, recorded: u64, lease: Duration) 
             return Err(format!("{grant:?} was completed, and replaced by the record of fence {recorded}"));
         }
         let Some(next) = next.next() else { continue };
-        // Let go before: by a request that was sent before the next grant was answered. Its fence can be a moment older than
-        // the grant: a server may read its clock before it waits for the row.
+        // The key was released if the request to release it was sent before the next grant was answered. That grant's fence doesn't
+        // tell: a server may read its clock before it waits for the row, so the fence can be earlier than the release.
         let let_go = grant.releasing.is_some_and(|releasing| releasing.time <= next.line.time);
         if !let_go && next.line.fence + SLACK < grant.promised(lease) {
             return Err(format!("{next:?} was granted within the lease of {grant:?}"));

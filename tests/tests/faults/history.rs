@@ -1,4 +1,4 @@
-//! What every process of a run writes down, in one file.
+//! The history of a run: one file, to which every process appends.
 
 use std::fmt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use idem_tests::journal::Journal;
 
-/// The file.
+/// The history's file.
 #[derive(Clone, Debug)]
 pub(crate) struct History(Journal);
 
@@ -24,14 +24,14 @@ impl History {
     }
 }
 
-/// What a server on this machine would say: its fences are compared with this.
+/// The time of the machine's clock, which a server on this machine has too. Fences are compared with it.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
 }
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident)*) => {
-        /// What a line tells.
+        /// The event that a line reports.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Kind { $($(#[$doc])* $kind,)* }
 
@@ -53,15 +53,15 @@ kinds! {
     Renewed
     /// The store is about to be asked to record a result.
     Completing
-    /// It has.
+    /// The store has recorded the result.
     Completed
-    /// The store is about to be asked to let go of a key. Rest: the owner, and how.
+    /// The store is about to be asked to release a key. Rest: the owner, and how the key is left.
     Releasing
-    /// It has. Rest: how.
+    /// The store has released the key. Rest: how the key is left.
     Released
-    /// The store refused a holder. Rest: what it wanted.
+    /// The store refused a holder's request. Rest: the request.
     Refused
-    /// The store did not answer. Rest: what it said.
+    /// The store did not answer. Rest: the error.
     Unanswered
     /// A body begins.
     Start
@@ -69,28 +69,28 @@ kinds! {
     End
     /// A call has run its body, and its result is recorded. Rest: the result.
     Executed
-    /// A call was given a result that was recorded. Rest: the result.
+    /// A call got a recorded result. Rest: the result.
     Replayed
-    /// A call met a holder.
+    /// A call was told that the key has a holder.
     InProgress
-    /// A call returned its own error.
+    /// A call returned the handler's own error.
     Declined
     /// A call was dropped.
     Dropped
     /// A call lost its lease.
     LeaseLost
-    /// A call ran, and its result could not be recorded.
+    /// A body ran, and its result could not be recorded.
     NotRecorded
-    /// A call could not claim.
+    /// A call could not claim its key.
     NotClaimed
-    /// A call ended as none should. Rest: how.
+    /// A call ended in a way that must not happen. Rest: how.
     Failed
 }
 
 /// One line, read back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
-    /// Where it stands.
+    /// The number of the line.
     pub(crate) number: usize,
     pub(crate) kind: Kind,
     pub(crate) key: &'a str,

@@ -1,4 +1,4 @@
-//! Histories, and what the checker says of them.
+//! Tests of the checker: histories that were made up, and the checker's verdict.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn judge(lines: &[(&str, u64, u64, &str)], fence: u64) -> Result<(), String> {
     check(&lines.collect::<String>(), &recorded, LEASE).map(drop)
 }
 
-/// One that dies in its body, and one that takes over.
+/// A holder dies in its body, and another takes over.
 fn takeover(at: u64) -> Vec<(&'static str, u64, u64, &'static str)> {
     vec![
         ("Granted", 10_000, 10_000, "a 0"),
@@ -36,7 +36,7 @@ fn takeover(at: u64) -> Vec<(&'static str, u64, u64, &'static str)> {
     ]
 }
 
-/// The history of a takeover, with these lines put in before its last.
+/// The history of a takeover, with these lines inserted before the last one.
 fn with(at: u64, more: &[(&'static str, u64, u64, &'static str)], fence: u64) -> Result<(), String> {
     let mut lines = takeover(at);
     lines.pop();

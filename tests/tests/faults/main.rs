@@ -1,8 +1,8 @@
-//! The fault run: four processes with sixteen handlers each share the keys of one store. They are killed and replaced, and
-//! stopped for longer than their leases; their connections are cut; the server is killed and started again. Each process
-//! writes down what it does and what it is told, and at the end the history is checked.
+//! The fault run: four processes with sixteen handlers each share the keys of one store. The processes are killed and replaced, and
+//! stopped for longer than their leases; their connections are cut; the server is killed and restarted. Each process writes what it
+//! does and what it is told into a history, which is checked at the end.
 //!
-//! `IDEM_FAULT_SECONDS` says for how long, 15 unless set.
+//! `IDEM_FAULT_SECONDS` is the length of a run, 15 unless set.
 
 mod check;
 mod history;
@@ -25,16 +25,16 @@ use self::worker::{Opening, Orders};
 
 const KEYS: u64 = 2_000;
 
-/// What happens in turn.
+/// The faults, in their order.
 const EVENTS: [Event; 12] = {
     use Event::{Cut, Kill, Server, Stop};
     [Stop, Kill, Cut, Stop, Server, Cut, Stop, Kill, Cut, Stop, Cut, Kill]
 };
 
-/// One run at a time: each wants the whole machine.
+/// Lets one run take place at a time: each needs the whole machine.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// Not a test of its own: what a worker is.
+/// Not a test of its own: the process of a worker.
 #[tokio::test]
 async fn worker() {
     if let Some((orders, seed)) = Orders::given() {
@@ -42,8 +42,8 @@ async fn worker() {
     }
 }
 
-/// In a short run, perhaps no process stands still for longer than a lease at the wrong moment: then there is another run. In
-/// none may anything be lost or repeated.
+/// In no run may anything be lost or repeated. In a short run it can happen that no process is stopped at a moment at which it loses a
+/// lease: then the run is repeated, until each consequence of a fault was seen.
 async fn faults_lose_and_repeat_nothing(kind: Kind, opening: Opening) {
     let _turn = TURN.lock().await;
     let seconds = std::env::var("IDEM_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
@@ -56,12 +56,12 @@ async fn faults_lose_and_repeat_nothing(kind: Kind, opening: Opening) {
         }
         last = Some(counts);
     }
-    panic!("each was seen: {last:?}");
+    panic!("a consequence was seen in no run: {last:?}");
 }
 
 async fn one_run(kind: Kind, opening: Opening, seconds: u64) -> Counts {
     let length = Duration::from_secs(seconds);
-    // Where four hold connections, the others wait.
+    // With a pool of four connections, the other handlers wait, so each has to take less time.
     let takes = Run::takes(length, KEYS) / if opening == Opening::WithPool { 4 } else { 1 };
     let directory = tempfile::tempdir().unwrap();
     let server = kind.start().await;
@@ -74,8 +74,8 @@ async fn one_run(kind: Kind, opening: Opening, seconds: u64) -> Counts {
     println!("{kind:?}, {opening:?}, {seconds} s: {faults:?}; {judged:?}");
     let counts = judged.unwrap_or_else(|error| panic!("{error}\nthe history: {}", directory.keep().display()));
     let happened = [faults.kills, faults.stops, faults.cuts, faults.restarts];
-    assert!(happened.iter().all(|&times| times > 0), "each fault happened: {faults:?}");
-    assert!(counts.replays as u64 > KEYS, "keys were replayed: {counts:?}");
+    assert!(happened.iter().all(|&times| times > 0), "a fault didn't happen: {faults:?}");
+    assert!(counts.replays as u64 > KEYS, "too few keys were replayed: {counts:?}");
     counts
 }
 
@@ -109,8 +109,8 @@ async fn r02_r07_r13_mysql_loses_and_repeats_nothing_with_a_pool_that_is_used_up
     faults_lose_and_repeat_nothing(Kind::MariaDb, Opening::WithPool).await;
 }
 
-/// Processes that stand still, over a store of whose holders anyone can end another's lease: the checker has to find it. Not
-/// in each short run does a process stand still at the wrong moment.
+/// Processes are stopped, and their store has no fences: any caller can end another's lease. The checker has to find that. The run is
+/// repeated, as in a short one it can happen that no process is stopped at the wrong moment.
 async fn checker_finds_the_missing_fence(kind: Option<Kind>) {
     let _turn = TURN.lock().await;
     for _ in 0..6 {

@@ -1,4 +1,4 @@
-//! A store that is opened with a pool, which handlers use up.
+//! A store that is opened with a user's pool, whose connections the handlers use up.
 
 use std::any::Any;
 
@@ -8,7 +8,7 @@ use sqlx::{MySqlPool, PgPool};
 
 use crate::worker::LEASE;
 
-/// Fewer than there are handlers.
+/// The number of connections: fewer than there are handlers.
 const CONNECTIONS: u32 = 4;
 
 /// A user's pool.
@@ -34,7 +34,7 @@ fn options<DB: sqlx::Database>() -> PoolOptions<DB> {
 }
 
 impl Pool {
-    /// A connection; `None` where none was free for as long as a lease lasts, or where the server is down.
+    /// A connection; `None` if none was free for the length of a lease, or if the server is down.
     pub(crate) async fn connection(&self) -> Option<Box<dyn Any + Send>> {
         match self {
             Self::Postgres(pool) => Some(Box::new(pool.acquire().await.ok()?)),

@@ -1,4 +1,4 @@
-//! A store that writes down what it is asked and what it answers.
+//! A store that writes each request and each answer into the history.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::pool::Pool;
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) store: AnyStore,
-    /// The user's, which handlers use.
+    /// The user's pool, which handlers use too.
     pub(crate) pool: Option<Pool>,
     pub(crate) history: History,
 }
@@ -26,7 +26,7 @@ impl Recorder {
         }
     }
 
-    /// Writes down the answer to a holder.
+    /// Writes the answer to a holder's request into the history.
     fn hears(&self, (key, fence): (&Key, u64), answer: &Result<Standing, StoreError>, kind: Kind, rest: &str) {
         match answer {
             Ok(Standing::Held) => self.history.line(kind, key, fence, &rest),

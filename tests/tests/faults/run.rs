@@ -1,4 +1,4 @@
-//! A run: workers, a server and a line between them, and what happens to each.
+//! A run: workers, a server and a proxy between them, and the faults that strike each.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -21,30 +21,30 @@ use crate::recorder::Recorder;
 use crate::worker::{LEASE, Mood, Orders, SCOPE, deliver};
 
 const WORKERS: usize = 4;
-/// All workers' handlers.
+/// The number of handlers of all workers together.
 const HANDLERS: u32 = 64;
 
-/// What can happen.
+/// The faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A worker is killed, and replaced.
     Kill,
-    /// A worker stands still for longer than its leases.
+    /// A worker is stopped for longer than its leases.
     Stop,
     /// Every connection is cut.
     Cut,
-    /// The server is killed, and started again.
+    /// The server is killed, and restarted.
     Server,
 }
 
-/// What happened.
+/// How often each fault happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) kills: usize,
     pub(crate) stops: usize,
     pub(crate) cuts: usize,
     pub(crate) restarts: usize,
-    /// Workers that were through with every delivery.
+    /// Workers that had handled every delivery.
     pub(crate) passes: usize,
     /// Keys that were completed before the final pass.
     pub(crate) completed: usize,
@@ -53,17 +53,17 @@ pub(crate) struct Faults {
 /// A run, before it starts.
 pub(crate) struct Run<'a> {
     pub(crate) orders: Orders,
-    /// The store's URL, past the proxy.
+    /// The store's URL without the proxy.
     pub(crate) direct: String,
     pub(crate) server: Option<(&'a Server, &'a Proxy)>,
-    /// In turn, again and again.
+    /// The faults. They happen in this order, again and again.
     pub(crate) events: &'a [Event],
     pub(crate) length: Duration,
 }
 
 struct Worker {
     child: Child,
-    /// When it goes on.
+    /// When it is to go on, if it is stopped.
     stopped: Option<Instant>,
 }
 
@@ -77,7 +77,7 @@ impl Worker {
         self.signal(libc::SIGCONT);
     }
 
-    /// Gone, and whether it was killed: where it had finished its pass, it has to have done so well.
+    /// Kills the worker. Returns `false` if it had ended by itself, which has to have been with success.
     fn kill(mut self) -> bool {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
@@ -87,21 +87,21 @@ impl Worker {
 }
 
 impl Run<'_> {
-    /// How long a handler takes, so that about a third of the run is spent in handlers: as much is spent waiting for a
-    /// server that is down, and for holders that died.
+    /// How long a handler takes: about a third of the run is spent in handlers. The rest is spent waiting for a server that is down,
+    /// and for the leases of holders that died.
     pub(crate) fn takes(length: Duration, keys: u64) -> Duration {
         length * HANDLERS / 3 / keys as u32
     }
 
-    /// What happened, and what the checker says.
+    /// Carries out the run. Returns the faults that happened, and the checker's verdict.
     pub(crate) async fn run(self) -> (Faults, Result<Counts, String>) {
-        // Makes the table, before everyone tries to.
+        // Creates the table, before every worker tries to.
         let mut direct = self.orders.clone();
         direct.url.clone_from(&self.direct);
         drop(direct.open().await);
         let mut faults = self.suffers().await;
 
-        // The final pass, and a second one that finds everything done.
+        // A last pass without faults, and another that finds every key completed.
         let store = direct.open().await;
         let before = store.admin().unwrap().stats().await.unwrap();
         faults.completed = before.completed as usize;
@@ -166,7 +166,7 @@ impl Run<'_> {
                 (Event::Kill, _) => {
                     faults.kills += usize::from(std::mem::replace(victim, start(rng.number())).kill());
                 }
-                // Half of them go on: someone has to take over.
+                // At least half of the workers keep running, so that one of them can take over.
                 (Event::Stop, _) if others >= WORKERS / 2 => {
                     faults.stops += 1;
                     victim.signal(libc::SIGSTOP);

@@ -1,4 +1,4 @@
-//! A store without fencing, as many are: whoever renews, completes or releases a key is taken for its holder.
+//! A store without fencing, as some libraries have it: anyone who renews, completes or releases a key counts as its holder.
 
 use idem_runtime::protocol::Row;
 use idem_runtime::store::{

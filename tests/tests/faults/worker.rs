@@ -1,4 +1,4 @@
-//! What a process of a run does: it takes delivery of every key, again and again, until it is killed.
+//! The process of a worker: it handles a delivery of every key, several times each.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -17,14 +17,14 @@ use crate::unfenced::Unfenced;
 
 pub(crate) const SCOPE: &str = "faults";
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
-/// The name of this binary's test that is a worker.
+/// The name of the test of this binary that is run as a worker.
 const TEST: &str = "worker";
 const HANDLERS: usize = 16;
 /// How often each worker is delivered each key.
 const DELIVERIES: u64 = 3;
-/// How far from its place in the order of all workers a delivery can be: near enough that duplicates meet.
+/// How far a delivery can be from its place in the order that all workers share: near enough that duplicates are handled at once.
 const JITTER: u64 = 300;
-/// One in so many bodies fails the first time, and one in so many is dropped.
+/// One body in so many fails the first time, and one call in so many is dropped.
 const UNLUCKY: u64 = 16;
 
 #[idempotent(key = "key", store = store, scope = "faults", lease = "1s", claim = claim)]
@@ -44,7 +44,7 @@ async fn work(store: &Recorder, key: &str, takes: Duration, fails: bool) -> Resu
     Ok(result_of(key, claim).into())
 }
 
-/// Says who made it.
+/// The result of a handler: it names the claim and the process that made it.
 fn result_of(key: &str, claim: &Claim) -> String {
     format!("{key}:{}:{}", claim.fence(), std::process::id())
 }
@@ -54,7 +54,7 @@ fn result_of(key: &str, claim: &Claim) -> String {
 pub(crate) struct Mood {
     pub(crate) takes: Duration,
     pub(crate) fails: bool,
-    /// The call is dropped after this.
+    /// The call is dropped after this time.
     pub(crate) patience: Duration,
 }
 
@@ -68,7 +68,7 @@ impl Mood {
     }
 }
 
-/// Delivers a message once, and writes down what comes of it. Gives the result, and whether it was executed now.
+/// Delivers a message once, and writes the outcome into the history. Returns the result if there is one.
 pub(crate) async fn deliver(store: &Recorder, key: &str, mood: Mood) -> Option<Outcome<String>> {
     let (kind, rest) = match tokio::time::timeout(mood.patience, work(store, key, mood.takes, mood.fails)).await {
         Ok(Ok(outcome)) => {
@@ -103,14 +103,14 @@ pub(crate) enum Opening {
     ByUrl,
     /// With a pool that its handlers use too.
     WithPool,
-    /// Anyone can end another's lease.
+    /// With a store that doesn't check fences.
     Unfenced,
 }
 
-/// What a worker is told.
+/// What a worker gets from the run that starts it.
 #[derive(Clone)]
 pub(crate) struct Orders {
-    /// Where the history is.
+    /// The folder with the history.
     pub(crate) directory: PathBuf,
     pub(crate) url: String,
     pub(crate) keys: u64,
@@ -136,7 +136,7 @@ impl Orders {
         command.spawn().unwrap()
     }
 
-    /// Those of this process, and its seed, if it is a worker.
+    /// The orders of this process, and its seed, if it is a worker.
     pub(crate) fn given() -> Option<(Self, u64)> {
         let directory = std::env::var_os(DIRECTORY)?.into();
         let text = |name: &str| std::env::var(name).unwrap();
@@ -181,7 +181,7 @@ impl Orders {
         let store = self.open().await;
         let mut rng = Rng::new(seed);
         let mut queue = deliveries(self.keys, &mut rng);
-        // Where the others are: the first ones come last.
+        // Begins at about the place of the other workers; the deliveries before it come last.
         let stats = store.admin().expect("every store here has one").stats().await;
         let done = stats.map_or(0, |stats| stats.completed).saturating_sub(JITTER);
         queue.rotate_left((done * DELIVERIES) as usize);
@@ -195,7 +195,7 @@ impl Orders {
     }
 }
 
-/// Each key a few times, in an order that is random, and much the same for all workers.
+/// Each key several times, in a random order that is nearly the same for all workers.
 fn deliveries(keys: u64, rng: &mut Rng) -> VecDeque<u64> {
     let mut order: Vec<_> = (0..keys).collect();
     Rng::new(keys).shuffle(&mut order);
@@ -216,7 +216,7 @@ async fn handler(store: Recorder, queue: Arc<Mutex<VecDeque<u64>>>, mut rng: Rng
             continue;
         }
         {
-            // Among those to come soon, as a broker delays a message.
+            // Delivered again soon, as a broker delays a message.
             let mut queue = queue.lock().unwrap();
             let place = rng.below(4 * HANDLERS as u64).min(queue.len() as u64) as usize;
             queue.insert(place, number);
