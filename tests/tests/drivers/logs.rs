@@ -1,4 +1,4 @@
-//! Everything that is logged, through `tracing` and through `log`, at every level.
+//! Collects everything that is logged, through `tracing` and through `log`, at every level.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, Once};
@@ -8,10 +8,10 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
-/// A result that a log could show.
+/// A handler's result, which must not be in any log.
 pub(crate) const SECRET: &str = "hunter2 is the secret";
 
-/// The ways in which it could be shown.
+/// The forms in which a log could show it.
 pub(crate) fn forms() -> Vec<String> {
     let bytes = &SECRET.as_bytes()[..7];
     let hex = |upper: bool| -> String {
@@ -21,7 +21,7 @@ pub(crate) fn forms() -> Vec<String> {
     vec!["hunter2".to_owned(), hex(true), hex(false), list.join(", ")]
 }
 
-/// What is logged by way of `log`, on any thread.
+/// What was logged through `log`, on any thread.
 static FACADE: Mutex<String> = Mutex::new(String::new());
 
 struct Facade;
@@ -38,14 +38,14 @@ impl log::Log for Facade {
     fn flush(&self) {}
 }
 
-/// What is logged while it lives.
+/// Collects the log until it is dropped.
 pub(crate) struct Logs {
     text: Arc<Mutex<String>>,
     _subscribed: DefaultGuard,
 }
 
 impl Logs {
-    /// By `tracing` on this thread, by `log` on any.
+    /// Collects what is logged through `tracing` on this thread, and through `log` on any.
     pub(crate) fn of_this_thread() -> Self {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {

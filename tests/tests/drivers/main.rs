@@ -1,4 +1,4 @@
-//! Tx mode through other drivers than sqlx, and through one's own.
+//! Tx mode through other drivers than sqlx, and through a transaction type of a user's own.
 //!
 //! `rules.rs` is compiled once for each driver and database.
 
@@ -23,7 +23,7 @@ trait Driver: Sized {
     /// A transaction in which R23 holds without an error.
     async fn begin(&mut self) -> Self::Tx<'_>;
 
-    /// One that has read, and can't go on once another has written what it wants to.
+    /// A transaction that has read, at a level at which it fails if another has written what it wants to write.
     async fn begin_strictly(&mut self) -> Self::Tx<'_>;
 
     async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error>;
@@ -34,21 +34,21 @@ trait Driver: Sized {
 
     async fn rollback(tx: Self::Tx<'_>);
 
-    /// Takes effect.
+    /// The effect of a body: inserts a row.
     async fn effect(tx: &Self::Tx<'_>, id: &str) {
         assert!(Self::runs(tx, &effect(id)).await);
     }
 
-    /// Runs a statement, and says whether it succeeded.
+    /// Runs a statement, and returns whether it succeeded.
     async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool;
 }
 
-/// SQL that takes effect.
+/// The SQL of an effect.
 fn effect(id: &str) -> String {
     format!("INSERT INTO effects (id) VALUES ('{id}')")
 }
 
-/// What a transaction reads, so that it has begun.
+/// A query with which a transaction really begins.
 const READ: &str = "SELECT count(*) FROM effects";
 
 #[path = "."]
@@ -100,7 +100,7 @@ mod sea_orm_on_sqlite {
     pub(crate) use super::sea_orm::Client;
     pub(crate) use super::support::sqlite::Bench;
 
-    /// A file has no line to count on.
+    /// The round trips of an execution and of a duplicate. `None`: there is no connection on which a proxy could count them.
     pub(crate) const TRIPS: Option<(u32, u32)> = None;
     pub(crate) const ENDS_WHAT_IT_UNDID: bool = true;
 

@@ -1,4 +1,4 @@
-//! A transaction of one's own, with no more than what the library publishes: one that keeps its statements prepared.
+//! A transaction type of a user's own, made with the library's public API only. It keeps its statements prepared.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -53,7 +53,7 @@ impl Tx<'_> {
     }
 }
 
-/// Shows no bytes, as [`Param`] shows none: tokio-postgres logs the parameters of a prepared statement.
+/// A parameter whose `Debug` form shows no bytes, like that of [`Param`]: tokio-postgres logs the parameters of prepared statements.
 #[derive(Debug)]
 struct Bound<'p>(&'p Param<'p>);
 
@@ -129,7 +129,8 @@ impl<'t> Commit for Tx<'t> {
 
     fn commit(self) -> Committing<'t> {
         Box::pin(async move {
-            // The driver doesn't tell a rollback from a commit: this fails in a transaction that has failed.
+            // The server answers the commit of a failed transaction with a rollback, and the driver's `commit` is then `Ok`. In such
+            // a transaction this statement fails.
             self.tx.batch_execute("SELECT 1").await.map_err(|error| failed(error).at_commit())?;
             self.tx.commit().await.map_err(|error| failed(error).at_commit())
         })

@@ -1,4 +1,4 @@
-//! A blocking transaction of one's own, for sync handlers and async ones, by either reference.
+//! A blocking transaction type of a user's own, for sync and async handlers, as a `&` and as a `&mut` parameter.
 
 use idem_runtime::tx::{BlockingTransaction, Column, Database, Failure, Param, Statement, Value, schema};
 use idem_runtime::{Error, Outcome, idempotent};

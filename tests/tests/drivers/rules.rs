@@ -23,7 +23,7 @@ async fn book_by_mut(tx: &mut Tx<'_>, id: &str, amount: u64) -> Result<Outcome<u
     Ok(amount.into())
 }
 
-/// Books in a transaction of its own.
+/// Books in a new transaction, and commits it.
 async fn booked(client: &mut Client, id: &str, amount: u64) -> Result<Outcome<u64>, Failure> {
     let tx = client.begin().await;
     let booked = book(&tx, id, amount).await;
@@ -90,7 +90,7 @@ async fn r22_a_commit_of_what_the_database_undid_is_an_error() {
     assert_eq!(booked(&mut client, "a", 2).await.unwrap(), Outcome::Executed(2));
 }
 
-/// Goes on where the database has undone what it wrote.
+/// A body that passes over an error with which the database rolled its transaction back, and writes again.
 #[idempotent(key = "id", tx = "tx")]
 async fn persist(tx: &Tx<'_>, id: &str, bench: &Bench) -> Result<(), Failure> {
     Client::effect(tx, id).await;
@@ -112,12 +112,13 @@ async fn r22_a_body_that_goes_on_where_its_transaction_is_gone_is_told_that_a_pa
         _ => false,
     };
     assert!(as_expected && error.executed(), "{error:?}");
-    // As it is where the caller passes over that error too.
+    // A caller that passes over this error gets another from the commit.
     Client::try_commit(tx).await.unwrap_err();
     assert_eq!((bench.effects("a").await, bench.effects("after").await), (0, i64::from(ENDS_WHAT_IT_UNDID)));
 }
 
-/// As `Some` of what a redelivery comes to, where there is a line to cut.
+/// Loses the answer to a commit, or the commit itself. Returns the outcome of a redelivery; `None` if there is no connection that a
+/// proxy could cut.
 async fn unanswered(arrives: bool) -> Option<Outcome<u64>> {
     TRIPS?;
     let bench = Bench::new().await;
@@ -153,7 +154,7 @@ async fn r22_a_commit_that_was_not_answered_is_not_known_and_replays_or_runs() {
     }
 }
 
-/// Books twice at once, the second time while the first transaction is open.
+/// Books the same key in two transactions at once. The first ends when the second waits for it. Returns the result of the second.
 async fn overtaken(bench: &Bench, commits: bool) -> Result<Outcome<u64>, Failure> {
     let (mut one, mut other) = (Client::connect(&bench.url).await, Client::connect(&bench.url).await);
     let first = one.begin().await;
@@ -190,7 +191,7 @@ async fn r23_at_a_stricter_level_a_concurrent_duplicate_is_a_conflict_that_can_b
     let first = one.begin().await;
     assert_eq!(book(&first, "a", 1).await.unwrap(), Outcome::Executed(1));
     let commit = async {
-        // Longer than the strictest waits.
+        // Longer than any of the strict transactions waits.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         Client::commit(first).await;
     };
@@ -293,7 +294,7 @@ async fn r26_an_execution_and_a_duplicate_take_so_many_round_trips() {
     let (proxy, trips) = (Proxy::start(port).await, Count::default());
     let mut client = Client::connect(&proxy.url(&bench.url)).await;
     let tx = client.begin().await;
-    // What a driver prepares, it prepares once a connection.
+    // A driver prepares each statement once per connection: not counted.
     do_nothing(&tx, "a").await.unwrap();
 
     let counted = trips.clone();
@@ -326,7 +327,7 @@ async fn tell(tx: &Tx<'_>, id: &str) -> Result<Outcome<String>, Failure> {
     Ok(logs::SECRET.to_owned().into())
 }
 
-// On one thread, whose events are seen.
+// On one thread, as only its events are collected.
 #[tokio::test]
 #[ignore = "starts servers: run by tests/run"]
 async fn r19_a_recorded_result_is_in_no_log() {
@@ -339,7 +340,7 @@ async fn r19_a_recorded_result_is_in_no_log() {
         Client::commit(tx).await;
     }
     let logs = logs.text();
-    assert!(logs.contains("INSERT INTO effects"), "the driver's own are among them: {logs}");
+    assert!(logs.contains("INSERT INTO effects"), "the driver's own events are missing: {logs}");
     for form in logs::forms() {
         assert!(!logs.contains(&form), "{form} in {logs}");
     }

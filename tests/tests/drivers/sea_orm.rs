@@ -29,7 +29,7 @@ impl Driver for Client {
     async fn begin_strictly(&mut self) -> DatabaseTransaction {
         let backend = self.0.get_database_backend();
         let level = match backend {
-            // It waits at any level: here not for long.
+            // MariaDB waits at any level. The time-out makes it an error after a second.
             DbBackend::MySql => {
                 self.0.execute_unprepared("SET SESSION innodb_lock_wait_timeout = 1").await.unwrap();
                 None

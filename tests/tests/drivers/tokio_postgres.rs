@@ -43,7 +43,7 @@ impl Driver for Client {
     }
 }
 
-/// As `deadpool_postgres` has it.
+/// A wrapper around a transaction, as `deadpool_postgres` has one.
 struct Pooled<'t>(Transaction<'t>);
 
 impl<'t> Deref for Pooled<'t> {
@@ -72,7 +72,7 @@ async fn a_transaction_of_a_pool_is_taken_as_what_it_derefs_to() {
     assert_eq!(bench.effects("a").await, 1);
 }
 
-/// As `deadpool_postgres` has its clients.
+/// A wrapper around a client, as `deadpool_postgres` has one.
 struct PooledClient(Client);
 
 impl Deref for PooledClient {

@@ -1,4 +1,4 @@
-//! What the page on watching calls shows and says.
+//! The book's page on watching calls: what it shows and says is true.
 
 use std::path::Path;
 

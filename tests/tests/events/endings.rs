@@ -1,4 +1,4 @@
-//! Lease mode: each way in which a call ends.
+//! Lease mode: the events of each way in which a call ends.
 
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +20,7 @@ enum Does {
     Return,
     Fail,
     Panic,
-    /// Only an async body can.
+    /// Waits for ever. Only for async bodies.
     Wait,
 }
 
@@ -57,12 +57,12 @@ fn call_sync(store: &Probe, id: &str, cents: u32, does: Does) {
     drop(handle_sync(store, id, cents, does));
 }
 
-/// Without a runtime, and on this thread, whose events are seen.
+/// Runs a future on this thread, as only its events are collected.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Polls it once, and drops it where it waits.
+/// Polls a future once, asserts that it is pending, and drops it.
 fn poll_once(future: impl Future) {
     let mut future = pin!(future);
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -242,7 +242,7 @@ fn a_call_without_protection_ends_as_its_body_does() {
     }
 }
 
-/// Beside the events of calls: renewals and endings that fail, rows that are gone.
+/// Other events name the key too: those of renewals and endings that fail, and of rows that are gone.
 #[test]
 fn whatever_is_said_of_a_key_names_it() {
     #[idempotent(key = "id", scope = "events/slow", store = store, lease = "60ms")]

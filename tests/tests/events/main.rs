@@ -1,4 +1,4 @@
-//! What `tracing` is told of a call: each event names its key, and each call's end is told once.
+//! The `tracing` events of a call: each has the call's key, and there is one event for the end of each call.
 
 mod books;
 mod endings;
@@ -6,7 +6,7 @@ mod transactions;
 
 use idem_tests::log::{Event, Events};
 
-/// The only `ended` among these events: its key and its outcome.
+/// The key and the outcome of the event `ended`, of which there has to be one.
 fn ended(events: &[Event]) -> (&str, &str) {
     let mut all = events.iter().filter(|event| event.get("event").is_some_and(|name| name == "ended"));
     let (Some(event), None) = (all.next(), all.next()) else { panic!("not one ended: {events:#?}") };
@@ -15,14 +15,14 @@ fn ended(events: &[Event]) -> (&str, &str) {
     (&event["key"], &event["outcome"])
 }
 
-/// Whatever is said of a call has its scope and its key.
+/// Asserts that each event of a call has the call's key.
 fn assert_named(events: &[Event], key: &str) {
     for event in events.iter().filter(|event| event.contains_key("scope")) {
         assert_eq!(event.get("key").map(String::as_str), Some(key), "{event:?}");
     }
 }
 
-/// How a call ended; what came before is said of its key, and how the call began.
+/// Runs a call. Returns its outcome, and the names of the events before its end. Asserts that all of them have this key.
 fn told(key: &str, call: impl FnOnce()) -> (String, Vec<String>) {
     let ((), events) = Events::during(call);
     assert_named(&events, key);

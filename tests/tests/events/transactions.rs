@@ -1,4 +1,4 @@
-//! Tx mode: each way in which a call ends.
+//! Tx mode: the events of each way in which a call ends.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,11 +17,11 @@ enum Does {
     Return,
     Fail,
     Panic,
-    /// Takes its own claim away.
+    /// Deletes the row of its own claim.
     Forget,
     /// Ends the transaction.
     Commit,
-    /// Only an async body can.
+    /// Waits for ever. Only for async bodies.
     Wait,
 }
 
@@ -57,13 +57,13 @@ fn call_sync(tx: &Connection, id: &str, cents: u32, does: Does) {
     drop(book_sync(tx, id, cents, does));
 }
 
-/// SQLite makes nobody wait. A call that waits all the same is dropped.
+/// Polls the call once: with SQLite it is then ready, unless its body waits. Such a call is dropped.
 fn call_async(tx: &Connection, id: &str, cents: u32, does: Does) {
     let call = pin!(book_async(tx, id, cents, does));
     assert_eq!(call.poll(&mut Context::from_waker(Waker::noop())).is_pending(), does == Does::Wait);
 }
 
-/// A database for each way of calling, with its tables.
+/// Runs a test for each kind of handler, with a new database.
 fn each(test: impl Fn(Call, &mut Connection)) {
     for call in [call_sync as Call, call_async] {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -72,7 +72,7 @@ fn each(test: impl Fn(Call, &mut Connection)) {
     }
 }
 
-/// How a call ended, and what was told before.
+/// The outcome of a call, and the events before its end.
 fn outcome(call: Call, tx: &Connection, (id, cents): (&str, u32), does: Does) -> (String, Vec<String>) {
     told(id, || call(tx, id, cents, does))
 }
@@ -152,7 +152,7 @@ fn a_conflict_is_told() {
     }
 }
 
-/// It is the call that has ended, and not its transaction.
+/// The event tells of the end of the call. The transaction may be rolled back after it.
 #[test]
 fn what_is_rolled_back_has_been_told_as_executed() {
     each(|call, connection| {

@@ -1,4 +1,4 @@
-//! `wait_aof`, which servers know from Redis 7.2 on.
+//! `wait_aof`, which needs Redis 7.2.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn opened(server: &Redis, replicas: u32, timeout: Duration) -> Result<Redi
     RedisStore::options().wait_aof(replicas, timeout).open(&server.url()).await
 }
 
-/// The store, where the server knows the command; asserts what an older one is told.
+/// Opens a store, if the server knows the command `WAITAOF`. With an older server, asserts that opening fails with a good message.
 async fn guarded(server: &Redis, replicas: u32, timeout: Duration) -> Option<RedisStore> {
     let command: redis::Value =
         redis::cmd("COMMAND").arg(&["INFO", "WAITAOF"]).query_async(&mut raw(server).await).await.unwrap();
@@ -34,7 +34,7 @@ async fn set(raw: &mut MultiplexedConnection, name: &str, value: &str) {
     redis::cmd("CONFIG").arg(&["SET", name, value]).exec_async(raw).await.unwrap();
 }
 
-/// Waits until the replica has written its file anew, which it does where it begins to follow.
+/// Waits until the replica has rewritten its append-only file. It does so when it begins to follow its primary.
 async fn synced(primary: &mut MultiplexedConnection) {
     let _: () = redis::cmd("SET").arg("mark").arg(1).query_async(primary).await.unwrap();
     while redis::cmd("WAITAOF").arg(&[1, 1, 100]).query_async::<[u32; 2]>(primary).await.unwrap() != [1, 1] {}

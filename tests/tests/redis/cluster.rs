@@ -17,7 +17,7 @@ use crate::{execute, key, raw, record, replay, request};
 
 /// Three primaries that share the 16,384 slots.
 async fn cluster() -> [Redis; 3] {
-    // By default a node's bus is 10,000 ports above it, where outgoing connections have theirs.
+    // By default, a node's bus port is 10,000 above its own, which is in the range of outgoing connections.
     let bus = [free_port(), free_port(), free_port()];
     let node = async |nth: usize| {
         let port = bus[nth].to_string();
@@ -83,7 +83,7 @@ async fn an_operator_sees_every_node() {
     assert_eq!(admin.forget("s", &key("00")).await.unwrap(), Standing::Held);
 }
 
-/// One more server, which follows this one of a cluster.
+/// Adds a server to the cluster as a replica of this node.
 async fn replica(of: &Redis) -> Redis {
     let bus = free_port().to_string();
     let replica = Redis::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus]).await;
@@ -98,7 +98,7 @@ async fn replica(of: &Redis) -> Redis {
     replica
 }
 
-/// A shortfall is one of the key's own node.
+/// The replicas of the node that has the key are the ones that have to confirm.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn replicas_of_a_cluster_confirm() {
@@ -109,7 +109,7 @@ async fn replicas_of_a_cluster_confirm() {
     };
     let replicas = [replica(&nodes[0]).await, replica(&nodes[1]).await];
     let error = guarded().await.unwrap_err().to_string();
-    assert!(error.contains("0 of 1 replicas"), "the third has none: {error}");
+    assert!(error.contains("0 of 1 replicas"), "the third node has no replica: {error}");
     let last = replica(&nodes[2]).await;
     let store = guarded().await.unwrap();
     execute(&store, "s", &key("k"), &record("r")).await;
@@ -122,7 +122,7 @@ async fn replicas_of_a_cluster_confirm() {
     assert_eq!(replay(&store, "s", &key("other")).await, record("r"));
 }
 
-/// Keys of which each node has some, by node.
+/// Keys of each node.
 async fn keys_by_node(nodes: &[Redis; 3]) -> [Vec<Key>; 3] {
     let mut raw = raw(&nodes[0]).await;
     let mut keys = [const { Vec::new() }; 3];
@@ -134,7 +134,7 @@ async fn keys_by_node(nodes: &[Redis; 3]) -> [Vec<Key>; 3] {
     keys
 }
 
-/// A group is one node's: the others go on.
+/// Callers wait in a group for each node. Calls on other nodes go on.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_stopped_replica_holds_up_no_other_node() {
@@ -163,7 +163,7 @@ async fn a_stopped_replica_holds_up_no_other_node() {
     assert!(matches!(first.await.unwrap(), ClaimAnswer::Acquired(_)));
 }
 
-/// One group for the keys of a node, and one that goes on where some of them have moved.
+/// While the store still believes that all these keys are on one node, some have moved to another. These are confirmed there.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn keys_that_have_moved_are_confirmed_where_they_are() {
@@ -172,14 +172,14 @@ async fn keys_that_have_moved_are_confirmed_where_they_are() {
     let options = RedisStore::options().wait_replicas(1, Duration::from_secs(5));
     let store = options.open_with_cluster(connect(&nodes).await).await.unwrap();
     let keys = keys_by_node(&nodes).await;
-    // The second half of the first node's slots.
+    // Moves the second half of the first node's slots.
     let to: String = redis::cmd("CLUSTER").arg("MYID").query_async(&mut raw(&nodes[1]).await).await.unwrap();
     for server in [&nodes[1], &nodes[0], &nodes[2], &replicas[0], &replicas[1], &replicas[2]] {
         let mut set = redis::pipe();
         for slot in 2_731..5_462 {
             set.cmd("CLUSTER").arg("SETSLOT").arg(slot).arg("NODE").arg(&to).ignore();
         }
-        // A replica refuses it, and hears of it from the others.
+        // A replica refuses this command, and learns of the change from the other nodes.
         let _ = set.exec_async(&mut raw(server).await).await;
     }
     let mut claims = tokio::task::JoinSet::new();
@@ -192,7 +192,7 @@ async fn keys_that_have_moved_are_confirmed_where_they_are() {
     }
 }
 
-/// A key in braces is a hash tag, and a key of the application's is whatever it is.
+/// For a Redis cluster, text in braces is a hash tag. Braces in a key of the application's must not keep all keys on one node.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn keys_spread_whatever_is_in_them() {
@@ -216,7 +216,7 @@ async fn keys_spread_whatever_is_in_them() {
     assert_eq!(shown, 600);
 }
 
-/// The driver has none of its own unless it is given one.
+/// The driver has no time-out unless it is given one, so the store needs its own.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_node_that_stands_still_is_not_waited_for_without_end() {
@@ -227,7 +227,7 @@ async fn a_node_that_stands_still_is_not_waited_for_without_end() {
     signal(pid, libc::SIGSTOP);
     let keys = keys_by_node(&nodes).await;
     let asked = tokio::time::timeout(Duration::from_secs(60), store.claim(request("s", &keys[1][0]))).await;
-    let error = asked.expect("it is given up").unwrap_err();
+    let error = asked.expect("the request has no time-out").unwrap_err();
     assert!(error.is_unanswered(), "{error}");
     signal(pid, libc::SIGCONT);
 }

@@ -1,4 +1,4 @@
-//! A replica takes over.
+//! Failovers: a replica becomes the primary.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -25,7 +25,7 @@ async fn pay(store: &RedisStore, id: &str, gate: &Gate) -> Result<(), Error> {
     Ok(())
 }
 
-/// A server, and one that follows it.
+/// A server and its replica.
 pub(crate) async fn pair() -> (Redis, Redis) {
     let primary = Redis::start().await;
     let replica = Redis::start().await;
@@ -33,7 +33,7 @@ pub(crate) async fn pair() -> (Redis, Redis) {
     (primary, replica)
 }
 
-/// Has a server follow another, and waits until it does.
+/// Makes a server the replica of another, and waits until it has caught up.
 pub(crate) async fn follow(replica: &Redis, primary: &Redis) {
     let mut raw = raw(replica).await;
     redis::cmd("REPLICAOF").arg("127.0.0.1").arg(primary.port()).exec_async(&mut raw).await.unwrap();
@@ -46,7 +46,7 @@ pub(crate) async fn follow(replica: &Redis, primary: &Redis) {
     }
 }
 
-/// The replica is cut off, and made the primary.
+/// Makes a replica a primary, which no longer follows the other.
 async fn promote(replica: &Redis) {
     redis::cmd("REPLICAOF").arg(&["NO", "ONE"]).exec_async(&mut raw(replica).await).await.unwrap();
 }
@@ -56,13 +56,13 @@ async fn guarded(server: &Redis, timeout: Duration) -> RedisStore {
 }
 
 async fn caught_up(primary: &mut MultiplexedConnection) {
-    // A write first: WAIT is about the writes of its own connection.
+    // Writes first, as WAIT waits for the writes of its own connection.
     let _: () = redis::cmd("SET").arg("mark").arg(1).query_async(primary).await.unwrap();
     let confirmed: u32 = redis::cmd("WAIT").arg(1).arg(10_000).query_async(primary).await.unwrap();
     assert_eq!(confirmed, 1);
 }
 
-/// The loss that the store's description warns of.
+/// Shows the loss of which the docs of `RedisStore` warn.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_completion_that_only_the_old_primary_has_is_lost() {
@@ -79,7 +79,7 @@ async fn a_completion_that_only_the_old_primary_has_is_lost() {
     assert_eq!(charge(&store, "lost", &runs).await.unwrap(), Outcome::Executed(3), "again");
 }
 
-/// The cure.
+/// Shows that `wait_replicas` prevents it.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
@@ -106,10 +106,14 @@ async fn r14_a_completion_that_no_replica_confirms_is_not_recorded() {
 
     primary.kill();
     let store = open(&replica).await;
-    assert_eq!(charge(&store, "confirmed", &runs).await.unwrap(), Outcome::Replayed(1), "what was acknowledged");
+    assert_eq!(
+        charge(&store, "confirmed", &runs).await.unwrap(),
+        Outcome::Replayed(1),
+        "it was acknowledged, so it is there"
+    );
 }
 
-/// Stops a server in its tracks, or lets it go on.
+/// Stops a server with SIGSTOP, or lets it go on.
 pub(crate) fn signal(pid: i32, signal: i32) {
     // SAFETY: no memory is touched.
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
@@ -120,7 +124,8 @@ pub(crate) async fn pid(server: &Redis) -> i32 {
     info.lines().find_map(|line| line.trim_end().strip_prefix("process_id:")).unwrap().parse().unwrap()
 }
 
-/// A completion is repeated on another connection, which has written nothing yet: it is confirmed for what it is.
+/// A completion is repeated on another connection, which has written nothing before. It counts as confirmed only when the replica
+/// has it.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r09_a_repeated_completion_is_confirmed() {
@@ -135,14 +140,14 @@ async fn r09_a_repeated_completion_is_confirmed() {
     let complete = CompleteRequest::new(&claim, fence, &result, DAY);
     assert!(store.complete(complete).await.unwrap_err().is_unanswered());
     assert!(other.complete(complete).await.unwrap_err().is_unanswered(), "the replica doesn't have it");
-    assert!(third.claim(request("s", &id)).await.unwrap_err().is_unanswered(), "nor may it be replayed");
+    assert!(third.claim(request("s", &id)).await.unwrap_err().is_unanswered(), "a replay of it must be confirmed too");
     signal(pid, libc::SIGCONT);
     assert_eq!(other.complete(complete).await.unwrap(), Standing::Held);
     promote(&replica).await;
     assert_eq!(replay(&open(&replica).await, "s", &id).await, result);
 }
 
-/// An address whose server was demoted: nothing is decided there, and the store goes on where it was promoted again.
+/// The server at the store's address becomes a replica: it refuses every request. After it is promoted again, the store goes on.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r14_a_demoted_primary_decides_nothing() {
@@ -157,8 +162,8 @@ async fn r14_a_demoted_primary_decides_nothing() {
     acquire(&store, request("s", &id)).await;
 }
 
-/// An address that leads to one server after another, as one does whose name is pointed elsewhere: those who are connected
-/// stay where they are.
+/// An address that leads to one server and later to another, as a DNS name does that is changed. Existing connections stay with the
+/// old server.
 struct Address {
     port: u16,
     leads_to: Arc<AtomicU16>,

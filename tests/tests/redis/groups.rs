@@ -1,4 +1,4 @@
-//! Callers that wait for replicas are settled in groups, and nobody else waits for them.
+//! `wait_replicas`: callers wait for replicas in groups, and other requests don't wait for them.
 
 use std::time::Duration;
 
@@ -28,18 +28,18 @@ async fn other(store: &RedisStore, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// One connection of the user's.
+/// A connection as a user would open it.
 async fn manager(url: &str) -> ConnectionManager {
     let config = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
     ConnectionManager::new_with_config(Client::open(url).unwrap(), config).await.unwrap()
 }
 
-/// A store that waits so long for one replica, with connections of its own.
+/// A store with its own connections that waits at most this long for one replica.
 async fn guarded(url: &str, timeout: Duration) -> RedisStore {
     RedisStore::options().wait_replicas(1, timeout).open(url).await.unwrap()
 }
 
-/// The same, over one connection of the user's.
+/// The same on one connection of the user's.
 async fn guarded_with(url: &str, timeout: Duration) -> RedisStore {
     RedisStore::options().wait_replicas(1, timeout).open_with(manager(url).await).await.unwrap()
 }
@@ -49,8 +49,8 @@ fn is_unconfirmed<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
     assert!(error.is_unanswered() && error.to_string().contains("0 of 1 replicas confirmed"), "{error}");
 }
 
-/// A duplicate on a connection of its own takes the key in the moment in which its lease runs out. Even over one connection, a
-/// renewal waits for one group at most.
+/// The replica is stopped. On one connection, a renewal waits for one group of callers at most, so it is in time. Duplicates on
+/// another connection would take the key at once if its lease ran out.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r06_a_stopped_replica_ends_no_lease() {
@@ -89,7 +89,7 @@ async fn r06_a_stopped_replica_ends_no_lease() {
     assert_eq!(runs.get(), 1);
 }
 
-/// Each waits for the group that is under way, and for its own.
+/// A caller waits for the group that is under way, and then for its own. So many callers take few WAITs.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn callers_share_what_they_wait_for() {
@@ -118,7 +118,8 @@ async fn callers_share_what_they_wait_for() {
     }
 }
 
-/// With connections of the store's own, the user's and a client beside it: nothing that isn't confirmed waits.
+/// Requests that need no confirmation don't wait for callers that do. Both with connections of the store's own, and with one of the
+/// user's and a client to listen.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r06_renewals_and_endings_pass_by_those_who_wait() {
@@ -149,12 +150,13 @@ async fn r06_renewals_and_endings_pass_by_those_who_wait() {
     }
 }
 
-/// Whether the claim of a key has not come to the server yet.
+/// Whether the claim of a key has not reached the server yet.
 async fn waits_for(store: &RedisStore, key: &Key) -> bool {
     store.admin().unwrap().get("s", key).await.unwrap().is_none()
 }
 
-/// The connection is cut behind the script's answer: what another connection is told is about its own writes.
+/// The connection is cut after the script has run. The request is repeated on another connection, where WAIT would count the
+/// replicas for that connection's writes only. The store must not take this for a confirmation.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r14_a_confirmation_that_no_replica_gave_never_counts() {
@@ -186,8 +188,8 @@ async fn r14_a_confirmation_that_no_replica_gave_never_counts() {
     }
 }
 
-/// The connection is cut between the script's answer and the confirmation. A new connection is told at once that the replica
-/// is there, as nothing was written on it.
+/// The connection is cut between the script's answer and the confirmation. On a new connection, WAIT counts the replica at once, as
+/// nothing was written on it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r14_a_confirmation_of_another_connection_never_counts() {
@@ -211,7 +213,7 @@ async fn r14_a_confirmation_of_another_connection_never_counts() {
     }
 }
 
-/// Asks until the driver has connected again.
+/// Repeats a request until the driver has connected again.
 async fn until_connected<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     loop {
         match ask().await {
@@ -221,7 +223,7 @@ async fn until_connected<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Res
     }
 }
 
-/// A caller that is dropped while its group is under way leaves its key, and the others theirs alone.
+/// A caller is dropped while its group is under way. Its claim is given back, and the other calls of the group go on.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r13_a_caller_that_is_dropped_hurts_no_group() {
@@ -239,7 +241,7 @@ async fn r13_a_caller_that_is_dropped_hurts_no_group() {
     };
     let first = call("first");
     claimed("first").await;
-    // These are in the next group.
+    // These two wait in the next group.
     let (dropped, other) = (call("dropped"), call("other"));
     claimed("dropped").await;
     claimed("other").await;
@@ -255,10 +257,10 @@ async fn r13_a_caller_that_is_dropped_hurts_no_group() {
             answer => break answer.unwrap(),
         }
     };
-    assert_eq!(again, Outcome::Executed(3), "nobody ran it, and nobody holds it");
+    assert_eq!(again, Outcome::Executed(3), "the dropped call didn't run, and doesn't hold the key");
 }
 
-/// The script is sent with the next group.
+/// The server has forgotten the scripts. The group is repeated with the script's text, and confirmed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_script_that_the_server_has_forgotten_is_confirmed_too() {
@@ -268,10 +270,14 @@ async fn a_script_that_the_server_has_forgotten_is_confirmed_too() {
     reset_counts(&mut raw).await;
     execute(&store, "s", &key("k"), &record("r")).await;
     let counts = commands(&mut raw).await;
-    assert_eq!((counts["eval"], counts["wait"]), (2, 4), "a group that was refused, and one that was not, each");
+    assert_eq!(
+        (counts["eval"], counts["wait"]),
+        (2, 4),
+        "for each of the two requests: a group that was refused, and one that was not"
+    );
 }
 
-/// A replica publishes what its primary does, and takes no renewal.
+/// `listen` is given a client of a replica. The store learns of endings through it, and doesn't send it any renewal.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r06_a_client_that_leads_elsewhere_is_only_listened_to() {

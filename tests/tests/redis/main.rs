@@ -30,12 +30,12 @@ async fn open(server: &Redis) -> RedisStore {
     RedisStore::open(&server.url()).await.unwrap()
 }
 
-/// A connection beside the store's.
+/// A connection of the test's own.
 async fn raw(server: &Redis) -> MultiplexedConnection {
     redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
-/// How often each command was run, by clients or by scripts, since the last `CONFIG RESETSTAT`.
+/// How often clients and scripts have run each command since the last `CONFIG RESETSTAT`.
 async fn commands(raw: &mut MultiplexedConnection) -> BTreeMap<String, u64> {
     let stats: String = redis::cmd("INFO").arg("commandstats").query_async(raw).await.unwrap();
     let line = |line: &str| {

@@ -35,7 +35,7 @@ async fn a_server_that_is_down_or_refuses_the_client_is_a_wrong_setting() {
     assert!(matches!(error, Error::Config { source: Some(_), .. }), "{error:?}");
 }
 
-/// Waiting would change nothing.
+/// Opening fails at once if the server refuses, as waiting would not help.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn what_the_server_says_no_to_is_not_asked_again() {
@@ -57,7 +57,7 @@ async fn what_the_server_says_no_to_is_not_asked_again() {
     }
 }
 
-/// The rights that the store's description names are enough.
+/// A user with the rights that the docs of `RedisStore` name can open and use a store.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_user_with_few_rights_can_use_it() {
@@ -84,7 +84,7 @@ async fn a_user_with_few_rights_can_use_it() {
     admin.forget("s", &key("k")).await.unwrap();
 }
 
-/// Whose writes nobody would confirm hears of it before it serves anyone.
+/// If no replica confirms writes, opening the store fails: the user learns of it before the first call.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn replicas_that_are_not_there_are_missed_at_once() {
@@ -100,7 +100,7 @@ async fn replicas_that_are_not_there_are_missed_at_once() {
     drop(replica);
     let error = guarded(1).await.unwrap_err().to_string();
     assert!(error.contains("0 of 1 replicas"), "{error}");
-    // Redis 7.0 doesn't know the command, and later ones have nothing to sync here.
+    // Redis 7.0 doesn't know the command. Later versions refuse it here, as the server has no append-only file.
     let unsynced = Redis::start_with(&["--appendonly", "no"]).await;
     let error = RedisStore::options().wait_aof(0, most).open(&unsynced.url()).await.unwrap_err().to_string();
     assert!(error.contains("`wait_aof` can't be kept to") && error.contains("WAITAOF"), "{error}");

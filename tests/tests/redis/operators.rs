@@ -1,4 +1,4 @@
-//! What operators ask for, and what it costs the others.
+//! The requests of operators, and that they hold up no call.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ async fn fill(raw: &mut MultiplexedConnection, keys: usize) {
     pipeline.exec_async(raw).await.unwrap();
 }
 
-/// Each key once, though the server's table shrinks on the way and returns some twice.
+/// A visit shows each key once, though the server's hash table shrinks meanwhile, so that SCAN returns some keys twice.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_visit_is_one_pass_and_shows_each_key_once() {
@@ -67,7 +67,7 @@ async fn a_visit_is_one_pass_and_shows_each_key_once() {
     }
 }
 
-/// By what the server knows of its clients: the last command of each.
+/// The last command of each client, as the server lists it.
 async fn last_commands(raw: &mut MultiplexedConnection) -> Vec<String> {
     let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(raw).await.unwrap();
     let last = |line: &str| Some(line.split(" cmd=").nth(1)?.split(' ').next()?.to_owned());
@@ -93,13 +93,13 @@ async fn operators_and_handlers_have_connections_of_their_own() {
         assert!(admin.get("s", &key("k")).await.unwrap().is_some());
         admin.list(Filter::all()).await.unwrap();
         let last = last_commands(&mut raw(&server).await).await;
-        // What reads the rows of a step ends with this.
+        // The last command of the script that reads the rows of a step.
         assert!(last.iter().any(|command| command == "exists"), "{way}: {last:?}");
         assert_eq!(last.iter().any(|command| command == "evalsha"), way != "alone", "{way}: {last:?}");
     }
 }
 
-/// The script that the store's description names.
+/// The script in the docs of `RedisStore`.
 fn script(server: &Redis, prefix: &str) -> Output {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../idem-runtime/src/store/redis/stuck.sh");
     let mut command = Command::new("bash");
@@ -119,7 +119,7 @@ async fn the_script_prints_the_keys_that_nobody_is_working_on() {
     let server = Redis::start().await;
     let mut raw = raw(&server).await;
     let expected = stuck::leave(&open(&server).await).await;
-    // More than a step's, and things of others.
+    // More rows than one step reads, and keys that aren't the store's.
     fill(&mut raw, 1_000).await;
     for other in ["idem:5:stuck:", "idem:x", "idem:1:s:not a row"] {
         redis::cmd("SET").arg(other).arg("1".repeat(48)).exec_async(&mut raw).await.unwrap();
@@ -139,7 +139,7 @@ async fn the_script_prints_the_keys_that_nobody_is_working_on() {
     shown.sort();
     assert_eq!(shown, expected);
 
-    // A prefix is no pattern, and neither a scope nor a key is a line's end.
+    // Characters of a pattern in the prefix, and line breaks in scopes and keys.
     let other = RedisStore::options().prefix("i*[d]:").open(&server.url()).await.unwrap();
     let (id, mut claim_of) = (key("a{b}\n"), stuck::SCOPE.to_owned());
     claim_of.push('\t');

@@ -1,4 +1,4 @@
-//! A server that says no, and rows that it has lost.
+//! A server that refuses requests, and rows that it has lost.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn set(raw: &mut MultiplexedConnection, settings: &[&str]) {
     redis::cmd("CONFIG").arg("SET").arg(settings).exec_async(raw).await.unwrap();
 }
 
-/// Nothing was granted, so nothing is undone.
+/// The claim is refused. Nothing was granted, so no release is sent.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r09_a_claim_that_a_full_server_refuses_is_answered() {
@@ -40,14 +40,14 @@ async fn r09_a_claim_that_a_full_server_refuses_is_answered() {
     assert!(told.contains("Redis refused the request") && told.contains("OOM"), "{told}");
     assert!(matches!(&error, Error::Store { source, .. } if !source.is_unanswered()) && !error.executed());
     assert_eq!(pay(&store, "k", &runs).await.unwrap(), Outcome::Executed(1));
-    // What a call leaves behind would be under way by now, and be repeated.
+    // By now, a release in the background would have been sent.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(commands(&mut raw).await["evalsha"], 2, "two claims, and nothing to undo them");
     set(&mut raw, &["maxmemory", "0"]).await;
     assert_eq!(charge(&store, "k", &runs).await.unwrap(), Outcome::Executed(2));
 }
 
-/// Settings can have changed since the store was opened.
+/// The server's settings are changed after the store was opened.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r07_a_holder_whose_row_is_gone_is_told_of_eviction() {

@@ -1,4 +1,4 @@
-//! The server is killed, and comes back.
+//! The server is killed, and restarted.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn r14_the_store_finds_its_server_again() {
     assert_eq!(charge(&store, "after", &runs).await.unwrap(), Outcome::Executed(2));
 }
 
-/// A completion goes on while the lease holds.
+/// A completion is repeated until the lease is over.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r14_a_completion_outlasts_a_restart() {
@@ -68,7 +68,7 @@ async fn r08_fences_grow_over_a_server_that_forgot_everything() {
     let claim = request("s", &id);
     let before = acquire(&store, claim).await.fence;
     server.restart().await;
-    // What broke is noticed by the request that meets it, which can't know what was done with it.
+    // The first request on the broken connection fails: it can't know whether it was carried out.
     let lost = store.claim(request("s", &id)).await;
     let after = match lost {
         Err(error) => {
@@ -83,7 +83,7 @@ async fn r08_fences_grow_over_a_server_that_forgot_everything() {
     assert_eq!(store.complete(complete).await.unwrap(), Standing::Lost);
 }
 
-/// The connection belongs to a runtime, and the store outlives it.
+/// The connection belongs to a runtime that ends. The store goes on without it.
 #[test]
 #[ignore = "starts redis-server: run by tests/run"]
 fn a_store_outlives_the_runtime_that_opened_it() {

@@ -1,4 +1,4 @@
-//! What the rows hold, for how long, and what comes of a row that holds something else.
+//! The store's rows: what they hold, how long they stay, and how a row with other contents is refused.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 
 use crate::{DAY, acquire, commands, execute, key, open, raw, record, replay, request, reset_counts};
 
-/// Each row expires when it may be deleted.
+/// The server lets each row expire at the time at which it may be deleted.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn rows_are_what_the_protocol_says() {
@@ -35,7 +35,7 @@ async fn r06_a_lease_that_is_renewed_outlives_its_first_expiry() {
     let mut claim = request("s", &id);
     claim.retain = Some(Duration::ZERO);
     let fence = acquire(&store, claim).await.fence;
-    // As if its time had almost come.
+    // Sets the expiry as if the time had almost come.
     let _: () = raw.pexpire("idem:1:s:k", 200).await.unwrap();
     store.renew(RenewRequest::new(&claim, fence)).await.unwrap();
     let left: u64 = raw.pttl("idem:1:s:k").await.unwrap();
@@ -45,8 +45,8 @@ async fn r06_a_lease_that_is_renewed_outlives_its_first_expiry() {
     assert_eq!(store.complete(complete).await.unwrap(), Standing::Held);
 }
 
-/// A fence that lies ahead is what a clock leaves that was set back: until the clock has passed it, the next one could be
-/// smaller without the row.
+/// After a clock was set back, a row's fence can be ahead of it. The row has to stay until the clock has passed the fence: without it,
+/// the next fence could be lower.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn r08_a_row_outlives_its_fence_where_the_clock_was_set_back() {
@@ -108,10 +108,10 @@ fn refusal<T: std::fmt::Debug>(answer: Result<T, StoreError>, names: &str) {
     assert!(error.to_string().contains(names), "{error}");
 }
 
-/// What is told of something else than a row.
+/// The error for a value that isn't a row.
 const NO_ROW: &str = "is no row of this store";
 
-/// Nobody takes a row that can't be read for none: the body would run again.
+/// Asserts that each request about a row that can't be read is refused. If the row were taken for absent, the body would run again.
 async fn is_refused(store: &RedisStore, names: &str) {
     let (id, result) = (key("k"), record("r"));
     let admin = store.admin().unwrap();
@@ -139,7 +139,7 @@ async fn r16_a_corrupted_row_is_refused() {
         execute(&store, "s", &key("k"), &record("r")).await;
         raw.get(name).await.unwrap()
     };
-    // Where a byte is damaged, with what, and what it is called.
+    // The position of the damaged byte, its new value, and the name of the field in the error.
     let damaged = [
         (0, 0, NO_ROW),
         (0, 2, NO_ROW),
@@ -160,7 +160,7 @@ async fn r16_a_corrupted_row_is_refused() {
         let _: () = raw.set(name, row).await.unwrap();
         is_refused(&store, names).await;
     }
-    // Cut short. A record is as long as it is.
+    // Rows that are cut short. A cut in the record can't be noticed, as its length isn't stored.
     let cuts = [
         (0, NO_ROW),
         (3, NO_ROW),
@@ -207,7 +207,7 @@ async fn charge(store: &RedisStore, id: &str) -> Result<String, Error> {
     Ok("r".repeat(64))
 }
 
-/// The store's description names the figure: for a key of 24 bytes and a result of 64, all in all.
+/// The docs of `RedisStore` name this figure: the memory of a completed key of 24 bytes with a result of 64.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_completed_key_takes_at_most_300_bytes() {
@@ -237,7 +237,7 @@ async fn used_memory(raw: &mut MultiplexedConnection) -> u64 {
     info.lines().find_map(|line| line.trim_end().strip_prefix("used_memory:")).unwrap().parse().unwrap()
 }
 
-/// A renewal of another key waits while one is copied.
+/// Large records are read only when they are the answer: while the server copies one, all other requests wait.
 #[tokio::test]
 #[ignore = "starts redis-server: run by tests/run"]
 async fn a_large_record_is_read_only_to_be_answered_with() {
@@ -257,7 +257,7 @@ async fn a_large_record_is_read_only_to_be_answered_with() {
     assert_eq!(replay(&store, "s", &id).await, large);
     let (_, found) = store.admin().unwrap().get("s", &id).await.unwrap().unwrap();
     assert_eq!(found.unwrap(), large);
-    // A claim that has gone leaves a completed key as it is.
+    // A caller that gives up its claim doesn't change a completed key.
     let gone = request("s", &id);
     assert_eq!(store.release(ReleaseRequest::new(&gone, 0, Leave::NotRun)).await.unwrap(), Standing::Held);
     assert_eq!(replay(&store, "s", &id).await, large);
@@ -290,7 +290,7 @@ async fn listed(store: &RedisStore) -> usize {
     store.admin().unwrap().list(Filter::all()).await.unwrap().len()
 }
 
-/// More than one step of a scan goes through.
+/// Asserts that a list over several steps of SCAN is complete.
 async fn assert_lists_many(store: &RedisStore, raw: &mut MultiplexedConnection) {
     let mut pipeline = redis::pipe();
     for number in 0..5_000 {

@@ -1,4 +1,4 @@
-//! A sentinel says which server is the primary.
+//! A store that asks a sentinel which server is the primary.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,7 @@ async fn charge(store: &RedisStore, id: &str, runs: &Count) -> Result<Outcome<u3
     Ok(runs.up().into())
 }
 
-/// One sentinel, which decides alone.
+/// A sentinel that decides alone.
 struct Sentinel {
     process: Child,
     port: u16,
@@ -43,7 +43,7 @@ impl Sentinel {
         let mut command = Command::new("redis-server");
         command.arg(&file).arg("--sentinel").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let sentinel = Self { process: command.spawn().unwrap(), port, _directory: directory };
-        // It has to know the replica before the primary dies.
+        // The sentinel has to know the replica before the primary is killed.
         while !sentinel.knows_a_replica().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

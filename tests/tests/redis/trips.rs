@@ -1,4 +1,4 @@
-//! What an operation costs.
+//! How many requests an operation takes.
 
 use idem_runtime::store::{ClaimAnswer, CompleteRequest, Leave, ReleaseRequest, RenewRequest, Standing};
 use idem_runtime::{Error, IdempotencyStore, RedisStore, idempotent};
@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 
 use crate::{DAY, acquire, commands, execute, key, open, raw, record, replay, request, reset_counts};
 
-/// What the scripts run, and what this test asks for.
+/// The commands that are not counted: those inside the scripts, and those of this test.
 const INSIDE: [&str; 7] = ["time", "getrange", "exists", "set", "pexpireat", "config|resetstat", "info"];
 
 #[idempotent(key = "id", scope = "trips::charge", store = "store")]
@@ -21,12 +21,12 @@ async fn pay(store: &RedisStore, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many requests were sent since the counters were reset; each has to be a script by its hash.
+/// How many requests were sent since the counters were reset. Asserts that each was a script that was named by its hash.
 async fn requests(raw: &mut MultiplexedConnection) -> u64 {
     let mut counts = commands(raw).await;
     let scripts = counts.remove("evalsha").unwrap_or(0);
     counts.retain(|name, _| !INSIDE.contains(&name.as_str()));
-    assert!(counts.is_empty(), "nothing but scripts by their hash: {counts:?}");
+    assert!(counts.is_empty(), "other commands were sent: {counts:?}");
     reset_counts(raw).await;
     scripts
 }
@@ -82,7 +82,7 @@ async fn r11_a_server_that_has_forgotten_the_scripts_is_sent_them() {
     let release = ReleaseRequest::new(&claim, fence, Leave::Failed);
     assert_eq!(store.release(release).await.unwrap(), Standing::Lost);
     assert_eq!(commands(&mut raw).await["eval"], 5);
-    // Sent once, it is kept.
+    // After the text of a script was sent once, the hash is enough.
     assert_eq!(replay(&store, "s", &id).await, result);
     reset_counts(&mut raw).await;
     assert_eq!(replay(&store, "s", &id).await, result);

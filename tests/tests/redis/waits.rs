@@ -1,4 +1,4 @@
-//! Waiting for another's result.
+//! Waits for the result of another call.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,22 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnecti
 
 use crate::{DAY, acquire, commands, key, open, raw, record, request, reset_counts};
 
-/// A wait that looks by itself only after a second.
+/// A wait that polls the key only after a second.
 fn late(id: &idem_runtime::store::Key) -> WaitRequest<'_> {
     let mut wait = WaitRequest::new("s", id, Duration::from_secs(10));
     wait.round = 10;
     wait
 }
 
-/// Returns once somebody waits for the key, by what the row says.
+/// Returns once the row says that somebody waits for the key.
 async fn somebody_waits(raw: &mut MultiplexedConnection, name: &str) {
     while !raw.getrange::<_, Vec<u8>>(name, 3, 3).await.unwrap().iter().any(|marks| marks & 1 == 1) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// How long after an ending a waiter on another connection returns, at best of some tries, as the machine may stall; the
-/// slower kind of ending counts.
+/// How long after an ending a waiter on another connection returns: the best of some tries, as the machine may stall, for the slower
+/// kind of ending.
 async fn heard_after(waiter: &RedisStore, holder: &RedisStore, raw: &mut MultiplexedConnection) -> Duration {
     let mut slowest = Duration::ZERO;
     for completes in [true, false] {
@@ -120,7 +120,7 @@ async fn r03_a_waiter_that_is_told_nothing_looks_by_itself() {
     let config = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
     let manager = ConnectionManager::new_with_config(client.clone(), config.clone()).await.unwrap();
     let unheard = RedisStore::open_with(manager).await.unwrap();
-    // Allowed no channel.
+    // A user that may not use any channel.
     let acl = ["SETUSER", "deaf", "on", "nopass", "~*", "+@all", "resetchannels"];
     redis::cmd("ACL").arg(&acl).exec_async(&mut raw).await.unwrap();
     let deaf = RedisStore::open(&server.url().replace("127.0.0.1", "deaf:@127.0.0.1")).await.unwrap();
@@ -128,7 +128,7 @@ async fn r03_a_waiter_that_is_told_nothing_looks_by_itself() {
         let heard = heard_after(waiter, &holder, &mut raw).await;
         assert!(heard < Duration::from_secs(1), "{what}: {heard:?}");
     }
-    // A holder that may not publish ends its key all the same.
+    // A holder that may not publish can end its key all the same.
     heard_after(&unheard, &deaf, &mut raw).await;
 
     let manager = ConnectionManager::new_with_config(client.clone(), config).await.unwrap();
