@@ -1,4 +1,4 @@
-//! `testing::assert_replays`: what comes back as less is found by a test that calls no handler.
+//! `testing::assert_replays`: with it, a test finds values that change when they are recorded and replayed, without calling a handler.
 
 use std::any::type_name;
 use std::collections::{HashMap, HashSet};
@@ -11,13 +11,13 @@ use idem_runtime::testing::{assert_replays, assert_replays_by};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// What the assertion says of a value that doesn't come back.
+/// The message of the assertion for a value that changes.
 fn refused<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> String {
     let refused = catch_unwind(AssertUnwindSafe(|| assert_replays(value))).unwrap_err();
     refused.downcast_ref::<String>().unwrap().clone()
 }
 
-/// The value is lost in each of these forms, and the message has the type and both values.
+/// Asserts that the value changes, alone and inside of other types, and that each message has the type and both values.
 fn is_lost<T: Serialize + DeserializeOwned + PartialEq + Debug + Clone>(value: &T, lost: &str, got: &str) {
     fn says<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, lost: &str, got: &str) {
         let message = refused(value);
@@ -50,7 +50,7 @@ struct Booked {
     at: DateTime<Utc>,
 }
 
-/// An error that a handler records, with what serde is told to leave out.
+/// An error that a handler records, with fields that serde skips.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Declined {
     Over {
@@ -91,7 +91,7 @@ fn what_comes_back_as_it_went_passes() {
     assert_replays(&Some((0..100).map(|n| [n].into()).collect::<Vec<HashSet<u32>>>()));
 }
 
-/// Not `Serialize` as it is `Deserialize`.
+/// A type whose `Serialize` doesn't match its `Deserialize`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Uneven(u8);
 
@@ -111,7 +111,7 @@ fn what_can_not_be_read_or_recorded_fails() {
     }
 }
 
-/// Written as a list, and read as a struct, which other formats fill by position.
+/// A type that is written as a list and read as a struct. Other formats fill such a struct by position.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Listed {
     fee: u64,
@@ -142,7 +142,7 @@ fn a_caller_can_say_what_is_the_same() {
     assert_replays_by(&f64::NAN, |one, other| one.to_bits() == other.to_bits());
 }
 
-/// The failure is shown where the assertion stands.
+/// The panic's place is that of the call of the assertion.
 #[test]
 fn the_place_of_a_failure_is_that_of_the_assertion() {
     static PLACE: std::sync::Mutex<Option<String>> = std::sync::Mutex::new(None);

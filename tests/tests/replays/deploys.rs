@@ -1,4 +1,4 @@
-//! Which change of a result's type is safe in which direction: the table of the book, row by row.
+//! Which changes of a result's type are safe: tests each row of the book's table, for the new code and the old code.
 
 mod numbers;
 mod structs;
@@ -11,19 +11,19 @@ use idem_runtime::{Error, MemoryStore, idempotent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What a type of results can do.
+/// The bounds of a type of results.
 trait Recorded: Serialize + DeserializeOwned + Debug + PartialEq + Clone {}
 
 impl<T: Serialize + DeserializeOwned + Debug + PartialEq + Clone> Recorded for T {}
 
-/// The handler before and after a deploy. Where its key is completed, its body isn't run.
+/// The handler before and after a deploy. If its key is completed, its body isn't run.
 #[idempotent(key = "1", store = store, scope = "deploys")]
 fn handle<T: Recorded>(store: &MemoryStore, result: Option<T>) -> Result<T, Error> {
     Ok(result.unwrap())
 }
 
-/// Whether code that returns a `New` replays what code that returned an `Old` has recorded: it has to be what is expected. The
-/// old code still replays its own.
+/// Whether code that returns a `New` can replay the record of code that returned an `Old`. Asserts that it replays the expected value,
+/// and that the old code can still replay its own record.
 fn replays<Old: Recorded, New: Recorded>(recorded: Old, expected: Option<New>) -> bool {
     let store = MemoryStore::new();
     handle(&store, Some(recorded.clone())).unwrap();
@@ -40,9 +40,9 @@ fn replays<Old: Recorded, New: Recorded>(recorded: Old, expected: Option<New>) -
 /// A row of the table.
 struct Row {
     change: &'static str,
-    /// What the new code did with each record of the old code's.
+    /// For each record of the old code: whether the new code replays it.
     new: Vec<bool>,
-    /// What the old code did with each record of the new code's.
+    /// For each record of the new code: whether the old code replays it.
     old: Vec<bool>,
 }
 
@@ -78,7 +78,7 @@ fn book() -> BTreeMap<String, [String; 2]> {
     rows.skip(1).collect()
 }
 
-/// Whether the words of a cell say of these records that each is replayed, none is, or some are.
+/// Whether the text of a cell is right for these records: each of them is replayed, none is, or some are.
 fn says(cell: &str, replayed: &[bool]) -> bool {
     let (some, all) = (replayed.contains(&true), !replayed.contains(&false));
     !replayed.is_empty() && cell.starts_with("replays") == some && cell.contains("`Decode`") != all
@@ -92,5 +92,5 @@ fn r16_each_row_of_the_book_is_what_happens() {
         assert!(says(&new, &row.new), "{}: new code: {new}: {:?}", row.change, row.new);
         assert!(says(&old, &row.old), "{}: old code: {old}: {:?}", row.change, row.old);
     }
-    assert!(book.is_empty(), "rows that nothing holds: {book:#?}");
+    assert!(book.is_empty(), "rows of the book without a test: {book:#?}");
 }

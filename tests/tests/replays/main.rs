@@ -1,4 +1,4 @@
-//! What a duplicate gets: the recorded outcome as it was, and what it gets where a type has changed or doesn't come back.
+//! What a duplicate gets: the recorded outcome, or the answer that there is when its type has changed or can't be read back.
 
 #![allow(clippy::unnecessary_wraps, reason = "the functions of `on_decode` return a `Result`")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

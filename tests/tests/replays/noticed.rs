@@ -1,4 +1,4 @@
-//! A build for tests notices an outcome that its own type can't read, at the first call.
+//! In a build with debug assertions, the library warns at the first call of an outcome that its own type can't read back.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,16 +10,16 @@ use rusqlite::{Connection, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// No log may hold it.
+/// A value that must not be in any log.
 const SECRET: u64 = 8_151_623_424_711;
 
-/// What was told of outcomes that can't be read back.
+/// The number of warnings about outcomes that can't be read back, and the whole log.
 fn warnings(log: &Log) -> (usize, String) {
     let text = log.take();
     (text.matches("can't be read back").count(), text)
 }
 
-/// One warning, in a build that looks for it, which names the type, and no value.
+/// Asserts that there was one warning, if the build has debug assertions, which names the type and no value.
 #[track_caller]
 fn warned(log: &Log, name: &str) {
     let (count, text) = warnings(log);
@@ -28,7 +28,7 @@ fn warned(log: &Log, name: &str) {
     assert!(!text.contains(&SECRET.to_string()), "{text}");
 }
 
-/// serde buffers this one, and its buffer has no 128 bits.
+/// A type that serde buffers while it reads. Its buffer can't hold integers of 128 bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 enum Tagged {
@@ -57,8 +57,8 @@ impl<'de> Deserialize<'de> for Panics {
     }
 }
 
-/// The first call of a handler of this type, in a scope of its own. Its caller gets the body's own value, whatever is found out
-/// about the record.
+/// The first call of a handler of this type, in a scope of its own. Its caller gets the body's own value, even if the record can't be
+/// read back.
 macro_rules! first_call {
     ($scope:literal, $value:expr, $type:ty) => {{
         #[idempotent(key = "id", store = store, scope = $scope)]

@@ -1,4 +1,4 @@
-//! `on_decode`: what a duplicate gets whose record can't be read, in lease mode.
+//! `on_decode` in lease mode: what a duplicate gets if its record can't be read.
 
 use std::sync::Mutex;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{embedded, served};
 
-/// What a handler of `()` returns after a deploy.
+/// The result after a deploy of a handler that returned `()` before.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Receipt {
     cents: u64,
@@ -68,11 +68,11 @@ async fn answers(store: &AnyStore) {
         let receipt = answered(store, &ran, "a", Receipt { cents: 7 }).await.unwrap();
         assert_eq!(receipt, Outcome::Replayed(Receipt { cents: 0 }));
     }
-    // What the function said is not recorded, so the old code replays what it always did.
+    // The function's answer is not recorded, so the old code still replays its own record.
     assert_eq!(replay(store, SCOPE, &key("a")).await, before);
     assert_eq!(answered(store, &ran, "a", ()).await.unwrap(), Outcome::Replayed(()));
 
-    // A record that somebody damaged, or that a newer version wrote.
+    // A record that is damaged, or that a newer version of the library wrote.
     execute(store, SCOPE, &key("b"), &record("\u{7f}?")).await;
     assert_eq!(answered(store, &ran, "b", 7_u8).await.unwrap(), Outcome::Replayed(0));
     assert_eq!(ran.get(), 1);
@@ -87,7 +87,7 @@ async fn answers(store: &AnyStore) {
     let ran = Count::default();
     refused(store, &ran, "a", ()).await.unwrap();
     assert!(matches!(refused(store, &ran, "a", Receipt { cents: 7 }).await, Err(Failure::Declined)));
-    // Its own error frees no key that was completed.
+    // An error from the function doesn't free the completed key.
     refused(store, &ran, "a", ()).await.unwrap();
     assert_eq!(ran.get(), 1);
 }
@@ -114,7 +114,7 @@ fn told<T: Serialize + DeserializeOwned + Default>(store: &MemoryStore, id: &str
     Ok(value)
 }
 
-/// An answer is told as what it is, at each duplicate, and a record that can be read is not.
+/// There is an event for each answer of the function, and none for a record that can be read.
 #[test]
 fn each_answer_for_a_record_tells_an_event() {
     let (store, log) = (MemoryStore::new(), Log::default());
@@ -186,7 +186,7 @@ async fn a_function_answers_for_a_recorded_error_too_and_can_tell_it() {
     assert!(matches!(fails(&store, "a", String::new()).await, Err(Declined::For(cause)) if cause == "no funds"));
 }
 
-/// What could not be kept is no record that can't be read: nothing was recorded of it.
+/// A result that could not be kept is another case than a record that can't be read: the function isn't called.
 #[tokio::test]
 async fn a_function_does_not_answer_for_a_result_that_was_not_kept() {
     #[derive(Debug, Default, Deserialize)]
@@ -232,7 +232,7 @@ async fn r16_a_function_that_panics_leaves_the_key_completed() {
     assert_eq!(ran.get(), 1);
 }
 
-/// A framework's own type.
+/// A return type of a framework.
 #[derive(Debug, PartialEq)]
 enum Consumed {
     Success,
@@ -265,19 +265,19 @@ impl HandlerOutput<Framework> for Consumed {
     }
 }
 
-/// A handler in each place that the attribute goes on.
+/// Handlers at each place where the attribute can be written.
 mod places {
     use super::*;
 
     pub(super) struct Shop(pub(super) MemoryStore);
 
-    /// Says yes, or no.
+    /// A function that answers with `Ok` or with `Err`.
     fn consumed(error: &DecodeError) -> Result<u8, ()> {
         if error.to_string().contains("u8") { Ok(1) } else { Err(()) }
     }
 
     impl Shop {
-        /// What `on_decode = Self::nothing` names.
+        /// The function that `on_decode = Self::nothing` names. The module has another one of the same name.
         fn nothing(_: &DecodeError) -> Result<u64, Error> {
             Ok(0)
         }
@@ -324,7 +324,7 @@ async fn a_function_answers_wherever_the_attribute_goes() {
     assert_eq!(shop.consume(1), Consumed::Success);
 }
 
-/// Without a function, and where none is asked for, it is the error.
+/// Without a function, or with `on_decode = "error"`, the duplicate gets an error.
 #[tokio::test]
 async fn r16_without_a_function_it_is_an_error_that_names_the_ways_out() {
     #[idempotent(key = "1", store = store, scope = "on_decode::error", on_decode = "error")]

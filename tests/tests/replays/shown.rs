@@ -1,4 +1,4 @@
-//! What the book's page of results shows, and that it does what the page says.
+//! The code that the book's page on results shows: it does what the page says.
 
 use idem_runtime::testing::assert_replays;
 use idem_runtime::{DecodeError, Error, IdempotencyStore as _, MemoryStore, idempotent, with_store};
@@ -47,7 +47,7 @@ async fn charge(order_id: &str, cents: u64) -> Result<Receipt, ChargeError> {
     Ok(Receipt { order, cents })
 }
 
-/// Refuses an order that nobody has named, and is busy with another.
+/// Refuses an order without an id. For another order its provider is down.
 #[idempotent(key = "order_id.strip_prefix(\"order-\")", scope = "shop/reserve")]
 async fn reserve(order_id: &str) -> Result<String, ChargeError> {
     if order_id == "order-down" { Err(ChargeError::ProviderDown) } else { Ok(order_id.to_owned()) }
@@ -70,7 +70,7 @@ async fn an_error_is_recorded_where_it_is_final_and_the_librarys_own_never() {
     })
     .await;
     let stats = store.admin().unwrap().stats().await.unwrap();
-    // `order-1` of both handlers; of the three that failed, nothing is recorded.
+    // Both handlers have completed `order-1`. The three keys of calls that failed are free.
     assert_eq!((stats.completed, stats.free), (2, 3));
 }
 

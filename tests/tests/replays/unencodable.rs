@@ -1,4 +1,4 @@
-//! A result that can't be encoded: its first caller gets it all the same, and its key is completed.
+//! A result that can't be encoded: the first caller gets it all the same, and the key is completed.
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
@@ -32,7 +32,7 @@ where
     Ok(value)
 }
 
-/// An error that is recorded where it can be.
+/// An error that is recorded, if it can be encoded.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 enum Failed<T> {
     At(T),
@@ -62,12 +62,12 @@ async fn fails<T: Serialize + DeserializeOwned>(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Deep(Option<Box<Deep>>);
 
-/// One that is nested so deep.
+/// A value with so many levels.
 fn deep(levels: u32) -> Deep {
     (0..levels).fold(Deep(None), |deep, _| Deep(Some(Box::new(deep))))
 }
 
-/// Its first caller gets the value, and its duplicates are told.
+/// Asserts that the first caller gets the value, and that duplicates get `ResultUnavailable`.
 async fn is_returned_once<T>(store: &AnyStore, id: &str, value: T)
 where
     T: Serialize + DeserializeOwned + Clone + Debug + PartialEq,

@@ -1,4 +1,4 @@
-//! `drain_blocking`, on whatever thread.
+//! `drain_blocking`, on every kind of thread.
 
 use std::ops::Range;
 use std::sync::mpsc;
@@ -12,14 +12,14 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::{PATIENCE, UNKNOWN, cancelled, long, one_thread, threads, turn};
 
-/// A call was dropped, and its ending goes on where it may.
+/// Drops a call, whose ending then takes a while in the background.
 async fn leaves_an_ending() {
     let store = Probe::on_runtime();
     store.fail(UNKNOWN, Fault::RequestLost).fail(UNKNOWN, Fault::Slow(Duration::from_millis(200)));
     cancelled(&store, 1).await;
 }
 
-/// Runs it on a thread of its own, which is left behind where it hangs.
+/// Runs this on a thread of its own, and asserts that nothing is left. If it hangs, the thread is left behind.
 fn drains(work: impl FnOnce() -> usize + Send + 'static) {
     let _turn = one_thread().block_on(turn());
     let (done, ended) = mpsc::channel();
@@ -37,7 +37,7 @@ fn r27_on_a_current_thread_runtimes_own_thread() {
     });
 }
 
-/// The ending lives on the runtime whose only worker is blocked.
+/// The ending runs on the runtime whose only worker `drain_blocking` blocks.
 #[test]
 fn r27_on_a_runtimes_only_worker() {
     drains(|| {
@@ -85,7 +85,7 @@ fn r27_without_a_runtime() {
     });
 }
 
-/// Tasks that nobody joined are dropped with their runtime, and drained behind it.
+/// Tasks that nobody joined are dropped with their runtime. Their endings are drained after its end.
 #[test]
 fn r27_behind_the_end_of_a_runtime() {
     drains(|| {
@@ -107,7 +107,7 @@ fn r27_behind_the_end_of_a_runtime() {
     });
 }
 
-/// Handlers in their bodies.
+/// Starts handlers. Returns when all of them are in their bodies.
 async fn handlers_run(store: &AnyStore, ids: Range<u32>) -> JoinSet<()> {
     let mut handlers = JoinSet::new();
     for id in ids {
@@ -121,7 +121,7 @@ async fn handlers_run(store: &AnyStore, ids: Range<u32>) -> JoinSet<()> {
     handlers
 }
 
-/// Nobody waits for a lease.
+/// Asserts that each handler runs again at once, without waiting for a lease.
 async fn handlers_run_again(store: &AnyStore, ids: Range<u32>) {
     for id in ids {
         let again = long(store, id, Gate::opened()).await.unwrap();
@@ -129,7 +129,7 @@ async fn handlers_run_again(store: &AnyStore, ids: Range<u32>) {
     }
 }
 
-/// Behind the end of the runtime that the store was opened on, and on that runtime's own and only thread.
+/// Drains after the end of the runtime on which the store was opened, and on the only thread of a runtime.
 fn is_drained(open: impl AsyncFn() -> AnyStore) {
     let _turn = one_thread().block_on(turn());
     let runtime = threads(2);

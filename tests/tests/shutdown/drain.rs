@@ -1,4 +1,4 @@
-//! What is counted, and for how long.
+//! What `drain` counts, and until when.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use idem_tests::steps::{key, request};
 
 use crate::{PATIENCE, UNKNOWN, brief, cancelled, long, one_thread, threads, turn};
 
-/// What a future has at once.
+/// Polls a future once. Returns its output if it is ready.
 fn poll_now<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
@@ -22,7 +22,7 @@ fn poll_now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-/// An ending that takes its time is counted from the drop of its call until it is settled.
+/// A slow ending is counted from the drop of its call until it is settled.
 async fn waits_for_an_ending() {
     let _turn = turn().await;
     for store in [Probe::new(), Probe::on_runtime()] {
@@ -53,11 +53,11 @@ async fn r27_each_kind_of_ending_is_waited_for() {
     let _turn = turn().await;
     let slow = Fault::Slow(Duration::from_millis(200));
     for store in [Probe::new(), Probe::on_runtime()] {
-        // Dropped while it claims.
+        // A call that is dropped while it claims.
         store.fail(Asked::Claim, Fault::Hangs).fail(Asked::Release(Leave::NotRun), slow);
         let claiming = tokio::time::timeout(Duration::from_millis(20), long(&store, 1, Gate::opened())).await;
         claiming.unwrap_err();
-        // Dropped while it is recorded.
+        // A call that is dropped while its result is recorded.
         store.fail(Asked::Complete, Fault::RequestLost).fail(Asked::Complete, slow);
         let completing = tokio::spawn({
             let store = store.clone();
@@ -95,8 +95,8 @@ fn r27_a_sync_handlers_ending_is_waited_for() {
     }
 }
 
-/// A runtime ends with an ending on it, which is then begun again in the background: there is no moment in between at
-/// which it isn't counted.
+/// A runtime ends while an ending is under way on it. The ending is begun again in the background. It is counted at every moment in
+/// between.
 #[test]
 fn r27_an_ending_is_counted_while_it_goes_from_runtime_to_runtime() {
     let _turn = one_thread().block_on(turn());
@@ -145,7 +145,7 @@ async fn r27_what_a_store_does_not_answer_is_left_when_the_time_is_over() {
     }
 }
 
-/// Counted until its key is free, and said to be blocked as long as it is.
+/// An ending that was given up is counted until its lease is over and the key is free.
 #[tokio::test]
 async fn r27_an_ending_that_was_given_up_counts_until_its_lease_is_over() {
     let _turn = turn().await;
@@ -160,7 +160,7 @@ async fn r27_an_ending_that_was_given_up_counts_until_its_lease_is_over() {
         let dropped = Instant::now();
         drop(call);
         assert_eq!(drain(PATIENCE).await, 0);
-        // It was given up earlier: the last pause would have ended behind the lease.
+        // The ending was given up before that, as the next try would have come after the lease.
         assert!(dropped.elapsed() >= Duration::from_secs(3), "{:?}", dropped.elapsed());
         assert_eq!(brief(&store, 1, Gate::opened()).await.unwrap(), Outcome::Executed("after a crash".to_owned()));
     }
@@ -179,7 +179,7 @@ async fn r27_no_time_only_asks() {
     assert_eq!(drain(PATIENCE).await, 0);
 }
 
-/// A call that still runs is for its owner to end.
+/// A call whose body still runs isn't counted: its owner has to end it.
 #[tokio::test]
 async fn r27_calls_that_run_are_not_counted() {
     let _turn = turn().await;

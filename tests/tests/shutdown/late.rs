@@ -1,4 +1,4 @@
-//! A result that its store didn't take within the lease: the store gets it once it is back, while nobody has taken over.
+//! A result that could not be recorded within the lease. It is recorded when the store is back, unless another call has taken over.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use idem_tests::steps::key;
 
 use crate::{PATIENCE, brief, turn, turn_of};
 
-/// The lease of `brief`, and room for the store's answer.
+/// The lease of `brief`.
 const LEASE: Duration = Duration::from_secs(3);
 
 fn replayed(text: &str) -> Outcome<String> {
@@ -23,7 +23,7 @@ fn executed(text: &str) -> Outcome<String> {
     Outcome::Executed(text.to_owned())
 }
 
-/// A call whose result isn't taken in time.
+/// Makes a call whose result isn't recorded in time.
 async fn not_recorded(store: &impl IdempotencyStore, id: u32, gate: Gate) {
     let error = brief(store, id, gate).await.unwrap_err();
     assert!(matches!(error, Error::NotRecorded { .. }) && error.executed(), "{error}");
@@ -42,7 +42,7 @@ async fn r14_a_result_that_was_not_recorded_is_recorded_once_the_store_is_back()
         not_recorded(&store, 1, Gate::opened()).await;
         assert!(begun.elapsed() < LEASE + LEASE / 2, "the caller is told with the lease, as ever");
         assert_eq!(drain(Duration::ZERO).await, 1);
-        // Beyond the lease.
+        // Waits until the lease is over.
         tokio::time::sleep_until((begun + LEASE + Duration::from_millis(100)).into()).await;
         let asked = store.count(Asked::Complete);
         store.until(Asked::Complete, asked + 2).await;
@@ -94,7 +94,7 @@ async fn r14_a_sync_handlers_result_is_recorded_once_the_store_is_back() {
     }
 }
 
-/// What a recovery function found out is a known outcome, too.
+/// The result that an `on_crash` function found is recorded late too.
 #[tokio::test]
 async fn r14_what_a_function_found_is_recorded_once_the_store_is_back() {
     #[idempotent(key = "id", scope = "shutdown/found", store = store, lease = "3s", on_crash = async |_| Ok(Some(7)))]
@@ -169,7 +169,7 @@ async fn the_oldest_result_is_given_up_where_too_many_wait() {
             () = store.until(Asked::Complete, failed + 1) => {}
         }
     }
-    // All of them wait beyond their lease then.
+    // All five wait until after their leases. Then one is given up.
     while drain(Duration::ZERO).await == 5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -182,14 +182,15 @@ async fn the_oldest_result_is_given_up_where_too_many_wait() {
     }
 }
 
-/// Time enough for a store that is back to be found.
+/// A handler with a lease that is long enough for the library to notice that the store is back.
 #[idempotent(key = "id", scope = "shutdown/away", store = store, lease = "6s")]
 async fn away(store: &AnyStore, id: u32, gate: Gate) -> Result<Outcome<u32>, Error> {
     gate.pass().await;
     Ok(id.into())
 }
 
-/// A store that is away from `cut` on, for longer than the lease, until `restore`. `direct` is another way to it.
+/// `cut` makes the store unreachable for longer than the lease, until `restore`. `direct` is a store on the same data that stays
+/// reachable.
 async fn replays_behind_an_outage(store: &AnyStore, direct: &AnyStore, cut: impl Fn(), restore: impl Fn()) {
     let gate = Gate::default();
     let goes = async {
@@ -205,7 +206,7 @@ async fn replays_behind_an_outage(store: &AnyStore, direct: &AnyStore, cut: impl
     assert_eq!(away(direct, 1, Gate::opened()).await.unwrap(), Outcome::Replayed(1));
 }
 
-/// Waits until the lease of `away` is over by the server's clock, which is this machine's. Nobody takes over.
+/// Waits until the lease of `away` is over by the server's clock, which is this machine's. Asserts that nobody takes over.
 async fn lease_over(direct: &AnyStore) {
     let admin = direct.admin().unwrap();
     loop {
@@ -234,7 +235,7 @@ async fn r14_redis_gets_a_result_behind_its_lease() {
     server_is_cut_off(Kind::Redis).await;
 }
 
-/// It answers, and refuses to write.
+/// A full server answers, and refuses to write.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a Redis server: run by tests/run"]
 async fn r14_a_redis_that_was_full_gets_a_result_behind_its_lease() {

@@ -1,4 +1,4 @@
-//! R27: the end of a process, and what goes on behind its callers until then.
+//! R27: `drain` at the end of a process, and the requests that the library still sends when their callers have gone.
 
 mod blocking;
 mod drain;
@@ -13,14 +13,14 @@ use idem_tests::probe::{Asked, Probe};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Longer than anything takes.
+/// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is left is counted in the whole process, so one test at a time.
+/// Lets one test run at a time, as `drain` counts for the whole process.
 async fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::const_new(());
     let turn = TURN.lock().await;
-    assert_eq!(idem_runtime::drain(PATIENCE).await, 0, "what the last one left");
+    assert_eq!(idem_runtime::drain(PATIENCE).await, 0, "the test before has left something");
     turn
 }
 
@@ -32,7 +32,7 @@ fn threads(most: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(most).enable_all().build().unwrap()
 }
 
-/// How a call came to run, as a duplicate is told too.
+/// The result of the handlers: how the call before ended.
 fn turn_of(claim: &Claim) -> String {
     match claim.previous() {
         Previous::First => "first".to_owned(),

@@ -1,4 +1,4 @@
-//! A process that is told to end: it cancels its handlers and joins them, drains, and exits at once.
+//! A process that gets SIGTERM: it cancels its handlers, joins them, drains, and exits at once.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -18,14 +18,14 @@ use tokio::task::JoinSet;
 
 const HANDLERS: u64 = 50;
 
-/// Each handler's first message is one that nobody could wait for.
+/// A handler whose default lease of 60 s is longer than the test would wait.
 #[idempotent(key = "id", scope = "shutdown/sigterm", store = store)]
 async fn handle(store: &AnyStore, id: &str, takes: Duration) -> Result<Outcome<String>, Error> {
     tokio::time::sleep(takes).await;
     Ok(std::process::id().to_string().into())
 }
 
-/// Not a test of its own: what the process is.
+/// Not a test of its own: the process.
 #[tokio::test(flavor = "multi_thread")]
 async fn worker() {
     let (Ok(url), Some(journal)) = (std::env::var("IDEM_SIGTERM_STORE"), std::env::var_os("IDEM_SIGTERM_JOURNAL"))
@@ -40,7 +40,7 @@ async fn worker() {
         let (store, journal) = (store.clone(), journal.clone());
         handlers.spawn(async move {
             let mut rng = Rng::new(nth);
-            // Half of them are in the middle of something long when the end comes, the others anywhere.
+            // When the signal comes, half of the handlers are in a long body, and the others at any point of a call.
             let long = if nth % 2 == 0 { u64::MAX } else { 5 };
             for message in 0.. {
                 let id = format!("{nth}-{message}");
@@ -62,7 +62,7 @@ async fn worker() {
     std::process::exit(if left == 0 { 0 } else { 3 });
 }
 
-/// Readable once this process is told to end.
+/// A socket that is readable once this process has got SIGTERM.
 fn told_to_end() -> tokio::net::UnixStream {
     static TELL: OnceLock<i32> = OnceLock::new();
 
@@ -79,7 +79,7 @@ fn told_to_end() -> tokio::net::UnixStream {
     tokio::net::UnixStream::from_std(told).unwrap()
 }
 
-/// Starts the process, and ends it once all of its handlers are busy.
+/// Starts the process, and sends SIGTERM once its handlers are busy.
 fn run_until_told(url: &str, journal: &Path) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "sigterm::worker", "--nocapture", "--quiet"]);
@@ -90,10 +90,10 @@ fn run_until_told(url: &str, journal: &Path) {
     assert_eq!(ready.count(), HANDLERS as usize / 2);
     unsafe { libc::kill(worker.child().id().cast_signed(), libc::SIGTERM) };
     let status = worker.child().wait().unwrap();
-    assert!(status.success(), "nothing was left: {status}");
+    assert!(status.success(), "something was left: {status}");
 }
 
-/// What was told `Ok` is replayed, and the rest is replayed or runs: nobody waits for a lease.
+/// After the process has ended, each call that returned `Ok` is replayed. Each other call is replayed or runs, at once.
 async fn leaves_nothing_behind(url: &str) {
     let directory = tempfile::tempdir().unwrap();
     let journal = directory.path().join("journal");

@@ -1,4 +1,4 @@
-//! A table with a backlog of expired rows: what sweeping and listing cost, in pages that the server looks at.
+//! A table with a backlog of expired rows: the cost of sweeping and listing, in pages that the server reads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn begin(server: &Server, statements: &str) -> Connection {
     connection
 }
 
-/// How many pages the server looks at for this work. A connection may tell its statistics only when it ends.
+/// How many pages the server reads for this work. Waits until the connections have ended, as some write their statistics only then.
 async fn pages(server: &Server, work: impl AsyncFnOnce(Arc<dyn IdempotencyAdmin>)) -> i64 {
     let open = number(server, CONNECTIONS).await;
     let before = number(server, PAGES).await;
@@ -42,8 +42,8 @@ async fn pages(server: &Server, work: impl AsyncFnOnce(Arc<dyn IdempotencyAdmin>
     number(server, PAGES).await - before
 }
 
-/// A dump or a report may still look at what was deleted: the server keeps it, and a batch that began at the first row
-/// would pass over all of it.
+/// A transaction, such as that of a dump, may still see the deleted rows, so the server keeps them. A batch that began at the first
+/// row would have to pass over all of them.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn a_batch_does_not_pass_over_what_those_before_it_deleted() {
@@ -54,7 +54,7 @@ async fn a_batch_does_not_pass_over_what_those_before_it_deleted() {
     assert!(next < 120 * first, "60 batches looked at {next} pages, and the first one at {first}");
 }
 
-/// An operator may delete a few rows at a time.
+/// The same for an operator who deletes a few rows at a time.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn an_operators_sweep_goes_on_where_the_last_one_ended() {
@@ -70,7 +70,7 @@ async fn an_operators_sweep_goes_on_where_the_last_one_ended() {
     assert!(next < 120 * first, "60 sweeps looked at {next} pages, and the first one at {first}");
 }
 
-/// It begins again behind the last row, and so finds what it had to pass over.
+/// After the last row, a sweep begins again at the first, and so finds the rows that it had to pass over.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn an_operators_sweep_finds_a_row_that_was_locked_before() {
@@ -83,7 +83,7 @@ async fn an_operators_sweep_finds_a_row_that_was_locked_before() {
     assert_eq!(admin.sweep(usize::MAX).await.unwrap(), 50);
 }
 
-/// Batches end between rows that may be deleted since the same time.
+/// A batch can end between two rows with the same `purge_at`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn no_row_is_passed_over_at_the_border_of_two_batches() {
@@ -92,7 +92,7 @@ async fn no_row_is_passed_over_at_the_border_of_two_batches() {
     assert_eq!(store.admin().unwrap().sweep(usize::MAX).await.unwrap(), 1_000);
 }
 
-/// What somebody has locked is passed over, and deleted by a later pass of the background.
+/// The background passes over a row that another transaction has locked, and deletes it later.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn a_row_that_was_locked_is_swept_later() {
@@ -129,7 +129,7 @@ async fn the_last_page_of_a_scope_costs_what_the_first_one_does() {
     }
 }
 
-/// Orphans are few, and anywhere: reading all rows in key order costs a page for each.
+/// There are few orphans, at any place of the table. Reading all rows in the order of their keys would cost a page for each row.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn orphans_are_found_among_many_rows_without_a_page_for_each() {

@@ -1,4 +1,4 @@
-//! What waits while a connection is busy is sent together.
+//! Requests that wait while a connection is busy are sent together, as a batch.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,8 +23,8 @@ async fn who_waits_shares_a_commit() {
     let trips = counted.taken();
     assert!(trips < MOST_TRIPS[0], "64 executions took {trips} round trips, and 128 one by one");
 
-    // A batch of 500 messages, each a duplicate of one that came before or beside it. It comes again while that one is under
-    // way, which each time is a trip: on a slow disk, not too soon.
+    // 500 messages, in which each order comes twice. A duplicate of a running call is delivered again after a pause, as each
+    // delivery is a round trip and a slow disk would cause many.
     let mut calls = JoinSet::new();
     for nth in 0..500 {
         let store = store.clone();
@@ -43,7 +43,7 @@ async fn who_waits_shares_a_commit() {
     assert!(trips < MOST_TRIPS[1], "500 messages took {trips} round trips, and a thousand one by one");
 }
 
-/// What is refused for one request in a transaction of many is refused for that one only, and leaves no lock behind.
+/// If the database refuses one request of a batch, only this one fails. No lock is left behind.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn one_bad_request_fails_alone() {
@@ -74,7 +74,7 @@ async fn one_bad_request_fails_alone() {
         calls.join_all().await;
         let done = number(&server, "SELECT COUNT(*) FROM idempotency WHERE state = 5").await;
         assert_eq!(done, 62);
-        // The server undoes what a closed connection leaves as soon as it notices.
+        // The server rolls back what a closed connection has left open, but not at once.
         let deadline = Instant::now() + Duration::from_secs(5);
         while number(&server, OPEN_TRANSACTIONS).await > 0 {
             assert!(Instant::now() < deadline, "a transaction is left open");
@@ -82,7 +82,7 @@ async fn one_bad_request_fails_alone() {
     }
 }
 
-/// A completion that is sent together with others, again, or by someone else, is told the truth.
+/// Each completion of a batch gets its own answer, also if it is repeated, or sent by a caller that doesn't hold the key.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn r09_each_of_a_batch_is_told_its_own_standing() {
@@ -103,7 +103,7 @@ async fn r09_each_of_a_batch_is_told_its_own_standing() {
                 let (owner, fence) = match nth % 4 {
                     1 => (Owner::random(), fence),
                     2 => (owner, fence + 1),
-                    // Of a key that is completed by now.
+                    // By another owner, for a key that is completed by now.
                     3 if round == 1 => (Owner::random(), fence),
                     _ => (owner, fence),
                 };
@@ -123,7 +123,7 @@ async fn r09_each_of_a_batch_is_told_its_own_standing() {
     }
 }
 
-/// New keys, orphans, repeats, and keys that others hold, asked for together.
+/// A batch of claims of every kind: new keys, repeated claims, keys that others hold, orphans and completed keys.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn r09_each_claim_of_a_batch_is_answered_for_itself() {
@@ -167,7 +167,7 @@ async fn r09_each_claim_of_a_batch_is_answered_for_itself() {
         });
     }
     calls.join_all().await;
-    // The server is on this machine, and has its clock.
+    // The server uses this machine's clock.
     let soon = (SystemTime::now() + LEASE / 2).duration_since(UNIX_EPOCH).unwrap().as_micros();
     let short = format!("SELECT COUNT(*) FROM idempotency WHERE state = 1 AND until < {soon}");
     assert_eq!(number(&server, &short).await, 0, "a repeated claim renews its lease");

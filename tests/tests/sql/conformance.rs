@@ -1,4 +1,4 @@
-//! The conformance suite, on a server as it comes.
+//! The conformance suite, on a server with its default settings.
 
 use idem_runtime::conformance::Suite;
 

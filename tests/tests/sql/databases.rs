@@ -1,6 +1,6 @@
-//! What differs from database to database.
+//! The databases, and what differs between them.
 
-/// The types, and ways to a server beside the store's.
+/// The types of a database's driver, and connections of the tests' own.
 macro_rules! database {
     ($database:ident, $server:ident, $store:ident, $options:ident) => {
         pub(crate) use idem_runtime::$store as Store;
@@ -48,8 +48,8 @@ macro_rules! database {
             connect(server).await.execute(statements).await.unwrap();
         }
 
-        /// What is counted, or the like. PostgreSQL's connections write their statistics down once a second at most;
-        /// a new one's look waits for none.
+        /// The number that a query returns, on a new connection: PostgreSQL's connections write their statistics at most once a
+        /// second.
         pub(crate) async fn number(server: &Server, query: &str) -> i64 {
             connect(server).await.fetch_one(AssertSqlSafe(query.to_owned())).await.unwrap().get(0)
         }

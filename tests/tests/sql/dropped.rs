@@ -1,4 +1,4 @@
-//! Callers that go away.
+//! Calls that are dropped.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,12 @@ async fn r13_a_dropped_call_is_undone() {
     for (name, store) in [("own", open(&server).await), ("pool", open_with_pool(&server, 3).await)] {
         for nth in 0..50 {
             let id = format!("{name}-{nth}");
-            // Dropped at some point of its claim, its body or its completion.
+            // The call is dropped at some point of its claim, its body or its completion.
             let call = charge(&store, &id);
             let _ = tokio::time::timeout(Duration::from_micros(40 * nth), call).await;
         }
         let admin = store.admin().unwrap();
-        // Each key is free for the next one at once, or completed: nobody waits for a lease of a minute.
+        // Each key is free soon, or completed. No call has to wait for the lease of a minute.
         for nth in 0..50 {
             let id = format!("{name}-{nth}");
             let deadline = Instant::now() + Duration::from_secs(20);

@@ -1,7 +1,6 @@
 //! `PostgresStore` and `MySqlStore`, each on a real server.
 //!
-//! What holds for both is one text, compiled once for each: `super` says which. What only one of them has stands in the
-//! folder of its name.
+//! The tests for both are compiled once for each: `super` says which. Tests for only one are in the folder of its name.
 
 #![allow(clippy::duplicate_mod, reason = "that is the point of it")]
 
@@ -54,7 +53,7 @@ mod on_mariadb {
     mod trips;
 }
 
-/// What only PostgreSQL has.
+/// Tests for PostgreSQL only.
 mod postgres {
     pub(crate) mod counted;
     mod encodings;
@@ -65,7 +64,7 @@ mod postgres {
     mod writes;
 }
 
-/// What only MariaDB has.
+/// Tests for MariaDB only.
 mod mariadb {
     pub(crate) mod counted;
     mod deadlocks;
@@ -97,7 +96,7 @@ async fn charge_all<S: IdempotencyStore>(store: &S, most: usize) -> Vec<Outcome<
     calls.join_all().await
 }
 
-/// Claims two keys that others have, a hundred times each, all at once.
+/// Claims two keys that are taken, a hundred times each, all at once.
 async fn duplicates<S: IdempotencyStore>(store: &S, keys: [&Key; 2]) -> Vec<ClaimAnswer> {
     let mut duplicates = JoinSet::new();
     for nth in 0..200 {

@@ -1,4 +1,4 @@
-//! Opening a store: what it makes, what it misses, and what it says then.
+//! Opening a store: it creates its tables, and says what is wrong if it can't.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn a_table_that_is_missing_or_another_is_noticed_at_once() {
         assert!(error.contains("its table `idempotency` is not the one in schema.sql"), "{error}");
     }
     sql(&server, "DROP TABLE idempotency").await;
-    // Who may create it does.
+    // A user that may create the table gets a new one.
     charge(&open(&server).await, "order").await.unwrap();
 }
 
@@ -81,7 +81,7 @@ async fn tables_of_another_version_are_refused() {
     open(&server).await;
     sql(&server, "UPDATE idempotency_schema SET version = 7; DROP VIEW idempotency_stuck; DROP TABLE idempotency")
         .await;
-    // MariaDB's is looked at with the table, which the first of these makes.
+    // On MariaDB the version is read after the table, which the first of these two creates.
     for migrate in [true, false] {
         let error = Store::options().migrate(migrate).open(&server.url()).await.unwrap_err();
         assert!(error.to_string().contains("version 7"), "{error}");
@@ -98,7 +98,7 @@ async fn a_wrong_url_is_explained_and_not_shown() {
     }
 }
 
-/// Whatever listens there, it says nothing.
+/// The server accepts connections and sends nothing.
 #[tokio::test]
 async fn a_silent_server_is_given_up() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! What an operator sees: the view of stuck keys, and a store that is opened to look.
+//! What an operator sees: the view of stuck keys, and a store that is opened without a change.
 
 use idem_runtime::admin::{self, Filter, Resolution};
 use idem_runtime::protocol::State;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::charge;
 
-/// What the view shows, as key and reason, by the query of the book.
+/// The keys and the reasons that the book's query on the view returns.
 async fn shown(connection: &mut Connection) -> Vec<(String, String)> {
     let rows = connection.fetch_all(stuck::query()).await.unwrap();
     let mut shown = Vec::new();
@@ -26,7 +26,7 @@ async fn shown(connection: &mut Connection) -> Vec<(String, String)> {
     shown
 }
 
-/// Every row, by what a write would change.
+/// Every row, with the columns that a write would change.
 async fn rows(operator: &dyn IdempotencyAdmin) -> Vec<(Key, State, u64)> {
     let entries = operator.list(Filter::all()).await.unwrap();
     entries.into_iter().map(|entry| (entry.key, entry.row.state, entry.row.fence)).collect()
@@ -37,7 +37,7 @@ async fn tables(server: &Server) -> i64 {
     number(server, &format!("SELECT count(*) FROM information_schema.tables WHERE table_schema = '{HOME}'")).await
 }
 
-/// A user with these rights, as SQL without its semicolons, and the URL of that one.
+/// Creates a user with these rights. Returns its URL.
 async fn user(server: &Server, grants: &[&str]) -> String {
     sql(server, CREATE_USER).await;
     for grant in grants {
@@ -100,12 +100,12 @@ async fn opening_a_store_for_an_operator_makes_nothing() {
     admin::connect(&server.url()).await.unwrap();
     Store::options().migrate(false).open(&server.url()).await.unwrap();
     assert_eq!(tables(&server).await, 2);
-    // Whoever made the tables before there was a view gets it now.
+    // Tables that were created before the library had the view get it now.
     open(&server).await;
     assert_eq!(tables(&server).await, 3);
 }
 
-/// As whoever uses tx mode alone has it among the application's migrations.
+/// The tables of tx mode, as an application has them among its migrations.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn the_schema_of_tx_mode_has_the_view_and_can_be_run_again() {

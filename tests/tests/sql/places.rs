@@ -1,4 +1,4 @@
-//! Where a store's own connections lead, compared with the pool that it was opened with.
+//! A store that was opened with a user's pool has connections of its own: they have to lead to the same tables as the pool's.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ async fn a_pool_whose_connections_are_led_elsewhere_is_refused() {
     let options = elsewhere(server.url().parse::<Options>().unwrap());
     let told = pool(2).connect_with(options).await.unwrap();
     charge(&Store::open_with(told).await.unwrap(), "order").await.unwrap();
-    assert_eq!(number(&server, ELSEWHERE).await, 3, "its connect options lead the store there too");
+    assert_eq!(number(&server, ELSEWHERE).await, 3, "the pool's connect options lead the store there too");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn a_password_that_the_pool_was_told_is_the_stores_from_then_on() {
     charge_all(&store, 8).await;
     sql(&server, CHANGE_PASSWORD).await;
     pool.set_connect_options(options("two"));
-    // No connection is left of those that were opened with the old one.
+    // After the restart, no connection is left that was opened with the old password.
     server.restart().await;
     assert!(charge_all(&store, 8).await.iter().all(Outcome::is_replayed));
 }
@@ -67,11 +67,11 @@ async fn a_server_with_one_connection_left_is_enough() {
     assert_eq!(charge_all(&store, 64).await.len(), 64);
     assert_eq!(number(&server, CONNECTIONS_OF_APP).await, 2, "the pool's and the store's");
 
-    // It takes what there is as soon as there is more.
+    // The store opens more connections as soon as the server accepts more.
     sql(&server, &limit(20)).await;
     let deadline = Instant::now() + Duration::from_secs(60);
     while number(&server, CONNECTIONS_OF_APP).await < 3 {
-        assert!(Instant::now() < deadline, "it goes on with one connection");
+        assert!(Instant::now() < deadline, "the store has opened no further connection");
         charge_all(&store, 64).await;
     }
 }
@@ -86,7 +86,7 @@ async fn a_store_with_a_pool_takes_as_many_connections_as_it_was_told() {
     for _ in 0..8 {
         charge_all(&store, 64).await;
         let taken = number(&server, CONNECTIONS_OF_APP).await - 1;
-        // As many spare ones, where a busy machine makes it wait.
+        // Three, and at most three spare ones, which the store opens if it has to wait on a busy machine.
         assert!((1..=6).contains(&taken), "{taken}");
     }
 }
@@ -114,6 +114,6 @@ async fn callers_that_give_up_while_a_connection_is_opened_make_no_room_for_othe
         });
     }
     calls.join_all().await;
-    // As many spare ones.
+    // Two, and at most two spare ones.
     assert!((1..=4).contains(&proxy.most_unheard()), "{} at once", proxy.most_unheard());
 }

@@ -1,4 +1,4 @@
-//! A user's pool that is used up, in trouble or closed: the store's connections are its own.
+//! A user's pool that is used up, broken or closed: the store isn't affected, as it has connections of its own.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use tokio::task::JoinSet;
 use super::{Db, Pool, Server, Store, number, open, pool};
 use crate::charge;
 
-/// A lease that the test can wait for, and that a busy machine can hold.
+/// A lease that is short enough for the test to wait for, and long enough to be renewed in time on a busy machine.
 const LEASE: Duration = Duration::from_secs(3);
 
-/// Leaves a connection of the pool in a transaction, as `pool.begin()` does where it is dropped while its BEGIN is under way.
+/// Leaves a connection of the pool in a transaction, as `pool.begin()` does if it is dropped while its BEGIN is under way.
 async fn abandon_transaction(pool: &Pool) {
     pool.acquire().await.unwrap().execute(sqlx::raw_sql("BEGIN")).await.unwrap();
 }
 
-/// Uses a connection of the pool for as long as the gate is shut.
+/// Holds a connection of the pool until the gate is opened.
 #[idempotent(key = "id", store = store, lease = "3s")]
 async fn book(store: &Store, pool: &Pool, gate: &Gate, id: &str) -> Result<Outcome<u32>, Error> {
     let mut tx = pool.begin().await.unwrap();
@@ -57,7 +57,7 @@ async fn a_transaction_that_the_pool_was_left_with_takes_no_table_in() {
     charge(&unmigrated, "order").await.unwrap();
     charge(&Store::open_with(pool.clone()).await.unwrap(), "order").await.unwrap();
 
-    // One that has failed is of no use to anybody, and is not asked where it leads.
+    // The pool's only connection is in a failed transaction. The store can't ask it where it leads, and opens all the same.
     abandon_transaction(&pool).await;
     pool.acquire().await.unwrap().execute("no statement").await.unwrap_err();
     assert!(charge(&Store::open_with(pool).await.unwrap(), "order").await.unwrap().is_replayed());
@@ -78,7 +78,7 @@ async fn r06_handlers_that_hold_every_connection_of_the_pool_keep_their_leases()
     for gate in &gates {
         gate.started().await;
     }
-    // Without renewals, each lease would be over.
+    // By now each lease would be over, if it were not renewed.
     tokio::time::sleep(LEASE * 3 / 2).await;
     let (other, others) = (open(&server).await, Pool::connect(&server.url()).await.unwrap());
     for nth in 0..4 {
@@ -149,7 +149,7 @@ async fn a_pool_that_is_closed_before_its_handlers_have_ended_takes_no_ending_al
     let (called, shut) = (store.clone(), gate.clone());
     let call = tokio::spawn(async move { book(&called, &pool, &shut, "order").await });
     gate.started().await;
-    // It waits for the handler's own connection.
+    // Closing the pool waits for the connection that the handler holds.
     let closed = tokio::spawn(async move { closing.close().await });
     gate.open();
     closed.await.unwrap();

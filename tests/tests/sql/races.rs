@@ -1,4 +1,4 @@
-//! Claims that meet each other.
+//! Claims of the same key at the same time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::{Server, Store, open};
 use crate::ask;
 
-/// Leaves a key as an orphan, or completed and over, or absent.
+/// Leaves a key as an orphan, or completed and expired, or absent.
 async fn prepare(store: &Store, key: &Key, how: usize) {
     let request = ask(key);
     match how % 3 {
@@ -29,9 +29,9 @@ async fn prepare(store: &Store, key: &Key, how: usize) {
     }
 }
 
-/// A claim that meets others is won, running or completed, and nothing else: PostgreSQL can answer with no row, where
-/// another transaction's row is not in the statement's snapshot. Racers of one store meet in a batch of it, and those
-/// with a store each in the server.
+/// Each claim of a race is granted, or told that the key is running or completed. PostgreSQL can answer with no row, if the row of
+/// another transaction is not in the statement's snapshot; the store has to handle that. Claims of one store meet in a batch, and
+/// claims of different stores meet in the server.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn r02_no_answer_of_a_race_is_neither() {

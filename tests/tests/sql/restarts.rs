@@ -1,4 +1,4 @@
-//! A server that is killed, and comes back.
+//! A server that is killed and restarted.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn r09_it_reconnects_after_the_server_was_killed() {
     server.restart().await;
     assert!(charge_all(&store, 64).await.iter().all(Outcome::is_replayed), "what was completed stays so");
 
-    // It also can be gone between two calls: the first that finds its connection dead tries no other of that time.
+    // The server is also restarted between two calls. The first call that finds its connection broken doesn't try another old one.
     let admin = store.admin().unwrap();
     let mut looks = JoinSet::new();
     for nth in 0..8 {

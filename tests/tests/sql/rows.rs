@@ -1,4 +1,4 @@
-//! What a row can hold, and what comes of a row that holds something else.
+//! The store's rows: what they can hold, and how a row with other contents is refused.
 
 use idem_runtime::{Error, IdempotencyStore, idempotent};
 use idem_tests::Gate;
@@ -52,14 +52,14 @@ async fn a_corrupted_row_is_refused_and_not_taken_for_an_absent_one() {
     for (column, value) in CORRUPTIONS {
         let key = key(column);
         execute(&store, SCOPE, &key, &record("r")).await;
-        // With its table's name before it, `key` is no word of the grammar.
+        // Behind the table's name, `key` isn't read as a keyword.
         sql(&server, &format!("UPDATE idempotency SET {column} = {value} WHERE idempotency.key = '{column}'")).await;
         let error = store.claim(ask(&key)).await.unwrap_err();
         assert!(!error.is_unanswered(), "{error}");
         let told = format!("the row of key `{column}` in scope `{SCOPE}` is corrupted in its column `{column}`");
         assert!(error.to_string().contains(&told), "{error}");
     }
-    // A completed row without its record is one, and its handler doesn't run again.
+    // A completed row whose record is missing counts as completed: the handler doesn't run again.
     charge(&store, "order").await.unwrap();
     sql(&server, "UPDATE idempotency SET record = NULL WHERE idempotency.key = 'order'").await;
     let error = charge(&store, "order").await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What deletes the rows that are over.
+//! The sweeps that delete expired rows.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn expired_rows_are_swept_in_the_background_until_the_store_is_closed() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     drop(store);
-    // Its own is the one that is left.
+    // The connection that is left is the one of this query.
     while number(&server, CONNECTIONS).await > 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

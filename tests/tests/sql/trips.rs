@@ -1,4 +1,4 @@
-//! How often the server is asked: in requests that MariaDB is sent, and in statements that PostgreSQL logs.
+//! The number of round trips of an operation, counted as requests that are sent to MariaDB, and as statements in PostgreSQL's log.
 
 use idem_runtime::admin::Filter;
 use idem_runtime::protocol::State;

@@ -25,7 +25,7 @@ impl Counted {
         Self { store: Store::open(&url).await.unwrap(), server, requests }
     }
 
-    /// Requests since the last look.
+    /// The number of requests since the last call of this.
     pub(crate) fn taken(&self) -> usize {
         self.requests.swap(0, Ordering::SeqCst)
     }
@@ -43,7 +43,7 @@ async fn carry(listener: TcpListener, target: u16, requests: Arc<AtomicUsize>) {
             while from_client.read_exact(&mut header).await.is_ok() {
                 let mut packet = vec![0; u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize];
                 from_client.read_exact(&mut packet).await.unwrap();
-                // The first packet of a request has the number 0; 1 says goodbye.
+                // The first packet of a request has the number 0. The command 1 only closes the connection.
                 requests.fetch_add(usize::from(header[3] == 0 && packet[0] != 1), Ordering::SeqCst);
                 if to_server.write_all(&[&header[..], &packet].concat()).await.is_err() {
                     return;

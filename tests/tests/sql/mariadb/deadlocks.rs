@@ -1,4 +1,4 @@
-//! Locks that nobody asked for.
+//! Locks that InnoDB takes on rows that no statement named.
 
 use idem_runtime::IdempotencyStore;
 use idem_tests::steps::{execute, key, record};
@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 use crate::SCOPE;
 use crate::databases::mariadb::{Server, connect, expired, open, sql, status};
 
-/// New keys beside each other, endings and sweeps, all at once: nobody locks what he didn't ask for.
+/// New keys beside each other, endings and sweeps, all at once. No statement locks the rows or gaps of another key, so there is no
+/// deadlock.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts MariaDB: run by tests/run"]
 async fn neighbours_and_sweeps_cause_no_deadlocks() {
@@ -16,7 +17,7 @@ async fn neighbours_and_sweeps_cause_no_deadlocks() {
     for _ in 0..4 {
         stores.push(open(&server).await);
     }
-    // What the sweeps delete lies between the new keys.
+    // The rows that the sweeps delete are between the new keys.
     sql(&server, &expired(4_000)).await;
     let mut watch = connect(&server).await;
     let before = status(&mut watch, "Innodb_deadlocks").await;

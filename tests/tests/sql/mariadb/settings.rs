@@ -1,4 +1,4 @@
-//! Nothing of the server's settings gets in.
+//! The server's settings don't change how the store works.
 
 use idem_runtime::conformance::Suite;
 use idem_runtime::store::Key;
@@ -9,7 +9,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use crate::SCOPE;
 use crate::databases::mariadb::{OPEN_TRANSACTIONS, Server, Store, number, open, sql};
 
-/// Neither into the meaning of a key, nor into that of a statement.
+/// Settings that could change when two keys are equal, or what a statement means.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts MariaDB: run by tests/run"]
 async fn conforms_with_any_collation_mode_and_isolation_and_a_users_pool() {

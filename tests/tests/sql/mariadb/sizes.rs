@@ -1,4 +1,4 @@
-//! Records that are large, and the server's packets.
+//! Large records, and the size of the server's packets.
 
 use idem_runtime::IdempotencyStore;
 use idem_runtime::store::Record;
@@ -16,7 +16,7 @@ async fn r15_a_large_result_is_kept_or_known_to_be_too_large() {
     let most = store.max_record_len();
     assert!((400_000..512 * 1024).contains(&most), "{most}");
     let mut calls = JoinSet::new();
-    // Together they are larger than the server takes at once.
+    // Together the records are larger than a packet that the server accepts.
     for nth in 0..12 {
         let store = store.clone();
         calls.spawn(async move {
@@ -26,7 +26,7 @@ async fn r15_a_large_result_is_kept_or_known_to_be_too_large() {
         });
     }
     calls.join_all().await;
-    // 16 MiB, and the server takes that, and the driver.
+    // Records of 16 MiB, which this server and the driver accept.
     let server = Server::start_with(&["--max-allowed-packet=64M", "--innodb-log-file-size=256M"]).await;
     let store = open(&server).await;
     assert_eq!(store.max_record_len(), 16 * 1024 * 1024);

@@ -1,4 +1,4 @@
-//! Waiting for another's key: the process tells its own, and others look.
+//! Waits for the result of another call: callers in the same process are notified, and those in other processes poll.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ async fn r03_a_waiter_is_woken_in_its_process_and_polls_for_others() {
                 }
             }
         });
-        // Until it listens.
+        // By then the waiter is waiting for a notification.
         assert!(tokio::time::timeout(Duration::from_millis(50), &mut waiting).await.is_err());
         here.complete(CompleteRequest::new(&request, grant.fence, &record, DAY)).await.unwrap();
         rounds.push(waiting.await);
@@ -45,7 +45,8 @@ async fn r03_a_waiter_is_woken_in_its_process_and_polls_for_others() {
         there.wait(WaitRequest::new(SCOPE, &key, DAY)).await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(5), "who is done isn't waited for");
     }
-    // Who isn't told sees it in the second round; a machine that stalls makes that of some.
+    // A waiter that is notified returns in its first round. If the machine stalls, some of them are told too late and find the
+    // result in their second round.
     assert!(rounds.contains(&1), "{rounds:?}");
 }
 

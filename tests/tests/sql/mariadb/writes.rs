@@ -1,4 +1,4 @@
-//! What is written, and what isn't.
+//! Which requests write, and which don't.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::{SCOPE, ask, charge, charge_all, duplicates};
 const WRITES: [&str; 5] =
     ["Handler_update", "Handler_delete", "Innodb_row_lock_waits", "Innodb_lsn_current", "Binlog_bytes_written"];
 
-/// By how much a counter may grow that says what was written.
+/// How much this counter of writes may grow.
 fn most(counter: &str) -> i64 {
     if counter.contains("lsn") { 1_000 } else { 0 }
 }
 
-/// Neither the log grows, nor is a row written, nor is a lock waited for.
+/// The log doesn't grow, no row is written, and no request waits for a lock.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts MariaDB: run by tests/run"]
 async fn a_duplicate_writes_nothing_and_locks_nothing() {
@@ -28,12 +28,12 @@ async fn a_duplicate_writes_nothing_and_locks_nothing() {
     execute(&store, SCOPE, &done, &record("r")).await;
     acquire(&store, ask(&running)).await;
 
-    // Someone else holds both rows.
+    // Another transaction has locked both rows.
     let mut holder = connect(&server).await;
     holder.execute(sqlx::raw_sql("START TRANSACTION; SELECT * FROM idempotency FOR UPDATE")).await.unwrap();
     let mut watch = connect(&server).await;
     let mut written = Vec::new();
-    // The server's own notes are in its log too, its statistics and what it purges, but not each time.
+    // The server also logs its own statistics and purges, but not all the time: so one of five tries without them is enough.
     for _ in 0..5 {
         written.clear();
         for name in WRITES {

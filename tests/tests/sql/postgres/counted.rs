@@ -16,7 +16,7 @@ impl Counted {
         Self { store: open(&server).await, server, seen: AtomicUsize::new(0) }
     }
 
-    /// Statements since the last look.
+    /// The number of statements since the last call of this.
     pub(crate) fn taken(&self) -> usize {
         let log = std::fs::read_to_string(self.server.directory().join("log")).unwrap();
         let sent = |line: &str| line.contains("LOG:  execute") || line.contains("LOG:  statement:");

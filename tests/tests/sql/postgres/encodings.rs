@@ -1,4 +1,4 @@
-//! Texts that a database can't hold.
+//! Databases that can't hold every text.
 
 use idem_runtime::IdempotencyStore;
 use idem_runtime::conformance::Suite;
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::SCOPE;
 use crate::databases::postgres::{Server, Store, open, sql};
 
-/// A database in which few characters can be written, and whose collation knows no case.
+/// A database with the encoding LATIN1, which has few characters, and the locale C.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn conforms_in_a_database_of_another_encoding() {
@@ -18,7 +18,7 @@ async fn conforms_in_a_database_of_another_encoding() {
     Suite::new().run(async || Store::open(&url).await.unwrap()).await;
 }
 
-/// It is sent together with others, and they aren't refused with it.
+/// PostgreSQL refuses this scope. Other claims of the same batch succeed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn a_scope_that_is_no_text_fails_alone() {

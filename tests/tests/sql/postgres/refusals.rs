@@ -1,8 +1,8 @@
-//! Who isn't let in.
+//! Users that the server doesn't let in.
 
 use crate::databases::postgres::{Server, Store, sql};
 
-/// Who isn't let in is told so, in the server's own words too, and not of tables.
+/// A user that the server doesn't let in gets an error that says so, with the server's own message, and doesn't speak of tables.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts PostgreSQL: run by tests/run"]
 async fn who_is_turned_away_is_told_why() {

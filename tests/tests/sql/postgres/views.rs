@@ -1,8 +1,8 @@
-//! Where the view of stuck keys is.
+//! The schema of the view of stuck keys.
 
 use crate::databases::postgres::{Options, Server, Store, number, open, pool, sql};
 
-/// Whoever reads the table by its schema finds the view there too.
+/// The view is in the schema of the table, even if another schema comes first in the search path.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn the_view_is_in_the_schema_of_its_table() {

@@ -1,4 +1,4 @@
-//! Waiting for another's key: the server tells of its ending.
+//! Waits for the result of another call: the server notifies the waiter of the ending.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ async fn r03_a_waiter_is_woken_by_the_server() {
         let key = key(format!("{round}"));
         let request = ask(&key);
         let grant = acquire(&here, request).await;
-        // The first wait of a store only begins to listen.
+        // The first wait of a store begins to listen; it may not be notified itself.
         there.wait(WaitRequest::new(SCOPE, &key, Duration::from_millis(300))).await.unwrap();
         let waiting = tokio::spawn({
             let (there, key) = (there.clone(), key.clone());

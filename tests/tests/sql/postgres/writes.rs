@@ -1,4 +1,4 @@
-//! What is written, and what isn't.
+//! Which requests write, and which don't.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ async fn a_duplicate_writes_nothing() {
     let (done, running) = (key("done"), key("running"));
     execute(&store, SCOPE, &done, &record("r")).await;
     acquire(&store, ask(&running)).await;
-    // Hints of the first readers are written too.
+    // The first readers of a row set its hint bits, which is a write: not counted.
     store.claim(ask(&done)).await.unwrap();
     store.claim(ask(&running)).await.unwrap();
     let before = number(&server, WRITTEN).await;
     duplicates(&store, [&done, &running]).await;
-    // The server itself notes its running transactions now and then, in fewer than a hundred bytes.
+    // The server itself logs its running transactions now and then, in fewer than a hundred bytes.
     let written = number(&server, WRITTEN).await - before;
     assert!(written < 1_000, "200 duplicates wrote {written} bytes");
 }
@@ -37,7 +37,7 @@ async fn a_completion_leaves_the_indexes_alone() {
     for nth in 0..2_000 {
         charge(&store, &format!("order-{nth}")).await.unwrap();
     }
-    // The connections write their statistics down when they end, and the last one's end is waited for.
+    // The connections write their statistics when they end. The loop below waits for the last one.
     drop(store);
     let updates = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'idempotency'";
     while number(&server, updates).await < 2_000 {
