@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# async-nats: `double_ack` waits for the server's confirmation of an acknowledgement, and is Ok where the consumer is gone: it takes
-# the server's word that nobody listens (status 503, no responders) for the confirmation.
+# async-nats: `double_ack` waits until the server confirms an acknowledgement. If the consumer was deleted, the server answers with
+# status 503 (no responders: nobody listens). The client takes this answer for the confirmation, and returns Ok.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

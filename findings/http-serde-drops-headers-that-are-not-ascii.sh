@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# http-serde: in a format that is human readable, a header value that is not ASCII is dropped, without an error. Its name is
-# written with no values, and is not in the map that is read.
+# http-serde: in a human-readable format, a header value that is not ASCII is dropped without an error. Only the header's name is
+# written, with an empty list of values. The map that is read back doesn't have the header.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,10 +1,10 @@
-# What the scripts here share. Sourced, not run.
+# Functions that the scripts here share. It is sourced, not run.
 
 work=$(mktemp -d)
 ends() {
     local jobs
     jobs=$(jobs -p)
-    # A stopped process dies only once it goes on.
+    # A stopped process ends only when it is continued.
     for job in $jobs; do kill -CONT "$job" 2>/dev/null || true; kill "$job" 2>/dev/null || true; done
     wait 2>/dev/null || true
     rm -rf "$work"
@@ -23,34 +23,34 @@ debian() {
     PATH="$work/debian/usr/bin:$work/debian/usr/sbin:$PATH"
 }
 
-# A port of the loopback that nothing listens on.
+# Prints a port of the loopback interface on which nothing listens.
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# Asks until it holds, for ten seconds at most.
+# Repeats a command until it succeeds, for ten seconds at most.
 eventually() {
     for _ in $(seq 200); do
         if eval "$1" >/dev/null 2>&1; then return; fi
         sleep 0.05
     done
-    echo "never held: $1" >&2
+    echo "did not succeed in ten seconds: $1" >&2
     exit 1
 }
 
 said() { printf '%s\n' "$*"; }
 
-# Fails where the behaviour is not the one that is described.
+# Fails if the behaviour is not the one that is described.
 expect() {
-    [ "$1" = "$2" ] || { echo "changed: $1 where $2 was seen" >&2; exit 1; }
+    [ "$1" = "$2" ] || { echo "the behaviour has changed: now $1, before $2" >&2; exit 1; }
 }
 
-# Runs a program as nobody where this is run by root: servers of PostgreSQL and PgBouncer refuse to be root's.
+# Runs a program as the user nobody if this is run by root, as PostgreSQL and PgBouncer refuse to run as root.
 unprivileged() (
     cd /
     if [ "$(id -u)" = 0 ]; then exec runuser -u nobody -- "$@"; fi
     exec "$@"
 )
 
-# A server of PostgreSQL 15 on the port `$postgres`, for the user `postgres` without a password.
+# Starts a server of PostgreSQL 15 on the port `$postgres`, for the user `postgres` without a password.
 postgres_server() {
     debian postgresql-15 postgresql-client-15
     local bin="$work/debian/usr/lib/postgresql/15/bin"
@@ -72,8 +72,8 @@ program() {
     cp "${FINDINGS_TARGET:-$work/target}/debug/program" "$work/program"
 }
 
-# A server of MariaDB on the port `$mariadb`, for the user `root` without a password: without system tables, which what
-# is tried here needs none of.
+# Starts a server of MariaDB on the port `$mariadb`, for the user `root` without a password. It has no system tables, which the
+# scripts don't need.
 mariadb_server() {
     debian mariadb-server-core mariadb-client-core
     mariadb=$(free_port)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# MariaDB: a DELETE that names ten rows by their whole primary key waits for an eleventh, that somebody else has locked, at READ
-# COMMITTED too. In a small table it takes the rows of the key's first column for cheaper than ten look-ups, and locks each that
-# it looks at. FORCE INDEX (PRIMARY) changes nothing. Ten statements of one row each wait for nobody.
+# MariaDB: a DELETE that names ten rows by their whole primary key waits for an eleventh row, which another transaction has locked;
+# at READ COMMITTED too. In a small table the optimizer finds it cheaper to scan all rows with the first column's value than to look
+# up ten keys, and the statement locks each row that it scans. FORCE INDEX (PRIMARY) changes nothing. Ten statements that each
+# delete one row don't wait.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 mariadb_server

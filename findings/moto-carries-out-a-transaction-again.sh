@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# moto, the stand-in for AWS that tests use: TransactWriteItems that is sent again with its ClientRequestToken, as each SDK does
-# after a lost answer, is carried out again. DynamoDB's own word is that the second has no effect.
+# moto, which tests use in place of AWS: a TransactWriteItems request that is sent again with the same ClientRequestToken, as the SDKs
+# do after a lost answer, is carried out a second time. According to DynamoDB's documentation, the second has no effect.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# NATS JetStream: within the duplicate window of two minutes, and after an orderly restart of the server, a message that is
-# published again under its message id is taken as new by a work-queue stream that had delivered it. A stream that keeps its
-# messages still knows the id, and so did the work queue before the restart.
+# NATS JetStream: a work-queue stream has delivered a message, and the server is restarted in good order. If the message is then
+# published again with the same message id, within the duplicate window of two minutes, the stream accepts it as new. Before the
+# restart the work queue refused it as a duplicate, and a stream that keeps its messages still does after the restart.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

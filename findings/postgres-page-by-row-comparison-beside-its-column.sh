@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# PostgreSQL: `scope = 's' AND (scope, key) > ('s', 'k')` on an index of (scope, key) shows both in its Index Cond, and begins
-# with the first key of the scope all the same: the page costs as much as all pages before it. Either condition alone, or
-# `scope = 's' AND key > 'k'`, begins where it should.
+# PostgreSQL: a query with `scope = 's' AND (scope, key) > ('s', 'k')` and an index on (scope, key). Its plan shows both conditions in
+# the Index Cond, but the scan begins with the first key of the scope: so one page of results costs as much as all pages before it.
+# With either condition alone, or with `scope = 's' AND key > 'k'`, the scan begins at the key.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 postgres_server

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# redis (the crate): a server that refuses a command quotes its arguments. Where one of them is no UTF-8, as an id in bytes, the
-# client can't read the refusal. It says that the answer could not be parsed, as of a connection that is out of step, and not
-# that the server refused: whoever repeats what was not answered repeats what is refused each time.
+# redis (the crate): a server that refuses a command quotes the command's arguments in its error. If an argument isn't UTF-8, such as
+# an id in bytes, the client can't read this error. It returns an error that says that the answer could not be parsed, and not that
+# the server refused. A caller that repeats requests without an answer repeats this one too, and is refused each time.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Redis: on a connection that has written nothing, WAIT answers at once with the number of connected replicas, though
-# the only one of them is stopped and has none of the writes that other connections have made.
+# Redis: on a connection that has written nothing, WAIT answers at once with the number of connected replicas. In this run the only
+# replica is stopped, and has none of the writes that other connections have made.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,9 +17,9 @@ ask set before 1 >/dev/null
 eventually '[ "$(printf "set seen 1\nwait 1 100\n" | ask | tail -n 1)" = 1 ]'
 
 kill -STOP "$stopped"
-# One connection: a write, and a WAIT for it.
+# On one connection: a write, and a WAIT for it.
 own=$(printf 'set after 1\nwait 1 300\n' | ask | tail -n 1)
-# Another connection, which has written nothing, as a client that has reconnected in between.
+# On another connection, which has written nothing, as if the client had reconnected in between.
 new=$(ask wait 1 300)
 kill -CONT "$stopped"
 

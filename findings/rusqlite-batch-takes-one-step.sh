@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# rusqlite: `execute_batch` takes one step of each statement. `PRAGMA incremental_vacuum(100)` frees a page with each step, as
-# rows of no columns: it is Ok, and one page is freed of a hundred.
+# rusqlite: `execute_batch` takes one step of each statement. `PRAGMA incremental_vacuum(100)` frees one page with each step, and each
+# step returns a row without columns. So the call is Ok, and one page is freed instead of a hundred.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# serde_with: an `EnumMap` knows that its map has ended by a part of the text of its own custom error. A format whose errors
-# keep no text, so that no log shows a value, reads none back.
+# serde_with: an `EnumMap` recognises the end of its map by the text of an error that it makes itself, with `Error::custom`. A format
+# whose errors don't keep that text, so that no log shows a value, can't read an `EnumMap` back.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# SQLite: who opens a file in WAL mode to read it (`?mode=ro`) leaves two files behind beside it, `-shm` and an empty `-wal`;
-# who opens it to read and write it (`?mode=rw`), and only reads, leaves none, and takes those two away.
+# SQLite: a program that opens a file in WAL mode read-only (`?mode=ro`) leaves two files beside it, `-shm` and an empty `-wal`. A
+# program that opens it with `?mode=rw`, and only reads, leaves none, and deletes those two.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

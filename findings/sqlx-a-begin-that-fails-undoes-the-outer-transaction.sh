@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# sqlx: a nested `begin` that fails, or is dropped before its answer, rolls back the transaction around it, and says nothing.
-# Dropping what was begun by half takes the outer transaction for its own. What the outer one writes from then on is committed
-# statement by statement, and its `commit()` is Ok: it sends nothing, as sqlx then knows of no transaction. So what was written
-# before is gone, what was written behind is kept, and nobody is told. Seen on PostgreSQL, and the same on MySQL and SQLite.
+# sqlx: a nested `begin` that fails, or that is dropped before its answer, silently rolls back the outer transaction: when the
+# unfinished savepoint is dropped, sqlx rolls back one level, which is the outer transaction. From then on each statement of the outer
+# transaction is committed by itself. Its `commit()` sends nothing, as sqlx knows of no transaction any more, and is Ok. So the writes
+# before are lost, the writes after are kept, and no error says so. Seen on PostgreSQL; MySQL and SQLite behave in the same way.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 postgres_server

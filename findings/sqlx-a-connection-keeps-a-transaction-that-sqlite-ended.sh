@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# sqlx on SQLite: where SQLite ends a transaction by itself, as at ON CONFLICT ROLLBACK, the rollback that follows fails, and the
-# connection goes back to its pool as one that is in a transaction: `begin_with` fails on it for as long as it lives.
+# sqlx on SQLite: SQLite can end a transaction by itself, for example at ON CONFLICT ROLLBACK. The rollback that follows then fails, and
+# the connection goes back to its pool marked as one in a transaction: `begin_with` fails on it from then on.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

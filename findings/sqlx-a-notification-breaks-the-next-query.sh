@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# sqlx on PostgreSQL: a connection that has sent LISTEN fails its next query once somebody notifies it, though a server may send
-# a notification at any time, and only a `PgListener` says that it wants to read them. Behind a pooler by transaction, the LISTEN
-# of one client fails the queries of others.
+# sqlx on PostgreSQL: a connection has sent LISTEN as a plain query, without a `PgListener`. When it is notified, its next query fails,
+# though a server may send notifications at any time. Behind a pooler by transaction, the LISTEN of one client makes the queries of
+# other clients fail.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 postgres_server

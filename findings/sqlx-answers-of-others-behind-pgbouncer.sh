@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# sqlx behind PgBouncer with pool_mode = transaction: queries succeed with the answer of another client's query. A driver that
-# doesn't know of the pooler is expected to fail with "prepared statement does not exist"; most do. `persistent(false)`, which
-# sends unnamed statements, makes it worse: no error at all is left, because sqlx sends Parse and Bind in two flights, each with
-# a Sync, and between them another client's Parse replaces the unnamed statement of the connection.
+# sqlx behind PgBouncer with pool_mode = transaction: queries succeed with the answer to another client's query. One would expect them
+# to fail with "prepared statement does not exist", as most drivers do there. `persistent(false)`, with which sqlx uses unnamed
+# statements, makes it worse, as no query fails any more: sqlx sends Parse and Bind separately, each with a Sync, and in between the
+# Parse of another client replaces the unnamed statement of the server's connection.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 postgres_server

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# sqlx on MariaDB: InnoDB undoes the whole transaction of a deadlock's victim, savepoints too. Where the victim is a nested
-# sqlx::Transaction, its rollback fails with 1305 (no such savepoint), and so does the next statement, whatever it is, because
-# dropping the nested one sent the rollback once more. Behind that the outer one goes on as if it were open: what is written
-# through it commits statement by statement, and its `rollback()` is Ok with the rows in the table.
+# sqlx on MariaDB: at a deadlock, InnoDB rolls back the whole transaction of the victim, with its savepoints. If the victim is in a nested
+# sqlx::Transaction, the rollback of the nested one fails with error 1305 (no such savepoint). The next statement, whatever it is,
+# fails with the same error, because sqlx sends the rollback once more when the nested one is dropped. After that, the outer
+# transaction seems to be open: but each statement in it is committed by itself, and after a `rollback()` that is Ok, the rows are
+# still in the table.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 mariadb_server
