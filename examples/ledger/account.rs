@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-/// The name of an account, whether there is one of that name or not.
+/// The name of an account. The account need not exist.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Account(String);
@@ -15,7 +15,7 @@ impl Account {
         &self.0
     }
 
-    /// In cents; `None` where there is no such account.
+    /// The balance in cents; `None` if there is no such account.
     pub(crate) async fn balance(&self, connection: &mut AnyConnection) -> sqlx::Result<Option<i64>> {
         sqlx::query_scalar("SELECT cents FROM accounts WHERE id = $1").bind(&self.0).fetch_optional(connection).await
     }

@@ -1,4 +1,4 @@
-//! A transfer as a whole transaction: begun, committed, and run again where another was faster.
+//! A transfer as a whole transaction: it is begun, committed, and run again after a conflict with another.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::account::Account;
 use crate::database::Database;
 use crate::transfer::{Receipt, Transfer, TransferError, execute};
 
-/// How often a transaction is run, at the most.
+/// How often a transaction is run at most.
 const ATTEMPTS: u32 = 3;
 
-/// How long to wait before the second time; twice as long before the third.
+/// How long to wait before the second run. Before the third it is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub(crate) struct Bank {
 }
 
 impl Bank {
-    /// Makes the transfer, or finds out that it was made.
+    /// Makes the transfer, or returns the receipt if it was made before.
     pub(crate) async fn transfer(
         &self,
         key: Option<&str>,
@@ -39,7 +39,7 @@ impl Bank {
         }
     }
 
-    /// Where this returns early, or is cancelled because the client has gone, the transaction is rolled back.
+    /// If this returns early, or is cancelled because the client has closed the connection, the transaction is rolled back.
     async fn try_once(&self, key: Option<&str>, transfer: &Transfer) -> Result<Outcome<Receipt>, TransferError> {
         let mut tx = self.database.begin().await?;
         let receipt = execute(&mut tx, key, transfer).await?;
@@ -47,7 +47,7 @@ impl Bank {
         Ok(receipt)
     }
 
-    /// In cents; `None` where there is no such account.
+    /// The balance in cents; `None` if there is no such account.
     pub(crate) async fn balance(&self, account: &Account) -> sqlx::Result<Option<i64>> {
         account.balance(&mut *self.database.connection().await?).await
     }

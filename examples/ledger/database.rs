@@ -10,12 +10,12 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row as _};
 
 use crate::Fatal;
 
-/// What differs between the two.
+/// The SQL and the settings that differ between the two.
 struct Dialect {
     database: tx::Database,
-    /// The accounts and the transfers.
+    /// The tables of the accounts and the transfers.
     tables: &'static str,
-    /// Said once on each connection.
+    /// Statements that are run once on each new connection.
     session: &'static str,
     begin: &'static str,
     connections: u32,
@@ -25,18 +25,18 @@ static SQLITE: Dialect = Dialect {
     database: tx::Database::Sqlite,
     tables: include_str!("sqlite.sql"),
     session: "PRAGMA journal_mode = WAL",
-    // Takes the lock before it reads, so that it waits for another writer, and doesn't meet one half-way.
+    // Takes the write lock before it reads. So it waits for another writer, and doesn't fail when it writes.
     begin: "BEGIN IMMEDIATE",
-    // It has one writer: others queue here, in order.
+    // SQLite has one writer. With one connection, the others wait in the pool's queue.
     connections: 1,
 };
 
 static POSTGRES: Dialect = Dialect {
     database: tx::Database::Postgres,
     tables: include_str!("postgres.sql"),
-    // A duplicate waits for the first transaction: for no longer than this.
+    // A duplicate waits for the first transaction, but not longer than this.
     session: "SET lock_timeout = '2s'",
-    // Stricter ones answer a duplicate with `Error::Conflict` where this one waits.
+    // At a stricter level, a duplicate gets `Error::Conflict` after it has waited.
     begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
     connections: 10,
 };
@@ -48,10 +48,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens it, and creates the tables: those of the business, and the one of the keys.
+    /// Opens the database, and creates its own tables and the library's.
     ///
-    /// A row of the latter is dead once its `ttl` is over. A service that runs for long deletes those now and then: see
-    /// [`idem_runtime::tx`].
+    /// Once the `ttl` of a key is over, its row isn't needed any more. A service that runs for long deletes such rows now and then:
+    /// see [`idem_runtime::tx`].
     pub(crate) async fn open(url: &str) -> Result<Self, Fatal> {
         sqlx::any::install_default_drivers();
         let dialect = match url.split_once(':') {
@@ -59,7 +59,7 @@ impl Database {
             Some(("postgres" | "postgresql", _)) => &POSTGRES,
             _ => return Err("--store is a postgres://… or a sqlite:FILE".into()),
         };
-        // One by itself, before the pool: it says at once what is wrong, where the pool would go on trying.
+        // A single connection before the pool: it fails at once with the reason, while a pool would go on trying.
         let mut first = AnyConnection::connect(url).await?;
         for tables in [dialect.tables, tx::schema(dialect.database)] {
             sqlx::raw_sql(tables).execute(&mut first).await?;
@@ -84,7 +84,7 @@ impl Database {
     }
 }
 
-/// A transaction on either, rolled back where it is dropped.
+/// A transaction on either database. It is rolled back when it is dropped.
 pub(crate) struct Tx {
     tx: sqlx::Transaction<'static, Any>,
     database: tx::Database,
@@ -104,7 +104,8 @@ impl DerefMut for Tx {
     }
 }
 
-/// What makes it a `tx`: the library has this for sqlx's transactions on each database, and not on `Any`.
+/// Makes it a transaction for the argument `tx`. The library implements this for sqlx's transactions on each database, but not for
+/// `Any`.
 impl tx::Transaction for Tx {
     fn database(&self) -> tx::Database {
         self.database
@@ -132,7 +133,7 @@ impl tx::Transaction for Tx {
     }
 }
 
-/// What makes it a transaction for `tx::commit`.
+/// Makes it a transaction for `tx::commit`.
 impl tx::Commit for Tx {
     type Committed = tx::Committing<'static>;
 
@@ -140,7 +141,8 @@ impl tx::Commit for Tx {
         Box::pin(async move {
             let database = self.database;
             let failed = |error| failure(database, error).at_commit();
-            // PostgreSQL rolls back at the commit of a transaction that has failed, and sqlx doesn't say so. This says it.
+            // PostgreSQL answers the commit of a failed transaction with a rollback, and sqlx's `commit` is then `Ok`. In a failed
+            // transaction, this statement fails.
             if database == tx::Database::Postgres {
                 sqlx::raw_sql("SELECT 1").execute(&mut *self.tx).await.map_err(failed)?;
             }

@@ -1,9 +1,8 @@
-//! What is asked over HTTP, and what is answered.
+//! The routes of the service, and their answers.
 //!
-//! The key is the header `Idempotency-Key`, as [the draft] has it, and not a field of the body: gateways, SDKs and logs know
-//! the header, and the body stays what the business says. What a client puts in it should all the same be the id that its own
-//! business has for the transfer, such as that of the invoice: a client that crashed knows this again, and a random one
-//! not.
+//! The key comes in the header `Idempotency-Key`, as [the draft] says, and not in a field of the body: gateways, SDKs and logs know
+//! the header, and the body holds only the transfer. A client should send an id that it has for the transfer already, such as that of
+//! the invoice: after a crash, the client still has this id, and would have lost a random one.
 //!
 //! [the draft]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
@@ -30,7 +29,7 @@ pub(crate) fn routes(bank: Bank) -> Router {
         .with_state(bank)
 }
 
-/// `201` with the receipt. For a duplicate it is the same answer, marked by a header.
+/// `201` with the receipt. A duplicate gets the same answer with one more header.
 async fn post_transfer(
     State(bank): State<Bank>,
     headers: HeaderMap,
@@ -46,8 +45,8 @@ async fn post_transfer(
     })
 }
 
-/// The key that came with a request, if one did. The draft has it as a string of a structured field (RFC 9651), so in
-/// quotes; many clients leave them out. Both are the same key.
+/// The key of a request, if there is one. By the draft it is a string of a structured field (RFC 9651), so it is in quotes. Many
+/// clients leave the quotes out. With and without quotes it is the same key.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };

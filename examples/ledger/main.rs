@@ -9,9 +9,8 @@
 //! curl -i localhost:3000/accounts/alice
 //! ```
 //!
-//! The idempotent handler is in `transfer.rs`, and the transaction around it in `bank.rs`. The rest is the stage: what is
-//! asked and answered over HTTP (`http.rs`, `problem.rs`), and a database that is one of two (`database.rs`,
-//! `account.rs`).
+//! The idempotent handler is in `transfer.rs`, and the transaction around it in `bank.rs`. The other files
+//! have the requests and answers of HTTP (`http.rs`, `problem.rs`), and a type for two databases (`database.rs`, `account.rs`).
 
 mod account;
 mod bank;
@@ -29,7 +28,7 @@ use tokio::net::TcpListener;
 use crate::bank::Bank;
 use crate::database::Database;
 
-/// Why it can't serve.
+/// Why the service can't start.
 type Fatal = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
@@ -55,14 +54,14 @@ async fn run() -> Result<(), Fatal> {
         .map_err(|error| format!("can't listen on {listen}: {error}; choose another with --listen"))?;
     let bank = Bank { database: Database::open(&options.database()?).await? };
     println!("listening on http://{}", listener.local_addr()?);
-    // Requests are finished before it returns. Nothing is left to drain: in tx mode nothing goes on behind a handler.
+    // It returns when the requests are finished. Nothing is left to drain: in tx mode, the library does nothing in the background.
     axum::serve(listener, http::routes(bank)).with_graceful_shutdown(interrupted()).await?;
     Ok(())
 }
 
-/// Until Ctrl-C. A second one doesn't wait for the requests that are under way: what they began is rolled back.
+/// Waits for Ctrl-C. A second Ctrl-C ends the process at once, and the transactions of the requests under way are rolled back.
 async fn interrupted() {
-    // Where the signal can't be heard, it ends the process as ever.
+    // If no handler can be installed, the signal ends the process.
     if tokio::signal::ctrl_c().await.is_err() {
         return std::future::pending().await;
     }

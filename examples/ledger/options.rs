@@ -29,7 +29,7 @@ pub(crate) struct Options {
     store: Option<String>,
 }
 
-/// The options, or `None` where help is asked for.
+/// The options, or `None` if help is asked for.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options { listen: "127.0.0.1:3000".to_owned(), data: PathBuf::from("ledger-data"), store: None };
     let mut parser = Parser::from_iter(args);
@@ -46,7 +46,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<O
 }
 
 impl Options {
-    /// The URL of the database, whose folder is made where it is ours.
+    /// The URL of the database. Creates the data folder if the database is a file in it.
     pub(crate) fn database(&self) -> io::Result<String> {
         match &self.store {
             Some(url) if url.starts_with("sqlite:") && !url.contains('?') => Ok(format!("{url}?mode=rwc")),

@@ -1,4 +1,4 @@
-//! Every refusal, as `application/problem+json` (RFC 9457). A client branches on `type`; the rest is for people.
+//! Every refusal, as `application/problem+json` (RFC 9457). A client's code looks at `type`; the other fields are for people.
 
 use std::fmt::Display;
 
@@ -40,7 +40,7 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
     }
 
-    /// Of the service, which says more in its log.
+    /// An error of the service. Its log says more.
     fn unavailable(error: impl Display) -> Self {
         eprintln!("ledger: {error}");
         let detail = "send the same request again, with the same key: if it was carried out, you get its answer";
@@ -48,7 +48,7 @@ impl Problem {
     }
 }
 
-/// What the draft of the header says of its errors: 400, 409 and 422.
+/// The answers for the library's errors. For 400, 409 and 422 see the draft of the header.
 impl From<TransferError> for Problem {
     fn from(error: TransferError) -> Self {
         let unprocessable = |name, title| Self::new(StatusCode::UNPROCESSABLE_ENTITY, name, title, &error);
@@ -68,7 +68,7 @@ impl From<TransferError> for Problem {
                     "Idempotency-Key is already used",
                     "this key came with another transfer before: send a new transfer with a key of its own",
                 ),
-                // The first request was still under way when this one had waited long enough for it.
+                // This request has waited for the first one, which is still under way.
                 Error::InProgress { .. } | Error::Conflict { executed: false, .. } => Self::new(
                     StatusCode::CONFLICT,
                     "idempotency-key-in-use",

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::database::Tx;
 
-/// What is asked for.
+/// The transfer that a request asks for.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Transfer {
@@ -18,26 +18,25 @@ pub(crate) struct Transfer {
     pub(crate) cents: NonZeroU32,
 }
 
-/// What is recorded of a transfer, and what a duplicate gets.
+/// The result of a transfer: it is recorded, and a duplicate gets it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Receipt {
-    /// The number that the database gave it.
+    /// The transfer's number in the database.
     pub(crate) transfer: i64,
     pub(crate) from: Account,
     pub(crate) to: Account,
     pub(crate) cents: NonZeroU32,
 }
 
-/// Moves the money, and writes the transfer down.
+/// Moves the money, and writes the transfer into the database.
 ///
-/// - `tx`: the claim of the key and the receipt are written through this transaction, with the balances. Either all of
-///   it is committed, or nothing. With one database alone, `tx` is a `&mut sqlx::PgTransaction<'_>`, and the rest stays
-///   as it is.
-/// - `key`: what the client sent as `Idempotency-Key`. Where clients are told apart, make it `"client, key"`, so that
-///   none meets the key of another.
-/// - `fingerprint`: all of the transfer. The same key with another amount, or another account, is refused.
-/// - `scope`: says whose keys these are, in words that survive a renaming of this function.
-/// - an `Err` leaves no claim behind: who had too little money can try again with the same key.
+/// - `tx`: the claim of the key, the receipt and the balances are written through this transaction. Either all of them are
+///   committed, or none. With only one database, `tx` is a `&mut sqlx::PgTransaction<'_>`, and the rest stays as it is.
+/// - `key`: the `Idempotency-Key` that the client sent. If the service knows its clients, make it `"client, key"`, so that
+///   two clients can't use the same key.
+/// - `fingerprint`: the whole transfer. The same key with another amount, or another account, is refused.
+/// - `scope`: the name of these keys. It stays the same if the function is renamed.
+/// - An `Err` leaves no claim behind. A client whose account held too little can try again with the same key.
 #[idempotent(key = "key", fingerprint = "transfer", scope = "ledger/transfers", tx = "tx")]
 pub(crate) async fn execute(
     tx: &mut Tx,
@@ -50,7 +49,7 @@ pub(crate) async fn execute(
     }
     let amount = i64::from(cents.get());
     let mut changes = [(from, -amount), (to, amount)];
-    // In one order for all, or two transfers in opposite directions would wait for each other.
+    // All transfers lock the two accounts in the same order: otherwise two in opposite directions could deadlock.
     changes.sort();
     for (account, change) in changes {
         let changed = sqlx::query("UPDATE accounts SET cents = cents + $1 WHERE id = $2 AND cents + $1 >= 0")
@@ -88,10 +87,10 @@ pub(crate) enum TransferError {
 }
 
 impl TransferError {
-    /// Whether the whole transaction can be run again, and that can help.
+    /// Whether it can help to run the whole transaction again.
     ///
-    /// After any failure of the database it can: what was rolled back left nothing behind, and what was committed, where
-    /// only the answer was lost, is replayed.
+    /// After any failure of the database it can. If the transaction was rolled back, nothing of it is left. If it was committed, and
+    /// only the answer was lost, its receipt is replayed.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::ToItself | Self::UnknownAccount(_) | Self::InsufficientFunds(_) => false,
@@ -119,7 +118,7 @@ impl From<sqlx::Error> for TransferError {
     }
 }
 
-/// What the attribute asks of an error type: a way to say why the body was not run.
+/// The attribute demands this of an error type: it needs a way to say why the body was not run.
 impl From<idem_runtime::Error> for TransferError {
     fn from(error: idem_runtime::Error) -> Self {
         Self::Idempotency(error)

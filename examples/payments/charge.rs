@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::Order;
 use crate::provider::{Provider, ProviderError};
 
-/// What the handler works with.
+/// The store and the provider that the handler uses.
 pub(crate) struct Shop {
     pub(crate) store: AnyStore,
     pub(crate) provider: Provider,
@@ -18,7 +18,7 @@ pub(crate) struct Shop {
     pub(crate) crash: Crash,
 }
 
-/// What is recorded of a charge, and what a duplicate gets.
+/// The result of a charge: it is recorded, and a duplicate gets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Receipt {
     /// The provider's name for the charge.
@@ -32,13 +32,13 @@ pub(crate) const SCOPE: &str = "payments/charge";
 /// Charges an order.
 ///
 /// - `key`: the order's own id. A message id would not do: a producer that sends again after a time-out draws a new one.
-/// - `fingerprint`: one order has one amount. A message that says otherwise is refused, not replayed.
-/// - `scope`: says whose keys these are, in words that survive a renaming of this function.
-/// - `lease`: how long a rerun waits for the orders of a process that died. It is renewed while the handler runs, so it
-///   may be shorter than a slow charge.
-/// - `wait`: a duplicate of an order that is just being charged waits this long for its receipt before it goes back.
-/// - an `Err` frees the order at once, because this provider fails before it charges (`on_error = "release"`, the
-///   default).
+/// - `fingerprint`: one order has one amount. A message with another amount is refused, not replayed.
+/// - `scope`: the name of these keys. It stays the same if the function is renamed.
+/// - `lease`: how long the orders of a process that died stay blocked. It is renewed while the handler runs, so it may be
+///   shorter than a slow charge.
+/// - `wait`: a duplicate of an order that is being charged waits this long for its receipt, before it goes back to the broker.
+/// - An `Err` frees the order at once (`on_error = "release"`, the default). Here this is right, as this provider fails before
+///   it charges.
 #[idempotent(
     key = "order.id",
     fingerprint = "order.cents",
@@ -70,7 +70,7 @@ pub(crate) enum ChargeError {
 }
 
 impl ChargeError {
-    /// Whether every other delivery would fail alike.
+    /// Whether every further delivery would fail in the same way.
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::Provider(error) => !matches!(error, ProviderError::TimedOut),
@@ -79,7 +79,7 @@ impl ChargeError {
     }
 }
 
-/// What a consumer has to know of an error.
+/// What a consumer has to know about an error.
 impl Refusal for ChargeError {
     fn refusal(&self) -> Option<&idem_runtime::Error> {
         match self {
@@ -106,14 +106,14 @@ impl From<ProviderError> for ChargeError {
     }
 }
 
-/// What the attribute asks of an error type: a way to say why the body was not run.
+/// The attribute demands this of an error type: it needs a way to say why the body was not run.
 impl From<idem_runtime::Error> for ChargeError {
     fn from(error: idem_runtime::Error) -> Self {
         Self::Idempotency(error)
     }
 }
 
-/// Kills the process in the worst moment: charged, and not recorded.
+/// Kills the process at the worst moment: after a charge, and before its receipt is recorded.
 pub(crate) struct Crash {
     after: Option<u64>,
     handlers: AtomicU64,
@@ -128,12 +128,12 @@ impl Crash {
         let handler = self.handlers.fetch_add(1, Ordering::Relaxed) + 1;
         if Some(handler) == self.after {
             eprintln!("\naborting in the middle of handler {handler}: its order is charged, its receipt not recorded");
-            // No destructor runs and no lease is given back, as with `kill -9`.
+            // As with `kill -9`, no destructor runs, and no lease is given back.
             std::process::abort();
         }
     }
 
-    /// Where no crash came of it.
+    /// For the report: the crash that was asked for, if it didn't take place.
     pub(crate) fn remark(&self) -> Option<String> {
         let (after, ran) = (self.after?, self.handlers.load(Ordering::Relaxed));
         Some(format!("no crash: --crash-after {after}, and {ran} handlers got that far"))

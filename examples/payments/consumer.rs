@@ -1,4 +1,4 @@
-//! What a consumer does with the handler's answers: acknowledge, deliver again, or put aside.
+//! The consumer. By the handler's answer it acknowledges a message, has it delivered again, or puts it aside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::report::{Ended, Ending, Reason, Report};
 /// How often a message is delivered before it is put aside: RocketMQ's default.
 const MAX_DELIVERIES: u32 = 17;
 
-/// When a message that failed is delivered again.
+/// How long after a failure a message is delivered again.
 const REDELIVERY_DELAY: Duration = Duration::from_millis(20);
 
-/// Handles every delivery of the input, up to `concurrency` at a time. None is being handled any more when it returns.
+/// Handles every delivery of the input, up to `concurrency` at a time. When it returns, no handler is running any more.
 pub(crate) async fn consume(shop: &Arc<Shop>, input: Deliveries, concurrency: usize) -> Result<Report, Fatal> {
     let mut running = JoinSet::new();
     let report = deliver_all(shop, input, concurrency, &mut running).await;
-    // Where it ended early, some still are: they are cancelled, and joined.
+    // After an early end some handlers are still running: they are cancelled, and joined.
     running.shutdown().await;
     report
 }
@@ -46,7 +46,7 @@ async fn deliver_all(
                     report.delivered();
                     match line.delivery {
                         Ok(delivery) => {
-                            // Taken here, so that deliveries begin in the order in which they came.
+                            // The permit is taken here, so that deliveries begin in the order in which they came.
                             let slot = Arc::clone(&slots).acquire_owned().await?;
                             let deliver = Deliver::new(shop, &slots, slot);
                             running.spawn(deliver.until_it_ends(line.number, delivery));
@@ -62,11 +62,11 @@ async fn deliver_all(
     Ok(report)
 }
 
-/// One delivery on its way to its ending.
+/// A delivery that is being handled, or waits to be delivered again.
 struct Deliver {
     shop: Arc<Shop>,
     slots: Arc<Semaphore>,
-    /// Its place among those that are handled at a time.
+    /// The permit that limits how many are handled at a time.
     slot: Option<OwnedSemaphorePermit>,
     in_flight: u32,
     failed: u32,
@@ -89,9 +89,9 @@ impl Deliver {
                 (_, Ok(Outcome::Executed(_))) => return Ok(Ending::Executed),
                 (_, Ok(Outcome::Replayed(_))) => return Ok(Ending::Replayed),
                 (Disposition::DeadLetter, Err(error)) => return refuse(error).map(Ending::Refused),
-                // The next delivery would fail alike.
+                // Another delivery would fail in the same way.
                 (_, Err(error)) if error.is_lasting() => return Err(error.into()),
-                // Never acknowledged: whoever is charging the order may yet fail.
+                // Not acknowledged: the call that is charging the order may still fail.
                 (Disposition::Retry { after: Some(after) }, _) => {
                     self.in_flight += 1;
                     self.put_back(after).await?;
@@ -105,7 +105,7 @@ impl Deliver {
         Ok(Ending::Refused(Reason::TooManyDeliveries))
     }
 
-    /// Back to the broker, which delivers it again after `delay`. Meanwhile others have its place.
+    /// Gives the message back to the broker, which delivers it again after `delay`. Meanwhile other messages are handled.
     async fn put_back(&mut self, delay: Duration) -> Result<(), Fatal> {
         self.slot = None;
         sleep(delay).await;
@@ -114,7 +114,7 @@ impl Deliver {
     }
 }
 
-/// Why a delivery is put aside, for a human: delivering it again can't help.
+/// Why a delivery is put aside for a human to look at: delivering it again can't help.
 fn refuse(error: ChargeError) -> Result<Reason, Fatal> {
     match error {
         ChargeError::Idempotency(Error::MissingKey { .. } | Error::KeyTooLong { .. }) => Ok(Reason::NoKey),

@@ -1,4 +1,4 @@
-//! What arrives: one delivery a line, as JSON.
+//! The input: one delivery per line, as JSON.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -17,7 +17,7 @@ pub(crate) struct Delivery {
     pub(crate) order: Order,
 }
 
-/// What is to be charged.
+/// The order that is to be charged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Order {
     /// The business key. Producers forget it, so it may be missing.
@@ -26,22 +26,22 @@ pub(crate) struct Order {
     pub(crate) cents: u64,
 }
 
-/// One line of the input.
+/// A line of the input.
 pub(crate) struct Line {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub(crate) number: u64,
-    /// The delivery, or why the line is none.
+    /// The delivery, or why the line can't be read as one.
     pub(crate) delivery: Result<Delivery, serde_json::Error>,
 }
 
-/// The deliveries, as they come.
+/// The deliveries of an input.
 pub(crate) struct Deliveries {
     pub(crate) lines: mpsc::Receiver<io::Result<Line>>,
-    /// How many lines there are, where that can be known beforehand.
+    /// How many lines there are, if that is known beforehand.
     pub(crate) expected: Option<u64>,
 }
 
-/// Reads on a thread of its own, because standard input may wait, and the handlers should not.
+/// Reads on a thread of its own: reading standard input may block, and must not block the handlers.
 pub(crate) fn read(input: &Input) -> io::Result<Deliveries> {
     let (mut expected, source): (_, Box<dyn Read + Send>) = match input {
         Input::Stdin => (None, Box::new(io::stdin())),
@@ -60,7 +60,7 @@ pub(crate) fn read(input: &Input) -> io::Result<Deliveries> {
     if expected == Some(0) {
         expected = None;
     }
-    // Bounded: a fast producer is not to fill the memory.
+    // Bounded, so that a fast producer doesn't fill the memory.
     let (sender, lines) = mpsc::channel(1024);
     thread::Builder::new().name("input".to_owned()).spawn(move || {
         for line in parse(BufReader::new(source)) {
@@ -72,7 +72,7 @@ pub(crate) fn read(input: &Input) -> io::Result<Deliveries> {
     Ok(Deliveries { lines, expected })
 }
 
-/// Each line that isn't blank. Ends at the first error of the source.
+/// Sends each line that isn't blank. Ends at the first error of the source.
 fn parse(mut source: impl BufRead) -> impl Iterator<Item = io::Result<Line>> {
     let (mut bytes, mut number, mut broken) = (Vec::new(), 0, false);
     std::iter::from_fn(move || {
@@ -82,7 +82,7 @@ fn parse(mut source: impl BufRead) -> impl Iterator<Item = io::Result<Line>> {
             match source.read_until(b'\n', &mut bytes) {
                 Ok(0) => return None,
                 Ok(_) if bytes.trim_ascii().is_empty() => {}
-                // From bytes: a line that isn't UTF-8 is a bad line, and not the end of the input.
+                // Parsed from bytes, so that a line that isn't UTF-8 is one bad line, and doesn't end the input.
                 Ok(_) => return Some(Ok(Line { number, delivery: serde_json::from_slice(&bytes) })),
                 Err(error) => {
                     broken = true;

@@ -7,7 +7,7 @@ use crate::Fatal;
 use crate::charge::SCOPE;
 use crate::options::{Options, Paths};
 
-/// Opens the store; emptied of this program's keys, if so asked.
+/// Opens the store. With `--fresh`, deletes this program's keys in it.
 pub(crate) async fn open(options: &Options, paths: &Paths) -> Result<AnyStore, Fatal> {
     let store = idem_runtime::connect(&paths.store).await?;
     if options.fresh {
@@ -16,7 +16,7 @@ pub(crate) async fn open(options: &Options, paths: &Paths) -> Result<AnyStore, F
     Ok(store)
 }
 
-/// Key by key: the store may hold what isn't ours. (The default one's file is deleted before it is opened.)
+/// Deletes key by key, as the store may hold other keys. (The file of the default store is deleted before it is opened.)
 async fn forget_all(store: &AnyStore) -> Result<(), Fatal> {
     let Some(admin) = store.admin() else { return Ok(()) };
     let mut filter = Filter::all().scope(SCOPE).limit(1_000);

@@ -1,4 +1,4 @@
-//! The provider's book of charges: a file of JSON lines that is only ever appended to.
+//! The provider's ledger of charges: a file of JSON lines, to which lines are only appended.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -10,26 +10,26 @@ use serde::{Deserialize, Serialize};
 /// One charge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// What the merchant sent to make a repeat recognisable, if anything.
+    /// The idempotency key that the merchant sent, if any.
     pub(crate) idempotency_key: Option<String>,
     pub(crate) order: String,
     pub(crate) cents: u64,
-    /// The provider's name for the charge.
+    /// The provider's id of the charge.
     pub(crate) charge: String,
 }
 
-/// The book, and what is known of it.
+/// The ledger's file, and what was read of it so far.
 ///
-/// A charge is one `write`, so it survives the death of the process. It is not synced, so it need not survive the death
-/// of the machine: a real provider's does.
+/// A charge is one `write`, so it survives a crash of the process. It is not synced, so it may not survive a power failure; at a real
+/// provider it does.
 pub(crate) struct Ledger {
     appending: File,
-    /// Opened a second time, for a place to read on from.
+    /// The file, opened a second time, with a reading position of its own.
     reading: File,
     entries: Vec<Entry>,
-    /// Where the entry with an idempotency key is.
+    /// The place of the entry with each idempotency key.
     by_key: HashMap<String, usize>,
-    /// What was read, and is not yet a line.
+    /// The part of a line that was read so far.
     unread: Vec<u8>,
 }
 
@@ -42,7 +42,7 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Reads what was appended since, by this process or by another one that works on the same data.
+    /// Reads what was appended since the last time, by this process or by another one with the same data.
     pub(crate) fn catch_up(&mut self) -> io::Result<()> {
         self.reading.read_to_end(&mut self.unread)?;
         let Some(end) = self.unread.iter().rposition(|&byte| byte == b'\n') else { return Ok(()) };
@@ -60,12 +60,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// The charge that was asked for with this idempotency key.
+    /// The charge that was made with this idempotency key.
     pub(crate) fn find(&self, idempotency_key: &str) -> Option<&Entry> {
         self.by_key.get(idempotency_key).map(|&index| &self.entries[index])
     }
 
-    /// Writes a charge down.
+    /// Appends a charge.
     pub(crate) fn append(&mut self, entry: &Entry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');

@@ -9,9 +9,8 @@
 //! cargo run --example payments -- --help
 //! ```
 //!
-//! The idempotent handler is in `charge.rs`, what a consumer does with its answers in `consumer.rs`. The rest is the
-//! stage: a payment provider with its ledger (`provider.rs`, `ledger.rs`), and messages to consume (`delivery.rs`,
-//! `sample.rs`).
+//! The idempotent handler is in `charge.rs`, what a consumer does with its answers in `consumer.rs`. The other files
+//! have a payment provider with its ledger (`provider.rs`, `ledger.rs`), and messages to consume (`delivery.rs`, `sample.rs`).
 
 mod charge;
 mod consumer;
@@ -32,19 +31,19 @@ use crate::charge::{Crash, Shop};
 use crate::options::{Command, Options};
 use crate::provider::Provider;
 
-/// The counts are printed, and something in them needs a human.
+/// The exit code if the counts were printed, and something in them needs a human.
 const NOT_SETTLED: u8 = 1;
 
-/// The work could not be done, or not to its end.
+/// The exit code if the work could not be finished.
 const FAILED: u8 = 2;
 
-/// How long the store is waited for at the end.
+/// How long the program waits for the store at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why it could not.
+/// Why the work could not be finished.
 type Fatal = Box<dyn Error + Send + Sync>;
 
-// One thread is enough for work that waits: the keys are on disk, and the provider is far away.
+// One thread is enough, as the handlers mostly wait for the disk and for the provider.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match options::parse(std::env::args_os()) {
@@ -69,7 +68,7 @@ async fn run(options: &Options) -> Result<bool, Fatal> {
     eprintln!("data: {} and {}", paths.shown_store(), paths.ledger.display());
 
     let shop = Arc::new(Shop {
-        // The keys outlive the process: what one run has charged, the next one knows.
+        // The keys outlive the process: the next run knows what this one has charged.
         store: keys::open(options, &paths).await?,
         provider: Provider::open(&paths.ledger, options.latency)?,
         derives_keys: options.derives_keys,
@@ -77,7 +76,8 @@ async fn run(options: &Options) -> Result<bool, Fatal> {
     });
     let input = delivery::read(&options.input)?;
     let consumed = consumer::consume(&shop, input, options.concurrency).await;
-    // Handlers that were cancelled are left as such, or else their keys stay blocked for the rest of their leases.
+    // The library tells the store of handlers that were cancelled. Without waiting for that, their keys would stay blocked for the
+    // rest of their leases.
     let left = idem_runtime::drain(PATIENCE).await;
     if left > 0 {
         eprintln!("{left} keys stay blocked until their leases end");

@@ -67,7 +67,7 @@ pub(crate) struct Options {
     pub(crate) derives_keys: bool,
 }
 
-/// Where everything is kept.
+/// Where the keys are kept.
 pub(crate) struct Paths {
     /// A URL.
     pub(crate) store: String,
@@ -75,7 +75,7 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// A URL can hold a password: what is before the server's name is not shown.
+    /// A URL can hold a password, so what stands before the server's name is not shown.
     pub(crate) fn shown_store(&self) -> String {
         match (self.store.split_once("://"), self.store.rsplit_once('@')) {
             (Some((scheme, _)), Some((_, server))) => format!("{scheme}://{server}"),
@@ -121,14 +121,14 @@ fn at_least_one(text: &str) -> Result<u64, &'static str> {
     text.parse().ok().filter(|&number| number >= 1).ok_or("not a whole number from 1 on")
 }
 
-/// Bounded, as a consumer's has to be: an order and a delivery with another amount that are handled at the same time
-/// have no order among them, and the first to claim the key is right.
+/// Bounded, as for every consumer. If an order and a delivery of it with another amount are handled at the same time, the first to
+/// claim the key counts as the right one.
 fn concurrency(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|number| (1..=1000).contains(number)).ok_or("not a whole number from 1 to 1000")
 }
 
 impl Options {
-    /// Makes the data folder, emptied of the files of this program if so asked.
+    /// Creates the data folder. With `--fresh`, deletes the files of this program in it.
     pub(crate) fn prepare_data(&self) -> io::Result<Paths> {
         let named =
             |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -136,7 +136,7 @@ impl Options {
         let keys = || format!("sqlite:{}", self.data.join("keys.sqlite").display());
         let paths = Paths { store: self.store.clone().unwrap_or_else(keys), ledger: self.data.join("ledger.jsonl") };
         if self.fresh {
-            // File by file: the folder may hold what isn't ours.
+            // Deletes file by file, as the folder may hold other files.
             for name in ["keys.sqlite", "keys.sqlite-wal", "keys.sqlite-shm", "ledger.jsonl"] {
                 let path = self.data.join(name);
                 match fs::remove_file(&path) {

@@ -1,5 +1,5 @@
-//! A payment provider, as real ones behave: it takes time, it fails now and then, and it recognises a repeated request
-//! by the idempotency key that came with it.
+//! A payment provider that behaves as real ones do: it takes time, it fails now and then, and it recognises a repeated request by
+//! its idempotency key.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,13 +12,13 @@ use tokio::time::sleep;
 
 use crate::ledger::{Entry, Ledger};
 
-/// One order in so many meets a time-out at its first try.
+/// One order in so many gets a time-out at its first try.
 const FAILS_ONE_IN: u64 = 50;
 
 /// One order in so many takes long.
 const SLOW_ONE_IN: u64 = 500;
 
-/// How many times as long.
+/// How many times as long it takes.
 const SLOWNESS: u32 = 40;
 
 pub(crate) struct Provider {
@@ -26,14 +26,14 @@ pub(crate) struct Provider {
     latency: Duration,
 }
 
-/// What the provider knows.
+/// The provider's data.
 pub(crate) struct Books {
     pub(crate) ledger: Ledger,
-    /// How many charges were asked for again, and recognised by their key.
+    /// How many repeated requests were recognised by their key.
     pub(crate) recognised: u64,
     /// The orders that have had their time-out.
     timed_out: HashSet<String>,
-    /// When they were opened, since 1970, and how many charges were made since: together the name of a charge.
+    /// When the ledger was opened, since 1970, and how many charges were made since: both together make the id of a charge.
     opened: Duration,
     charges: u64,
 }
@@ -46,8 +46,8 @@ impl Provider {
         Ok(Self { books: Mutex::new(books), latency })
     }
 
-    /// Charges `cents`, and returns the charge's name. With the idempotency key of an earlier charge, returns that one's
-    /// name and charges nothing.
+    /// Charges `cents`, and returns the charge's id. With the idempotency key of an earlier charge, it returns the id of that charge,
+    /// and charges nothing.
     pub(crate) async fn charge(
         &self,
         idempotency_key: Option<String>,
@@ -57,7 +57,7 @@ impl Provider {
         let nature = fnv1a(order);
         let latency = if nature % SLOW_ONE_IN == 1 { self.latency * SLOWNESS } else { self.latency };
 
-        // Half the time goes by before the charge and half after it, so that a crash meets handlers in both halves.
+        // Half of the time passes before the charge and half after it, so that a crash hits handlers before and after their charge.
         sleep(latency / 2).await;
         let charge = {
             let mut books = self.lock();
@@ -70,7 +70,7 @@ impl Provider {
         Ok(charge)
     }
 
-    /// The books, as they are now.
+    /// The ledger, as it is now.
     pub(crate) fn books(&self) -> io::Result<MutexGuard<'_, Books>> {
         let mut books = self.lock();
         books.ledger.catch_up()?;
@@ -78,7 +78,7 @@ impl Provider {
     }
 
     fn lock(&self) -> MutexGuard<'_, Books> {
-        // The books are right after a panic, too: the file is.
+        // After a panic in another thread the ledger is still right, as its file is.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,7 +100,7 @@ impl Books {
     }
 }
 
-/// FNV-1a: what an order meets is the same in every run and on every machine.
+/// FNV-1a: an order has the same troubles in every run and on every machine.
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -108,9 +108,9 @@ fn fnv1a(text: &str) -> u64 {
 /// Why nothing was charged.
 #[derive(Debug)]
 pub(crate) enum ProviderError {
-    /// It can be asked again.
+    /// A failure after which the request can be repeated.
     TimedOut,
-    /// The idempotency key is of a charge of another amount.
+    /// The idempotency key belongs to a charge of another amount.
     KeyReused,
     /// The ledger can't be read or written.
     Ledger(io::Error),

@@ -1,4 +1,4 @@
-//! The counts, and whether the books are right.
+//! The counts of a run, and whether the ledger is right.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -9,14 +9,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::delivery::Order;
 use crate::provider::Books;
 
-/// How many unreadable lines are named one by one.
+/// How many unreadable lines are reported one by one.
 const NAMED: u64 = 10;
 
 /// How a delivery ended.
 pub(crate) enum Ending {
-    /// Its order was charged by this delivery.
+    /// This delivery charged its order.
     Executed,
-    /// Its order had been charged: the recorded receipt was returned.
+    /// Its order had been charged before: the recorded receipt was returned.
     Replayed,
     /// It was put aside.
     Refused(Reason),
@@ -24,20 +24,20 @@ pub(crate) enum Ending {
 
 /// Why a delivery was put aside.
 pub(crate) enum Reason {
-    /// It has no order id, or none that can be a key.
+    /// It has no order id, or one that can't be a key.
     NoKey,
     /// Its order is known with another amount.
     AnotherAmount,
-    /// It failed again and again.
+    /// It failed too often.
     TooManyDeliveries,
 }
 
-/// A delivery at its end.
+/// A delivery that has ended.
 pub(crate) struct Ended {
     pub(crate) line: u64,
     pub(crate) order: Order,
     pub(crate) ending: Ending,
-    /// How often it met its order being charged.
+    /// How often its order was being charged by another delivery.
     pub(crate) in_flight: u32,
     /// How often it failed, and was delivered again.
     pub(crate) failed: u32,
@@ -54,7 +54,7 @@ pub(crate) struct Report {
     with_another_amount: u64,
     given_up: u64,
     unreadable: u64,
-    /// What each order should have been charged: what the first line says that names it.
+    /// The amount for each order: that of the first line with the order's id.
     expected: HashMap<String, FirstSeen>,
     bar: ProgressBar,
 }
@@ -67,7 +67,7 @@ struct FirstSeen {
 
 impl Report {
     pub(crate) fn new(lines: Option<u64>) -> Self {
-        // Draws on standard error, and only where that is a terminal.
+        // Draws on standard error, and only if that is a terminal.
         let bar = match lines {
             Some(lines) => {
                 let style = ProgressStyle::with_template("{bar:40} {pos}/{len} deliveries, {eta} left");
@@ -97,13 +97,13 @@ impl Report {
         self.deliveries += 1;
     }
 
-    /// A line that is no delivery may be an order that nobody charges, so it is said aloud, and the run does not succeed.
-    /// It is no reason to keep the other orders waiting.
+    /// An unreadable line may be an order that is then not charged. So it is reported, and the run does not succeed. The other orders
+    /// are handled all the same.
     pub(crate) fn unreadable(&mut self, line: u64, error: &serde_json::Error) {
         self.unreadable += 1;
         self.bar.inc(1);
         if self.unreadable <= NAMED {
-            // serde_json counts lines, too: within this one.
+            // serde_json's line numbers count within this line, so they are left out.
             let (column, error) = (error.column(), error.to_string());
             let reason = error.rsplit_once(" at line ").map_or(error.as_str(), |(reason, _)| reason);
             self.bar.suspend(|| eprintln!("line {line} is no delivery, refused: {reason} at column {column}"));
@@ -140,13 +140,13 @@ impl Report {
         self.expected.values().map(|order| u128::from(order.cents)).sum()
     }
 
-    /// What the ledger holds for the orders of this input. It may hold others, of other inputs.
+    /// The charges in the ledger for the orders of this input. The ledger may hold charges of other inputs.
     fn ledger_total(&self, books: &Books) -> u128 {
         let entries = books.ledger.entries().iter();
         entries.filter(|entry| self.expected.contains_key(&entry.order)).map(|entry| u128::from(entry.cents)).sum()
     }
 
-    /// Orders that were not charged once with the right amount, and how often they were charged.
+    /// The orders that were not charged exactly once with the right amount, and how often they were charged.
     fn wrong(&self, books: &Books) -> (usize, usize) {
         let mut charges: HashMap<&str, (usize, u64)> = HashMap::new();
         for entry in books.ledger.entries() {
@@ -166,7 +166,7 @@ impl Report {
         self.unreadable == 0 && self.given_up == 0 && self.wrong(books) == (0, 0)
     }
 
-    /// One count a line, for a script to read.
+    /// One count per line, for scripts.
     pub(crate) fn counts(&self, books: &Books) -> String {
         self.bar.finish_and_clear();
         let counts = [
@@ -186,7 +186,7 @@ impl Report {
         })
     }
 
-    /// What a human should know besides.
+    /// What a human should know in addition.
     pub(crate) fn remarks(&self, books: &Books) -> Vec<String> {
         let mut remarks = Vec::new();
         let mut remark = |count: u64, text: String| {
@@ -214,7 +214,7 @@ impl Report {
     }
 }
 
-/// Prints to standard output. A reader that has seen enough (`| head -1`) is no failure.
+/// Prints to standard output. A reader that closes the pipe early (`| head -1`) is not an error.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

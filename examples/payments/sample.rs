@@ -1,4 +1,4 @@
-//! The sample: 10,000 deliveries of 6,000 orders, the same at every generation.
+//! The sample: 10,000 deliveries of 6,000 orders. It is the same each time that it is generated.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,22 +8,22 @@ use crate::Fatal;
 use crate::delivery::{Delivery, Order};
 
 const ORDERS: u64 = 6_000;
-/// Sent again by a producer whose first try timed out: a new message id.
+/// Messages that a producer sends again after a time-out, under a new message id.
 const RESENT: u64 = 1_400;
-/// Delivered again by the broker: the same message id.
+/// Messages that the broker delivers again, under the same message id.
 const REDELIVERED: u64 = 1_400;
-/// Delivered twice at the same time, half of them under a new message id.
+/// Messages that are delivered twice at the same time, half of them under a new message id.
 const CONCURRENT: u64 = 1_000;
-/// An order id with another amount.
+/// Messages with the id of an order and another amount.
 const TAMPERED: u64 = 100;
-/// No order id.
+/// Messages without an order id.
 const KEYLESS: u64 = 100;
 
-/// How far behind its order a tampered delivery is, in orders. Far enough that the order itself is charged by then:
-/// which amount is the right one is decided by which comes first.
+/// How many orders behind its own a delivery with another amount comes. It is far enough that the order is charged by then, as the
+/// amount that comes first counts as the right one.
 const TAMPERED_BEHIND: u64 = 2_000;
 
-/// Writes the sample, one delivery a line.
+/// Writes the sample, one delivery per line.
 pub(crate) fn write_to(target: &Path) -> Result<(), Fatal> {
     if target.as_os_str() == "-" {
         return Ok(write(io::stdout().lock())?);
@@ -89,7 +89,7 @@ impl Timeline {
         self.0.push((minute, Delivery { message, order }));
     }
 
-    /// Of the same minute, in the order in which they were added.
+    /// The deliveries by minute. Those of the same minute keep the order in which they were added.
     fn in_order(mut self) -> Vec<Delivery> {
         self.0.sort_by_key(|(minute, _)| *minute);
         self.0.into_iter().map(|(_, delivery)| delivery).collect()

@@ -10,7 +10,7 @@ use crate::order::Order;
 use crate::provider::Declined;
 use crate::shop::Shop;
 
-/// What is recorded of a charge, and what a duplicate gets.
+/// The result of a charge: it is recorded, and a duplicate gets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// How much was charged.
@@ -19,12 +19,12 @@ pub struct Receipt {
 
 /// Charges an order. `started` tells the caller, for its report, why the body ran; a handler of yours needs no such thing.
 ///
-/// - `key`: the order's own id. A message's id would not do: a producer that sends again draws a new one.
-/// - `fingerprint`: a message that says another amount for the order is refused, not replayed.
-/// - A consumer that dies between an effect and its record leaves an order that is charged by another. So the provider is
-///   given what it knows a repeated call by: here the order's id, elsewhere `claim.derive("charge")`. Where all that is done
-///   are rows of one database, `tx` leaves no such gap.
-/// - `lease`: how long an order stays with a consumer that was killed. It is renewed while the handler runs.
+/// - `key`: the order's own id. A message's id would not do: a producer that sends the order again draws a new one.
+/// - `fingerprint`: a message with another amount for the order is refused, not replayed.
+/// - If a consumer dies between an effect and its record, another one charges the order again. So the provider gets a key by
+///   which it recognises a repeated call: here the order's id, elsewhere `claim.derive("charge")`. If all effects are rows of
+///   one database, `tx` has no such gap.
+/// - `lease`: how long an order stays blocked if its consumer was killed. It is renewed while the handler runs.
 #[idempotent(
     key = "order.id",
     fingerprint = "order.cents",
@@ -50,13 +50,13 @@ pub enum ChargeError {
     Declined(Declined),
     /// The ledger failed.
     Ledger(rusqlite::Error),
-    /// It took too long, and was cancelled.
+    /// The handler took too long, and was cancelled.
     TimedOut,
     /// The handler was not run, or its outcome not recorded.
     Idempotency(idem_runtime::Error),
 }
 
-/// What `idem_runtime::consumer::disposition` has to know of an error.
+/// What `idem_runtime::consumer::disposition` has to know about an error.
 impl Refusal for ChargeError {
     fn refusal(&self) -> Option<&idem_runtime::Error> {
         match self {

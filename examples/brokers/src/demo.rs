@@ -1,5 +1,5 @@
-//! What the examples publish, and what befalls it: ten orders, of which the producer sends four again and one without an
-//! id; one is declined twice by the provider, and the handler of another hangs until it is cancelled.
+//! The orders that the examples publish, and their troubles. There are ten. The producer sends four of them again, and one without
+//! an id. The provider declines one of them twice, and the handler of another hangs until it is cancelled.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::shop::Shop;
 /// How many messages are published.
 pub const MESSAGES: usize = 15;
 
-/// A name for its stream or queue that no other has, on a server of yours as well.
+/// A name for the stream or queue that no other has, even on a server that others use.
 pub fn name() -> String {
     format!("idem-demo-{}", message_id())
 }
 
-/// A shop with the demo's troubles.
+/// A shop in which these troubles take place.
 pub async fn shop(folder: &Path) -> Result<Shop, Fatal> {
     let shop = Shop { patience: Duration::from_millis(500), ..Shop::open(folder, Duration::from_millis(50)).await? };
     shop.provider.expect("order-3", [Trouble::Declined, Trouble::Declined]);
@@ -27,7 +27,7 @@ pub async fn shop(folder: &Path) -> Result<Shop, Fatal> {
     Ok(shop)
 }
 
-/// Publishes the orders: three of those that are sent again when they are charged already, and one while it is not.
+/// Publishes the orders. Of those that are sent again, three are charged already by then, and one is being charged.
 pub async fn publish(shop: &Shop, send: impl AsyncFn(&Order) -> Result<(), Fatal>) -> Result<(), Fatal> {
     for number in 1..=10 {
         let order = Order::new(&format!("order-{number}"), 100 * number);
@@ -44,7 +44,7 @@ pub async fn publish(shop: &Shop, send: impl AsyncFn(&Order) -> Result<(), Fatal
     Ok(())
 }
 
-/// Behind the consumer's loop, whose handlers have ended: what they left gets to the store before the process ends.
+/// Called after the consumer's loop, when its handlers have ended: waits until the store has got what they left behind.
 pub async fn end() {
     let left = idem_runtime::drain(Duration::from_secs(10)).await;
     if left > 0 {
@@ -52,7 +52,7 @@ pub async fn end() {
     }
 }
 
-/// What is printed at the end.
+/// The report that is printed at the end.
 pub fn print(broker: &str, shop: &Shop) -> Result<(), Fatal> {
     let (orders, charges) = shop.ledger.totals()?;
     println!("{broker}\n{}\nledger: {orders} orders, {charges} charges", shop.report);

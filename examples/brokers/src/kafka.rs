@@ -11,11 +11,11 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientContext, Message, Offset, config::RDKafkaLogLevel, error::KafkaError, error::KafkaResult};
 
-/// When a message that failed is tried again. Those behind it in the consumer's partitions wait, too.
+/// How long after a failure a message is tried again. Messages behind it in the consumer's partitions wait as long.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Handles messages of the topic, one at a time, until `stop` or an error: what was not committed is delivered again, to
-/// another consumer. This one is closed, as it could be past it.
+/// Handles messages of the topic, one at a time, until `stop` or an error. Messages that were not committed are delivered to
+/// another consumer then. This one is closed at the end, as its position could be past such a message.
 pub async fn consume<T, E: Refusal>(
     consumer: StreamConsumer<Commits>,
     topic: &str,
@@ -38,20 +38,20 @@ pub async fn consume<T, E: Refusal>(
             Disposition::Acknowledge => {}
             Disposition::Retry { after } => {
                 tokio::time::sleep(after.unwrap_or(RETRY)).await;
-                // A message that was skipped would be committed with the next.
+                // Goes back to the message. If it were skipped, the commit of the next would cover it.
                 let offset = Offset::Offset(message.offset());
                 consumer.seek(topic, message.partition(), offset, Duration::from_secs(1))?;
                 continue;
             }
             Disposition::DeadLetter => bury(dead, &message).await?,
         }
-        // Ok before anything is sent: `Commits` hears what came of it.
+        // Returns Ok before anything is sent: `Commits` is told the outcome.
         consumer.commit_message(&message, CommitMode::Async)?;
     }
     Ok(())
 }
 
-/// To the topic for messages that no redelivery can help: twice, rather than not at all, if the process dies after it.
+/// Sends a message that no redelivery can help to the topic for dead letters. A crash after it makes it arrive there twice.
 async fn bury(dead: &FutureProducer, message: &BorrowedMessage<'_>) -> KafkaResult<()> {
     let topic = format!("{}.dead", message.topic());
     let headers = message.headers().map(BorrowedHeaders::detach);
@@ -59,11 +59,11 @@ async fn bury(dead: &FutureProducer, message: &BorrowedMessage<'_>) -> KafkaResu
     dead.send(record, Duration::from_secs(5)).await.map(|_| ()).map_err(|(error, _)| error)
 }
 
-/// Hears of commits that were refused: create the consumer with it, and with a log level that has warnings. rdkafka 0.39 tells
-/// of them by its log alone, and calls no `commit_callback`.
+/// Counts commits that were refused: create the consumer with it, and with a log level that has warnings. rdkafka 0.39 only logs
+/// them, and doesn't call `commit_callback`.
 #[derive(Debug, Default)]
 pub struct Commits {
-    /// How many were refused. Their messages come again, unless a later commit arrives; what was handled is then replayed.
+    /// How many were refused. Their messages are delivered again, unless a later commit succeeds, and are then replayed.
     pub lost: AtomicU64,
 }
 

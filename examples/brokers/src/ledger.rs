@@ -1,4 +1,4 @@
-//! The charges that were made, in a SQLite file that several processes share: what must not have a line too many.
+//! The charges that were made, in a SQLite file that several processes share. It must not have an order twice.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,9 +12,9 @@ use rusqlite::Connection;
 pub struct Charge {
     /// How much.
     pub cents: u32,
-    /// The how-manieth start of the handler for this order made it.
+    /// The number of the handler's run, among those for this order, that made the charge.
     pub attempt: u32,
-    /// What became of the start before: `nothing`, `failure`, `crash`.
+    /// How the run before it ended: `nothing` (there was none), `failure` or `crash`.
     pub after: String,
 }
 
@@ -23,7 +23,7 @@ pub struct Charge {
 pub struct Ledger(Mutex<Connection>);
 
 impl Ledger {
-    /// Opens or creates it.
+    /// Opens the file, or creates it.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -34,7 +34,7 @@ impl Ledger {
         Ok(Self(Mutex::new(connection)))
     }
 
-    /// Enters a charge: once more, if it is entered again.
+    /// Enters a charge. It doesn't check whether the order was charged before.
     pub fn enter(&self, order: &str, cents: u32, claim: &Claim) -> rusqlite::Result<()> {
         let after = match claim.previous() {
             Previous::First => "nothing",
@@ -46,7 +46,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// What was charged for this order.
+    /// The charges of this order.
     pub fn charges(&self, order: &str) -> rusqlite::Result<Vec<Charge>> {
         let connection = self.connection();
         let mut select = connection.prepare("SELECT cents, attempt, after FROM charges WHERE order_id = ?")?;

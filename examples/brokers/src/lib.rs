@@ -1,7 +1,7 @@
 //! Idempotent consumers of NATS JetStream, RabbitMQ and Kafka.
 //!
-//! What to copy: the consumer's loop of your broker, [`nats`], and the handler with its error type, [`charge`]. The rest
-//! is the stage: a ledger, a payment provider with its troubles, orders to publish, and a report.
+//! To copy: the consumer's loop for your broker, such as [`nats`], and the handler with its error type, [`charge`]. The other
+//! modules make the examples run: a ledger, a payment provider with troubles, orders to publish, and a report.
 
 pub mod charge;
 pub mod demo;

@@ -11,28 +11,28 @@ use idem_runtime::consumer::{Disposition, Refusal, disposition};
 /// How many messages are handled at a time.
 const AT_ONCE: usize = 16;
 
-/// When a message that failed comes again: a nak without a delay comes at once.
+/// How long after a failure a message is delivered again. After a nak without a delay it comes at once.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Handles messages until `stop`, and then finishes those that it has begun. That there are no more is an error.
+/// Handles messages until `stop`, and then finishes those that it has begun. The end of the stream of messages is an error.
 pub async fn consume<T, E: Refusal>(
     jetstream: &Context,
     consumer: &PullConsumer,
     handle: impl AsyncFn(&Message) -> Result<T, E>,
     stop: impl Future,
 ) -> Result<(), async_nats::Error> {
-    // As many as are handled wait here besides, and `ack_wait` runs for both: it has to outlast two handlers.
+    // As many messages wait here as are being handled, and `ack_wait` runs for them too: it has to outlast two handlers.
     let messages = consumer.stream().max_messages_per_batch(AT_ONCE).messages().await?;
     let handle_one = async |message| {
         let message = match message {
             Ok(message) => message,
             Err(error) => return eprintln!("the connection limps: {error}"),
         };
-        // A handler that panics has failed, and those that run beside it go on.
+        // A handler that panics counts as failed, and the other handlers go on.
         let result = AssertUnwindSafe(handle(&message)).catch_unwind().await;
         let decided = result.map_or(Disposition::Retry { after: None }, |result| disposition(&result));
         if let Err(error) = settle(jetstream, &message, decided).await {
-            // It comes again after `ack_wait`, and what was handled is then replayed.
+            // The message is delivered again after `ack_wait`. If it was handled, its result is then replayed.
             eprintln!("not settled: {error}");
         }
     };
@@ -42,7 +42,7 @@ pub async fn consume<T, E: Refusal>(
     if stopped { Ok(()) } else { Err("there are no more messages: is the consumer gone?".into()) }
 }
 
-/// Tells the server what becomes of a message, and waits for its word: `ack` alone is Ok before anything is sent.
+/// Tells the server how to go on with a message, and waits for its confirmation. `ack` alone is Ok before anything is sent.
 pub async fn settle(jetstream: &Context, message: &Message, decided: Disposition) -> Result<(), async_nats::Error> {
     match decided {
         Disposition::Acknowledge => message.double_ack().await,
@@ -51,11 +51,11 @@ pub async fn settle(jetstream: &Context, message: &Message, decided: Disposition
     }
 }
 
-/// To a stream for messages that no redelivery can help: twice, rather than not at all, if the process dies in between.
+/// Sends a message that no redelivery can help to the stream of dead letters. A crash in between makes it arrive there twice.
 async fn bury(jetstream: &Context, message: &Message) -> Result<(), async_nats::Error> {
     let mut headers = async_nats::HeaderMap::new();
     for (name, values) in message.headers.iter().flat_map(|headers| headers.iter()) {
-        // Those of NATS speak of the stream that it was in.
+        // The headers of NATS itself are about the stream that the message was in.
         let own = values.iter().filter(|_| !name.to_string().starts_with("Nats-"));
         own.for_each(|value| headers.append(name.clone(), value.clone()));
     }

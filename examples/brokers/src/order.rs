@@ -1,15 +1,14 @@
-//! What is in a message, and the message's own id.
+//! The content of a message, and the message's own id.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-/// What is to be charged.
+/// The order that is to be charged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// The business key: the producer that sends the order again gives it the same. Producers forget it, so it may be
-    /// missing.
+    /// The business key. A producer that sends the order again gives it the same key. It may be missing, as producers can forget it.
     #[serde(default)]
     pub id: Option<String>,
     /// How much.
@@ -22,7 +21,7 @@ impl Order {
         Self { id: Some(id.to_owned()), cents }
     }
 
-    /// An order whose producer forgot the id.
+    /// An order without an id.
     pub fn nameless(cents: u32) -> Self {
         Self { id: None, cents }
     }
@@ -33,7 +32,7 @@ impl Order {
     }
 }
 
-/// An id that no message had before. It says nothing about duplicates: an order that is sent again has a new one.
+/// A new message id. It can't tell duplicates: an order that is sent again has a new one.
 pub fn message_id() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();

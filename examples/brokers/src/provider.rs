@@ -1,4 +1,4 @@
-//! The payment provider, which takes its time and has its troubles.
+//! The payment provider, which is slow and sometimes fails.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use idem_tests::Gate;
 
-/// What befalls one call.
+/// What goes wrong in a call.
 #[derive(Clone, Debug)]
 pub enum Trouble {
-    /// It is declined.
+    /// The provider declines it.
     Declined,
-    /// It waits here.
+    /// It waits at this gate.
     Waits(Gate),
-    /// Its client has a bug.
+    /// It panics, as if its client had a bug.
     Panics,
 }
 
@@ -26,12 +26,12 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// One whose answers take so long.
+    /// A provider whose answers take so long.
     pub fn new(latency: Duration) -> Self {
         Self { latency, troubles: Mutex::default() }
     }
 
-    /// This befalls the next calls for this order, one after the other.
+    /// Makes the next calls for this order go wrong in this way, one after the other.
     pub fn expect(&self, order: &str, troubles: impl IntoIterator<Item = Trouble>) {
         self.troubles.lock().unwrap().entry(order.to_owned()).or_default().extend(troubles);
     }
@@ -52,7 +52,7 @@ impl Provider {
     }
 }
 
-/// The provider said no, and had no effect.
+/// The provider declined, and has charged nothing.
 #[derive(Debug)]
 pub struct Declined;
 

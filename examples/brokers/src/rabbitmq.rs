@@ -9,13 +9,13 @@ use idem_runtime::consumer::{Disposition, Refusal, disposition};
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::{Connection, message::Delivery};
 
-/// How many messages are handled, or wait to be sent back, at a time.
+/// How many messages are being handled, or wait to be sent back, at a time.
 const AT_ONCE: u16 = 16;
 
-/// When a message that failed is sent back.
+/// How long after a failure a message is sent back.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Handles messages until `stop`, and then finishes those that it has begun. That there are no more is an error.
+/// Handles messages until `stop`, and then finishes those that it has begun. The end of the stream of messages is an error.
 pub async fn consume<T, E: Refusal>(
     connection: &Connection,
     queue: &str,
@@ -30,11 +30,11 @@ pub async fn consume<T, E: Refusal>(
             Ok(message) => message,
             Err(error) => return eprintln!("the channel is lost: {error}"),
         };
-        // A handler that panics has failed, and those that run beside it go on.
+        // A handler that panics counts as failed, and the other handlers go on.
         let result = AssertUnwindSafe(handle(&message)).catch_unwind().await;
         let decided = result.map_or(Disposition::Retry { after: None }, |result| disposition(&result));
         if let Err(error) = settle(&message, decided).await {
-            // It comes again, and what was handled is then replayed.
+            // The message is delivered again. If it was handled, its result is then replayed.
             eprintln!("not settled: {error}");
         }
     };
@@ -45,22 +45,22 @@ pub async fn consume<T, E: Refusal>(
     if stopped { Ok(()) } else { Err(io::Error::other("there are no more messages: is the queue gone?").into()) }
 }
 
-/// Tells the broker what becomes of a message. That it was not told is an error.
+/// Tells the broker how to go on with a message. An error if the broker could not be told.
 pub async fn settle(message: &Delivery, decided: Disposition) -> Result<(), lapin::Error> {
     let told = match decided {
         Disposition::Acknowledge => message.ack(BasicAckOptions::default()).await?,
         Disposition::Retry { after } => {
-            // A message that is sent back is delivered at once, so it waits here: it is still the broker's.
+            // A message that is sent back is delivered again at once, so it is held here for a while, not acknowledged.
             tokio::time::sleep(after.unwrap_or(RETRY)).await;
-            // From RabbitMQ 4.3 on a reject uses up `x-delivery-limit`, and a nack, which says "not now", doesn't.
+            // From RabbitMQ 4.3 on, a reject counts towards `x-delivery-limit`, and a nack ("not now") doesn't.
             match after {
                 Some(_) => message.nack(BasicNackOptions { requeue: true, multiple: false }).await?,
                 None => message.reject(BasicRejectOptions { requeue: true }).await?,
             }
         }
-        // To the queue's dead-letter exchange.
+        // The broker sends it to the queue's dead-letter exchange.
         Disposition::DeadLetter => message.reject(BasicRejectOptions { requeue: false }).await?,
     };
-    // lapin says `Ok(false)` of a channel that the server has closed: nothing was sent.
+    // lapin returns `Ok(false)` on a channel that the server has closed: nothing was sent.
     if told { Ok(()) } else { Err(io::Error::other("its channel is closed").into()) }
 }

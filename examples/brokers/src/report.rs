@@ -1,6 +1,6 @@
-//! Tells a failing handler from a resending producer.
+//! Counts deliveries by their kind, so that a handler that fails can be told from a producer that sends again.
 //!
-//! A service has the same counts from the library, without a line of its own: `idempotency_calls_total`, by `event`.
+//! A service gets the same counts from the library, without code of its own: `idempotency_calls_total`, by `event`.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use crate::charge::ChargeError;
 use crate::shop::Delivery;
 
-/// What a delivery was.
+/// The kind of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The first of its order to run the handler.
+    /// The first delivery of its order that ran the handler.
     Executed,
     /// A duplicate of an order that was charged.
     Replayed,
@@ -23,9 +23,9 @@ pub enum Event {
     InProgress,
     /// It ran the handler again after the handler's own failure.
     Redelivered,
-    /// It ran the handler again after a holder that was lost: killed, or cancelled.
+    /// It ran the handler again after a run that was killed or cancelled.
     TakenOver,
-    /// It was refused: no key, or no order at all.
+    /// It was refused: it has no key, or is no order.
     Refused,
 }
 
@@ -40,9 +40,9 @@ const LINES: [(Event, &str); 6] = [
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// By what they were, and whether their message had been delivered before.
+    /// The number of deliveries, by their kind and by whether their message had been delivered before.
     deliveries: HashMap<(Event, bool), u64>,
-    /// The messages that need no other delivery. They can be delivered again all the same.
+    /// The messages that need no further delivery. The broker can deliver them again all the same.
     settled: HashSet<String>,
     failures: u64,
 }
@@ -52,7 +52,7 @@ struct Counts {
 pub struct Report(watch::Sender<Counts>);
 
 impl Report {
-    /// A delivery. `started`: if it ran the handler, what was known of the key's last holder.
+    /// Counts a delivery. `started`: if it ran the handler, how the run before it ended.
     pub fn saw<T>(&self, delivery: &Delivery<'_>, started: Option<Previous>, result: &Result<Outcome<T>, ChargeError>) {
         let event = match (started, result) {
             (Some(Previous::First), _) => Event::Executed,
@@ -72,12 +72,12 @@ impl Report {
         });
     }
 
-    /// How many deliveries were so.
+    /// How many deliveries of this kind there were.
     pub fn count(&self, event: Event) -> u64 {
         self.count_of(event, false) + self.count_of(event, true)
     }
 
-    /// Waits until so many deliveries were so.
+    /// Waits until there were so many deliveries of this kind.
     pub async fn counted(&self, event: Event, number: u64) {
         let mut counts = self.0.subscribe();
         while self.count(event) < number {
@@ -85,7 +85,7 @@ impl Report {
         }
     }
 
-    /// Waits until so many messages need no other delivery.
+    /// Waits until so many messages need no further delivery.
     pub async fn settled(&self, number: usize) {
         let mut counts = self.0.subscribe();
         counts.wait_for(|counts| counts.settled.len() >= number).await.expect("its sender is here");

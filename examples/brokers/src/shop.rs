@@ -1,4 +1,4 @@
-//! What the handler works with, and what a consumer's loop calls for each message.
+//! The shop: what the handler uses, and the function that a consumer's loop calls for each message.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -14,27 +14,28 @@ use crate::order::Order;
 use crate::provider::Provider;
 use crate::report::Report;
 
-/// What a broker delivered.
+/// A delivery of a broker.
 #[derive(Clone, Debug)]
 pub struct Delivery<'a> {
-    /// Which message: the same when it is delivered again, and another when its order is sent again.
+    /// The message's identity. It is the same if the broker delivers the message again, and another if the producer sends the order
+    /// again.
     pub message: String,
-    /// Whether it was delivered before, for all that is known.
+    /// Whether it was delivered before, as far as that is known.
     pub redelivered: bool,
     /// An order.
     pub body: &'a [u8],
 }
 
-/// What the handler works with. Several shops, in several processes, can share one folder.
+/// What the handler uses. Several shops, in several processes, can share one folder.
 #[derive(Debug)]
 pub struct Shop {
-    /// Of the keys.
+    /// The store of the keys.
     pub store: SqliteStore,
-    /// Of the charges.
+    /// The ledger of the charges.
     pub ledger: Ledger,
-    /// Who charges.
+    /// The provider that charges.
     pub provider: Provider,
-    /// What became of the deliveries.
+    /// The counts of the deliveries.
     pub report: Report,
     /// How long a handler may take.
     pub patience: Duration,
@@ -57,7 +58,7 @@ impl Shop {
         let started = OnceLock::new();
         let handled = async {
             let order: Order = serde_json::from_slice(delivery.body)?;
-            // A handler that is cancelled leaves its outcome unknown; the next one knows by `Claim::previous`.
+            // If the handler is cancelled, its outcome is unknown. The next run sees that in `Claim::previous`.
             let charged = timeout(self.patience, charge(self, &order, &started)).await;
             charged.unwrap_or(Err(ChargeError::TimedOut))
         };

@@ -22,19 +22,19 @@ use crate::shop::Delivery;
 /// How long the cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection with a topic of orders, and one, whose name ends in `.dead`, of those that are put aside.
+/// A connection with two topics: one for orders, and one for messages that are put aside, whose name ends in `.dead`.
 pub struct Stage {
-    /// Of orders, and of those that are put aside.
+    /// The topics of orders, and of messages that are put aside.
     pub producer: FutureProducer,
     topic: String,
     settings: ClientConfig,
     partitions: usize,
     sent: AtomicUsize,
-    /// The last offset that came, by partition.
+    /// The last offset that was delivered, by partition.
     seen: Mutex<HashMap<i32, i64>>,
 }
 
-/// A cluster in this process, with the topics: the client library brings one for tests.
+/// A cluster in this process, which the client library has for tests, with the topics.
 pub fn cluster(topic: &str) -> Result<MockCluster<'static, DefaultProducerContext>, Fatal> {
     let cluster = MockCluster::new(1)?;
     cluster.create_topic(topic, 2, 1)?;
@@ -46,7 +46,7 @@ fn dead(topic: &str) -> String {
     format!("{topic}.dead")
 }
 
-/// The topics, on servers that others use too.
+/// The topics on servers that others use too.
 pub struct Topics {
     admin: AdminClient<DefaultClientContext>,
     names: [String; 2],
@@ -78,16 +78,15 @@ impl Stage {
         let mut settings = ClientConfig::new();
         settings.set("bootstrap.servers", servers);
         let producer: FutureProducer = settings.create()?;
-        // So that `Commits` hears of warnings, whether there is a logger or not.
+        // With this log level, `Commits` gets warnings even if there is no logger.
         settings.set_log_level(RDKafkaLogLevel::Warning);
         settings.set("group.id", "charge");
-        // A message that is being handled is not committed by a timer.
+        // No timer commits a message that is still being handled.
         settings.set("enable.auto.commit", "false");
         settings.set("auto.offset.reset", "earliest");
-        // How long the partitions of a consumer that was killed stay without one. The least that brokers take, unless they
-        // are told to take less.
+        // How long the partitions of a consumer that was killed have no other. It is the least that brokers accept by default.
         settings.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "500");
-        // How long a handler, and then the delay of a retry, may take: after it, another consumer is given the message.
+        // How long a handler and the delay before a retry may take. After that, another consumer gets the message.
         settings.set("max.poll.interval.ms", "300000");
         let consumer: StreamConsumer = settings.create()?;
         let partitions = consumer.fetch_metadata(Some(topic), PATIENCE)?.topics()[0].partitions().len().max(1);
@@ -95,13 +94,13 @@ impl Stage {
         Ok(Self { producer, topic, settings, partitions, sent, seen })
     }
 
-    /// A new consumer, as each process of the group has one.
+    /// A new consumer. Each process of the group has one.
     pub fn consumer(&self) -> Result<StreamConsumer<Commits>, Fatal> {
         Ok(self.settings.create_with_context(Commits::default())?)
     }
 
-    /// Publishes an order, under a new message id each time, to each partition in turn: so two that are sent one after the
-    /// other can meet, as they can where a producer doesn't choose the partition by the order.
+    /// Publishes an order, under a new message id each time, to the partitions in turn. So two copies of an order can be handled at
+    /// the same time, as they can if a producer doesn't choose the partition by the order's id.
     pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
         let partition = self.sent.fetch_add(1, Ordering::Relaxed) % self.partitions;
         let (body, id) = (order.body(), message_id());
@@ -111,8 +110,8 @@ impl Stage {
         Ok(())
     }
 
-    /// A message as the shop takes it. Its place tells which it is. Kafka doesn't say whether it was delivered before: what
-    /// came to this process does.
+    /// A message in the form that the shop takes. Its partition and offset identify it. Kafka doesn't say whether it was delivered
+    /// before, so this looks at what was delivered to this process.
     pub fn delivery<'a>(&self, message: &'a BorrowedMessage<'_>) -> Delivery<'a> {
         let (partition, offset) = (message.partition(), message.offset());
         let mut seen = self.seen.lock().unwrap();

@@ -14,16 +14,16 @@ use crate::shop::Delivery;
 pub struct Stage {
     /// The connection.
     pub jetstream: Context,
-    /// Of the orders.
+    /// The stream of the orders.
     pub consumer: PullConsumer,
-    /// Of the orders that were put aside.
+    /// The stream of the messages that were put aside.
     pub dead: stream::Stream,
     name: String,
 }
 
 impl Stage {
-    /// Connects, and creates a stream of this name, and one for what is put aside. `ack_wait`: when a message that was not
-    /// acknowledged is delivered again.
+    /// Connects, and creates a stream of this name, and one for messages that are put aside. A message that was not acknowledged is
+    /// delivered again after `ack_wait`.
     pub async fn open(url: &str, name: &str, ack_wait: Duration) -> Result<Self, Fatal> {
         let jetstream = jetstream::new(async_nats::connect(url).await?);
         let stream = |name: String, subject| stream::Config { name, subjects: vec![subject], ..Default::default() };
@@ -33,15 +33,15 @@ impl Stage {
             durable_name: Some("charge".to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait,
-            // No `max_deliver`: a message that has used it up, in an outage, stays in the stream and never comes again.
+            // No `max_deliver`: after so many deliveries, as in an outage, a message would stay in the stream and not be delivered again.
             ..Default::default()
         };
         let consumer = orders.get_or_create_consumer("charge", settings).await?;
         Ok(Self { jetstream, consumer, dead, name: name.to_owned() })
     }
 
-    /// Publishes an order, under a new message id each time, as a producer does that has lost its answer. The stream drops
-    /// a message whose id it has seen within its `duplicate_window`, and none of these.
+    /// Publishes an order, under a new message id each time, as a producer does that got no answer. A stream drops messages whose id
+    /// it has seen within its `duplicate_window`, so it drops none of these.
     pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
         let message = jetstream::message::PublishMessage::build().payload(order.body().into()).message_id(message_id());
         let message = message.header("content-type", "application/json");
@@ -61,7 +61,7 @@ fn dead(name: &str) -> String {
     format!("{name}-dead")
 }
 
-/// A message as the shop takes it. The stream numbers its messages, and counts the deliveries of each.
+/// A message in the form that the shop takes. The stream numbers its messages, and counts the deliveries of each.
 pub fn delivery(message: &Message) -> Delivery<'_> {
     let info = message.info().expect("a message of a stream");
     Delivery { message: info.stream_sequence.to_string(), redelivered: info.delivered > 1, body: &message.payload }

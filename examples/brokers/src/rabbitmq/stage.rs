@@ -17,15 +17,15 @@ use crate::shop::Delivery;
 pub struct Stage {
     /// The connection.
     pub connection: Connection,
-    /// Of the orders.
+    /// The queue of the orders.
     pub queue: String,
-    /// Of the orders that were put aside.
+    /// The queue of the messages that were put aside.
     pub dead: String,
     channel: Channel,
 }
 
 impl Stage {
-    /// Connects, and creates a queue of this name, and an exchange with a queue for what is put aside.
+    /// Connects, and creates a queue of this name, and an exchange with a queue for messages that are put aside.
     pub async fn open(url: &str, queue: &str) -> Result<Self, Fatal> {
         let connection = Connection::connect(url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
@@ -43,17 +43,17 @@ impl Stage {
         let text = |text: &str| AMQPValue::LongString(LongString::from(text));
         arguments.insert("x-queue-type".into(), text("quorum"));
         arguments.insert("x-dead-letter-exchange".into(), text(&dead));
-        // A message on its way there is kept until it has arrived.
+        // The broker keeps a message until it has arrived at the other queue.
         arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
         arguments.insert("x-overflow".into(), text("reject-publish"));
-        // After so many failures a message is put aside, too: with the consumer's delay, an outage may last half an hour.
-        // Before RabbitMQ 4.3, duplicates of a running order use some up.
+        // After so many failures the broker puts a message aside too. With the consumer's delay between them, an outage may last
+        // half an hour. Before RabbitMQ 4.3, duplicates of a running order count as well.
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(1_000));
         channel.queue_declare(queue.into(), durable, arguments).await?;
         Ok(Self { connection, queue: queue.to_owned(), dead, channel })
     }
 
-    /// Publishes an order, under a new message id each time, as a producer does that has lost its answer.
+    /// Publishes an order, under a new message id each time, as a producer does that got no answer.
     pub async fn send(&self, order: &Order) -> Result<(), Fatal> {
         let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(message_id().into());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
@@ -76,7 +76,7 @@ impl Stage {
     }
 }
 
-/// A message as the shop takes it. Only the producer's id tells which it is.
+/// A message in the form that the shop takes. Only the producer's message id identifies it.
 pub fn delivery(message: &message::Delivery) -> Delivery<'_> {
     let id = message.properties.message_id().as_ref();
     Delivery {
