@@ -3,11 +3,11 @@
 mod admit;
 mod blocking;
 mod call;
-mod ending;
+mod dropped;
 mod heartbeat;
-mod late;
 mod patience;
 mod request;
+mod unrecorded;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -25,7 +25,7 @@ use crate::handler::policy::{DecodePolicy, ErrorPolicy, NoReconcile, Reconcile, 
 use crate::handler::{Event, Ops, Site, Watch};
 use crate::protocol::{Grant, Key, Leave, Previous, Record};
 use crate::store::IdempotencyStore;
-use crate::task::parked::block_on;
+use crate::task::block_on::block_on;
 
 /// Runs an async handler.
 pub fn run<S, B, O, V, E, P, C, D>(

@@ -3,6 +3,7 @@
 
 mod claim;
 pub mod consumer;
+mod ended;
 mod event;
 mod observe;
 pub(crate) mod ops;
@@ -10,10 +11,9 @@ pub mod output;
 pub(crate) mod policy;
 pub(crate) mod recording;
 mod site;
-mod watch;
 
 pub use self::claim::{Claim, ClaimSlot};
+pub(crate) use self::ended::Watch;
 pub(crate) use self::event::Event;
 pub use self::ops::Ops;
 pub use self::site::Site;
-pub(crate) use self::watch::Watch;

@@ -2,9 +2,9 @@
 //! when a process ends.
 
 pub(crate) mod background;
+pub(crate) mod block_on;
 pub(crate) mod drain;
 mod endings;
-pub(crate) mod parked;
 mod quiet;
 pub(crate) mod timer;
 

@@ -13,7 +13,7 @@ use crate::protocol::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Key, ReleaseRequest, RenewRequest, Standing, WaitRequest,
 };
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
-use crate::task::{background, parked};
+use crate::task::{background, block_on};
 
 /// Runs `work`, which blocks, where that is allowed: on a thread without a runtime, on a multi-thread runtime's worker
 /// (which hands its tasks on first), and in `spawn_blocking`. Where it waits for nothing that is on a runtime (`in_place`), on
@@ -24,7 +24,7 @@ use crate::task::{background, parked};
 /// [`Error::WouldBlock`] on the thread of a current-thread runtime or in a `LocalSet`, whose other tasks — and perhaps the
 /// store's driver — would stand still. `work` has not run.
 pub(crate) fn enter<T>(scope: &'static str, in_place: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
-    parked::where_allowed(in_place, work).ok_or(Error::WouldBlock { scope })
+    block_on::where_allowed(in_place, work).ok_or(Error::WouldBlock { scope })
 }
 
 /// A task that ends when nobody waits for it any more: it could wait for an answer for ever, on a connection that others

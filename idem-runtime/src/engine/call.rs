@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 
-use super::ending::{Ending, Left};
+use super::dropped::{Ending, Left};
 use super::patience::{pause, time_to_answer};
 use super::request::{claim_request, completion, release};
 use crate::codec::fingerprint::FingerprintInput;

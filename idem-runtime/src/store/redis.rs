@@ -5,18 +5,18 @@ mod check;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod confirmation;
-mod ears;
 mod failure;
 mod groups;
 mod link;
 mod links;
+mod listener;
 mod names;
 mod nodes;
 mod options;
 mod rows;
 mod scan;
 mod script;
-mod times;
+mod timeouts;
 
 use std::fmt;
 use std::pin::pin;
@@ -27,11 +27,11 @@ use std::time::{Duration, Instant};
 use redis::aio::ConnectionManager;
 use redis::{Cmd, Value};
 
-use self::ears::Ears;
 use self::failure::{Failure, is_unknown};
 use self::groups::Groups;
 use self::link::{Link, Source};
 use self::links::Links;
+use self::listener::Listener;
 pub use self::options::RedisOptions;
 use self::rows::Found;
 use self::script::{CLAIM, COMPLETE, Call, LOOK, RELEASE, RENEW};
@@ -122,7 +122,7 @@ struct Shared {
     groups: Option<Arc<Groups>>,
     prefix: Arc<[u8]>,
     bells: Arc<Bells>,
-    ears: Ears,
+    listener: Listener,
     told_of_eviction: AtomicBool,
 }
 
@@ -159,10 +159,10 @@ impl RedisStore {
     async fn start(links: Links, source: Option<Arc<Source>>, options: RedisOptions) -> Result<Self, Error> {
         let bells = Bells::new();
         let prefix: Arc<[u8]> = options.prefix.into();
-        let ears = Ears::new(source, Arc::clone(&prefix), Arc::clone(&bells));
+        let listener = Listener::new(source, Arc::clone(&prefix), Arc::clone(&bells));
         let groups = options.confirmation.map(|confirmation| Groups::new(links.confirmed.clone(), confirmation));
         let told_of_eviction = AtomicBool::new(false);
-        let shared = Shared { links, groups, prefix, bells, ears, told_of_eviction };
+        let shared = Shared { links, groups, prefix, bells, listener, told_of_eviction };
         // On the heap: it nests deeper than the compiler follows in a caller's future.
         Box::pin(shared.check(options.serves)).await?;
         Ok(Self(Arc::new(shared)))
@@ -336,7 +336,7 @@ impl IdempotencyStore for RedisStore {
         // Listening before looking: or an ending in between is heard by nobody.
         let mut rung = pin!(self.0.bells.of(request.scope, request.key).notified());
         rung.as_mut().enable();
-        let listens = self.0.ears.listen(names::channel_of(&name)).await;
+        let listens = self.0.listener.listen(names::channel_of(&name)).await;
         let Value::Int(left) = self.0.run(place, LOOK.call(&name, |_| ())).await? else {
             return Err(Failure::Answer.into());
         };

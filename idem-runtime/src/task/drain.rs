@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::endings::{self, Expected, left};
-use super::{background, parked, timer};
+use super::{background, block_on, timer};
 
 /// Waits until nothing of this process is left to be settled in a store, or until `timeout` is over, and says how much is
 /// left. `Duration::ZERO` only asks.
@@ -79,7 +79,7 @@ pub async fn drain(timeout: Duration) -> usize {
 /// none is polled by a runtime that has no thread but this one. In a `LocalSet` of a multi-thread runtime a panic of
 /// Tokio's tells that there is nobody to hand on to, which is caught: not with `panic = "abort"`.
 pub fn drain_blocking(timeout: Duration) -> usize {
-    parked::wait(drain(timeout))
+    block_on::wait(drain(timeout))
 }
 
 async fn none_left() {

@@ -18,7 +18,7 @@ use crate::handler::{Event, Ops, Site, Watch, recording};
 use crate::protocol::key::KeyInput;
 use crate::protocol::{Fingerprint, Key, Owner, Record, linger};
 use crate::store::numbers::MAX_SCOPE_LEN;
-use crate::task::parked::block_on;
+use crate::task::block_on::block_on;
 
 /// How often a claim that finds nothing is asked again. Each time another transaction has ended in between.
 const CLAIM_ATTEMPTS: u32 = 100;

@@ -10,7 +10,7 @@ use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr
 use redis::{Client, Cmd, Pipeline, RedisResult, Value};
 
 use super::failure::{broken, timed_out};
-use super::times::{ANSWERING, CONNECTING};
+use super::timeouts::{ANSWERING, CONNECTING};
 use crate::task::{background, timer};
 
 /// How often the driver repeats a request that is redirected or finds a node gone.

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Id};
 #[cfg(feature = "redis-sentinel")]
 use super::failure::timed_out;
 use super::failure::{is_astray, is_unanswered};
-use super::times::{ANSWERING, CONNECTING};
+use super::timeouts::{ANSWERING, CONNECTING};
 use crate::task::timer;
 
 /// How long a request goes on trying to connect. Its caller has a deadline of its own.

@@ -24,7 +24,7 @@ use crate::task::{background, timer};
 const SUBSCRIBING: Duration = Duration::from_millis(100);
 
 /// Who listens for a store. Dropping it ends the task that does.
-pub(super) struct Ears {
+pub(super) struct Listener {
     source: Option<Arc<Source>>,
     heard: Arc<Heard>,
     task: Mutex<Option<UnboundedSender<usize>>>,
@@ -41,7 +41,7 @@ struct Heard {
     changed: Notify,
 }
 
-impl Ears {
+impl Listener {
     /// Nobody listens yet; without a source, nobody ever does.
     pub(super) fn new(source: Option<Arc<Source>>, prefix: Arc<[u8]>, bells: Arc<Bells>) -> Self {
         let heard =

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::late;
 use super::patience::{LONGEST_PAUSE, SHORTEST_ATTEMPT, pause, time_to_answer};
 use super::request::{completion, release};
+use super::unrecorded;
 use crate::error::Shown;
 use crate::handler::Site;
 use crate::protocol::{Key, Leave, Owner, Record, Standing};
@@ -86,7 +86,7 @@ impl<S: IdempotencyStore> Ending<S> {
     /// A known outcome is better than an unknown one, so it isn't given up with the lease.
     async fn complete_late(&self, record: &Record) -> bool {
         let (scope, key) = (self.site.scope, Shown(Some(&self.key)));
-        let mut place = late::wait(record.as_bytes().len());
+        let mut place = unrecorded::wait(record.as_bytes().len());
         let mut completion = pin!(self.try_until(self.until, LONGEST_LATE_PAUSE));
         let recorded = poll_fn(|cx| match place.poll_given_up(cx) {
             Poll::Ready(()) => Poll::Ready(None),
