@@ -1,4 +1,5 @@
-//! The `#[idempotent]` attribute of `idem-runtime`, which re-exports it: depend on that crate, not on this one.
+//! The `#[idempotent]` attribute of `idem-runtime`. Depend on `idem-runtime`, which re-exports it, and not on this
+//! crate.
 
 mod args;
 mod borrowed;
@@ -39,25 +40,25 @@ use proc_macro2::TokenStream;
 ///
 /// # Arguments
 ///
-/// A value is a string literal or, where it is an expression or a path, that expression: `key = "order.id"` and
+/// A value is a string literal. An expression or a path can also be written without quotes: `key = "order.id"` and
 /// `key = order.id` are the same.
 ///
 /// | argument | value | default | meaning |
 /// |---|---|---|---|
-/// | `key` | expressions over the parameters: `"order_id"`, `"order.id"`, `"tenant, order.id"`, `(tenant, order.id)` | required | what identifies the message; several, or a tuple, make a composite key |
-/// | `store` | expression | the installed store | anything that is, or derefs to, a store: a `static`, `self.store`, an `Arc<S>`, an `AnyStore` |
-/// | `scope` | string, or the path of a `const` of type `&'static str`, so that what an operator's code asks for has the same name | `module_path!()`, `::` and the function's name | the namespace of the keys. An explicit one survives renames and moves. Required where the default would be shared by different handlers: with `self`, with type or const parameters, with `impl Trait` parameters |
-/// | `ttl` | duration | `"7d"` | how long a completed key is remembered, from its completion |
-/// | `lease` | duration | `"60s"` | how long a holder may be silent; it is renewed while the handler runs. At most the `ttl` |
-/// | `wait` | duration | `"0s"` | how long a duplicate of a running key waits for its result, before it gets `Error::InProgress` |
-/// | `fingerprint` | expressions that are `Serialize` | none | the same key with another fingerprint is `Error::KeyReused`. Equal `HashMap`s have one; equal `HashSet`s need not, so give it something ordered |
-/// | `on_error` | `"release"`, `"keep"`, `"record"`, `record_if(path)`, or a path to a `fn(&E) -> OnError` | `"release"` | what an `Err` does to the key: frees it; holds it until the lease ends; is recorded and replayed (then `E` is `Serialize` and `Deserialize`); is recorded where a `fn(&E) -> bool` says so. Where it calls another idempotent handler, choose: a recorded `InProgress` of that one is the end of this one's key |
-/// | `on_crash` | `"rerun"`, `"park"`, or a path or closure `async Fn(&Claim) -> Result<Option<T>, E>` | `"rerun"` | what becomes of a key whose holder died, panicked or was cancelled, as over HTTP by a client that hangs up (see [below](#what-cancels-a-handler)): runs again; is refused with `Error::OutcomeUnknown` until someone resolves it; the function finds out: `Some(t)` is recorded as the result, `None` runs the handler. The function needs an `async` handler |
-/// | `missing_key` | `"error"`, `"run"` | `"error"` | a key that is `None` or empty: `Error::MissingKey`, or run unprotected |
-/// | `on_store_error` | `"error"`, `"run"` | `"error"` | the store fails at the claim: refuse, or run unprotected |
-/// | `tx` | the name of a parameter that is a reference to a transaction | none | tx mode: the claim and the result are written through it, with the effects of the handler. See `idem_runtime::tx`. Excludes `store`, `lease`, `wait`, `on_error`, `on_crash`, `on_store_error` and `claim` |
-/// | `claim` | a name that no parameter has | none | the body finds its `&Claim` under it: `fence()`, `attempt()`, `previous()`, `derive("charge-card")` |
-/// | `on_decode` | `"error"`, or a path to a `fn(&DecodeError) -> Result<T, E>` | `"error"` | what a duplicate gets whose record can't be read as `T`, as after a change of the type: `Error::Decode`, or what the function says (see [below](#when-the-type-of-the-result-changes)) |
+/// | `key` | expressions over the parameters: `"order_id"`, `"order.id"`, `"tenant, order.id"`, `(tenant, order.id)` | required | what identifies the message. Several expressions, or a tuple, make a composite key |
+/// | `store` | expression | the installed store | anything that is, or derefs to, a store: a `static`, `self.store`, an `Arc<S>` or an `AnyStore` |
+/// | `scope` | string, or the path of a `const` of type `&'static str`, which an operator's code can use too | `module_path!()`, `::` and the function's name | the namespace of the keys. An explicit scope stays the same when the function is renamed or moved. It is required where different handlers would share the default: with `self`, with type or const parameters, and with `impl Trait` parameters |
+/// | `ttl` | duration | `"7d"` | how long a completed key is remembered, counted from its completion |
+/// | `lease` | duration | `"60s"` | how long a holder keeps its key without a renewal. The lease is renewed while the handler runs. It is at most the `ttl` |
+/// | `wait` | duration | `"0s"` | how long a duplicate waits for the result of the call that is running, before it gets `Error::InProgress` |
+/// | `fingerprint` | expressions that are `Serialize` | none | a call with the same key and another fingerprint gets `Error::KeyReused`. Equal `HashMap`s have equal fingerprints. Equal `HashSet`s may not, so name an ordered collection |
+/// | `on_error` | `"release"`, `"keep"`, `"record"`, `record_if(path)`, or a path to a `fn(&E) -> OnError` | `"release"` | what an `Err` does to the key. `"release"` frees it. `"keep"` holds it until the lease ends. `"record"` records the error, to be replayed, for which `E` has to be `Serialize` and `Deserialize`. `record_if` records an error where a `fn(&E) -> bool` returns `true`, and else frees the key. A `fn(&E) -> OnError` chooses between `"release"` and `"keep"`. A handler that calls another idempotent handler must not record that one's refusals: once its `InProgress` is recorded, each duplicate gets it |
+/// | `on_crash` | `"rerun"`, `"park"`, or a path or closure `async Fn(&Claim) -> Result<Option<T>, E>` | `"rerun"` | what the next call does with a key whose holder died, panicked or was cancelled (see [below](#what-cancels-a-handler)). `"rerun"` runs the handler again. `"park"` refuses the call with `Error::OutcomeUnknown` until an operator resolves the key. A function finds out what happened: its `Some(t)` is recorded as the result, and at its `None` the handler runs. The function needs an `async` handler |
+/// | `missing_key` | `"error"`, `"run"` | `"error"` | what a call does whose key is `None` or empty: get `Error::MissingKey`, or run without protection |
+/// | `on_store_error` | `"error"`, `"run"` | `"error"` | what a call does when the store fails at the claim: get `Error::Store`, or run without protection |
+/// | `tx` | the name of a parameter that is a reference to a transaction | none | tx mode: the claim and the result are written in this transaction, together with what the handler writes. See `idem_runtime::tx`. Excludes `store`, `lease`, `wait`, `on_error`, `on_crash`, `on_store_error` and `claim` |
+/// | `claim` | a name that no parameter has | none | the body has its `&Claim` in a variable of this name: `fence()`, `attempt()`, `previous()`, `derive("charge-card")` |
+/// | `on_decode` | `"error"`, or a path to a `fn(&DecodeError) -> Result<T, E>` | `"error"` | what a duplicate gets if its record can't be read as `T`, as after a change of the type: `Error::Decode`, or what the function returns (see [below](#when-the-type-of-the-result-changes)) |
 /// | `crate` | path | `::idem_runtime` | for a renamed or re-exported dependency |
 ///
 /// A duration is one or more numbers with a unit, `d`, `h`, `m`, `s`, `ms` or `us`: `"7d"`, `"1h30m"`, `"500ms"`.
@@ -101,11 +102,14 @@ use proc_macro2::TokenStream;
 ///
 /// # Where it can be written
 ///
-/// `async fn` and `fn`; free functions, methods with any receiver, methods of traits with a default body and of
-/// implementations, under `#[async_trait]` too; with generics, lifetimes, patterns and `impl Trait` parameters; above and
-/// below `#[tracing::instrument]` and `#[tokio::test]`. The return type is one that implements
-/// `idem_runtime::HandlerOutput`, such as a `Result<T, E>` of an owned `T: Serialize + DeserializeOwned` and an
-/// `E: From<idem_runtime::Error>`, under whatever name.
+/// - `async fn` and `fn`.
+/// - Free functions, methods with any receiver, trait methods with a default body, and methods in an `impl` of a trait,
+///   with `#[async_trait]` too.
+/// - Functions with generics, lifetimes, patterns and `impl Trait` parameters.
+/// - Functions with `#[tracing::instrument]` or `#[tokio::test]`, above or below it.
+///
+/// The return type has to implement `idem_runtime::HandlerOutput`. `Result<T, E>` does, and an alias of it, where `T`
+/// is an owned `Serialize + DeserializeOwned` and `E` is `From<idem_runtime::Error>`.
 ///
 /// # What it refuses
 ///

@@ -15,8 +15,8 @@ pub use self::shown::log_keys;
 pub use self::store::StoreError;
 use crate::protocol::Key;
 
-/// A scope and a key: which business fact an error is about. Printed, it shows the key unless [`log_keys`](crate::log_keys)
-/// says not to.
+/// The scope and the key that an error is about. Its `Display` and `Debug` show the key, unless
+/// [`log_keys(false)`](crate::log_keys) was called.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScopedKey(Box<(String, Key)>);
 
@@ -49,7 +49,7 @@ impl fmt::Debug for ScopedKey {
     }
 }
 
-/// The handler of a key, where the key is known.
+/// Displays which handler an error is about. A commit's error has no key: it shows "a handler".
 struct Handler<'a>(&'a Option<ScopedKey>);
 
 impl fmt::Display for Handler<'_> {
@@ -63,13 +63,13 @@ impl fmt::Display for Handler<'_> {
 
 /// Why a call of an idempotent handler did not return what the handler returns.
 ///
-/// Three questions matter to a consumer: did the body run ([`Error::executed`]), can a redelivery help
+/// It answers a consumer's three questions: whether the body ran ([`Error::executed`]), whether a redelivery can help
 /// ([`Error::is_retryable`]), and when ([`Error::retry_after`]).
 ///
 /// No message holds a recorded result or a fingerprinted value.
 ///
-/// The [`source`](StdError::source) is what the store or the decoder said. An error that no redelivery can help has one too,
-/// which says so.
+/// Its [`source`](StdError::source) is the store's or the decoder's error. An error that no redelivery can help, and
+/// that has no such error, has a source that says so.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -87,8 +87,8 @@ pub enum Error {
         /// The key's encoded length in bytes.
         length: usize,
     },
-    /// The value that `fingerprint` names can't be encoded: serde refuses it, such as a time before 1970 or a path that
-    /// isn't UTF-8. Nothing ran.
+    /// The value that `fingerprint` names can't be encoded, because serde refuses it. Examples are a time before 1970
+    /// and a path that isn't UTF-8. Nothing ran.
     #[non_exhaustive]
     FingerprintUnavailable {
         /// The handler's scope.
@@ -99,7 +99,7 @@ pub enum Error {
     InProgress {
         /// Which key.
         key: ScopedKey,
-        /// What is left of the other's lease: when to deliver again.
+        /// What is left of the running call's lease. Deliver the message again after it.
         retry_after: Duration,
     },
     /// The key is taken by a call with another fingerprint. Nothing ran.
@@ -108,7 +108,8 @@ pub enum Error {
         /// Which key.
         key: ScopedKey,
     },
-    /// The last holder died in its body, and `on_crash = "park"` keeps the key until someone resolves it. Nothing ran.
+    /// The outcome of the last holder is unknown, because it died, panicked or was cancelled in its body. `on_crash =
+    /// "park"` keeps the key until an operator resolves it. Nothing ran.
     #[non_exhaustive]
     OutcomeUnknown {
         /// Which key.
@@ -120,12 +121,12 @@ pub enum Error {
         /// The handler's scope.
         scope: &'static str,
     },
-    /// Another handler of this process uses the same scope, so each would replay the other's results. Nothing ran.
+    /// Another handler of this process uses the same scope. Each would replay the other's results. Nothing ran.
     #[non_exhaustive]
     ScopeTaken {
         /// The scope.
         scope: &'static str,
-        /// `file:line` of the handler that had it first.
+        /// `file:line` of the handler that was called first.
         first: String,
         /// `file:line` of the handler that was refused.
         second: String,
@@ -138,94 +139,103 @@ pub enum Error {
         /// What the store said.
         source: StoreError,
     },
-    /// Another call has acquired the key, or someone resolved or forgot it, since this one claimed it, or the store has lost
-    /// the key.
+    /// This call no longer holds the key. Since it claimed the key, another call acquired it, an operator resolved or
+    /// forgot it, or the store lost it.
     #[non_exhaustive]
     LeaseLost {
         /// Which key.
         key: ScopedKey,
-        /// Whether the body had been started.
+        /// Whether the body was started.
         executed: bool,
-        /// Whether the store knows nothing of the key: it was evicted, flushed or lost in a failover, or its holder was
-        /// silent for longer than its lease and ttl, and a sweep deleted it. False also where the store can't tell.
+        /// Whether the store has no row for the key any more. Either the row was evicted, flushed or lost in a
+        /// failover, or the holder did not renew for longer than its lease and ttl and a sweep deleted the row. Also
+        /// false where the store can't tell.
         row_gone: bool,
     },
-    /// The body ran, and the store could not record its outcome while the lease held. This process goes on trying for one
-    /// lease more, while nobody takes the key over ([`drain`](crate::drain()) waits for that): a redelivery replays the
-    /// outcome if it got there, and else meets the key as after a crash.
+    /// The body ran, but the store did not record its outcome while the lease held. This process keeps trying for one
+    /// more lease, as long as no other call takes the key over; [`drain`](crate::drain()) waits for that. If it
+    /// succeeds, a redelivery replays the outcome. If not, `on_crash` decides what a redelivery does.
     ///
-    /// In tx mode, the transaction could not record it: roll back. From [`tx::commit`](crate::tx::commit()), nobody knows
-    /// whether the transaction was committed: a redelivery replays its result, or runs.
+    /// From a handler in tx mode, it means that the outcome could not be written in the transaction: roll the
+    /// transaction back. From [`tx::commit`](crate::tx::commit()), it means that nobody knows whether the transaction
+    /// was committed. A redelivery replays the result if it was, and runs if it was not.
     #[non_exhaustive]
     NotRecorded {
-        /// Which key. `None` where a commit was not answered: it is about all keys of its transaction.
+        /// Which key. `None` from a commit, which concerns all keys of its transaction.
         key: Option<ScopedKey>,
-        /// What the store said last.
+        /// The store's last error.
         source: StoreError,
-        /// Whether it was to be recorded in the caller's transaction.
+        /// Whether the call ran in tx mode, in the caller's transaction.
         in_transaction: bool,
     },
-    /// The key is completed, but its result could not be kept: it could not be encoded, or was too large. Nothing ran. The
-    /// call that ran has returned the result to its own caller.
+    /// The key is completed, but its result was not recorded, because it could not be encoded or was too large. Nothing
+    /// ran. The call that ran the body returned the result to its own caller.
     #[non_exhaustive]
     ResultUnavailable {
         /// Which key.
         key: ScopedKey,
     },
-    /// The key is completed, but its record can't be read as the handler's type. Nothing ran. What its duplicates get instead
-    /// says `on_decode`.
+    /// The key is completed, but its record can't be read as the handler's type. Nothing ran. With `on_decode`, a
+    /// function says what a duplicate gets instead of this error.
     #[non_exhaustive]
     Decode {
         /// Which key.
         key: ScopedKey,
-        /// What was wrong, and where: never the recorded value.
+        /// What was wrong, and at which position. It never holds the recorded value.
         source: DecodeError,
     },
-    /// A sync handler was called on the thread of a current-thread runtime, which it would block, or in a `LocalSet`. Nothing
-    /// ran. A handler runs there all the same whose store [needs no runtime](crate::IdempotencyStore::needs_runtime), such as
-    /// `MemoryStore` and `SqliteStore`, and whose `wait` is zero. In a `LocalSet` of a multi-thread runtime a panic of Tokio's
-    /// tells, which is caught: not with `panic = "abort"`.
+    /// A sync handler was called on the thread of a current-thread runtime or in a `LocalSet`, and would block the
+    /// other tasks there. Nothing ran.
+    ///
+    /// A handler is not refused there if its store [needs no runtime](crate::IdempotencyStore::needs_runtime), as
+    /// `MemoryStore` and `SqliteStore` don't, and its `wait` is zero. In a `LocalSet` of a multi-thread runtime, the
+    /// library learns that it may not block from a panic of Tokio's, which it catches. It can't do so with `panic =
+    /// "abort"`.
     #[non_exhaustive]
     WouldBlock {
         /// The handler's scope.
         scope: &'static str,
     },
-    /// A tx handler was given a connection that isn't in a transaction, or whose transaction has ended behind its caller, as
-    /// that of a deadlock's victim does on MySQL and MariaDB. Nothing ran.
+    /// A handler in tx mode was given a connection that is not in a transaction. Or its transaction has ended and the
+    /// caller doesn't know, as after a deadlock on MySQL and MariaDB. Nothing ran.
     #[non_exhaustive]
     NotInTransaction {
         /// The handler's scope.
         scope: &'static str,
     },
-    /// The transaction met a concurrent one and could not wait for it: a serialization failure, a deadlock, a lock that
-    /// timed out. Roll the whole transaction back, never a savepoint alone, and run it again: on MySQL and MariaDB a deadlock
-    /// has undone everything since its beginning, savepoints too. From [`tx::commit`](crate::tx::commit()), the server rolled back.
+    /// The transaction conflicts with a concurrent one: a serialization failure, a deadlock, or a time-out while it
+    /// waited for a lock. Roll the whole transaction back, not only a savepoint, and run it again. On MySQL and
+    /// MariaDB, a deadlock has undone everything since the transaction began, savepoints included.
+    ///
+    /// From [`tx::commit`](crate::tx::commit()), it means that the server rolled the transaction back.
     #[non_exhaustive]
     Conflict {
-        /// Which key. `None` where a commit failed: it is about all keys of its transaction.
+        /// Which key. `None` from a commit, which concerns all keys of its transaction.
         key: Option<ScopedKey>,
-        /// Whether the body had run. What it wrote is undone with the rest.
+        /// Whether the body ran. What it wrote is undone with the rest of the transaction.
         executed: bool,
-        /// What the database said.
+        /// The database's error.
         source: StoreError,
     },
-    /// The transaction ended behind the body's back, as that of a deadlock's victim does on MySQL and MariaDB, and the body
-    /// went on. What it wrote before is undone; what it wrote after may be committed, statement by statement. Nothing is
-    /// recorded, and a redelivery would write again what was committed: compare the business rows with the message, and put
-    /// right what is there by half, before it is delivered again.
+    /// The transaction ended while the body ran, and the body did not notice and went on. MySQL and MariaDB end a
+    /// transaction so after a deadlock. What the body wrote before that is undone. What it wrote after that may be
+    /// committed, statement by statement.
+    ///
+    /// Nothing is recorded, so a redelivery would write again what was committed. Compare the business rows with the
+    /// message, and correct them, before the message is delivered again.
     #[non_exhaustive]
     TransactionLost {
-        /// Which key. `None` where a commit found it: it is about all keys of the transaction.
+        /// Which key. `None` from a commit, which concerns all keys of its transaction.
         key: Option<ScopedKey>,
-        /// What was found.
+        /// How the library found out.
         source: StoreError,
     },
-    /// A setting is wrong: a bad URL, a scheme whose feature is off, a second `install`. Nothing ran.
+    /// A setting is wrong, such as a bad URL, a URL whose feature is off, or a second `install`. Nothing ran.
     #[non_exhaustive]
     Config {
         /// What is wrong, and what to write instead.
         message: String,
-        /// What the driver said, if it was asked.
+        /// The driver's error, if there is one.
         source: Option<StoreError>,
     },
 }
@@ -235,12 +245,13 @@ impl Error {
         Self::Config { message: message.into(), source: None }
     }
 
-    /// Of a URL whose store is not compiled in.
+    /// The error for a URL whose store is not compiled in.
     pub(crate) fn feature_off(scheme: &str, feature: &str) -> Self {
         Self::config(format!("`{scheme}:` URLs need idem-runtime's feature `{feature}`: turn it on in Cargo.toml"))
     }
 
-    /// The same, of a call that wanted to record the result of an earlier one.
+    /// This error, for a call that did not run its body: it tried to record what `on_crash`'s function found out about
+    /// an earlier call.
     pub(crate) fn without_execution(self) -> Self {
         match self {
             Self::LeaseLost { key, row_gone, .. } => Self::LeaseLost { key, executed: false, row_gone },
@@ -249,8 +260,8 @@ impl Error {
         }
     }
 
-    /// Whether the handler's body ran in this call, whole or in part. An error that a body got from another handler, and
-    /// passed on, speaks of that other one.
+    /// Whether the handler's body ran in this call, in whole or in part. If a body passes on an error that it got from
+    /// another handler, the answer is about that other handler.
     pub fn executed(&self) -> bool {
         match self {
             Self::LeaseLost { executed, .. } | Self::Conflict { executed, .. } => *executed,
@@ -261,10 +272,13 @@ impl Error {
 
     /// Whether delivering the message again can help.
     ///
-    /// False where a human has to act first: a key that is missing, reused or parked, a fingerprint that can't be had, a
-    /// record that can't be read, a setting that is wrong, a transaction that was lost. Put such a message aside, and don't
-    /// acknowledge it away: except for a completed key ([`Error::ResultUnavailable`], [`Error::Decode`]), it was not handled. What a consumer does with a message, with which
-    /// a wrong setting is waited out, says [`consumer::disposition`](crate::consumer::disposition).
+    /// It is false where a person has to act first: a key is missing, reused or parked, a fingerprint can't be encoded,
+    /// a record can't be read, a setting is wrong, or a transaction was lost. Put such a message aside and don't
+    /// acknowledge it: it was not handled, unless its key is completed ([`Error::ResultUnavailable`],
+    /// [`Error::Decode`]).
+    ///
+    /// [`consumer::disposition`](crate::consumer::disposition) says what a consumer does with the message. It has the
+    /// message delivered again where a setting is wrong, until someone corrects the setting.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
@@ -276,7 +290,7 @@ impl Error {
         )
     }
 
-    /// Whether a redelivery that comes before a human has acted can only be refused again, or do harm.
+    /// Whether a redelivery can only be refused again, or do harm, until a person has acted.
     pub(crate) fn needs_a_human(&self) -> bool {
         matches!(
             self,
@@ -291,7 +305,7 @@ impl Error {
         )
     }
 
-    /// When to deliver again, where that is known: the remaining lease of the call that is running.
+    /// When to deliver again, where that is known: after what is left of the running call's lease.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::InProgress { retry_after, .. } => Some(*retry_after),
@@ -324,7 +338,7 @@ impl fmt::Display for Error {
             }
             Self::KeyReused { key } => write!(
                 f,
-                "{key} was used with another fingerprint: two different requests have the same key, so mend the producer"
+                "{key} was used with another fingerprint: two different requests have the same key, so correct the producer"
             ),
             Self::OutcomeUnknown { key } => write!(
                 f,

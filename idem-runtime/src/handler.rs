@@ -1,5 +1,5 @@
-//! What an annotated handler is: where it stands and with which settings, what it returns, what it does about failures, what
-//! it sees of its claim, what is told of its calls, and what a consumer does with their results.
+//! An annotated handler: its place and settings, its return type, its policies for failures, its view of the claim, the
+//! events of its calls, and what a consumer does with their results.
 
 mod claim;
 pub mod consumer;

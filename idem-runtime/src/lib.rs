@@ -1,7 +1,8 @@
 //! Idempotent handlers by business key.
 //!
-//! Message systems deliver at least once, and message ids don't reveal a duplicate: a producer that sends an order again
-//! after a time-out gives it a new id. So a handler has to recognise the *business key*. One attribute does it:
+//! Message systems deliver each message at least once. A message id doesn't reveal a duplicate, because a producer that
+//! sends an order again after a time-out gives it a new id. So the handler has to recognise the message by its
+//! *business key*. One attribute does that:
 //!
 //! ```
 //! use idem_runtime::{Error, MemoryStore, idempotent};
@@ -25,7 +26,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The macro's output names this crate as its users do.
+// The code that the macro generates names this crate by its public name, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "the tests of this crate annotate handlers")]
 extern crate self as idem_runtime;
 
@@ -66,17 +67,18 @@ pub use self::store::sqlite::SqliteStore;
 pub use self::store::{AnyStore, IdempotencyAdmin, IdempotencyStore};
 pub use self::task::drain::{drain, drain_blocking};
 
-/// What an operator can do with a store: look, resolve, forget, sweep.
+/// What an operator can do with a store: look at keys, resolve them, forget them, and sweep expired rows.
 pub mod admin {
     pub use crate::store::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
     pub use crate::store::connect::connect_operator as connect;
 }
 
-/// From a value to an encoded key.
+/// How a value becomes an encoded key.
 ///
-/// A single value is its text: `42_u32`, `42_u64` and `"42"` are the same key. A composite key is each part behind a unit
-/// separator (0x1F), so that `("a/b", "c")` is not `("a", "b/c")`. Where the text itself holds a separator, or would read
-/// as a composite, an escape (0x1B) stands before it: no two keys that differ have one encoding.
+/// A single value is encoded as its text, so `42_u32`, `42_u64` and `"42"` are the same key. In a composite key, a unit
+/// separator (0x1F) stands before each part, so `("a/b", "c")` is not `("a", "b/c")`. An escape (0x1B) stands before
+/// text that itself holds a separator or that would read as a composite key. So two different keys never have the same
+/// encoding.
 pub mod key {
     pub use crate::protocol::key::{IdempotencyKey, KeyInput, KeyWriter, Written, encode};
 }

@@ -1,12 +1,13 @@
-//! The claim protocol as one pure function: [`step`] takes a row, an operation and the store's time, and says what the
-//! row becomes and what the store answers.
+//! The claim protocol as one pure function: [`step`] takes a row, an operation and the time of the store's clock, and
+//! returns the row to write and the answer.
 //!
-//! It is the executable specification. `MemoryStore` and `SqliteStore` call it; the conformance suite holds every other
-//! store against it. A store of one's own is as short as: find the row, call [`step`] under a lock or in a transaction,
-//! write what it says.
+//! It is the executable specification. `MemoryStore` and `SqliteStore` call it, and the conformance suite compares
+//! every other store with it. To write a store of your own, find the row, call [`step`] under a lock or in a
+//! transaction, and write the row that it returns.
 //!
-//! Its rules were model-checked (`tests/model`): two and three workers, with every request and answer lost, late or
-//! repeated at any time. What stands in the comments as "without this" was found by taking the rule away.
+//! Its rules were model-checked (`tests/model`) with two and with three workers, where each request and each answer can
+//! be lost, late or repeated at any time. A comment that begins with "Without this" says what the model finds when the
+//! rule below it is removed.
 //!
 //! # Example
 //!

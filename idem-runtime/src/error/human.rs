@@ -1,15 +1,15 @@
-//! What lies behind an error that no redelivery can help.
+//! The source of an error that no redelivery can help.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The innermost [`source`](StdError::source) of such an error. It tells of the error where something around that passes on
-/// the source, and hides the error itself.
+/// The innermost [`source`](StdError::source) of such an error. A type around the error can hide it and pass on only
+/// its source. A consumer then still finds this one in the chain, and knows that no redelivery can help.
 #[derive(Debug)]
 pub(crate) struct NeedsAHuman(pub(crate) &'static str);
 
 impl NeedsAHuman {
-    /// Of an error without another source.
+    /// The source of an error that has no other.
     pub(super) const FIRST: &'static Self = &Self("no redelivery can help before a human has acted");
 }
 

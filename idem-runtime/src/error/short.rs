@@ -1,12 +1,12 @@
-//! An error in short: its name, and what of it is fit for a client.
+//! The short forms of an error: its name, and a sentence that a client may read.
 
 use std::fmt;
 
 use super::Error;
 
 impl Error {
-    /// What a client may be told: one sentence without scope, key, advice or what a database said. It doesn't show how the
-    /// service is made, so it can be the body of an answer. The status comes from the error itself, and so does the delay:
+    /// One sentence that a client may read. It has no scope, no key, no advice and no text of a database, so it shows
+    /// nothing of how the service is built and can be the body of a response. The delay of a retry is in
     /// [`retry_after`](Self::retry_after).
     ///
     /// The error's own `Display` is for the operator, who needs the rest.
@@ -51,7 +51,7 @@ impl Error {
         }
     }
 
-    /// The variant's name, as the event `ended` has it.
+    /// The variant's name, as it stands in the event `ended`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::MissingKey { .. } => "missing_key",
@@ -85,7 +85,7 @@ mod tests {
     use crate::error::{DecodeError, ScopedKey, StoreError};
     use crate::protocol::Key;
 
-    /// One of each kind, twice where its text depends on more.
+    /// One error of each variant, and two where the text depends on a field.
     fn all() -> Vec<Error> {
         let scope = "billing.charge";
         let key = || ScopedKey::new(scope, &Key::from_bytes(b"alice@example.com").expect("a key"));

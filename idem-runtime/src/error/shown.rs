@@ -1,4 +1,4 @@
-//! What events and errors show of keys.
+//! Whether and how events and errors show keys.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -10,21 +10,22 @@ use crate::protocol::Key;
 
 static KEYS: AtomicBool = AtomicBool::new(true);
 
-/// Whether this library's events and errors show keys, in the whole process. They do unless they are told not to.
+/// Sets whether this library's events and errors show keys, in the whole process. By default they do.
 ///
-/// After `log_keys(false)`, eight hexadecimal digits stand for a key: in the field `key` of each `tracing` event, and in what
-/// [`Error`](crate::Error), [`ScopedKey`](crate::ScopedKey) and [`StoreError`](crate::StoreError) print. They are of a hash
-/// (`SipHash`) that a secret of the process goes into. So all that happened to one key in one process can be found by its
-/// digits, nobody learns the key from them, and another process has other digits for it. About one pair in four billion
-/// (2^32) has the same digits.
+/// After `log_keys(false)`, they show eight hexadecimal digits in place of a key: in the field `key` of each `tracing`
+/// event, and in the text of [`Error`](crate::Error), [`ScopedKey`](crate::ScopedKey) and
+/// [`StoreError`](crate::StoreError). The digits are a hash (`SipHash`) of the key and of a secret that each process
+/// draws. So everything that happened to one key in one process can be found by its digits, the digits don't reveal the
+/// key, and another process shows other digits for it. Two keys have the same digits about once in four billion (2^32)
+/// pairs.
 ///
-/// A driver's error can quote a key, as MySQL's `Duplicate entry '...' for key` does. After `log_keys(false)` only the
-/// database's code of it is printed, and [`source`](std::error::Error::source) of a `StoreError` is `None`, as whoever prints
-/// an error often prints its sources too. [`StoreError::get_ref`](crate::StoreError::get_ref) has the driver's error at any
-/// time.
+/// A driver's error can quote a key, as MySQL's `Duplicate entry '...' for key` does. So after `log_keys(false)` a
+/// `StoreError` prints only the database's error code, and its [`source`](std::error::Error::source) is `None`, because
+/// code that prints an error often prints its sources too. [`StoreError::get_ref`](crate::StoreError::get_ref) always
+/// gives the driver's error.
 ///
-/// What isn't this library's is as before: the `Display` of a [`Key`] that a program prints itself, its own errors, and what
-/// a driver logs by itself. Metrics have no label with a key in either case.
+/// It changes nothing outside this library's events and errors: a program can still print a [`Key`], its own errors can
+/// hold keys, and a driver can log them. No label of a metric ever holds a key.
 ///
 /// ```
 /// use idem_runtime::store::Key;
@@ -43,7 +44,7 @@ pub(crate) fn shows_keys() -> bool {
     KEYS.load(Ordering::Relaxed)
 }
 
-/// A key as events and errors show it; nothing where a call has none.
+/// Displays a key as events and errors show it; nothing where the call has no key.
 #[derive(Clone, Copy)]
 pub(crate) struct Shown<'k>(pub(crate) Option<&'k Key>);
 
@@ -63,7 +64,7 @@ fn digest(key: &Key) -> u32 {
     SECRET.hash_one(key.as_bytes()) as u32
 }
 
-/// What a driver says, where keys are shown; else its code alone.
+/// Displays a driver's error: its text where keys are shown, and only its code where they are hidden.
 pub(crate) struct Words<'e, T: ?Sized> {
     pub(crate) text: &'e T,
     pub(crate) code: Option<&'e str>,

@@ -1,4 +1,4 @@
-//! What a store says where it can't answer.
+//! The error of a store.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,50 +7,53 @@ use super::shown::{Words, shows_keys};
 
 /// Why a store could not answer.
 ///
-/// A store turns its driver's error into this; the driver's own is the [`source`](std::error::Error::source). As that can
-/// quote a key, [`log_keys`](crate::log_keys) can hide what it says.
+/// A store makes it from its driver's error, which is its [`source`](std::error::Error::source). A driver's error can
+/// quote a key, so [`log_keys`](crate::log_keys) can hide its text.
 pub struct StoreError(Box<StoreErrorParts>);
 
 struct StoreErrorParts {
     store: &'static str,
     said: Said,
-    /// What the source can quote.
+    /// Whether the source's text can quote a key.
     quotes: Quotes,
     source: Box<dyn StdError + Send + Sync>,
 }
 
-/// How far a store has come with a request.
+/// What is known of the request that failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Said {
     Nothing,
     No,
-    /// It has the write, and those who were to confirm it have not.
+    /// The server has made the write, but its replicas or its file have not confirmed it.
     #[cfg(feature = "redis")]
     Unconfirmed,
 }
 
-/// Which keys the text of a source can quote.
+/// Whether the text of a source can quote a key.
 enum Quotes {
-    /// None that isn't shown: it is in this library's words.
+    /// No: this library wrote the text, and hides keys in it where they are to be hidden.
     NoKey,
-    /// Any: it is in a driver's words. Its code, where it is known.
+    /// Yes: a driver wrote the text. This is its error code, if there is one.
     AnyKey(Option<Box<str>>),
 }
 
 impl StoreError {
-    /// Nobody knows whether the request was carried out: a connection that broke, a time-out, a busy database. The
-    /// engine repeats it. `store` is its name, as messages begin with it: `PostgreSQL did not answer: …`.
+    /// Nobody knows whether the store carried out the request, as after a broken connection, a time-out or a busy
+    /// database. The engine repeats the request. `store` is the store's name, with which the message begins:
+    /// `PostgreSQL did not answer: …`.
     pub fn unanswered(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(store, Said::Nothing, source.into())
     }
 
-    /// The store said no, and would again: a missing table, a full disk, a wrong password. Nothing was written, so a refused
-    /// claim is not undone. `store` is its name, as messages begin with it: `PostgreSQL refused the request: …`.
+    /// The store refused the request and would refuse it again, as with a missing table, a full disk or a wrong
+    /// password. Nothing was written, so the engine doesn't undo a claim that was refused. `store` is the store's name,
+    /// with which the message begins: `PostgreSQL refused the request: …`.
     pub fn refused(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(store, Said::No, source.into())
     }
 
-    /// The same as [`unanswered`](Self::unanswered) to the engine.
+    /// The server made the write, but its replicas or its file did not confirm it. The engine does the same as at
+    /// [`unanswered`](Self::unanswered).
     #[cfg(feature = "redis")]
     pub(crate) fn unconfirmed(store: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(store, Said::Unconfirmed, source.into())
@@ -60,24 +63,25 @@ impl StoreError {
         Self(Box::new(StoreErrorParts { store, said, quotes: Quotes::AnyKey(None), source }))
     }
 
-    /// The same, whose source hides keys by itself where they aren't shown.
+    /// This error, of which this library wrote the source: that text hides keys by itself.
     pub(crate) fn in_own_words(mut self) -> Self {
         self.0.quotes = Quotes::NoKey;
         self
     }
 
-    /// The same, of a driver's error with this code.
+    /// This error, with the error code of the driver's source.
     pub(crate) fn with_code(mut self, code: &str) -> Self {
         self.0.quotes = Quotes::AnyKey(Some(code.into()));
         self
     }
 
-    /// The name that messages begin with.
+    /// The store's name, with which the message begins.
     pub fn store(&self) -> &'static str {
         self.0.store
     }
 
-    /// What the store said, with the driver's error behind it. As [`source`](std::error::Error::source), also where [`log_keys`](crate::log_keys) hides that.
+    /// The driver's error. The same as [`source`](std::error::Error::source), but also where
+    /// [`log_keys`](crate::log_keys) hides the source.
     pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.0.source
     }

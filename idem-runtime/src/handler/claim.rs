@@ -1,4 +1,4 @@
-//! What a handler can know of its own claim.
+//! The claim, as the handler sees it.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -7,21 +7,21 @@ use sha2::{Digest, Sha256};
 
 use crate::protocol::{Grant, Key, Owner, Previous};
 
-/// The claim under which a handler runs: `claim = c` in the attribute binds a `&Claim` named `c` in the body.
+/// The claim under which a handler runs. `claim = c` in the attribute gives the body a variable `c` of type `&Claim`.
 ///
 /// ```
 /// # use idem_runtime::{Error, idempotent};
 /// # async fn charge_card(idempotency_key: &str, cents: u64) -> Result<(), Error> { Ok(()) }
 /// #[idempotent(key = "order_id", claim = c)]
 /// async fn charge(order_id: &str, cents: u64) -> Result<(), Error> {
-///     // The same key whenever this order is handled again, so that the provider recognises a repeat.
+///     // Each time this order is handled, the derived key is the same, so the provider recognises a repeat.
 ///     charge_card(&c.derive("charge-card"), cents).await
 /// }
 /// ```
 #[derive(Clone)]
 pub struct Claim {
     scope: &'static str,
-    /// Empty where the attribute allows a call without a key.
+    /// Empty if the call has no key (`missing_key = "run"`).
     key: Key,
     owner: Owner,
     grant: Grant,
@@ -32,29 +32,30 @@ impl Claim {
         Self { scope, key, owner, grant }
     }
 
-    /// Of a call that runs without protection.
+    /// The claim of a call that runs without protection.
     pub(crate) fn unprotected(scope: &'static str, key: Option<Key>) -> Self {
         let grant = Grant { fence: 0, attempt: 1, previous: Previous::First };
         Self { scope, key: key.unwrap_or_else(Key::empty), owner: Owner::random(), grant }
     }
 
-    /// The fencing token: of one key, later claims have higher ones. A downstream that keeps the highest it has seen
-    /// can refuse a holder that has lost its lease. 0 where the call runs without protection.
+    /// The fencing token. For one key, each later claim has a higher one. So a downstream service that keeps the
+    /// highest one that it has seen can refuse a holder that has lost its lease. It is 0 if the call runs without
+    /// protection.
     pub fn fence(&self) -> u64 {
         self.grant.fence
     }
 
-    /// How many times the handler has been started for this key, this time included.
+    /// How many times the handler was started for this key, this time included.
     pub fn attempt(&self) -> u32 {
         self.grant.attempt
     }
 
-    /// What is known of the key's last holder.
+    /// What the store knows about the key's last holder.
     pub fn previous(&self) -> Previous {
         self.grant.previous
     }
 
-    /// The key; empty where the call runs without one (`missing_key = "run"`).
+    /// The key. It is empty if the call has none (`missing_key = "run"`).
     pub fn key(&self) -> &Key {
         &self.key
     }
@@ -64,16 +65,17 @@ impl Claim {
         self.scope
     }
 
-    /// A stable key for a downstream call: the same for each run of this key under this label, and different for any
-    /// other key, scope or label. A payment provider that is given it as its idempotency key recognises a repeat.
+    /// A stable key for a downstream call. It is the same in each run of this key, and differs for another key, scope
+    /// or label. Give it to a payment provider as its idempotency key, and the provider recognises a repeat.
     ///
-    /// 36 characters in the form of a UUID of version 8 (RFC 9562, section 5.8), which every provider takes: 122 bits
-    /// of SHA-256 over the scope, the key and the label. A call without a key gets another one each time.
+    /// It has 36 characters, in the form of a UUID of version 8 (RFC 9562, section 5.8): 122 bits of SHA-256 over the
+    /// scope, the key and the label. In a call without a key it is random, and so differs from call to call.
     pub fn derive(&self, label: &str) -> String {
         let mut hash = Sha256::new();
         let key = if self.key.is_empty() { &self.owner.0[..] } else { self.key.as_bytes() };
         for part in [self.scope.as_bytes(), key, label.as_bytes()] {
-            // The length goes first, so that no two triples run together.
+            // The length is hashed before the part. Without it, `("ab", "c")` and `("a", "bc")` would have the same
+            // hash.
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
@@ -94,7 +96,8 @@ impl fmt::Debug for Claim {
     }
 }
 
-/// Where a body finds its claim: the body is built before the key is claimed, so that its future is not moved.
+/// Where the body finds its claim. The body's future is built before the key is claimed, because it must not be moved
+/// after that. So the claim is put here later.
 #[derive(Debug)]
 pub struct ClaimSlot {
     scope: &'static str,
@@ -108,11 +111,11 @@ impl ClaimSlot {
     }
 
     pub(crate) fn set(&self, claim: Claim) {
-        // Set once: before the body is started, or before a reconcile function is.
+        // It is set once, before the body starts.
         drop(self.claim.set(claim));
     }
 
-    /// The claim, in the body.
+    /// The claim, for the body.
     pub fn get(&self) -> &Claim {
         self.claim.get_or_init(|| Claim::unprotected(self.scope, None))
     }

@@ -1,6 +1,7 @@
-//! What a consumer does with a message, now that its handler has returned: for whatever broker.
+//! What a consumer does with a message after its handler has returned. It works with any broker.
 //!
-//! In tx mode, nothing is handled before the commit: ask by the result of the whole transaction, commit included.
+//! In tx mode, a message is not handled before the commit. So give [`disposition`] the result of the whole transaction,
+//! the commit included.
 //!
 //! ```
 //! use idem_runtime::consumer::{Disposition, Refusal, disposition};
@@ -28,31 +29,32 @@
 //! # fn settle(result: Result<(), ChargeError>) {
 //! match disposition(&result) {
 //!     Disposition::Acknowledge => { /* ack */ }
-//!     Disposition::Retry { after } => { /* nak, with that delay if the broker can; else with its own */ }
-//!     Disposition::DeadLetter => { /* move it to where a human looks; it was not handled */ }
+//!     Disposition::Retry { after } => { /* nak, with that delay if the broker can, else with the broker's own */ }
+//!     Disposition::DeadLetter => { /* move it to the dead letters, for a person to look at: it was not handled */ }
 //! }
 //! # }
 //! ```
 //!
-//! # Errors of many kinds
+//! # Boxed and dynamic errors
 //!
 //! A handler can return a `Box<dyn Error>`, with or without `Send + Sync`, an `anyhow::Error` (feature `anyhow`) or an
-//! `eyre::Report` (feature `eyre`). The library's error is looked for in the whole chain of
-//! [sources](std::error::Error::source). The outermost one counts: where a handler passes on what an idempotent handler that it
-//! called was told, that is the inner handler's error.
+//! `eyre::Report` (feature `eyre`). [`disposition`] looks for this library's error in the whole chain of
+//! [sources](std::error::Error::source), and takes the outermost one. If a handler passes on an error that it got from
+//! another idempotent handler, that one is found.
 //!
-//! Two conversions hide the library's error, as their result passes on its source and not the error itself:
+//! Two conversions hide this library's error, because the chain of their result holds the source of the error but not
+//! the error itself:
 //!
-//! - `.into()` from an `anyhow::Error` or an `eyre::Report` to a `Box<dyn Error>`, where nothing was added by `context` or
-//!   `wrap_err`. `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace` hides nothing;
-//! - a transparent type, such as thiserror's `#[error(transparent)]`. With `#[error("…")]` and `#[from]` or `#[source]`, it
-//!   hides nothing.
+//! - `.into()` from an `anyhow::Error` or an `eyre::Report` to a `Box<dyn Error>`, unless `context` or `wrap_err` was
+//!   called on it. `anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace` hides nothing.
+//! - A transparent type, such as thiserror's `#[error(transparent)]`. A type with `#[error("…")]` and `#[from]` or
+//!   `#[source]` hides nothing.
 //!
-//! Of a hidden error, [`disposition`] still knows whether a redelivery can help, as its source says so. It doesn't know what is
-//! left of a running call's lease: that message is delivered again with the broker's own delay.
+//! For a hidden error, [`disposition`] still knows from the source whether a redelivery can help. But it doesn't know
+//! what is left of a running call's lease, so it asks for a redelivery with the broker's own delay.
 //!
-//! No error of a handler's own is final in these types: a message that can't be read is delivered again for as long as the broker
-//! allows. Where such messages come, have a type of your own, with its [`Refusal::is_final`].
+//! In these types, no error of the handler's own is final. A message that can't be read is delivered again for as long
+//! as the broker allows. To stop that, use an error type of your own, and implement [`Refusal::is_final`] for it.
 //!
 //! ```
 //! use idem_runtime::consumer::{Disposition, disposition};
@@ -81,19 +83,20 @@ use crate::error::Error;
 /// What to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// It is handled, by this delivery or by an earlier one.
+    /// The message is handled, by this delivery or by an earlier one.
     Acknowledge,
-    /// It is not handled: have it delivered again.
+    /// The message is not handled. Have it delivered again.
     Retry {
-        /// When, at the latest, that can help: what is left of the lease of the call that runs. `None`: with the broker's
-        /// own delay.
+        /// The delay: what is left of the lease of the call that is running. That call may end earlier. `None`: the
+        /// broker's own delay.
         after: Option<Duration>,
     },
-    /// It is not handled, or can't be known to be, and another delivery can't help before a human has acted: put it aside.
+    /// The message is not handled, or nobody knows whether it is, and a redelivery can't help before a person has
+    /// acted. Put it aside.
     DeadLetter,
 }
 
-/// A handler's error, which can be one of this library.
+/// A handler's error type, which can hold this library's [`Error`].
 #[diagnostic::on_unimplemented(
     message = "`disposition` can't tell what the error `{Self}` means",
     label = "`idem_runtime::consumer::Refusal` isn't implemented for this error",
@@ -102,11 +105,12 @@ pub enum Disposition {
             crate's error needs a type of yours around it"
 )]
 pub trait Refusal {
-    /// The library's error, if it is one. A handler's own error is `None`.
+    /// This library's error, if this is one. `None` for a handler's own error.
     fn refusal(&self) -> Option<&Error>;
 
-    /// Whether a handler's own error is one that no redelivery can help: a message that can't be read, a card that is
-    /// declined for good. Without it, such a message is delivered again for as long as the broker allows.
+    /// Whether this is a handler's own error that no redelivery can help, such as a message that can't be read or a
+    /// card that is declined for good. By default it is `false`, and such a message is delivered again for as long as
+    /// the broker allows.
     fn is_final(&self) -> bool {
         false
     }
@@ -118,25 +122,26 @@ impl Refusal for Error {
     }
 }
 
-/// What to do with a message, by what its handler returned.
+/// Decides what to do with a message, from what its handler returned.
 ///
-/// | returned | so |
+/// | returned | disposition |
 /// |---|---|
 /// | `Ok`, executed or replayed | acknowledge |
 /// | the handler's own `Err` | retry: its key is free again |
-/// | the handler's own `Err` that [is final](Refusal::is_final): so should be one that `on_error` recorded, of which each retry is a replay | dead letter |
-/// | [`Error::InProgress`] | retry, once the running call's lease is over at the latest |
+/// | the handler's own `Err` that [is final](Refusal::is_final). An error that `on_error` recorded should be final, because each retry replays it | dead letter |
+/// | [`Error::InProgress`] | retry, after what is left of the running call's lease |
 /// | [`Error::MissingKey`], [`Error::KeyTooLong`], [`Error::FingerprintUnavailable`], [`Error::KeyReused`], [`Error::OutcomeUnknown`] | dead letter |
-/// | [`Error::ResultUnavailable`], [`Error::Decode`] | dead letter: a key is completed whose result can't be read. Where it is that of another handler, which this one has called, nobody knows that this message is handled |
-/// | [`Error::TransactionLost`] | dead letter: a part of it may be committed, which a retry would do again |
-/// | what a redelivery can help ([`Error::is_retryable`]), or an operator who mends a setting | retry |
+/// | [`Error::ResultUnavailable`], [`Error::Decode`] | dead letter: the key is completed, but its result can't be read. If the error is from another handler, which this one called, nobody knows whether this message is handled |
+/// | [`Error::TransactionLost`] | dead letter: a part of the transaction may be committed, and a retry would write it again |
+/// | every other [`Error`]: a redelivery can help ([`Error::is_retryable`]), or helps once an operator has corrected a setting | retry |
 pub fn disposition<T, E: Refusal>(result: &Result<T, E>) -> Disposition {
     let Err(error) = result else { return Disposition::Acknowledge };
     match error.refusal() {
         None if error.is_final() => Disposition::DeadLetter,
         None => Disposition::Retry { after: None },
         Some(error) if error.needs_a_human() => Disposition::DeadLetter,
-        // A wrong setting fails every message alike: they wait for it to be mended, and aren't put aside one by one.
+        // A wrong setting fails every message alike. So the messages are retried until it is corrected, and not put
+        // aside one by one.
         Some(error) => Disposition::Retry { after: error.retry_after() },
     }
 }

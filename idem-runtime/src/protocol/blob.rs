@@ -1,8 +1,8 @@
-//! Bytes in place.
+//! Bytes that are stored in place while they are few.
 
 use std::sync::Arc;
 
-/// Bytes that are stored in place while they are at most `N`, and shared on the heap beyond.
+/// At most `N` bytes are stored in place. More bytes are stored on the heap and shared.
 ///
 /// Cloning never copies more than `N` bytes, and allocates nothing.
 #[derive(Clone)]

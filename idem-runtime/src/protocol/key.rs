@@ -1,8 +1,9 @@
-//! From a value to an encoded key.
+//! How a value becomes an encoded key.
 //!
-//! A single value is its text: `42_u32`, `42_u64` and `"42"` are the same key. A composite key is each part behind a unit
-//! separator (0x1F), so that `("a/b", "c")` is not `("a", "b/c")`. Where the text itself holds a separator, or would read
-//! as a composite, an escape (0x1B) stands before it: no two keys that differ have one encoding.
+//! A single value is encoded as its text, so `42_u32`, `42_u64` and `"42"` are the same key. In a composite key, a unit
+//! separator (0x1F) stands before each part, so `("a/b", "c")` is not `("a", "b/c")`. An escape (0x1B) stands before
+//! text that itself holds a separator or that would read as a composite key. So two different keys never have the same
+//! encoding.
 
 mod values;
 
@@ -13,16 +14,14 @@ use super::blob::Blob;
 const SEPARATOR: u8 = 0x1f;
 const ESCAPE: u8 = 0x1b;
 
-/// An encoded idempotency key: what distinguishes one business fact from another within a scope.
+/// An encoded idempotency key. Within a scope, it tells one business fact, such as an order, from another.
 ///
-/// At most [`Key::MAX_LEN`] bytes, binary-safe, compared byte by byte. Made from a value by
-/// [`Key::of`].
+/// It has at most [`Key::MAX_LEN`] bytes of any value, and is compared byte by byte. [`Key::of`] makes it from a value.
 #[derive(Clone)]
 pub struct Key(Blob<46>);
 
 impl Key {
-    /// The longest encoded key, in bytes. Long enough for any business key, short enough for the primary key of every
-    /// store.
+    /// The longest encoded key, in bytes. It fits into the primary key of every store.
     pub const MAX_LEN: usize = 1024;
 
     /// The key with these encoded bytes; `None` if there are none of them, or more than [`Key::MAX_LEN`].
@@ -30,17 +29,17 @@ impl Key {
         (!bytes.is_empty() && bytes.len() <= Self::MAX_LEN).then(|| Self(Blob::new(bytes)))
     }
 
-    /// Of a call that has no key. No store is ever given it.
+    /// The key of a call that has none. It is never sent to a store.
     pub(crate) fn empty() -> Self {
         Self(Blob::new(&[]))
     }
 
-    /// Whether there is no key: so in a handler that runs without one.
+    /// Whether there is no key. That is so in a handler that runs without one.
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
 
-    /// The key of a value, as a handler's attribute makes it; `None` if it is missing or too long.
+    /// The key of a value, encoded as the attribute `#[idempotent]` does it. `None` if the key is missing or too long.
     ///
     /// ```
     /// use idem_runtime::store::Key;
@@ -69,15 +68,15 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// A key that was made of one text is that text.
+/// A key that was made from one text is equal to that text, unless the text begins with a separator or an escape.
 impl PartialEq<str> for Key {
     fn eq(&self, other: &str) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-/// Readable, for a message or a log: the parts of a composite are divided by `/`, and control characters and invalid
-/// UTF-8 are escaped.
+/// Shows the key readably, for messages and logs: with `/` between the parts of a composite key, and with control
+/// characters and invalid UTF-8 escaped.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.as_bytes();
@@ -105,10 +104,10 @@ impl fmt::Debug for Key {
 
 /// A value that can be an idempotency key, or a part of one.
 ///
-/// Implemented for strings, integers, `bool`, `char`, byte strings, `Uuid` (feature `uuid`), references, `Option` and
-/// tuples. Not for floats: two of them that print alike can differ, and equal ones can print differently.
+/// It is implemented for strings, integers, `bool`, `char`, byte strings, `Uuid` (feature `uuid`), references, `Option`
+/// and tuples. It isn't for floats, because different floats can print alike and equal floats can print differently.
 ///
-/// For a type of one's own, pass on to a part of it:
+/// For a type of your own, pass on to the field that identifies it:
 ///
 /// ```
 /// use idem_runtime::{IdempotencyKey, key::{KeyWriter, Written}};
@@ -130,26 +129,26 @@ impl fmt::Debug for Key {
     note = "for a type of your own, implement `IdempotencyKey` by passing on to the field that identifies it"
 )]
 pub trait IdempotencyKey {
-    /// Writes the key. A [`KeyWriter`] is used up by what it writes, so that no implementation can write two texts
-    /// that run together.
+    /// Writes the key. Each method of [`KeyWriter`] consumes the writer, so an implementation can't write two texts in
+    /// a row, which would run together.
     fn write_key(&self, key: KeyWriter<'_>) -> Written;
 }
 
-/// Where a key is written to.
+/// What [`IdempotencyKey::write_key`] writes a key to.
 #[derive(Debug)]
 pub struct KeyWriter<'a>(&'a mut Buffer);
 
-/// Proof that a key was written.
+/// What each method of [`KeyWriter`] returns: the proof that a key was written.
 #[derive(Debug)]
 pub struct Written(());
 
 impl KeyWriter<'_> {
-    /// The key is this text. Empty is missing.
+    /// The key is this text. If it is empty, the key is missing.
     pub fn text(self, text: &str) -> Written {
         self.bytes(text.as_bytes())
     }
 
-    /// The key is these bytes. Empty is missing.
+    /// The key is these bytes. If there are none, the key is missing.
     pub fn bytes(self, bytes: &[u8]) -> Written {
         match bytes.first() {
             None => self.0.missing = true,
@@ -162,10 +161,10 @@ impl KeyWriter<'_> {
         Written(())
     }
 
-    /// The key is what this displays. Empty is missing.
+    /// The key is the text that this value displays. If it is empty, the key is missing.
     pub fn display(self, value: impl Display) -> Written {
         let mut text = Buffer::default();
-        // A `Buffer` takes whatever it is given.
+        // Writing to a `Buffer` never fails.
         let _ = write!(text, "{value}");
         self.bytes(text.as_slice())
     }
@@ -176,7 +175,7 @@ impl KeyWriter<'_> {
         Written(())
     }
 
-    /// The key is made of these parts, and missing if one of them is.
+    /// The key is composed of these parts. If one of them is missing, the key is missing.
     pub fn parts(self, parts: &[&dyn IdempotencyKey]) -> Written {
         for part in parts {
             let mut encoded = Buffer::default();
@@ -195,7 +194,7 @@ impl KeyWriter<'_> {
     }
 }
 
-/// A key under way: in place while it is short.
+/// A key while it is being written. It is stored in place while it is short.
 #[derive(Debug)]
 struct Buffer {
     len: usize,
@@ -240,19 +239,19 @@ impl Write for Buffer {
     }
 }
 
-/// What became of the attribute's `key`.
+/// The result of encoding the attribute's `key`.
 #[derive(Debug)]
 pub enum KeyInput {
-    /// `None` or empty, in whole or in part.
+    /// The key, or a part of it, is `None` or empty.
     Missing,
-    /// More than [`Key::MAX_LEN`] bytes.
+    /// The key is longer than [`Key::MAX_LEN`]. This is its length in bytes.
     TooLong(usize),
     /// A key.
     Key(Key),
 }
 
 impl KeyInput {
-    /// The key, where there is one.
+    /// The key, if there is one.
     pub(crate) fn key(&self) -> Option<&Key> {
         match self {
             Self::Key(key) => Some(key),

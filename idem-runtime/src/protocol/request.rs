@@ -1,4 +1,4 @@
-//! What is asked of a store for a key, and what it answers.
+//! The requests for a key that the engine sends to a store, and the answers.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::values::{Fingerprint, Grant, Owner, Record};
 /// What a claim does with a key whose holder's outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Orphans {
-    /// Take it over: `on_crash = "rerun"`, or a function that asks.
+    /// Take it over: `on_crash = "rerun"`, or a function.
     Take,
-    /// Leave it for someone to resolve: `on_crash = "park"`.
+    /// Leave it until an operator resolves it: `on_crash = "park"`.
     Refuse,
 }
 
-/// Asks for a key.
+/// Claims a key.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ClaimRequest<'a> {
@@ -22,26 +22,28 @@ pub struct ClaimRequest<'a> {
     pub scope: &'a str,
     /// The key.
     pub key: &'a Key,
-    /// Who asks.
+    /// The owner that claims it.
     pub owner: Owner,
-    /// How long a holder may be silent before another may take over.
+    /// How long the holder keeps the key without a renewal, before another call may take it over.
     pub lease: Duration,
-    /// A digest of what the key stands for. Where either side has none, they match.
+    /// A digest of the values that `fingerprint` names. If the request or the row has none, they match.
     pub fingerprint: Option<Fingerprint>,
-    /// What to do with a key whose holder's outcome is unknown.
+    /// What to do with a key whose last holder's outcome is unknown.
     pub orphans: Orphans,
-    /// How long beyond its lease the row stays if this claim is never ended. `None`: until someone resolves it.
+    /// How long after its lease the row stays if this claim is never ended. `None`: until an operator resolves it.
     pub retain: Option<Duration>,
 }
 
 impl<'a> ClaimRequest<'a> {
-    /// A claim without fingerprint that takes orphans over and is forgotten a week after its lease.
+    /// A claim without a fingerprint. It takes over a key whose last holder's outcome is unknown. If it is never ended,
+    /// its row stays for a week after its lease.
     pub fn new(scope: &'a str, key: &'a Key, owner: Owner, lease: Duration) -> Self {
         let retain = Some(Duration::from_secs(7 * 24 * 60 * 60));
         Self { scope, key, owner, lease, fingerprint: None, orphans: Orphans::Take, retain }
     }
 
-    /// How long from now the row stays if this claim is never ended: what its `purge_at` is made of. `None`: for ever.
+    /// How long from now the row stays if this claim is never ended. A store computes the row's `purge_at` from it.
+    /// `None`: for ever.
     pub fn stays(&self) -> Option<Duration> {
         stays(self.lease, self.retain)
     }
@@ -52,22 +54,23 @@ impl<'a> ClaimRequest<'a> {
 pub enum ClaimAnswer {
     /// The key is the caller's.
     Acquired(Grant),
-    /// Another holds a live lease.
+    /// Another call holds the key, and its lease has not ended.
     InProgress {
         /// What is left of it.
         remaining: Duration,
     },
-    /// The key was completed, and this is what was recorded.
+    /// The key is completed. This is its record.
     Completed(Record),
-    /// The last holder's outcome is unknown, and the request said to leave it: [`Orphans::Refuse`].
+    /// The last holder's outcome is unknown, and the request said not to take the key over: [`Orphans::Refuse`].
     Orphaned,
-    /// The key is taken by a request with another fingerprint.
+    /// The key was claimed with another fingerprint.
     KeyReused,
-    /// This owner has left: a late copy of its request. Whoever still wants the key draws a new owner.
+    /// This owner has left the key before, so the request is taken for a late copy. A caller that still wants the key
+    /// draws a new owner and claims again.
     Ended,
 }
 
-/// Asks to hold a key for longer.
+/// Renews the lease of a key.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RenewRequest<'a> {
@@ -79,20 +82,21 @@ pub struct RenewRequest<'a> {
     pub owner: Owner,
     /// The fence that was granted.
     pub fence: u64,
-    /// How long the lease is from now.
+    /// The length of the lease, counted from now.
     pub lease: Duration,
-    /// As in the claim.
+    /// As in [`ClaimRequest::retain`].
     pub retain: Option<Duration>,
 }
 
 impl<'a> RenewRequest<'a> {
-    /// A renewal of what `claim` was granted.
+    /// A renewal of the lease that `claim` was granted.
     pub fn new(claim: &ClaimRequest<'a>, fence: u64) -> Self {
         let ClaimRequest { scope, key, owner, lease, retain, .. } = *claim;
         Self { scope, key, owner, fence, lease, retain }
     }
 
-    /// How long from now the row stays if nothing follows: what its `purge_at` is made of. `None`: for ever.
+    /// How long from now the row stays if no other request follows. A store computes the row's `purge_at` from it.
+    /// `None`: for ever.
     pub fn stays(&self) -> Option<Duration> {
         stays(self.lease, self.retain)
     }
@@ -110,22 +114,22 @@ pub struct CompleteRequest<'a> {
     pub owner: Owner,
     /// The fence that was granted.
     pub fence: u64,
-    /// What to remember.
+    /// The outcome to record.
     pub record: &'a Record,
-    /// For how long, from now.
+    /// How long the record is replayed, counted from now.
     pub ttl: Duration,
-    /// How long the row outlives its `ttl`, so that a late copy of a request still finds it.
+    /// How long the row stays after its `ttl`, so that a late copy of a request still finds it.
     pub linger: Duration,
 }
 
 impl<'a> CompleteRequest<'a> {
-    /// The completion of what `claim` was granted.
+    /// The completion of the key that `claim` was granted.
     pub fn new(claim: &ClaimRequest<'a>, fence: u64, record: &'a Record, ttl: Duration) -> Self {
         let ClaimRequest { scope, key, owner, .. } = *claim;
         Self { scope, key, owner, fence, record, ttl, linger: linger(claim.lease) }
     }
 
-    /// How long from now the row stays: what its `purge_at` is made of.
+    /// How long from now the row stays. A store computes the row's `purge_at` from it.
     pub fn stays(&self) -> Duration {
         self.ttl.saturating_add(self.linger)
     }
@@ -134,14 +138,14 @@ impl<'a> CompleteRequest<'a> {
 /// How a holder leaves a key that it didn't complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Leave {
-    /// The handler returned an `Err`: the key is free at once.
+    /// The handler returned an `Err`. The key is free at once.
     Failed,
-    /// The body was started and did not return: nobody knows what it did.
+    /// The body was started and did not return. Nobody knows what it did.
     OutcomeUnknown,
-    /// The handler returned an `Err` that may have had an effect: the key is held until its lease ends.
+    /// The handler returned an `Err` and may have had an effect. The key is held until its lease ends.
     Keep,
-    /// The body was not started. Goes by the owner alone, because the caller may not know whether it was granted
-    /// anything.
+    /// The body was not started. The store looks at the owner and not at the fence, because the caller may not know
+    /// whether its claim was granted.
     NotRun,
 }
 
@@ -153,20 +157,20 @@ pub struct ReleaseRequest<'a> {
     pub scope: &'a str,
     /// The key.
     pub key: &'a Key,
-    /// Who leaves.
+    /// The owner that leaves the key.
     pub owner: Owner,
-    /// The fence that was granted. Of no meaning with [`Leave::NotRun`].
+    /// The fence that was granted. It has no meaning with [`Leave::NotRun`].
     pub fence: u64,
-    /// How.
+    /// How the owner leaves it.
     pub how: Leave,
-    /// How long a failed attempt is remembered.
+    /// How long the row of a failed attempt stays.
     pub retain: Duration,
-    /// How long the row stays though nothing needs it, so that a late copy of a request still finds it.
+    /// How long any other row stays, so that a late copy of a request still finds it.
     pub linger: Duration,
 }
 
 impl<'a> ReleaseRequest<'a> {
-    /// The release of what `claim` was granted; a failed attempt is remembered for a week.
+    /// The release of the key that `claim` was granted. The row of a failed attempt stays for a week.
     pub fn new(claim: &ClaimRequest<'a>, fence: u64, how: Leave) -> Self {
         let ClaimRequest { scope, key, owner, .. } = *claim;
         let retain = Duration::from_secs(7 * 24 * 60 * 60);
@@ -174,7 +178,7 @@ impl<'a> ReleaseRequest<'a> {
     }
 }
 
-/// Waits for a key to change hands.
+/// Waits until the holder of a key may have left it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct WaitRequest<'a> {
@@ -182,7 +186,7 @@ pub struct WaitRequest<'a> {
     pub scope: &'a str,
     /// The key.
     pub key: &'a Key,
-    /// The longest to wait.
+    /// The longest time to wait.
     pub at_most: Duration,
     /// How many times this caller has waited for this key before.
     pub round: u32,
@@ -201,13 +205,14 @@ impl<'a> WaitRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Standing {
-    /// Done, now or by an earlier copy of the request.
+    /// Done, by this request or by an earlier copy of it.
     Held,
-    /// Refused: another owner has acquired the key since, or it was resolved, forgotten or has expired. Also where the key
-    /// is unknown, if the store can't tell.
+    /// Refused: the owner no longer holds the key. Since its claim, another owner acquired the key, an operator
+    /// resolved or forgot it, or it expired. A store that can't tell an unknown key from a lost one answers this for
+    /// both.
     Lost,
-    /// Refused: the key is unknown. Nothing removes a row while it is held, so something outside the protocol took it, or
-    /// its holder was silent until a sweep could.
+    /// Refused: the store has no row for the key. The protocol removes no row while it is held. So something outside
+    /// the protocol removed it, or the holder did not renew for so long that a sweep was allowed to.
     Gone,
 }
 
@@ -215,7 +220,7 @@ fn stays(lease: Duration, retain: Option<Duration>) -> Option<Duration> {
     retain.map(|retain| lease.saturating_add(retain.max(linger(lease))))
 }
 
-/// How long an ended row stays at least: longer than any copy of a request is under way.
+/// How long the row of an ended call stays at least. It is longer than any copy of a request can be under way.
 pub(crate) fn linger(lease: Duration) -> Duration {
     const LONGEST_REQUEST: Duration = Duration::from_secs(60);
     lease.max(LONGEST_REQUEST)

@@ -1,4 +1,4 @@
-//! What a store keeps of a key.
+//! The row of a key.
 
 use super::values::{Fingerprint, Micros, Owner, Previous};
 
@@ -6,15 +6,15 @@ use super::values::{Fingerprint, Micros, Owner, Previous};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
-    /// Claimed. An orphan once its lease is over.
+    /// Claimed. It is an orphan once its lease is over.
     Running = 1,
-    /// The holder left in the middle of its body.
+    /// The holder left while its body ran. The key is an orphan.
     Unknown = 2,
-    /// The handler failed in a way that may have had an effect; an orphan once its lease is over.
+    /// The handler failed and may have had an effect. The key is held until its lease is over, and is an orphan then.
     Kept = 3,
-    /// Nobody holds it, and no outcome is in doubt.
+    /// Nobody holds the key, and no outcome is unknown.
     Free = 4,
-    /// Completed. As good as absent once its ttl is over.
+    /// Completed. Once its ttl is over, the row counts as absent.
     Done = 5,
 }
 
@@ -25,9 +25,10 @@ impl State {
     }
 }
 
-/// The last owners that left a key: what tells a late copy of a claim from a claim.
+/// The owners that left a key last. By them a store tells a late copy of a claim from a new claim.
 ///
-/// Four, because with three a copy that was overtaken by three other calls claims for a caller that has gone.
+/// There are four, because with three, a copy that arrives after three other calls have come and gone would claim the
+/// key for a caller that has left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ended([Option<Owner>; 4]);
 
@@ -40,12 +41,12 @@ impl Ended {
         Self(slots)
     }
 
-    /// The newest first.
+    /// The owners, newest first.
     pub fn iter(&self) -> impl Iterator<Item = Owner> + '_ {
         self.0.iter().copied().flatten()
     }
 
-    /// From the owners, newest first; those beyond the fourth are dropped.
+    /// Made from owners, newest first. It keeps the first four.
     pub fn from_owners(owners: impl IntoIterator<Item = Owner>) -> Self {
         let mut ended = Self::default();
         for (slot, owner) in ended.0.iter_mut().zip(owners) {
@@ -54,7 +55,7 @@ impl Ended {
         ended
     }
 
-    /// Whether nobody is remembered.
+    /// Whether no owner is remembered.
     pub fn is_empty(&self) -> bool {
         self.0[0].is_none()
     }
@@ -71,37 +72,40 @@ impl Ended {
     }
 }
 
-/// What a store keeps of a key, beside its scope, the key itself, and the [`Record`] of a [`State::Done`] row.
+/// What a store keeps for a key, beside its scope, the key itself, and the record of a [`State::Done`] row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
     /// Where the key is in its life.
     pub state: State,
-    /// Who claimed it last; stays after an ending.
+    /// The owner that claimed the key last. It stays after the call has ended.
     pub owner: Owner,
-    /// The fence that was granted last. Only ever grows.
+    /// The fence that was granted last. It only ever grows.
     pub fence: u64,
-    /// When the lease ends (`Running`, `Kept`) or the ttl (`Done`). Of no meaning in `Unknown` and `Free`.
+    /// When the lease ends (`Running`, `Kept`), or the ttl (`Done`). It has no meaning in `Unknown` and `Free`.
     pub until: Micros,
-    /// The fence of the last holder whose outcome is unknown: in `Unknown` the one to ask about, in `Running` and `Kept` the
-    /// one that the current holder took over from, if it did. In `Done` the one whose outcome an operator told: it marks
-    /// the record as a resolution ([`is_resolution`](Row::is_resolution)), and a handler's own completion has none.
+    /// The fence of the last holder whose outcome is unknown.
+    ///
+    /// - `Unknown`: the holder to ask about.
+    /// - `Running`, `Kept`: the holder that the current one took over from, if it did.
+    /// - `Done`: the holder whose outcome an operator resolved. So it marks the record as a
+    ///   [resolution](Row::is_resolution): a record of a handler has no `doubt`.
     pub doubt: Option<u64>,
-    /// What the claim was told of its predecessor; what the next one is told, where the state is `Free`.
+    /// What the last claim was told about the holder before it. In `Free`, what the next claim is told.
     pub previous: Previous,
-    /// How many times the handler has been started.
+    /// How many times the handler was started for this key.
     pub attempt: u32,
-    /// A digest of what the key stands for.
+    /// The fingerprint of the last claim.
     pub fingerprint: Option<Fingerprint>,
-    /// The last owners that left.
+    /// The owners that left the key last.
     pub ended: Ended,
-    /// From when on a sweep may delete the row; `None`: never. Later than its fence, even where the clock has stepped back
-    /// since that was granted: a row that went earlier would let the next fence be smaller.
+    /// From when on a sweep may delete the row. `None`: never. It is never earlier than the fence, even where the clock
+    /// has stepped back since the fence was granted: if the row were deleted earlier, the next fence could be smaller.
     pub purge_at: Option<Micros>,
 }
 
 impl Row {
-    /// Whether a sweep may delete this row. An orphan under park or a reconcile function never is: its outcome would be
-    /// forgotten, and the body run again.
+    /// Whether a sweep may delete this row. It may never delete an orphan where `on_crash` is `"park"` or a function:
+    /// without the row, the body would run again.
     pub fn is_sweepable(&self, now: Micros) -> bool {
         let needed = match self.state {
             State::Free | State::Unknown => false,
@@ -110,7 +114,7 @@ impl Row {
         !needed && self.purge_at.is_some_and(|at| at <= now)
     }
 
-    /// Whether the outcome of the last holder is unknown, and nobody holds the key.
+    /// Whether nobody holds the key and the outcome of its last holder is unknown.
     pub fn is_orphan(&self, now: Micros) -> bool {
         match self.state {
             State::Unknown => true,
@@ -119,15 +123,17 @@ impl Row {
         }
     }
 
-    /// Whether the record is an operator's, which another one may replace. A record that is over is as good as absent.
+    /// Whether the record is an operator's, which a later resolution may replace. A record whose ttl is over counts as
+    /// absent.
     pub fn is_resolution(&self, now: Micros) -> bool {
         self.state == State::Done && self.doubt.is_some() && self.until > now
     }
 
-    /// The fence of the holder whose outcome is unknown, of an orphan; or was, of a resolution.
+    /// For an orphan, the fence of the holder whose outcome is unknown. For a resolution, the fence of the holder whose
+    /// outcome was unknown.
     pub(super) fn fence_in_doubt(&self) -> u64 {
         match self.state {
-            // A holder that left before its body ran did nothing: the one before it is still in doubt.
+            // If the last holder left before its body ran, it did nothing, and the holder before it is still in doubt.
             State::Unknown | State::Done => self.doubt.unwrap_or(self.fence),
             State::Running | State::Kept | State::Free => self.fence,
         }
@@ -141,7 +147,7 @@ impl Row {
         self.owner == owner || self.ended.contains(owner)
     }
 
-    /// Where either side has none, they match.
+    /// Whether both have a fingerprint and these differ. If one of them has none, they match.
     pub(super) fn differs_from(&self, fingerprint: Option<Fingerprint>) -> bool {
         matches!((self.fingerprint, fingerprint), (Some(a), Some(b)) if a != b)
     }

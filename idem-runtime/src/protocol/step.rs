@@ -1,4 +1,4 @@
-//! The state machine: a row, an operation and the time make a row and an answer.
+//! The state machine of the claim protocol.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::request::{
 use super::row::{Ended, Row, State};
 use super::values::{Grant, Micros, Previous, Record, micros};
 
-/// What is asked of a store for one key.
+/// An operation on one key.
 #[derive(Clone, Copy, Debug)]
 pub enum Operation<'a> {
     /// [`IdempotencyStore::claim`](crate::IdempotencyStore::claim).
@@ -19,48 +19,48 @@ pub enum Operation<'a> {
     Complete(&'a CompleteRequest<'a>),
     /// [`IdempotencyStore::release`](crate::IdempotencyStore::release).
     Release(&'a ReleaseRequest<'a>),
-    /// An operator says that the body of an orphan was executed; the store keeps the operator's record. It replaces that of
-    /// an earlier resolution, and never a handler's own.
+    /// An operator says that the body of an orphan was executed. The store keeps the operator's record. It may replace
+    /// the record of an earlier resolution, and never a handler's record.
     ResolveExecuted {
-        /// How long it is remembered, from now.
+        /// How long the record is replayed, counted from now.
         ttl: Duration,
     },
     /// An operator says that the body of an orphan was not executed.
     ResolveNotExecuted,
-    /// An operator frees the key, whatever its state. The row stays, for a late copy of a request to find.
+    /// An operator frees the key, whatever its state. The row stays, so that a late copy of a request still finds it.
     Forget,
 }
 
-/// What a store answers.
+/// The answer to an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
     /// The key is the caller's.
     Acquired(Grant),
-    /// Another holds a live lease, of which this is left.
+    /// Another call holds the key, and its lease has not ended.
     InProgress {
-        /// What is left of it.
+        /// What is left of that lease.
         remaining: Duration,
     },
-    /// Completed: the store answers with the row's record.
+    /// The key is completed. The store answers with the row's record.
     Completed,
-    /// The last holder's outcome is unknown, and the request said to leave it.
+    /// The last holder's outcome is unknown, and the request said not to take the key over.
     Orphaned,
-    /// Taken by a request with another fingerprint.
+    /// The key was claimed with another fingerprint.
     KeyReused,
-    /// A late copy of a request of an owner that has left.
+    /// The request is a late copy: its owner has left the key before.
     Ended,
-    /// Done, now or by an earlier copy of the request.
+    /// Done, by this request or by an earlier copy of it.
     Held,
     /// Refused.
     Lost,
-    /// Refused: there is no row.
+    /// Refused: the key has no row.
     Gone,
 }
 
 impl Reply {
-    /// The answer to a claim; `record` is asked for the row's record where there is one to replay.
+    /// The answer to a claim. `record` is called for the row's record if the key is completed.
     ///
-    /// A completed row without a record is a corrupted one. An empty record stands for it, and the caller gets
+    /// A completed row without a record is corrupted. The answer then has an empty record, at which the caller gets
     /// [`Error::Decode`](crate::Error::Decode).
     pub fn into_claim(self, record: impl FnOnce() -> Option<Record>) -> ClaimAnswer {
         match self {
@@ -73,7 +73,7 @@ impl Reply {
         }
     }
 
-    /// The answer to a renewal, a completion, a release, or an operator.
+    /// The answer to a renewal, a completion, a release or an operator's request.
     pub fn into_standing(self) -> Standing {
         match self {
             Self::Held => Standing::Held,
@@ -83,15 +83,16 @@ impl Reply {
     }
 }
 
-/// What follows from an operation.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Next {
-    /// The row to write; `None`: nothing changes, and a store writes nothing.
+    /// The row to write. `None`: nothing changes, and the store writes nothing.
     ///
-    /// A row in [`State::Done`] that a completion or an operator's [`Operation::ResolveExecuted`] writes gets the request's
-    /// record. Another keeps the one that it has, even where it is written. A row in any other state has none.
+    /// Where a completion or an operator's [`Operation::ResolveExecuted`] writes a row in [`State::Done`], the store
+    /// writes the request's record with it. Where another operation writes such a row, the row keeps its record. A row
+    /// in any other state has no record.
     pub row: Option<Row>,
-    /// What to answer.
+    /// The answer.
     pub reply: Reply,
 }
 
@@ -105,8 +106,8 @@ impl Next {
     }
 }
 
-/// The state machine. `row` is `None` where the key is unknown; `now` is the store's own clock, read while nobody else
-/// can write the row.
+/// The state machine. `row` is `None` if the key has no row. `now` is the time of the store's own clock, read while
+/// nobody else can write the row.
 pub fn step(row: Option<&Row>, operation: Operation<'_>, now: Micros) -> Next {
     match (operation, row) {
         (Operation::Claim(request), _) => claim(row, request, now),
@@ -126,7 +127,7 @@ pub fn step(row: Option<&Row>, operation: Operation<'_>, now: Micros) -> Next {
 }
 
 impl Row {
-    /// Nobody's, with a fence that shuts out whoever held it.
+    /// The row of a key that nobody holds. The fence grows, so that the last holder can no longer renew or complete.
     fn forgotten(mut self, now: Micros) -> Self {
         self.ended.push(self.owner);
         self.fence += 1;
@@ -138,8 +139,11 @@ impl Row {
         self
     }
 
-    /// The fence grows: without it, a late completion of the holder that was given up is told `Held` over the operator's
-    /// record. The doubt stays, as the mark of a resolution: without it, an operator can replace what a handler recorded.
+    /// The row that an operator completes.
+    ///
+    /// The fence grows. Without this, a late completion of the last holder gets the answer `Held`, though the record is
+    /// the operator's. The doubt stays, because it marks a resolution. Without this, an operator can replace what a
+    /// handler recorded.
     fn resolved_executed(mut self, ttl: Duration, now: Micros) -> Self {
         self.doubt = Some(self.fence_in_doubt());
         self.ended.push(self.owner);
@@ -155,8 +159,9 @@ fn claim(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
     let Some(row) = row else { return acquire(None, request, now) };
     let over = row.until <= now;
     match row.state {
-        // A repeat after a lost answer, even a late one: the same fence, or a running holder is fenced out by its own
-        // request; the same `previous`, or a takeover is taken for a first run.
+        // A repeat of the claim after a lost answer, even a late one. It gets the same fence: with a new one, the
+        // holder's own repeat would fence it out. It gets the same `previous`: else a takeover would look like a first
+        // run.
         State::Running if row.owner == request.owner => {
             let (until, purge_at) = leased(row.fence, request.lease, request.stays(), now);
             let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
@@ -188,7 +193,7 @@ fn claim(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
     }
 }
 
-/// Grants the key: `row` is absent, free, completed and over, or an orphan that may be taken.
+/// Grants the key. `row` is absent, free, completed with its ttl over, or an orphan that may be taken over.
 fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
     let mut ended = Ended::default();
     let (fence, attempt, previous, doubt) = match row {
@@ -196,7 +201,7 @@ fn acquire(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
         Some(row) => {
             ended = row.ended;
             ended.push(row.owner);
-            // Never below the clock: the fences of a key grow even where its row was deleted in between.
+            // At least the clock's time, so that the fences of a key grow even if its row was deleted in between.
             let fence = now.max(row.fence + 1);
             match row.state {
                 State::Done => (fence, 1, Previous::First, None),
@@ -232,17 +237,18 @@ fn renew(row: &Row, request: &RenewRequest<'_>, now: Micros) -> Next {
     Next::write(Row { until, purge_at, ..*row }, Reply::Held)
 }
 
-/// An update, never an upsert: a completion that is repeated after its ttl would come back to life.
+/// Updates the row and never inserts one: a late copy of a completion would else record the outcome anew after its ttl.
 fn complete(row: &Row, request: &CompleteRequest<'_>, now: Micros) -> Next {
     match row.state {
         _ if !row.is_held_by(request.owner, request.fence) => Next::same(Reply::Lost),
-        // Late, or after the guard said "unknown": a known outcome is better than an unknown one.
+        // Accepted also after the lease, and after the guard of a dropped call has written `Unknown`: a known outcome
+        // is better than an unknown one.
         State::Running | State::Unknown => {
             let until = now + micros(request.ttl);
             let purge_at = Some(purge_at(row.fence, now, request.stays()));
             Next::write(Row { state: State::Done, until, purge_at, doubt: None, ..*row }, Reply::Held)
         }
-        // A repeat, even after the ttl: it was recorded.
+        // A repeat of the completion, even after the ttl: the outcome was recorded.
         State::Done => Next::same(Reply::Held),
         State::Kept | State::Free => Next::same(Reply::Lost),
     }
@@ -266,15 +272,16 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
             Next::write(Row { state, previous, doubt: None, purge_at, ..*row }, Reply::Held)
         }
         (State::Running, State::Unknown) => Next::write(Row { state, doubt: Some(row.fence), ..*row }, Reply::Held),
-        // A state of its own and not a lease of zero: a renewal under way would bring that back to life.
+        // `Kept` is a state of its own and not a lease that has ended, because a renewal that is still under way would
+        // extend that lease.
         (State::Running, _) => Next::write(Row { state, ..*row }, Reply::Held),
         (State::Free | State::Unknown | State::Kept, _) => Next::same(Reply::Held),
         (State::Done, _) => Next::same(Reply::Lost),
     }
 }
 
-/// The caller left before its body ran. Whatever it was granted is undone, and whatever copy of its claim is still under
-/// way will be refused.
+/// The caller left before its body ran. Undoes what its claim was granted, and remembers the owner, so that a copy of
+/// the claim that is still under way is refused.
 fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
     let stays = |stays| Some(purge_at(row.map_or(0, |row| row.fence), now, stays));
     let row = match row {
@@ -293,7 +300,7 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
         Some(row) if row.state == State::Running && row.owner == request.owner => {
             let attempt = row.attempt.saturating_sub(1);
             match row.doubt {
-                // An orphan again: its outcome is as unknown as before.
+                // It had taken an orphan over. The key is an orphan again.
                 Some(_) => Row { state: State::Unknown, attempt, ..*row },
                 None => {
                     let purge_at = stays(match row.previous {
@@ -308,22 +315,23 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
         Some(row) => {
             let mut ended = row.ended;
             ended.push(request.owner);
-            // A row that is swept forgets who left.
+            // The row has to stay for as long as a copy of the claim can be under way: once it is swept, nobody knows
+            // that this owner left.
             Row { ended, purge_at: row.purge_at.max(row.purge_at.and(stays(request.linger))), ..*row }
         }
     };
     Next::write(row, Reply::Held)
 }
 
-/// When a lease ends that begins now, and the `purge_at` of its row.
+/// When a lease that begins now ends, and the `purge_at` of its row.
 fn leased(fence: u64, lease: Duration, stays: Option<Duration>, now: Micros) -> (Micros, Option<Micros>) {
     (now + micros(lease), stays.map(|stays| purge_at(fence, now, stays)))
 }
 
-/// The `purge_at` of a row with this fence that is to stay so long from now. Every row's is made here.
+/// The `purge_at` of a row with this fence that stays for `stays` from now. Each row's `purge_at` is computed here.
 ///
-/// Counts from the fence where that lies ahead, because the clock has stepped back since: without this, the row is purged
-/// before the clock has passed its fence, and the next one is smaller.
+/// If the clock has stepped back, the fence lies ahead of it, and `stays` counts from the fence. Without this, the row
+/// is purged before the clock has passed the fence, and the next fence is smaller.
 fn purge_at(fence: u64, now: Micros, stays: Duration) -> Micros {
     now.max(fence) + micros(stays)
 }

@@ -1,4 +1,4 @@
-//! What requests, answers and rows are made of, beside the key.
+//! The values in requests, answers and rows, beside the key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use super::blob::Blob;
 
-/// A time of the store's clock: microseconds since the Unix epoch.
+/// A time of the store's clock, in microseconds since the Unix epoch.
 ///
-/// A fence is at least the time of its claim, so it fits in 53 bits until the year 2255: exact in Lua and JSON.
+/// A fence begins at the time of its claim, so it fits in 53 bits until the year 2255. Up to 53 bits, Lua and JSON
+/// represent it exactly.
 pub type Micros = u64;
 
-/// A duration as the protocol counts it. Longer than a century is for ever, and adding a few of them doesn't overflow.
+/// A duration in microseconds. It is at most 2^52 (more than a century), so that adding a few of them doesn't overflow.
 pub fn micros(duration: Duration) -> Micros {
     const FOR_EVER: u64 = 1 << 52;
     u64::try_from(duration.as_micros()).map_or(FOR_EVER, |micros| micros.min(FOR_EVER))
 }
 
-/// Who claims: 128 random bits, fresh for each call of a handler, and kept when a request is repeated after a lost
-/// answer.
+/// Who claims a key: 128 random bits. Each call of a handler draws its own, and keeps it when it repeats a request
+/// after a lost answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner(pub [u8; 16]);
 
@@ -28,39 +29,38 @@ impl fmt::Debug for Owner {
     }
 }
 
-/// A digest of what a key stands for, to tell a duplicate from another request that reuses the key: the first 128 bits
-/// of SHA-256 over the canonical encoding of the fingerprinted values.
+/// A digest of the values that the attribute's `fingerprint` names. It tells a duplicate from a different request with
+/// the same key. It is the first 128 bits of SHA-256 over the canonical encoding of the values.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 
-/// Shows nothing of the value: not even its digest, which a small input space would give away.
+/// Doesn't show the digest, because the value could be guessed from it where few values are possible.
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fingerprint(..)")
     }
 }
 
-/// What is remembered of a completed call: an encoded result, led by the version of its format.
+/// The recorded outcome of a completed call: the version of the format, and the encoded result or error.
 ///
-/// Opaque to a store, which keeps and returns the bytes as they are. At most 94 bytes are held in place; cloning
-/// allocates nothing.
+/// A store keeps and returns its bytes as they are. Up to 94 bytes are stored in place, and a clone allocates nothing.
 #[derive(Clone)]
 pub struct Record(Blob<94>);
 
 impl Record {
-    /// A record with these bytes, as [`Record::as_bytes`] gave them.
+    /// The record with these bytes, which came from [`Record::as_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(Blob::new(bytes))
     }
 
-    /// What a store keeps.
+    /// The bytes that a store keeps.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_slice()
     }
 }
 
 impl From<Arc<[u8]>> for Record {
-    /// Shares the bytes.
+    /// Shares the bytes and doesn't copy them.
     fn from(bytes: Arc<[u8]>) -> Self {
         Self(Blob::Shared(bytes))
     }
@@ -74,35 +74,36 @@ impl PartialEq for Record {
 
 impl Eq for Record {}
 
-/// Shows the size only: a result can hold what no log may.
+/// Shows only the size, because a result can hold values that must not be logged.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Record({} bytes)", self.as_bytes().len())
     }
 }
 
-/// What is known of the key's last holder.
+/// What the store knows about the key's last holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Previous {
-    /// Nobody held the key before, or all that is known of it has expired.
+    /// The key had no holder before, or its row has expired.
     First,
     /// The handler returned an `Err`, and the key was freed.
     AfterFailure,
-    /// The holder died, panicked, was cancelled, or kept the key: what it did is unknown.
+    /// The holder died, panicked, was cancelled, or failed and kept the key (`on_error = "keep"`). What it did is
+    /// unknown.
     AfterCrash {
         /// That holder's fence.
         fence: u64,
     },
 }
 
-/// A claim that was granted: the right to run the handler while the lease holds.
+/// What a claim that was granted gets: the right to run the handler while the lease holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Grant {
-    /// The fencing token. Of one key it only ever grows, so a downstream that keeps the highest it has seen can refuse
-    /// a holder that has lost its lease (Kleppmann, "How to do distributed locking", 2016).
+    /// The fencing token. For one key, it only ever grows. So a downstream service that keeps the highest one that it
+    /// has seen can refuse a holder that has lost its lease (Kleppmann, "How to do distributed locking", 2016).
     pub fence: u64,
-    /// How many times the handler has been started for this key, this time included.
+    /// How many times the handler was started for this key, this time included.
     pub attempt: u32,
-    /// What is known of the last holder.
+    /// What the store knows about the last holder.
     pub previous: Previous,
 }

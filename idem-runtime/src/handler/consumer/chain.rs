@@ -1,4 +1,4 @@
-//! Errors of many kinds in one type: the library's is looked for in the whole chain of their sources.
+//! Boxed and dynamic errors: finds this library's error in the chain of their sources.
 
 use std::error::Error as StdError;
 use std::iter::successors;
@@ -13,7 +13,7 @@ fn chain(outermost: &Cause) -> impl Iterator<Item = &Cause> {
     successors(Some(outermost), |error| (**error).source())
 }
 
-/// The outermost error of the library.
+/// The outermost error of this library in the chain.
 fn refusal(outermost: &Cause) -> Option<&Error> {
     chain(outermost).find_map(|error| {
         let boxed = || error.downcast_ref::<Box<Error>>().map(|error| &**error);
@@ -22,17 +22,17 @@ fn refusal(outermost: &Cause) -> Option<&Error> {
     })
 }
 
-/// Whether the chain holds what lies behind an error of the library that no redelivery can help. Of an error that is hidden by
-/// the one around it, this is all that there is to see.
+/// Whether the chain holds the source of an error of this library that no redelivery can help. If another type hides
+/// the error itself, its source is all that can be found.
 fn is_final(outermost: &Cause) -> bool {
     chain(outermost).any(|error| {
-        // Its source is none where keys are hidden.
+        // `StoreError::source` is `None` where keys are hidden.
         let said = || error.downcast_ref::<StoreError>().is_some_and(|error| error.get_ref().is::<NeedsAHuman>());
         error.is::<NeedsAHuman>() || error.is::<DecodeError>() || said()
     })
 }
 
-/// See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
+/// See [boxed and dynamic errors](crate::consumer#boxed-and-dynamic-errors).
 impl Refusal for Box<dyn StdError + Send + Sync> {
     fn refusal(&self) -> Option<&Error> {
         refusal(&**self)
@@ -43,7 +43,7 @@ impl Refusal for Box<dyn StdError + Send + Sync> {
     }
 }
 
-/// See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
+/// See [boxed and dynamic errors](crate::consumer#boxed-and-dynamic-errors).
 impl Refusal for Box<dyn StdError> {
     fn refusal(&self) -> Option<&Error> {
         refusal(&**self)
@@ -54,11 +54,11 @@ impl Refusal for Box<dyn StdError> {
     }
 }
 
-/// Finds what was given as a context too. See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
+/// Also finds an error that was given as a context. See [boxed and dynamic errors](crate::consumer#boxed-and-dynamic-errors).
 #[cfg(feature = "anyhow")]
 impl Refusal for anyhow::Error {
     fn refusal(&self) -> Option<&Error> {
-        // The chain leaves out the contexts themselves, and the box that this was made of.
+        // The chain holds neither the contexts themselves nor the box that this was made from.
         let boxed = || self.downcast_ref::<Box<dyn StdError + Send + Sync>>()?.refusal();
         self.downcast_ref().or_else(boxed).or_else(|| refusal(&**self))
     }
@@ -68,11 +68,11 @@ impl Refusal for anyhow::Error {
     }
 }
 
-/// Finds what was given as a context too. See [the errors of many kinds](crate::consumer#errors-of-many-kinds).
+/// Also finds an error that was given as a context. See [boxed and dynamic errors](crate::consumer#boxed-and-dynamic-errors).
 #[cfg(feature = "eyre")]
 impl Refusal for eyre::Report {
     fn refusal(&self) -> Option<&Error> {
-        // The chain leaves out the contexts themselves.
+        // The chain does not hold the contexts themselves.
         self.downcast_ref().or_else(|| refusal(&**self))
     }
 

@@ -1,4 +1,4 @@
-//! The values of the standard library, and of `uuid`, that are keys.
+//! The types of the standard library and of `uuid` that can be keys.
 
 use std::borrow::Cow;
 use std::num;
