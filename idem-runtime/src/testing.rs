@@ -1,9 +1,9 @@
-//! Help for the tests of programs with idempotent handlers.
+//! Helpers for the tests of programs with idempotent handlers.
 //!
-//! A handler's first caller gets the body's own value. Its duplicates get one that was made from the record, by the type's
-//! `Serialize` and `Deserialize`: a field with `#[serde(skip)]` comes back as its default, and a time that is written in
-//! seconds without its fraction. A test that calls a handler once sees neither. One line for each type that a handler
-//! returns, or records as an error, does:
+//! A handler's first caller gets the value that the body returned. A duplicate gets a value that was made from the
+//! record, by the type's `Serialize` and `Deserialize`. These can differ: a field with `#[serde(skip)]` comes back as
+//! its default, and a time that is serialized in whole seconds comes back without its fraction. A test that calls a
+//! handler once doesn't see that. This line does, for each type that a handler returns or records as an error:
 //!
 //! ```
 //! use idem_runtime::testing::assert_replays;
@@ -19,7 +19,7 @@
 //! assert_replays(&Receipt { order: "order-1".to_owned(), cents: 500 });
 //! ```
 //!
-//! Give it a value of which no part is empty, zero or a default.
+//! Give it a value in which no part is empty, zero or a default.
 
 use std::any::type_name;
 use std::fmt::Debug;
@@ -29,19 +29,19 @@ use serde::de::DeserializeOwned;
 
 use crate::codec;
 
-/// Asserts that a duplicate gets a value that is equal to what was recorded.
+/// Asserts that a duplicate gets a value that is equal to the value that was recorded.
 ///
 /// # Panics
 ///
-/// Where it is not. The message has the name of the type, and both values as their `Debug` shows them: for a test, as it
-/// holds what no log may. Also where the value can't be recorded, or its record can't be read.
+/// If the values are not equal, the value can't be recorded, or its record can't be read. The message holds the name of
+/// the type and both values as their `Debug` shows them, so use it in tests only.
 #[track_caller]
 pub fn assert_replays<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
     assert_replays_by(value, PartialEq::eq);
 }
 
-/// As [`assert_replays`], where `same` says whether two values are equal: for a type without `PartialEq`, or with another
-/// one in mind, as for a `NaN`.
+/// As [`assert_replays`], but the function `same` says whether two values are equal. Use it for a type without
+/// `PartialEq`, or where its `PartialEq` doesn't fit, as for `NaN`.
 ///
 /// ```
 /// use idem_runtime::testing::assert_replays_by;

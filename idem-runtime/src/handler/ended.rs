@@ -1,4 +1,4 @@
-//! The event `ended`: how a call ended, told once.
+//! The event `ended`: how a call ended. It is emitted once for each call.
 
 use std::time::Instant;
 
@@ -11,9 +11,10 @@ use crate::protocol::Key;
 use crate::protocol::key::KeyInput;
 use crate::task::quietly;
 
-/// Tells how a call ends. Where nobody has said it when this is dropped, the call was cancelled, or unwinds.
+/// Emits the event `ended`. If `ends` was not called before this is dropped, the call was cancelled or its body
+/// panicked.
 ///
-/// It is empty where no subscriber listens.
+/// It is `None` where no subscriber listens.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Option<Box<Watched>>);
 
@@ -25,7 +26,7 @@ struct Watched {
 }
 
 impl Watch {
-    /// Of a call that begins.
+    /// For a call that begins.
     #[inline]
     pub(crate) fn start(site: &'static Site, key: &KeyInput) -> Self {
         if Level::DEBUG <= LevelFilter::current() { Self::start_listened_to(site, key) } else { Self(None) }
@@ -43,7 +44,7 @@ impl Watch {
         watch
     }
 
-    /// The call has ended so.
+    /// The call has ended with this outcome.
     #[inline]
     pub(crate) fn ends(&mut self, outcome: &'static str) {
         if let Some(watched) = self.0.take() {

@@ -1,4 +1,4 @@
-//! The events of calls, and the labels of their counters.
+//! The events of calls, and the labels of the counters.
 
 #[cfg(feature = "metrics")]
 use std::sync::OnceLock;
@@ -10,39 +10,41 @@ use tracing::level_filters::LevelFilter;
 
 use crate::protocol::Previous;
 
-/// What happened to a call: how it went on from its claim, and, where a body that was started did not end well, that too.
+/// What happened to a call. Each call has one event for how it went on after its claim. A call has another one if its
+/// body was started and did not end well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The first delivery of a key: its body is started.
+    /// The first delivery of a key. Its body is started.
     Executed,
     /// A duplicate of a completed key.
     Replayed,
-    /// A duplicate of a running key, which was not waited for or did not end in time.
+    /// A duplicate of a running call: it didn't wait for that call, or that call didn't end in time.
     InProgress,
-    /// A redelivery after the handler's own failure: its body is started again.
+    /// A redelivery after the handler returned an `Err`. Its body is started again.
     Redelivered,
-    /// A redelivery after its last holder was lost: its body, or its reconcile function, is started.
+    /// A redelivery of a key whose last holder's outcome is unknown. Its body, or the function of `on_crash`, is
+    /// started.
     TakenOver,
-    /// A key was refused because its last holder was lost.
+    /// A call was refused because the outcome of its key's last holder is unknown.
     Parked,
-    /// Another call took the key while this one held it, or the store lost it.
+    /// The call no longer holds its key: another call took it, an operator resolved or forgot it, or the store lost it.
     LeaseLost,
-    /// Two requests have one key.
+    /// The key was claimed with another fingerprint.
     KeyReused,
     /// The store failed, at the claim or at the completion.
     StoreFailed,
     /// The body is started without protection.
     Unprotected,
-    /// The body, which was started, returned an error of its own.
+    /// The body returned an `Err`.
     Failed,
-    /// A duplicate of a completed key whose record can't be read: it gets what the handler's `on_decode` says.
+    /// A duplicate of a completed key whose record can't be read. It gets what the function of `on_decode` returns.
     Unreadable,
     /// The call was refused for another reason: a missing key, a setting, a record that can't be read.
     Refused,
 }
 
 impl Event {
-    /// How the body came to be started.
+    /// The event of a body that is started.
     pub(crate) fn of(previous: Previous) -> Self {
         match previous {
             Previous::First => Self::Executed,
@@ -69,7 +71,7 @@ impl Event {
         }
     }
 
-    /// A warning where someone should look.
+    /// A warning if an operator should look at it.
     pub(super) fn level(self) -> Level {
         match self {
             Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered | Self::Failed => Level::DEBUG,
@@ -77,8 +79,8 @@ impl Event {
         }
     }
 
-    /// Whether it may be heard. A warning is left to `tracing`: where nobody has subscribed, its feature `log` hands it to the
-    /// crate `log`, which no level of `tracing` knows of.
+    /// Whether a subscriber may listen to it. It is always so for a warning: without a subscriber, `tracing` with its
+    /// feature `log` passes the warning on to the crate `log`, and `LevelFilter::current` doesn't know that.
     #[inline]
     pub(super) fn is_heard(self) -> bool {
         let level = self.level();
@@ -86,7 +88,7 @@ impl Event {
     }
 }
 
-/// A site's labels, made once: the facade's macros allocate them at each call.
+/// The labels of a site's metrics. They are made once, because the macros of `metrics` allocate them at each call.
 #[cfg(feature = "metrics")]
 #[derive(Debug)]
 pub(crate) struct Labels {
@@ -105,7 +107,7 @@ impl Labels {
 mod tests {
     use super::Event;
 
-    /// In this process nobody does.
+    /// No subscriber is set in this process.
     #[test]
     fn a_warning_is_told_though_nobody_subscribes() {
         for event in [Event::TakenOver, Event::Parked, Event::KeyReused, Event::StoreFailed, Event::LeaseLost] {

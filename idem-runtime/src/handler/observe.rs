@@ -1,7 +1,8 @@
-//! What an operator can watch: `tracing` events and, behind the feature `metrics`, counters and histograms by scope.
+//! What an operator can watch: `tracing` events and, with the feature `metrics`, counters and histograms for each
+//! scope.
 //!
-//! No event and no label holds a result or a fingerprinted value. An event names its key, as far as
-//! [`log_keys`](crate::log_keys) lets it; a label doesn't.
+//! No event and no label holds a result or a fingerprinted value. An event shows its key as
+//! [`log_keys`](crate::log_keys) says. A label never does.
 
 use std::time::Instant;
 
@@ -26,7 +27,7 @@ impl Site {
         }
     }
 
-    // Apart from the look at who listens, which is all that most calls pay.
+    // Not inlined into `observe`, so that a call to which nobody listens pays for the check alone.
     #[inline(never)]
     fn tell(&'static self, event: Event, key: Option<&Key>, outcome: Option<&'static str>) {
         quietly(|| {
@@ -50,25 +51,25 @@ impl Site {
         metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(1);
     }
 
-    /// The time since `sent` in the store, in seconds: `idempotency_store_seconds`.
+    /// Records how long the store took since `sent`, in seconds: `idempotency_store_seconds`.
     #[inline]
     pub(crate) fn observe_store(&'static self, sent: Option<Instant>) {
         self.observe_since(sent, "idempotency_store_seconds");
     }
 
-    /// The time since `started` in the handler's body, in seconds: `idempotency_handler_seconds`.
+    /// Records how long the handler's body took since `started`, in seconds: `idempotency_handler_seconds`.
     #[inline]
     pub(crate) fn observe_handler(&'static self, started: Option<Instant>) {
         self.observe_since(started, "idempotency_handler_seconds");
     }
 
-    /// The time, where somebody wants to know.
+    /// The time now, if the feature `metrics` is on.
     #[inline]
     pub(crate) fn starts(&self) -> Option<Instant> {
         cfg!(feature = "metrics").then(Instant::now)
     }
 
-    #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nobody wants to know"))]
+    #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing is measured then"))]
     #[inline]
     fn observe_since(&'static self, since: Option<Instant>, name: &'static str) {
         #[cfg(feature = "metrics")]
@@ -81,7 +82,7 @@ impl Site {
         }
     }
 
-    /// Says what can have taken a row whose holder still wanted it.
+    /// Warns that the store has no row for a key that a call holds, and says what can have removed it.
     #[cold]
     pub(crate) fn warn_of_lost_row(&'static self, key: &Key) {
         quietly(|| {
@@ -94,7 +95,7 @@ impl Site {
         });
     }
 
-    /// Says what becomes of a result that could not be encoded, or was too large.
+    /// Warns that a result could not be encoded or was too large.
     #[cold]
     pub(crate) fn warn_of_unkept_result(&'static self, key: Option<&Key>) {
         let key = Shown(key);

@@ -6,8 +6,8 @@ use crate::codec::record::{self, Encoded};
 use crate::error::Error;
 use crate::protocol::Record;
 
-/// How a handler's return type `O` is taken apart and put together, as functions: named once, so that a
-/// return type that can't be recorded is one error and not five.
+/// The conversions of a handler's return type `O`, as function pointers. They are collected in one place, so that a
+/// return type that can't be recorded is one compile error and not five.
 #[derive(Debug)]
 pub struct Ops<O, V, E> {
     pub(crate) into_result: fn(O) -> Result<V, E>,

@@ -1,4 +1,4 @@
-//! What a handler returns: how it is taken apart to be recorded, and put together to be replayed.
+//! The types that a handler can return: how they are recorded, and how they are replayed.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,19 +7,19 @@ use crate::error::Error;
 
 /// A type that an idempotent handler can return.
 ///
-/// `Result<T, E>` is one where `T` is owned, `Serialize` and `Deserialize`, and `E` is `From<idem_runtime::Error>`; so is
-/// `Result<Outcome<T>, E>`. Implement it for a framework's own type:
+/// It is implemented for `Result<T, E>` and `Result<Outcome<T>, E>`, where `T` is owned, `Serialize` and `Deserialize`,
+/// and `E` is `From<idem_runtime::Error>`. You can implement it for a framework's own type:
 ///
 /// ```
 /// use idem_runtime::{Error, HandlerOutput};
 ///
-/// /// A framework's type, which this crate doesn't own either.
+/// /// A framework's type.
 /// enum ConsumeResult {
 ///     Success,
 ///     ReconsumeLater,
 /// }
 ///
-/// /// The marker that the orphan rule asks for; it is inferred where the handler is annotated.
+/// /// A marker of your own: the orphan rule asks for it. The compiler infers it where a handler is annotated.
 /// struct Consumed;
 ///
 /// impl HandlerOutput<Consumed> for ConsumeResult {
@@ -42,7 +42,7 @@ use crate::error::Error;
 ///         Self::ReconsumeLater
 ///     }
 ///     fn refused(_: Error) -> Self {
-///         // Never acknowledged: what can't be handled ends in the dead-letter queue, for someone to look at.
+///         // Never `Success`, which would acknowledge the message. In the end it is put into the dead-letter queue.
 ///         Self::ReconsumeLater
 ///     }
 /// }
@@ -61,29 +61,30 @@ pub trait HandlerOutput<M>: Sized {
     /// The handler's own failure.
     type Error;
 
-    /// What the body returned: a result to record, or a failure.
+    /// What the body returned: a result to record, or the handler's own error.
     ///
     /// # Errors
     ///
     /// The handler's own failure.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 
-    /// What the caller gets whose call ran the body.
+    /// What the caller gets if its call ran the body.
     fn executed(value: Self::Value) -> Self;
 
-    /// What the caller gets whose call was a duplicate.
+    /// What the caller gets if its call was a duplicate.
     fn replayed(value: Self::Value) -> Self;
 
-    /// What the caller gets when the handler failed, now or, where failures are recorded, before.
+    /// What the caller gets if the handler failed: in this call, or in an earlier one whose error was recorded.
     fn failed(error: Self::Error) -> Self;
 
-    /// What the caller gets when the library refused.
+    /// What the caller gets if this library refused the call.
     fn refused(error: Error) -> Self;
 }
 
-/// Whether the body ran in this call. Returned as `Result<Outcome<T>, E>`, and built with `.into()` in the body.
+/// A result that says whether the body ran in this call. The handler returns `Result<Outcome<T>, E>`, and its body
+/// builds the `Outcome` with `.into()`.
 ///
-/// Deliberately not `Serialize`: what is recorded is the `T`.
+/// It is not `Serialize`, because only the `T` is recorded.
 ///
 /// ```
 /// # use idem_runtime::{Error, Outcome};
@@ -96,12 +97,12 @@ pub trait HandlerOutput<M>: Sized {
 pub enum Outcome<T> {
     /// The body ran in this call.
     Executed(T),
-    /// The recorded result of an earlier call.
+    /// An earlier call ran the body. This is its recorded result.
     Replayed(T),
 }
 
 impl<T> Outcome<T> {
-    /// The result, however it came about.
+    /// The result.
     pub fn into_inner(self) -> T {
         match self {
             Self::Executed(value) | Self::Replayed(value) => value,
@@ -120,7 +121,7 @@ impl<T> From<T> for Outcome<T> {
     }
 }
 
-/// What can be recorded and replayed: every owned type that is [`Serialize`] and [`DeserializeOwned`].
+/// A type that can be recorded and replayed: each owned type that is [`Serialize`] and [`DeserializeOwned`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be recorded and replayed",
     label = "`{Self}` is not an owned type that implements `serde::Serialize` and `serde::Deserialize`",
@@ -131,11 +132,11 @@ impl<T> From<T> for Outcome<T> {
 )]
 pub trait Recordable: Serialize + DeserializeOwned {}
 
-// Without this, the compiler speaks of what serde has implementations for, twice.
+// Without this, the compiler lists serde's implementations, twice.
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Recordable for T {}
 
-/// The markers of the implementations for `Result`: the compiler infers them.
+/// The markers of the implementations for `Result`. The compiler infers them.
 pub mod marker {
     /// `Result<T, E>`.
     #[derive(Debug)]

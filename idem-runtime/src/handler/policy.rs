@@ -1,5 +1,5 @@
-//! What an `Err` does to the key (`on_error`), what a crash does (`on_crash`), and what a duplicate gets whose record can't
-//! be read (`on_decode`).
+//! The policies of a handler: what an `Err` does to the key (`on_error`), what a crash does to it (`on_crash`), and
+//! what a duplicate gets if its record can't be read (`on_decode`).
 
 use std::future::Future;
 
@@ -11,11 +11,12 @@ use crate::codec::record::{self, Encoded};
 use crate::handler::Claim;
 use crate::protocol::Record;
 
-/// What a function given as `on_error` decides about its error.
+/// What a function that is given as `on_error` decides about an error.
 ///
-/// An error is recorded, to be replayed, by `on_error = "record"` or `record_if`. It is `Serialize` and `Deserialize` then, and
-/// holds [`Error`](crate::Error), which is neither: skip that variant, and keep it out of the record. What serde skips can't
-/// be encoded, so recorded it would be [`Error::ResultUnavailable`](crate::Error::ResultUnavailable) for each duplicate.
+/// With `on_error = "record"` or `record_if`, an error is recorded and replayed. The error's type is `Serialize` and
+/// `Deserialize` then. But it holds [`Error`](crate::Error), which is neither. So skip that variant, and don't record
+/// it: serde can't encode a variant that is skipped, and each duplicate would get
+/// [`Error::ResultUnavailable`](crate::Error::ResultUnavailable).
 ///
 /// ```
 /// use idem_runtime::{Error, idempotent};
@@ -36,7 +37,7 @@ use crate::protocol::Record;
 /// }
 ///
 /// impl ChargeError {
-///     /// What no other attempt can help: never a refusal of this library, which isn't the handler's outcome.
+///     /// Whether no other attempt can help. Never so for a refusal of this library, which is no outcome of the handler.
 ///     fn is_final(&self) -> bool {
 ///         matches!(self, Self::Declined { .. })
 ///     }
@@ -49,9 +50,9 @@ use crate::protocol::Record;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnError {
-    /// The failure had no effect: free the key at once, so that a redelivery runs.
+    /// The failed call had no effect. Free the key at once, so that a redelivery runs.
     Release,
-    /// The failure may have had an effect: hold the key until its lease ends, then do as `on_crash` says.
+    /// The failed call may have had an effect. Hold the key until its lease ends. After that, `on_crash` decides.
     Keep,
 }
 
@@ -62,7 +63,7 @@ pub enum Verdict {
     Release,
     /// Hold it until its lease ends.
     Keep,
-    /// Complete it with this failure.
+    /// Complete it with this error.
     Record,
 }
 
@@ -71,16 +72,17 @@ pub trait ErrorPolicy<E> {
     /// What this error does to the key.
     fn judge(&self, error: &E) -> Verdict;
 
-    /// A failure that is to be recorded; `None` if it can't be encoded.
+    /// The record of an error. `None` if it can't be encoded.
     fn encode(&self, _: &E) -> Option<Record> {
         None
     }
 
-    /// A recorded error. A handler that no longer records its errors can't read those that it did.
+    /// Decodes a recorded error. By default this fails: a handler that doesn't record errors can't read those that an
+    /// earlier version recorded.
     ///
     /// # Errors
     ///
-    /// What was expected of the record.
+    /// What was expected in the record.
     fn decode(&self, _: Encoded<'_>) -> Result<E, DecodeError> {
         Err(DecodeError::expected("a result, and not an error, as the handler doesn't record errors", 1))
     }
@@ -106,8 +108,8 @@ impl<E> ErrorPolicy<E> for KeepErrors {
     }
 }
 
-/// `on_error = function`. What it needs of the user's types is held as functions, and asked for where they are named: so a
-/// wrong function is one error, and not one more in the engine.
+/// `on_error = function`. It holds a function pointer, so that the bound on the user's function is checked in `new`
+/// alone. A wrong function is then one compile error, without a second one in the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct DecideErrors<E, F> {
     function: F,
@@ -160,7 +162,7 @@ impl<E, F> ErrorPolicy<E> for RecordErrors<E, F> {
 
 /// The attribute's `on_decode`.
 pub trait DecodePolicy<V, E> {
-    /// What a duplicate gets in the place of [`Error::Decode`](crate::Error::Decode); `None`: that.
+    /// What a duplicate gets instead of [`Error::Decode`](crate::Error::Decode). `None`: it gets that error.
     fn answer(&self, _: &DecodeError) -> Option<Result<V, E>> {
         None
     }
@@ -172,7 +174,7 @@ pub struct RefuseUnreadable;
 
 impl<V, E> DecodePolicy<V, E> for RefuseUnreadable {}
 
-/// `on_decode = function`, held as [`DecideErrors`] holds its own.
+/// `on_decode = function`. It holds a function pointer for the same reason as [`DecideErrors`].
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerUnreadable<V, E, F> {
     function: F,
@@ -204,7 +206,7 @@ pub trait AnswerDecode<V, E> {
     ///
     /// # Errors
     ///
-    /// The handler's own error, which the duplicate gets as well.
+    /// The handler's own error, if the function answers with one. The duplicate gets it.
     fn answer(&self, error: &DecodeError) -> Result<V, E>;
 }
 
@@ -252,12 +254,12 @@ impl<E, F: Fn(&E) -> bool> AcceptError<E> for F {
     }
 }
 
-/// The attribute's `on_crash`, where it is a function.
+/// The attribute's `on_crash`.
 pub trait Reconcile<V, E> {
-    /// Whether it is one at all: if not, an orphan is run again.
+    /// Whether it is a function that the engine has to call for an orphan.
     const ASKS: bool = true;
 
-    /// What became of the call that died: its result, or nothing.
+    /// What became of the call that died: `Some` with its result, or `None` if it had no effect.
     fn reconcile(&self, claim: &Claim) -> impl Future<Output = Result<Option<V>, E>>;
 }
 
@@ -308,12 +310,13 @@ impl<V, E, F: AsyncFn(&Claim) -> Result<Option<V>, E>> IntoReconcile<AsyncFuncti
     }
 }
 
-/// Nothing. As there is a second kind, the compiler doesn't take a wrong function for one of the first, to report it once
-/// more wherever the engine needs one; and it has no kind to describe but the trait's own words.
+/// A second kind, which no type has. If there were only one kind, the compiler would assume that a wrong function is of
+/// that kind, and report it again wherever the engine needs one. With two kinds, it reports the text of
+/// `on_unimplemented` and nothing else.
 #[derive(Debug)]
 pub enum Nothing {}
 
-/// Implemented by nothing.
+/// A trait that no type implements.
 pub trait Unimplemented {}
 
 impl<V, E, F: Unimplemented> IntoReconcile<Nothing, V, E> for F {

@@ -1,4 +1,4 @@
-//! What is recorded of an outcome.
+//! Makes the record of an outcome.
 
 use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,8 @@ use crate::handler::Site;
 use crate::protocol::{Key, Record};
 use crate::task::quietly;
 
-/// The record of an outcome that is `encoded`, of at most `most` bytes. One that can't be kept is a record that says so.
+/// The record to write for an outcome: `encoded`, if it is there and has at most `most` bytes. Else a record that says
+/// that the outcome was not kept.
 pub(crate) fn keep<T>(
     site: &'static Site,
     key: Option<&Key>,
@@ -21,7 +22,8 @@ pub(crate) fn keep<T>(
 ) -> Record {
     match encoded.filter(|record| record.as_bytes().len() <= most) {
         Some(record) => {
-            // The call must end as it would without the check, so that is left out where a panic would end the process.
+            // The check may call code that panics. It must not change how the call ends, so it is left out where a
+            // panic aborts the process.
             if cfg!(all(debug_assertions, panic = "unwind")) {
                 check(site, key, &record, decode);
             }
@@ -34,11 +36,11 @@ pub(crate) fn keep<T>(
     }
 }
 
-/// Warns, once for each scope, of a record that the type it was made from can't read. Whoever calls a handler only once in a
-/// test learns of it here, and not from the first duplicate in production.
+/// Warns, once for each scope, if a record can't be read back as the type that it was made from. So a test that calls a
+/// handler only once shows the mistake, before the first duplicate does in production.
 ///
-/// Bytes are not compared: two equal sets can have different ones. What comes back as less is found by
-/// [`assert_replays`](crate::testing::assert_replays).
+/// It doesn't compare bytes, because two equal sets can have different ones.
+/// [`assert_replays`](crate::testing::assert_replays) finds values that are read back but are not equal.
 fn check<T>(
     site: &'static Site,
     key: Option<&Key>,

@@ -10,7 +10,7 @@ use once_cell::sync::Lazy;
 use crate::error::Error;
 use crate::protocol::Orphans;
 
-/// One annotated handler. The attribute puts a `static` of it in the handler.
+/// One annotated handler. The attribute puts a `static` of this type into the function.
 #[derive(Debug)]
 pub struct Site {
     pub(crate) scope: &'static str,
@@ -18,21 +18,21 @@ pub struct Site {
     pub(crate) lease: Duration,
     pub(crate) wait: Duration,
     pub(crate) orphans: Orphans,
-    /// Whether an orphan that nobody comes for is forgotten in the end: so under `on_crash = "rerun"` alone.
+    /// Whether a sweep may delete an orphan. So with `on_crash = "rerun"`, and not with `"park"` or a function.
     pub(crate) forgets_orphans: bool,
     pub(crate) runs_without_key: bool,
     pub(crate) runs_without_store: bool,
     file: &'static str,
     line: u32,
     registered: AtomicBool,
-    /// Whether a warning was given of an outcome that can't be read back.
+    /// Whether the warning about an outcome that can't be read back was logged.
     pub(crate) told_unreadable: AtomicBool,
     #[cfg(feature = "metrics")]
     pub(crate) labels: crate::handler::event::Labels,
 }
 
 impl Site {
-    /// A site with the defaults of every setting.
+    /// A site with the default of each setting.
     pub const fn new(scope: &'static str, file: &'static str, line: u32) -> Self {
         Self {
             scope,
@@ -59,14 +59,14 @@ impl Site {
         self
     }
 
-    /// How long a holder may be silent.
+    /// How long a holder keeps its key without a renewal.
     #[must_use]
     pub const fn lease(mut self, nanos: u64) -> Self {
         self.lease = Duration::from_nanos(nanos);
         self
     }
 
-    /// How long a duplicate waits for a running call.
+    /// How long a duplicate waits for the call that is running.
     #[must_use]
     pub const fn wait(mut self, nanos: u64) -> Self {
         self.wait = Duration::from_nanos(nanos);
@@ -102,12 +102,12 @@ impl Site {
         self
     }
 
-    /// How long beyond its lease an orphan is remembered.
+    /// How long after its lease the row of an orphan stays. `None`: until an operator resolves it.
     pub(crate) fn retain(&self) -> Option<Duration> {
         self.forgets_orphans.then_some(self.ttl)
     }
 
-    /// Refuses a second site with this scope: each would replay the other's results.
+    /// Refuses a second site with this scope, because each would replay the other's results.
     pub(crate) fn register(&'static self) -> Result<(), Error> {
         if self.registered.load(Ordering::Relaxed) { Ok(()) } else { self.register_slow() }
     }
