@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "orders";
 
 impl Broker for Stage {
-    /// A consumer that joins its group late takes a partition of another, whose commit is then refused.
+    /// When a consumer joins the group late, it takes a partition from another. A commit of that one is then refused.
     const MAY_REPEAT: bool = true;
     const MARKS_REDELIVERIES: bool = false;
 
@@ -40,7 +40,7 @@ impl Broker for Stage {
         self.send(order).await.unwrap();
     }
 
-    /// Two, so that two messages are handled at a time.
+    /// Runs two consumers, so that two messages are handled at a time.
     async fn consume(&self, deliver: impl AsyncFn(Delivery<'_>) -> Handled, stop: impl Future<Output = ()>) {
         let stop = stop.shared();
         let one = || run(self, &deliver, stop.clone());
@@ -69,7 +69,7 @@ async fn bench() -> (Bench<Stage>, MockCluster<'static, DefaultProducerContext>)
     (Bench::new(&cluster.bootstrap_servers()).await, cluster)
 }
 
-/// What the group has committed for the first partition.
+/// The offset that the group has committed for the first partition.
 fn committed(stage: &Stage) -> Offset {
     let reader = stage.consumer().unwrap();
     let mut asked = TopicPartitionList::new();
@@ -99,7 +99,7 @@ async fn nothing_is_committed_before_it_is_handled() {
     bench.broker.publish(&Order::new("order-1", 500)).await;
     let (done, stop) = oneshot::channel::<()>();
     let deliver = async |delivery: Delivery<'_>| bench.deliver(delivery).await;
-    // One alone: a rebalance can undo a commit.
+    // With one consumer only, as a rebalance can make a commit fail.
     let consumer = run(&bench.broker, &deliver, stop.map(|_| ()));
     let script = async {
         gate.started().await;
@@ -116,7 +116,7 @@ async fn nothing_is_committed_before_it_is_handled() {
     assert_eq!(bench.charge("order-1").attempt, 1);
 }
 
-/// The topic for messages that are put aside can't be reached, and then it can.
+/// The topic for messages that are put aside can't be reached at first, and later it can.
 #[tokio::test]
 async fn a_message_that_could_not_be_put_aside_comes_again() {
     let (bench, _cluster) = bench().await;
@@ -133,7 +133,7 @@ async fn a_message_that_could_not_be_put_aside_comes_again() {
     assert_eq!(dead, poison.body());
 }
 
-/// Messages wait behind one that fails, of its own partition and of the other.
+/// If a message fails, the messages behind it wait, in its own partition and in the other.
 #[tokio::test]
 async fn no_message_is_passed_over_when_one_before_it_fails() {
     const MESSAGES: u32 = 40;
@@ -157,7 +157,7 @@ async fn no_message_is_passed_over_when_one_before_it_fails() {
     assert_eq!(bench.shop.report.count(Event::Redelivered), 3);
 }
 
-/// A second consumer joins while the first is in its handler, and is given the message that is being handled.
+/// A second consumer joins while the first one is in its handler, and gets the message that is being handled.
 #[tokio::test]
 async fn a_rebalance_delivers_a_running_message_again_which_is_replayed() {
     let (bench, _cluster) = bench().await;
@@ -186,7 +186,7 @@ async fn a_rebalance_delivers_a_running_message_again_which_is_replayed() {
     assert_eq!(bench.charge("order-1").attempt, 1);
 }
 
-/// As a broker does whose rebalance has given the partition to another: `commit_message` was Ok all the same.
+/// The broker refuses a commit, as it does after a rebalance has given the partition to another consumer. `commit_message` was `Ok`.
 #[tokio::test]
 async fn a_commit_that_is_refused_is_heard_of() {
     let (bench, cluster) = bench().await;
@@ -205,7 +205,7 @@ async fn a_commit_that_is_refused_is_heard_of() {
     assert_eq!(bench.charge("order-1").attempt, 1);
 }
 
-/// A producer's idempotence covers its own repeats of one `send`, and none of its caller's.
+/// An idempotent producer deduplicates its own repetitions of one `send`. It doesn't deduplicate a second `send` of the same order.
 #[tokio::test]
 async fn an_order_that_an_idempotent_producer_sends_twice_is_charged_once() {
     let (bench, cluster) = bench().await;

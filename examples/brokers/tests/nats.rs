@@ -65,7 +65,7 @@ every_broker!(
     ]
 );
 
-/// A message that has used up its deliveries is in no queue of dead letters: it never comes again.
+/// JetStream has no queue of dead letters: a message that has used up `max_deliver` would never be delivered again.
 #[tokio::test]
 async fn the_consumer_has_no_limit_of_deliveries() {
     let (bench, _server) = bench().await;
@@ -88,7 +88,7 @@ async fn a_consumer_that_is_deleted_is_an_error_and_not_an_end() {
     consumed.expect_err("nobody told it to stop");
 }
 
-/// `ack_wait` is shorter than the handler takes: the same message comes again while it is being handled.
+/// `ack_wait` is shorter than the handler takes, so the message is delivered again while it is being handled.
 #[tokio::test]
 async fn a_handler_longer_than_ack_wait_is_not_run_beside_itself() {
     let (bench, _server) = bench().await;
@@ -111,7 +111,7 @@ async fn next(stage: &Stage) -> Message {
     stage.consumer.messages().await.unwrap().next().await.unwrap().unwrap()
 }
 
-/// The server is gone: what `ack` alone says of it is Ok.
+/// The server is killed. `ack` alone is `Ok` all the same; the consumer's way of settling returns an error.
 #[tokio::test]
 async fn a_message_that_could_not_be_settled_is_an_error() {
     let (bench, server) = bench().await;
@@ -122,11 +122,11 @@ async fn a_message_that_could_not_be_settled_is_an_error() {
     let settled = [Disposition::Acknowledge, Disposition::Retry { after: None }, Disposition::DeadLetter]
         .map(|decided| settle(&bench.broker.jetstream, &message, decided));
     for settled in join_all(settled).await {
-        settled.expect_err("nobody heard of it");
+        settled.expect_err("no server has got it");
     }
 }
 
-/// Whatever is said is confirmed where there is a server to say so.
+/// With a running server, each way of settling a message is confirmed.
 #[tokio::test]
 async fn a_message_is_settled_once_the_server_says_so() {
     let (bench, _server) = bench().await;
@@ -139,17 +139,18 @@ async fn a_message_is_settled_once_the_server_says_so() {
     assert_eq!((info.num_pending, info.num_ack_pending), (0, 0));
 }
 
-/// The answer that a consumer is gone is taken for a confirmation by the client. Its stream of messages has ended then.
+/// The consumer is deleted. The server answers that nobody listens, and the client takes this for a confirmation. What reports the
+/// deletion is the end of the stream of messages.
 #[tokio::test]
 async fn a_confirmation_by_a_consumer_that_is_deleted_can_not_be_relied_on() {
     let (bench, _server) = bench().await;
     bench.broker.publish(&Order::new("order-1", 500)).await;
     let message = next(&bench.broker).await;
     bench.broker.jetstream.get_stream("orders").await.unwrap().delete_consumer("charge").await.unwrap();
-    message.double_ack().await.expect("nobody heard of it, and the client says so by no error");
+    message.double_ack().await.expect("the client returns an error now, which would be better");
 }
 
-/// Publishes an order under the same message id each time; whether the server takes it for new.
+/// Publishes an order, under the same message id each time. Returns whether the server accepts it as new.
 async fn is_new(jetstream: &Context) -> bool {
     let order = Order::new("order-1", 500).body();
     let message = async || {
@@ -159,13 +160,14 @@ async fn is_new(jetstream: &Context) -> bool {
     loop {
         match message().await {
             Ok(answer) => return !answer.duplicate,
-            // The connection is not there again.
+            // The client has not reconnected yet.
             Err(error) => eprintln!("not published: {error}"),
         }
     }
 }
 
-/// Within its window, the server has forgotten the ids of what a work queue had delivered when it was restarted.
+/// After a restart, the server has forgotten the ids of messages that a work queue has delivered, though its duplicate window is not
+/// over.
 #[tokio::test]
 async fn an_order_that_the_server_takes_for_new_after_a_restart_is_charged_once() {
     let (mut bench, server) = bench().await;

@@ -45,7 +45,7 @@ impl Broker for Stage {
     }
 }
 
-/// A queue of the test's own, on a server that ends with the last test that uses it.
+/// A queue of the test's own, on a shared server that ends with the last test that uses it.
 async fn bench() -> (Bench<Stage>, Arc<RabbitMq>) {
     static SERVER: Mutex<Weak<RabbitMq>> = Mutex::const_new(Weak::new());
     static QUEUES: AtomicU32 = AtomicU32::new(0);
@@ -89,7 +89,7 @@ async fn a_queue_that_is_deleted_is_an_error_and_not_an_end() {
     consumed.expect_err("nobody told it to stop");
 }
 
-/// The next message of the bench's queue, on a channel that is its own.
+/// The next message of the bench's queue, on a channel of its own.
 async fn next(stage: &Stage) -> (Channel, message::Delivery) {
     let channel = stage.connection.create_channel().await.unwrap();
     let options = BasicConsumeOptions::default();
@@ -98,7 +98,7 @@ async fn next(stage: &Stage) -> (Channel, message::Delivery) {
     (channel, message)
 }
 
-/// The channel is closed while the handler runs, as by a `consumer_timeout`: the client says so by no error.
+/// The server closes the channel while the handler runs, as after a `consumer_timeout`. The client's `ack` returns no error then.
 #[tokio::test]
 async fn a_message_that_could_not_be_settled_is_an_error() {
     let (bench, _server) = bench().await;
@@ -115,7 +115,7 @@ async fn a_message_that_could_not_be_settled_is_an_error() {
     assert_eq!(bench.charge("order-1").attempt, 1);
 }
 
-/// The broker answers each publish, also to say that it didn't take it.
+/// The broker confirms each message that is published, or says that it didn't accept it.
 #[tokio::test]
 async fn an_order_that_the_broker_did_not_take_is_an_error() {
     let (bench, _server) = bench().await;
@@ -125,7 +125,7 @@ async fn an_order_that_the_broker_did_not_take_is_an_error() {
     stage.send(&Order::new("order-1", 500)).await.expect_err("no queue has it");
 }
 
-/// The broker goes by no id: the business key has to.
+/// RabbitMQ doesn't deduplicate by the message id, so the business key has to do it.
 #[tokio::test]
 async fn an_order_that_is_sent_again_under_its_message_id_is_delivered_again_and_charged_once() {
     let (bench, _server) = bench().await;

@@ -1,4 +1,4 @@
-//! What holds for each broker: the ways in which a message comes twice, and that its order is charged once.
+//! Tests for every broker: a message comes twice, in each of the ways in which that happens, and its order is charged once.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -22,19 +22,19 @@ use idem_tests::Gate;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-/// How long a test may take that waits for a server, or for a redelivery.
+/// How long a test waits for a server, or for a redelivery.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub type Handled = Result<Outcome<Receipt>, ChargeError>;
 
-/// A broker, as the tests need it.
+/// What the tests need of a broker.
 pub trait Broker: Sized {
-    /// Whether it delivers messages again for reasons of its own. They are then replayed, or told to come back, once more.
+    /// Whether it can deliver messages again for reasons of its own, so that there are more replays and more calls in progress.
     const MAY_REPEAT: bool = false;
-    /// Whether it says of a message that it has delivered it before.
+    /// Whether it marks a message that it has delivered before.
     const MARKS_REDELIVERIES: bool = true;
 
-    /// Connects to what a test started.
+    /// Connects to the server that a test has started.
     async fn connect(address: &str) -> Self;
     /// Sends an order, under a new message id.
     async fn publish(&self, order: &Order);
@@ -44,7 +44,7 @@ pub trait Broker: Sized {
     async fn next_dead(&self) -> Vec<u8>;
 }
 
-/// A broker, a shop, and what was seen of each delivery.
+/// A broker, a shop, and the counts of the deliveries.
 pub struct Bench<B> {
     pub broker: B,
     pub shop: Shop,
@@ -67,7 +67,7 @@ impl<B: Broker> Bench<B> {
         }
     }
 
-    /// Does this while the consumer runs, and stops it then.
+    /// Runs the consumer and this script at the same time, and stops the consumer when the script ends.
     pub async fn consuming<T>(&self, script: impl AsyncFnOnce() -> T) -> T {
         let (done, stop) = oneshot::channel();
         let script = async {
@@ -93,7 +93,7 @@ impl<B: Broker> Bench<B> {
         result
     }
 
-    /// So many deliveries were so, and none was anything else.
+    /// Asserts that there were so many deliveries of these kinds, and none of another.
     #[track_caller]
     pub fn assert_counts(&self, expected: &[(Event, u64)]) {
         use Event::{Executed, InProgress, Redelivered, Refused, Replayed, TakenOver};
@@ -106,7 +106,7 @@ impl<B: Broker> Bench<B> {
         }
     }
 
-    /// The one charge of this order.
+    /// The charge of this order. Asserts that there is only one.
     #[track_caller]
     pub fn charge(&self, order: &str) -> Charge {
         let charges = self.shop.ledger.charges(order).unwrap();
@@ -114,7 +114,7 @@ impl<B: Broker> Bench<B> {
         charge
     }
 
-    /// Runs a consumer in a process of its own until it is so far, and kills it with SIGKILL.
+    /// Runs a consumer in a process of its own until it has reached this point, and kills it with SIGKILL.
     pub async fn kill_a_consumer(&self, when: When) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "worker", "--nocapture", "--quiet"])
@@ -132,7 +132,7 @@ impl<B: Broker> Bench<B> {
     }
 }
 
-/// When a consumer is killed.
+/// The points at which a consumer is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
     InTheHandler,
@@ -142,7 +142,7 @@ pub enum When {
 /// The line that a worker prints when it is to be killed.
 const SO_FAR: &str = "so far";
 
-/// What a worker's process does; nothing in the test's own.
+/// The process of a worker. In the test's own process it does nothing.
 pub async fn worker<B: Broker>() {
     let Ok(when) = std::env::var("IDEM_BROKERS_WORKER") else { return };
     let folder = PathBuf::from(std::env::var_os("IDEM_BROKERS_FOLDER").unwrap());
@@ -156,7 +156,7 @@ pub async fn worker<B: Broker>() {
         let result = shop.deliver(delivery).await;
         assert!(result.is_ok(), "{result:?}");
         println!("{SO_FAR}");
-        // Never acknowledged.
+        // This delivery is never acknowledged.
         pending::<()>().await;
         result
     };
@@ -228,7 +228,7 @@ pub async fn a_consumer_killed_in_its_handler_leaves_an_order_that_is_taken_over
     assert_eq!(bench.charge("order-1"), Charge { cents: 500, attempt: 2, after: "crash".to_owned() });
 }
 
-/// The broker has to deliver the second message while the first is being handled.
+/// For brokers that deliver the second message while the first is being handled.
 pub async fn a_duplicate_of_a_running_order_comes_back_after_its_lease_and_is_replayed(bench: &Bench<impl Broker>) {
     let gate = Gate::default();
     bench.shop.provider.expect("order-1", [Trouble::Waits(gate.clone())]);
@@ -267,7 +267,7 @@ pub async fn a_poison_message_is_put_aside_and_the_next_is_handled(bench: &Bench
     assert_eq!(bench.shop.ledger.totals().unwrap(), (1, 1));
 }
 
-/// The example, as a user runs it.
+/// Runs the example as a user would.
 pub fn the_example_charges_each_order_once(program: &str) {
     let output = Command::new(program).output().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -276,11 +276,11 @@ pub fn the_example_charges_each_order_once(program: &str) {
     println!("{said}");
 }
 
-/// The tests that every broker passes. `$bench` is an expression for a new bench, and what has to live as long.
+/// Makes the tests for a broker. `$bench` is an expression for a new bench and its server.
 #[macro_export]
 macro_rules! every_broker {
     ($broker:ty, $bench:expr, [$($name:ident),* $(,)?]) => {
-        /// Not a test of its own: what a consumer's process does.
+        /// Not a test of its own: the process of a consumer.
         #[tokio::test]
         async fn worker() {
             common::worker::<$broker>().await;
