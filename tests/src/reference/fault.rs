@@ -1,19 +1,19 @@
 //! The ways in which a store can be broken.
 
-/// What is wrong with a store.
+/// The faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A completion or a failure asks neither for owner nor for fence.
+    /// A completion or a release checks neither the owner nor the fence.
     UnfencedEnding,
-    /// An ending goes by the owner of the row, not by that of the request: a loser frees the winner's key.
+    /// An ending uses the owner of the row, not that of the request: a caller that lost frees the key of the one that won.
     ReleaseByAnyone,
-    /// A claim looks, and then writes.
+    /// A claim reads the row in one step and writes it in another.
     CheckThenAct,
-    /// The same, but only where it takes an orphan over.
+    /// The same, but only when it takes over an orphan.
     NonAtomicTakeover,
     /// Each handle decides by a clock of its own, a day off its neighbour's.
     ClientClock,
-    /// The fence of a key that was expired or forgotten begins anew.
+    /// The fence of a key that has expired or was forgotten begins at the first number again.
     ForgottenFence,
     /// Keys are compared without their case.
     FoldedKeys,
@@ -37,15 +37,15 @@ pub enum Fault {
     RenewalRevives,
     /// A completion of a row that is not there, or is over, writes one.
     UpsertingCompletion,
-    /// A repeat of a completion is refused once its ttl is over.
+    /// A repeated completion is refused once its ttl is over.
     RepeatForgottenAfterTtl,
     /// A late completion is refused though nobody has taken over.
     StrictExpiry,
-    /// No owner that has left is remembered.
+    /// The row remembers no owner that has left.
     EndedForgotten,
-    /// Only the row's own owner is remembered.
+    /// The row remembers only its own owner.
     EndedHasNoSlots,
-    /// The row's own owner and three before it are remembered.
+    /// The row remembers its own owner and only three before it.
     EndedHasThreeSlots,
     /// A duplicate of a running key is told that it is done.
     CompletedInFlight,
@@ -55,13 +55,13 @@ pub enum Fault {
     FingerprintUncheckedOnOrphans,
     /// A sweep deletes orphans, parked or not.
     SweepEatsOrphans,
-    /// A sweep deletes what is over at once.
+    /// A sweep deletes rows as soon as their lease or ttl is over.
     SweepIgnoresLinger,
     /// `NotRun` of a takeover leaves a free key.
     NotRunForgetsDoubt,
     /// `NotRun` before its claim leaves nothing behind.
     NotRunLeavesNoTombstone,
-    /// `NotRun` frees whatever it finds running.
+    /// `NotRun` frees a running key, even if another owner holds it.
     NotRunFreesAnyone,
     /// `NotRun` counts as an attempt.
     AttemptKept,
@@ -83,13 +83,13 @@ pub enum Fault {
     ResolutionReplacesAnyRecord,
     /// The completion of a takeover looks like an operator's record.
     CompletionKeepsDoubt,
-    /// A wait sleeps as long as it may.
+    /// A wait always lasts as long as it may.
     DeafWait,
-    /// A wait looks at the row, and then asks to be told: what happens in between it doesn't hear of.
+    /// A wait reads the row, and then registers for a notification: it misses an ending in between.
     LostWakeUp,
-    /// The remaining lease is always nothing.
+    /// The remaining lease is always zero.
     NothingRemains,
-    /// A row stays by the clock alone, though that was set back.
+    /// A row is deleted by the clock alone, without regard to its fence, though the clock was set back.
     PurgedBeforeItsFence,
     /// A holder that lost its key to another is told that there is no such key.
     GoneForLost,

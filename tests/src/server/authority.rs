@@ -1,4 +1,4 @@
-//! Who signs certificates.
+//! A certificate authority for tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{folder, postgres, template};
 
-/// A certificate authority that nobody knows, and a certificate of its for a server at 127.0.0.1.
+/// A certificate authority that no system trusts, and a certificate that it has issued for a server at 127.0.0.1.
 #[derive(Debug)]
 pub struct Authority(TempDir);
 
@@ -22,7 +22,7 @@ impl Authority {
         let (root, key) = (authority.root(), authority.file("root.key"));
         authority.issue("server", &[Path::new("-CA"), &root, Path::new("-CAkey"), &key]);
         if let Some((user, group)) = postgres::user() {
-            // PostgreSQL takes its key from nobody else.
+            // PostgreSQL accepts a key only if its own user, or root, owns the file.
             std::os::unix::fs::chown(authority.key(), Some(user), Some(group)).unwrap();
         }
         authority
@@ -50,7 +50,7 @@ impl Authority {
     fn issue(&self, name: &str, by: &[&Path]) {
         let mut command = Command::new("openssl");
         command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
-        // No two authorities have the same name: a certificate is told by it whose it is.
+        // Each authority has a name of its own, as the name says which authority has issued a certificate.
         let folder = self.0.path().file_name().unwrap_or_default().to_string_lossy();
         command.args(["-subj", &format!("/CN={name} of {folder}")]);
         command.args(["-extensions", name, "-config"]).arg(self.file("settings"));

@@ -1,4 +1,4 @@
-//! A server's clock, moved by a test.
+//! A clock of a server that a test can set.
 
 use std::fs::File;
 use std::future::{Ready, ready};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::template;
 
-/// The clock of a server that was started with it. Measured time goes on as ever.
+/// The clock of a server that was started with it. The server's monotonic clock is not changed.
 #[derive(Debug)]
 pub struct Clock {
     ahead: File,
@@ -18,7 +18,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Its library and the file that moves it are in this folder.
+    /// Builds the library that replaces the system's clock, and creates the file by which it is set, in this folder.
     pub(super) fn new(folder: &Path) -> Self {
         let (path, library) = (folder.join("clock"), folder.join("clock.so"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/clock.c");
@@ -28,18 +28,18 @@ impl Clock {
         clock
     }
 
-    /// Makes it so far ahead of this machine's.
+    /// Sets the clock so far ahead of this machine's.
     pub fn set_ahead(&self, ahead: Duration) -> Ready<()> {
         self.set(ahead.as_micros() as i64);
         ready(())
     }
 
-    /// Makes it so many microseconds ahead of this machine's, or behind.
+    /// Sets the clock so many microseconds ahead of this machine's, or behind it.
     pub fn set(&self, ahead: i64) {
         self.ahead.write_all_at(&ahead.to_ne_bytes(), 0).unwrap();
     }
 
-    /// Has a program go by it.
+    /// Makes a program use this clock.
     pub(super) fn rules(&self, program: &mut Command) {
         program.env("LD_PRELOAD", &self.library).env("IDEM_CLOCK", &self.path);
     }

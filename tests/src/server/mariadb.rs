@@ -38,7 +38,7 @@ impl MariaDb {
         ]);
         arguments.extend(options.iter().map(|&option| option.to_owned()));
         let path = program.unwrap_or_else(|| super::program("mariadb-server", in_path("mariadbd")));
-        // It speaks first, and names the way to log in only where it lets anyone do so.
+        // The server sends the first message. It names a way to log in only if it accepts connections.
         let program = Program { path, arguments, user: None, hello: (Vec::new(), b"_password") };
         let url = format!("mysql://root@127.0.0.1:{port}/{DATABASE}");
         Self(Server::start(directory, port, url, program).await)
@@ -54,7 +54,7 @@ fn socket(directory: &Path) -> PathBuf {
     directory.join("mariadb.sock")
 }
 
-/// The first has to be the first.
+/// The settings of the server. `--no-defaults` has to be the first.
 fn settings(data: &Path) -> [String; 9] {
     [
         "--no-defaults".to_owned(),
@@ -62,11 +62,11 @@ fn settings(data: &Path) -> [String; 9] {
         "--user=root".to_owned(),
         "--skip-name-resolve".to_owned(),
         "--innodb-buffer-pool-size=32M".to_owned(),
-        // Each start writes and syncs it.
+        // Small, as each start writes and syncs the log.
         "--loose-innodb-log-file-size=16M".to_owned(),
         "--loose-innodb-redo-log-capacity=16M".to_owned(),
         "--loose-mysqlx=OFF".to_owned(),
-        // Without one, it is spoken to in the open, and a proxy can read along.
+        // Without a certificate the connections aren't encrypted, so that a proxy can read the requests.
         "--loose-auto-generate-certs=OFF".to_owned(),
     ]
 }
@@ -94,7 +94,7 @@ fn initialize(mysqld: Option<&Path>, folder: &Path) {
     let mut command = Command::new(path);
     command.args(settings(&data)).args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
     template::run(&mut command);
-    // A database is a folder.
+    // In MariaDB, a folder is a database.
     std::fs::create_dir(data.join(DATABASE)).unwrap();
 }
 

@@ -7,16 +7,16 @@ use std::process::Command;
 use super::postgres::{Postgres, startup, user};
 use super::{Program, Server, folder, free_port, in_path, program};
 
-/// PgBouncer, which gives each transaction any of four connections (`pool_mode = transaction`), unless it is told otherwise.
+/// PgBouncer. By default it gives each transaction any of four connections (`pool_mode = transaction`).
 #[derive(Debug)]
 pub struct PgBouncer(Server);
 
 impl PgBouncer {
-    /// Whether it can keep apart what its clients prepare: since 1.21.
+    /// Whether it can keep the prepared statements of its clients apart, as it can since 1.21.
     ///
     /// # Panics
     ///
-    /// Where it doesn't tell its version.
+    /// If it doesn't print its version.
     pub fn keeps_statements() -> bool {
         let told = Command::new(path()).arg("--version").output().unwrap().stdout;
         let told = String::from_utf8(told).unwrap();

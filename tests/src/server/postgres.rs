@@ -39,7 +39,7 @@ impl Postgres {
             arguments.extend(["-c".to_owned(), setting]);
         }
         arguments.extend(options.iter().map(|&option| option.to_owned()));
-        // Asks to be let in, and is: it answers earlier than it lets anyone in.
+        // Asks to log in, and waits until that succeeds: the server accepts connections before it accepts logins.
         let program = Program { path: binaries.join("postgres"), arguments, user, hello: (startup(), b"R\0\0\0\x08") };
         let url = format!("postgres://{USER}@127.0.0.1:{port}/{DATABASE}");
         Self(Server::start(directory, port, url, program).await)
@@ -51,7 +51,7 @@ impl Postgres {
     }
 }
 
-/// The first message of a client: its length, the protocol's version, and who it is.
+/// The first message of a client: its length, the protocol's version, and the user.
 pub(super) fn startup() -> Vec<u8> {
     let who = format!("user\0{USER}\0database\0{DATABASE}\0\0");
     let length = u32::try_from(8 + who.len()).unwrap();

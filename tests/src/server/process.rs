@@ -29,7 +29,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Where it can't be started.
+    /// If it can't be started.
     pub fn spawn(mut command: Command) -> Self {
         // Runs after the change of user, which would undo it.
         unsafe {
@@ -56,7 +56,8 @@ impl Drop for Process {
         if !self.is_running() {
             return;
         }
-        // While it is stopped it starts no other child, which would outlive it, hold its locks, and answer its clients.
+        // The process is stopped first, so that it can't start another child. Such a child would outlive it, hold its locks, and
+        // answer its clients.
         let process = self.0.id().cast_signed();
         stop(process);
         let children = children(process);
@@ -82,7 +83,7 @@ fn stop(process: i32) {
     assert_eq!(waited, 0, "{}", Error::last_os_error());
 }
 
-/// What can be read from as soon as this process has ended.
+/// A descriptor that is readable as soon as this process has ended.
 fn end(process: i32) -> OwnedFd {
     let file = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
     assert!(file >= 0, "{}", Error::last_os_error());
@@ -99,8 +100,8 @@ fn command(program: &Program, log: File) -> Command {
     command
 }
 
-/// Starts it from a thread that lives as long as this process: the death of the thread that starts a process, such as a
-/// test's, counts as its parent's.
+/// Starts the command from a thread that lives as long as this process. For the signal at the parent's death, the end of the thread
+/// that started a process counts, and a test's thread ends early.
 fn spawn(command: Command) -> Child {
     type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
     static ORDERS: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {

@@ -1,4 +1,4 @@
-//! Data folders that are slow to make: made once, and copied.
+//! Data folders that take long to make. Each is made once, and copied for each server.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -7,18 +7,18 @@ use std::process::Command;
 
 use super::folder;
 
-/// Copies the data folder of this name to `target`. The first who asks makes it, while others wait; `make` is given the
-/// folder that is to be filled.
+/// Copies the data folder of this name to `target`. The first caller makes it with `make`, which gets the folder to fill. Others wait
+/// for it.
 pub(super) fn copy(name: &str, user: Option<(u32, u32)>, make: impl FnOnce(&Path), target: &Path) {
     let home = std::env::temp_dir();
     let template = home.join(format!("idem-template-{name}"));
     let lock = File::create(home.join(format!("idem-template-{name}.lock"))).unwrap();
-    // Until the file is closed.
+    // Holds the lock until the file is closed.
     assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) }, 0);
     if !template.exists() {
         let draft = folder(user);
         make(draft.path());
-        // Whole, or not there.
+        // A rename, so that the template is there as a whole or not at all.
         std::fs::rename(draft.keep(), &template).unwrap();
     }
     drop(lock);

@@ -59,5 +59,5 @@ async fn stalls(store: &AnyStore) {
     assert!(others.expect("others are not held up").into_iter().all(|answer| answer.is_ok()));
     let duplicates = tokio::time::timeout(Duration::from_secs(20), duplicates.join_all()).await;
     let refused = |answer: &Result<_, Error>| matches!(answer, Err(error) if error.is_retryable());
-    assert!(duplicates.expect("nobody waits for ever").iter().all(refused));
+    assert!(duplicates.expect("a duplicate waits for ever").iter().all(refused));
 }

@@ -118,5 +118,5 @@ async fn r17_ttl_counts_from_the_completion() {
     assert_eq!(handle(&store, &ran, 1).await.unwrap(), 1);
     assert_eq!(handle(&store, &ran, 1).await.unwrap(), 1, "remembered, though it was claimed longer ago than its ttl");
     tokio::time::sleep(Duration::from_millis(910)).await;
-    assert_eq!(handle(&store, &ran, 1).await.unwrap(), 2, "forgotten, though nobody swept");
+    assert_eq!(handle(&store, &ran, 1).await.unwrap(), 2, "the key has expired, though it was not swept");
 }

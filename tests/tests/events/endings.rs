@@ -197,7 +197,7 @@ fn a_record_that_can_not_be_read_is_told_and_an_error_that_was_recorded_is_repla
     assert_eq!(told("1", || drop(typed(&store, 1_u32))).0, "decode");
     let ((), events) = Events::during(|| drop(typed(&store, 1_u32)));
     let refused = events.iter().find(|event| event["event"] == "refused").unwrap();
-    assert_eq!(refused["outcome"], "decode", "those who hear warnings alone learn why");
+    assert_eq!(refused["outcome"], "decode", "the warning has to have the reason, for a log that has only warnings");
     assert_eq!(told("1", || drop(recorded(&store, 1))).0, "failed");
     assert_eq!(told("1", || drop(recorded(&store, 1))).0, "replayed");
 }

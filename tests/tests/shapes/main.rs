@@ -51,7 +51,8 @@ async fn with_memory<T>(future: impl Future<Output = T>) -> T {
     idem_runtime::with_store(MemoryStore::new(), future).await
 }
 
-/// The default store is `with_store`'s, which is a task's: sync handlers run in a task, on a multi-thread runtime.
+/// These handlers use the store of `with_store`, which is set for a task. So the sync handlers run in a task, on a multi-thread
+/// runtime.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sync_functions_run() -> Result<(), Error> {
     use functions::*;
@@ -74,7 +75,7 @@ async fn sync_functions_run() -> Result<(), Error> {
     .await
 }
 
-/// What isn't in the key differs from call to call, and the first result comes back.
+/// Calls each handler twice. The arguments that aren't in the key differ, and the second call gets the first result.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duplicates_are_replayed_in_every_shape() -> Result<(), Error> {
     let first = receipt("o", 1);

@@ -70,17 +70,17 @@ fn arguments_are_not_kept_twice() {
     let arguments = || (String::new(), Vec::new(), [0; 512], [0; 64], None);
     let (a, b, c, d, e) = arguments();
     let (f, g, h, i, j) = arguments();
-    // What the engine needs, whatever the arguments are.
+    // The bytes that the engine needs for any arguments.
     let engine = size(none_annotated()) - size(none());
     println!("no argument: {engine} more");
     let measured = [
         ("4 KiB", size(large(1, zeros)), size(large_annotated(1, zeros)), 0),
         ("4 KiB that the key reads", size(large_key(zeros)), size(large_key_annotated(zeros)), 0),
-        // A function that is done with an argument before its first `await` frees its place. An annotated one can't:
-        // the argument has to outlast the claim.
+        // A bare function that doesn't use an argument after its first `await` doesn't keep it. An annotated one has to keep it
+        // until the claim is granted.
         ("4 KiB, not used after an await", size(unused(1, zeros)), size(unused_annotated(1, zeros)), 4096),
         ("`self`", size(Holder(zeros).bare(1)), size(Holder(zeros).annotated(1)), 0),
-        // `self` can't be moved to another variable of that name.
+        // `self` can't be moved into another variable with that name.
         ("`self` that the key reads", size(Holder(zeros).bare(1)), size(Holder(zeros).read_by_the_key(1)), 4096),
         ("many", size(many(a, b, c, d, e)), size(many_annotated(f, g, h, i, j)), 0),
     ];

@@ -124,9 +124,9 @@ async fn r21_an_async_trait_method_claims_when_it_is_polled() {
     let handler = Handler(10, MemoryStore::new());
     let dropped = Boxed::implemented(&handler, order("a", 1), (1, 1));
     drop(dropped);
-    // Had it claimed the key, this call would find it taken.
+    // If the dropped call had claimed the key, this call would be refused.
     assert_eq!(Boxed::implemented(&handler, order("a", 1), (1, 1)).await.unwrap(), 14);
-    // And it does claim: the price is not in the key.
+    // This call is a duplicate, as the price is not in the key.
     assert_eq!(Boxed::implemented(&handler, order("a", 100), (1, 1)).await.unwrap(), 14, "replayed");
     assert_eq!(Boxed::implemented(&handler, order("b", 100), (1, 1)).await.unwrap(), 113);
 }

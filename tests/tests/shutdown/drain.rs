@@ -32,7 +32,7 @@ async fn waits_for_an_ending() {
         assert_eq!(drain(PATIENCE).await, 0);
         assert_eq!(store.count(UNKNOWN), 2);
         let again = long(&store, 1, Gate::opened()).await.unwrap();
-        assert_eq!(again, Outcome::Executed("after a crash".to_owned()), "nobody waits for the lease");
+        assert_eq!(again, Outcome::Executed("after a crash".to_owned()), "the call must not wait for the lease");
     }
 }
 

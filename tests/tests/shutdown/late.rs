@@ -143,7 +143,7 @@ async fn a_result_is_given_up_after_one_lease_more() {
     store.fail_always(Asked::Complete, Fault::RequestLost);
     not_recorded(&store, 1, Gate::opened()).await;
     let told = Instant::now();
-    assert_eq!(drain(PATIENCE).await, 0, "its lease is over, and so nobody waits for it");
+    assert_eq!(drain(PATIENCE).await, 0, "drain must not wait for a call whose lease is over");
     assert!(told.elapsed() >= LEASE / 2, "{:?}", told.elapsed());
     store.recover();
     assert_eq!(brief(&store, 1, Gate::opened()).await.unwrap(), executed("after a crash"));

@@ -65,17 +65,17 @@ pub(crate) mod postgres {
         "user:secret",
     ];
 
-    /// Who owns a database, in its URL.
+    /// The user that owns the database, as in a URL.
     pub(crate) const ADMIN: &str = "idem@";
     pub(crate) const CREATE_USER: &str = "CREATE ROLE app LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC";
-    /// Who is told that a table is missing.
+    /// A user that is told that a table is missing.
     pub(crate) const SEES_MISSING: &str = "app@";
-    /// What is said of tables that are there, and that one may not use.
+    /// Parts of the error for tables that exist, and that the user may not use.
     pub(crate) const NOT_GRANTED: &[&str] =
         &["its tables could not be read", "needs SELECT, INSERT, UPDATE and DELETE"];
     pub(crate) const MISSING: &str = "relation \"idempotency\" does not exist";
 
-    /// Refuses to write the key 40, and to complete the key 41.
+    /// Triggers that refuse to write the key 40, and to complete the key 41.
     pub(crate) const REFUSE: &str = "\
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
         CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW
@@ -87,7 +87,7 @@ pub(crate) mod postgres {
     pub(crate) const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'postgres'";
     pub(crate) const CONNECTIONS_OF_APP: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
 
-    /// A user that may create tables, whose password is asked for.
+    /// A user with a password that may create tables.
     const CREATE_OWNER: &str = "CREATE ROLE app LOGIN PASSWORD 'one'; GRANT CREATE ON SCHEMA public TO app";
     pub(crate) const CHANGE_PASSWORD: &str = "ALTER ROLE app PASSWORD 'two'";
 
@@ -97,12 +97,12 @@ pub(crate) mod postgres {
         sql(server, "SELECT pg_reload_conf()").await;
     }
 
-    /// How many connections this user may have.
+    /// Limits the number of connections of this user.
     pub(crate) fn limit(connections: u32) -> String {
         format!("ALTER ROLE app CONNECTION LIMIT {connections}")
     }
 
-    /// Where tables are made.
+    /// The schema or the database in which the tables are created.
     pub(crate) const HOME: &str = "public";
     pub(crate) const CREATE_ELSEWHERE: &str = "CREATE SCHEMA elsewhere";
     pub(crate) const GO_ELSEWHERE: &str = "SET search_path TO elsewhere";
@@ -111,27 +111,28 @@ pub(crate) mod postgres {
         options.options([("search_path", "elsewhere")])
     }
 
-    /// Columns, and what a store never writes there.
+    /// Columns, each with a value that a store never writes there.
     pub(crate) const CORRUPTIONS: &[(&str, &str)] =
         &[("state", "9"), ("previous", "7"), ("owner", "'\\x00'"), ("ended", "'\\x00'"), ("fence", "-1")];
 
-    /// The most that 64 executions may take, and 500 messages.
+    /// The greatest number of round trips for 64 executions, and for 500 messages.
     pub(crate) const MOST_TRIPS: [usize; 2] = [40, 100];
 
-    /// How many of the view's rows are of no time at which a key was claimed.
+    /// How many of the view's rows have a time at which no key was claimed.
     pub(crate) const SINCE_IS_NO_CLAIM: &str = "\
         SELECT count(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT FROM idempotency i
         WHERE i.scope = s.scope AND i.fence = (extract(epoch FROM s.since) * 1000000)::bigint)";
 
-    /// A transaction that still looks at what others delete.
+    /// A transaction that still sees rows that others delete.
     pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM idempotency";
-    /// How often a page of the table or of its indexes was looked at.
+    /// How often a page of the table or of its indexes was read.
     pub(crate) const PAGES: &str = "\
         SELECT (heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint
         FROM pg_statio_user_tables WHERE relname = 'idempotency'";
     pub(crate) const LOCK_ONE: &str = "BEGIN; SELECT FROM idempotency WHERE purge_at = 1 FOR UPDATE LIMIT 1";
 
-    /// Inserts rows that a sweep deletes, seven at a time at the same time. Neither in the order of time nor in that of keys.
+    /// Inserts rows that a sweep deletes. Seven at a time have the same `purge_at`. They are neither in the order of time nor in that of
+    /// keys.
     pub(crate) fn expired(most: usize) -> String {
         format!(
             "INSERT INTO idempotency (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended)
@@ -140,7 +141,7 @@ pub(crate) mod postgres {
         )
     }
 
-    /// Sweeps what there is; answers how much.
+    /// Sweeps until no row is left to delete. Returns how many were deleted.
     pub(crate) async fn sweep_all(admin: &dyn idem_runtime::IdempotencyAdmin) -> usize {
         admin.sweep(usize::MAX).await.unwrap()
     }
@@ -158,17 +159,17 @@ pub(crate) mod mariadb {
         "user:secret",
     ];
 
-    /// Who owns a database, in its URL.
+    /// The user that owns the database, as in a URL.
     pub(crate) const ADMIN: &str = "root@";
-    /// It isn't let into a database without any right there.
+    /// With one right in the database, as a user without any is refused there.
     pub(crate) const CREATE_USER: &str = "CREATE USER app; GRANT SHOW VIEW ON idem.* TO app";
-    /// Who is told that a table is missing: nobody who couldn't read it.
+    /// A user that is told that a table is missing. A user that couldn't read the table isn't told.
     pub(crate) const SEES_MISSING: &str = "root@";
-    /// What is said of tables that are there, and that one may not use.
+    /// Parts of the error for tables that exist, and that the user may not use.
     pub(crate) const NOT_GRANTED: &[&str] = &["needs a user with SELECT, INSERT, UPDATE and DELETE"];
     pub(crate) const MISSING: &str = "Table 'idem.idempotency' doesn't exist";
 
-    /// Refuses to write the key 40, and to complete the key 41.
+    /// Triggers that refuse to write the key 40, and to complete the key 41.
     pub(crate) const REFUSE: &str = "\
         CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW
         IF NEW.`key` = '40' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'; END IF;
@@ -180,18 +181,18 @@ pub(crate) mod mariadb {
     pub(crate) const CONNECTIONS_OF_APP: &str =
         "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
 
-    /// A user that may create tables, whose password is asked for.
+    /// A user with a password that may create tables.
     const CREATE_OWNER: &str = "CREATE USER app IDENTIFIED BY 'one'; GRANT ALL ON idem.* TO app";
     pub(crate) const CHANGE_PASSWORD: &str = "ALTER USER app IDENTIFIED BY 'two'";
 
     async fn ask_for_passwords(_: &Server) {}
 
-    /// How many connections this user may have.
+    /// Limits the number of connections of this user.
     pub(crate) fn limit(connections: u32) -> String {
         format!("ALTER USER app WITH MAX_USER_CONNECTIONS {connections}; FLUSH USER_RESOURCES")
     }
 
-    /// Where tables are made.
+    /// The schema or the database in which the tables are created.
     pub(crate) const HOME: &str = "idem";
     pub(crate) const CREATE_ELSEWHERE: &str = "CREATE DATABASE elsewhere";
     pub(crate) const GO_ELSEWHERE: &str = "USE elsewhere";
@@ -200,28 +201,28 @@ pub(crate) mod mariadb {
         options.database("elsewhere")
     }
 
-    /// Columns, and what a store never writes there.
+    /// Columns, each with a value that a store never writes there.
     pub(crate) const CORRUPTIONS: &[(&str, &str)] =
         &[("state", "9"), ("previous", "7"), ("ended", "'x'"), ("fence", "-1"), ("attempt", "-1")];
 
-    /// The most that 64 executions may take, and 500 messages.
+    /// The greatest number of round trips for 64 executions, and for 500 messages.
     pub(crate) const MOST_TRIPS: [usize; 2] = [48, 150];
 
-    /// How many of the view's rows are of no time at which a key was claimed.
+    /// How many of the view's rows have a time at which no key was claimed.
     pub(crate) const SINCE_IS_NO_CLAIM: &str = "\
         SELECT COUNT(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT * FROM idempotency i
         WHERE i.scope = CAST(s.scope AS BINARY) AND i.fence = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', s.since))";
 
-    /// A transaction that still looks at what others delete.
+    /// A transaction that still sees rows that others delete.
     pub(crate) const SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT; SELECT COUNT(*) FROM idempotency";
-    /// How often a page was looked at.
+    /// How often a page was read.
     pub(crate) const PAGES: &str = "\
         SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status
         WHERE variable_name = 'INNODB_BUFFER_POOL_READ_REQUESTS'";
     pub(crate) const LOCK_ONE: &str =
         "START TRANSACTION; SELECT * FROM idempotency WHERE purge_at = 1 LIMIT 1 FOR UPDATE";
 
-    /// Inserts rows that a sweep deletes, seven at a time at the same time.
+    /// Inserts rows that a sweep deletes. Seven at a time have the same `purge_at`.
     pub(crate) fn expired(most: usize) -> String {
         format!(
             "INSERT INTO idempotency (scope, `key`, state, owner, fence, until, previous, attempt, ended, purge_at)
@@ -231,17 +232,17 @@ pub(crate) mod mariadb {
         )
     }
 
-    /// Sweeps what there is; answers how much.
+    /// Sweeps until no row is left to delete. Returns how many were deleted.
     pub(crate) async fn sweep_all(admin: &dyn idem_runtime::IdempotencyAdmin) -> usize {
         let mut swept = 0;
-        // Others may have locked what is left.
+        // A sweep passes over rows that others have locked.
         while admin.stats().await.unwrap().sweepable > 0 {
             swept += admin.sweep(usize::MAX).await.unwrap();
         }
         swept
     }
 
-    /// What the server counts.
+    /// A counter of the server.
     pub(crate) async fn status(connection: &mut Connection, name: &str) -> i64 {
         let sql = format!("SHOW GLOBAL STATUS LIKE '{name}'");
         let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();

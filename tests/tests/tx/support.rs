@@ -89,7 +89,7 @@ macro_rules! database {
             pub(crate) async fn someone_waits(&self) {
                 tokio::time::timeout(std::time::Duration::from_secs(10), self.sees_waiting())
                     .await
-                    .expect("nobody waits");
+                    .expect("no transaction waits for another");
             }
 
             pub(crate) async fn execute(&self, sql: String) {

@@ -43,7 +43,7 @@ async fn r03_a_waiter_is_woken_in_its_process_and_polls_for_others() {
         rounds.push(waiting.await);
         let begun = Instant::now();
         there.wait(WaitRequest::new(SCOPE, &key, DAY)).await.unwrap();
-        assert!(begun.elapsed() < Duration::from_secs(5), "who is done isn't waited for");
+        assert!(begun.elapsed() < Duration::from_secs(5), "a wait for a completed key lasts too long");
     }
     // A waiter that is notified returns in its first round. If the machine stalls, some of them are told too late and find the
     // result in their second round.

@@ -40,7 +40,8 @@ async fn a_duplicate_writes_nothing_and_locks_nothing() {
             written.push((name, status(&mut watch, name).await));
         }
         let answers = duplicates(&store, [&done, &running]);
-        let answers = tokio::time::timeout(Duration::from_secs(4), answers).await.expect("nobody waits");
+        let answers =
+            tokio::time::timeout(Duration::from_secs(4), answers).await.expect("a duplicate waits for a lock");
         assert!(answers.iter().all(|answer| !matches!(answer, ClaimAnswer::Acquired(_))));
         for (name, written) in &mut written {
             *written = status(&mut watch, name).await - *written;
