@@ -1,7 +1,8 @@
-//! Tx mode: the claim and the result are written through the transaction that the handler writes its business rows with.
+//! Tx mode: the library writes the claim and the result in the same transaction in which the handler writes its
+//! business rows.
 //!
-//! Nothing can come between an effect and its record, so a duplicate can't repeat an effect in that database. There is no
-//! lease, and so nothing to be renewed or to be lost.
+//! An effect in that database and its record are committed together or not at all. So a duplicate can't repeat the
+//! effect. There is no lease that could be lost.
 //!
 #![cfg_attr(feature = "postgres", doc = "```no_run")]
 #![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
@@ -19,13 +20,13 @@
 //!
 //! # async fn handle(pool: sqlx::PgPool, order: Order) -> Result<(), BillingError> {
 //! let mut tx = pool.begin().await?;
-//! let charged = charge(&mut tx, &order).await?; // an error drops the transaction, and so rolls it back
-//! tx::commit(tx).await?; // as the driver's own, but for an `Ok` of what was rolled back
+//! let charged = charge(&mut tx, &order).await?; // on an error, the transaction is dropped, and so rolled back
+//! tx::commit(tx).await?; // as the driver's own `commit`, but an error where the database rolled back
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Whose transaction
+//! # Which drivers
 //!
 //! | handle | feature |
 //! |---|---|
@@ -37,22 +38,24 @@
 //! | `&sea_orm::DatabaseTransaction` | `sea-orm` |
 //! | any other | implement [`Transaction`] or [`BlockingTransaction`]: four short methods |
 //!
-//! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows it to be in
-//! a transaction: sqlx doesn't know of one that was begun by an SQL text of your own. rusqlite asks SQLite itself.
+//! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows that
+//! it is in a transaction. sqlx doesn't know of a transaction that your own SQL text began. rusqlite asks SQLite
+//! itself.
 //!
-//! sqlx names the statements that it prepares on PostgreSQL, which PgBouncer's `pool_mode = transaction` mixes up: one can get
-//! another's answer, and be told that it succeeded. A transaction can't ask whether such a pooler is there. So connect past it
-//! or use tokio-postgres. Where a store of the process has found such a pooler, the first transaction of sqlx or sea-orm after
-//! that is warned, whichever server it is on.
+//! sqlx gives names to the statements that it prepares on PostgreSQL, and PgBouncer's `pool_mode = transaction` mixes
+//! these up: a statement can get the answer of another one, and be told that it succeeded. A transaction can't find out
+//! whether there is such a pooler. So connect to the server directly, or use tokio-postgres. If a store of this process
+//! has found such a pooler, the first transaction of sqlx or sea-orm after that logs a warning, also if it is on
+//! another server.
 //!
-//! A recorded result is a parameter of a statement: sea-orm shows those to its metric callback, and logs them with its feature
-//! `debug-print`.
+//! The recorded result is a parameter of a statement. sea-orm shows parameters to its metric callback, and logs them
+//! with its feature `debug-print`.
 //!
 //! # What it costs
 //!
-//! Two statements more in the transaction for a first execution: the claim and the record. A duplicate costs one (two on
-//! SQLite), which writes nothing. On MySQL and MariaDB the claim is two statements. [`commit`] takes a round trip more than
-//! the driver's own on PostgreSQL, MySQL and MariaDB.
+//! A first execution sends two more statements in the transaction: the claim and the record. A duplicate sends one (two
+//! on SQLite), which writes nothing. On MySQL and MariaDB the claim is two statements. [`commit`] takes one round trip
+//! more than the driver's own `commit` on PostgreSQL, MySQL and MariaDB.
 //!
 //! # What a duplicate sees
 //!
@@ -60,71 +63,97 @@
 //! |---|---|
 //! | was committed | replays the recorded result |
 //! | was rolled back, or its handler returned an `Err` or was cancelled | runs |
-//! | is under way | waits for it on PostgreSQL at READ COMMITTED, on MySQL and MariaDB, and on SQLite where it wrote or said `BEGIN IMMEDIATE` before it read; else [`Error::Conflict`](crate::Error::Conflict): roll back, and run the transaction again |
+//! | is under way | waits for it on PostgreSQL at READ COMMITTED, on MySQL and MariaDB, and on SQLite if the duplicate's transaction wrote or began with `BEGIN IMMEDIATE` before it read. Else it gets [`Error::Conflict`](crate::Error::Conflict): roll back, and run the transaction again |
 //!
-//! A duplicate leaves the transaction usable. Roll it back after any `Err`, the handler's own too, and where a handler was
-//! cancelled or unwound: no claim is left, so what was written by then would be committed, and written again when the message
-//! comes again. After a handler's own error, a caller that wants to go on in the same transaction rolls back to a savepoint
-//! that it has made before the call; after [`Error::Conflict`](crate::Error::Conflict) only the whole transaction will do. A
-//! time-out belongs around the whole transaction. The handler leaves `COMMIT` and `ROLLBACK` to its caller.
+//! A duplicate leaves the transaction usable.
 //!
-//! Nothing is handled before the commit: acknowledge a message by the result of the whole transaction, commit included, and
-//! commit with [`commit`], which is an error where the database rolled back.
+//! Roll the transaction back after any `Err`, also after the handler's own error, and after a handler that was
+//! cancelled or panicked. No claim is left then: if you commit, a redelivery writes again what the handler has written
+//! until then. To go on in the same transaction after the handler's own error, make a savepoint before the call, and
+//! roll back to it. After [`Error::Conflict`](crate::Error::Conflict), roll the whole transaction back.
 //!
-//! # A transaction that is gone
+//! Put a time-out around the whole transaction, and not around the handler alone. The handler must not send `COMMIT` or
+//! `ROLLBACK`: that is left to its caller.
 //!
-//! On MySQL and MariaDB a deadlock undoes the *whole* transaction of its victim: what came before a savepoint too, and the
-//! savepoint itself, so that a rollback to it is error 1305, `SAVEPOINT … does not exist`. The driver doesn't know. What the
-//! body or its caller sends next is in no transaction, and committed at once; a `COMMIT` says `Ok`. So:
+//! A message is not handled before the commit. Acknowledge it by the result of the whole transaction, the commit
+//! included. Commit with [`commit`], which returns an error where the database rolled back.
 //!
-//! - A body returns the error of a statement that failed, a deadlock's (1213) above all. It doesn't send the statement again.
-//! - A caller rolls the whole transaction back then, and runs all of it again. It doesn't pass over an error 1305.
-//! - It commits with [`commit`].
+//! # A transaction that has ended unnoticed
 //!
-//! MariaDB says whether a transaction is open. A handler that is called in none is
-//! [`Error::NotInTransaction`](crate::Error::NotInTransaction), and one whose transaction is gone when its body returns is
-//! [`Error::TransactionLost`](crate::Error::TransactionLost), which no redelivery may follow: what it wrote after that may be
-//! committed. MySQL doesn't say it: there the second is [`Error::NotRecorded`](crate::Error::NotRecorded), and a redelivery
-//! can repeat what was committed. With `autocommit = 0`, the next statement begins a new transaction, and neither can say: such
-//! a connection is refused ([`Error::Config`](crate::Error::Config)). SQLite undoes a transaction by itself where the disk is
-//! full or fails, and at `ON CONFLICT ROLLBACK`: it is asked, too. sqlx 0.9 doesn't hear of that, and its own rollback fails
-//! then: a pool's connection goes on as one in a transaction, and `begin_with` fails on it from then on
-//! (`InvalidSavePointStatement`). End such a transaction by [`commit`], which is `TransactionLost` and leaves the connection as
-//! it should be. PostgreSQL keeps a transaction in which a statement has failed, refuses whatever comes next,
-//! and undoes it in the end.
+//! On MySQL and MariaDB, a deadlock rolls back the *whole* transaction of its victim. What was written before a
+//! savepoint is undone too, and so is the savepoint: a rollback to it fails with error 1305,
+//! `SAVEPOINT … does not exist`. The driver doesn't notice that the transaction has ended. A statement that the body or
+//! its caller sends after that is in no transaction, and is committed at once. A `COMMIT` returns `Ok`. So:
 //!
-//! A duplicate waits for as long as the first transaction takes. What bounds it is the database's: `SET LOCAL lock_timeout` on
-//! PostgreSQL, `innodb_lock_wait_timeout`, SQLite's `busy_timeout`. Then it is [`Error::Conflict`](crate::Error::Conflict).
+//! - In the body, return the error of a statement that failed, above all that of a deadlock (1213). Don't send the
+//!   statement again.
+//! - In the caller, roll the whole transaction back then, and run all of it again. Don't ignore an error 1305.
+//! - Commit with [`commit`].
 //!
-//! sqlx's MySQL connection doesn't survive a call that is dropped while a statement is prepared on it: what comes next takes
-//! the rest of that answer for its own. Close it, as by a pool's `close_on_drop`, where a handler was timed out.
+//! What the library finds out depends on the database:
 //!
-//! On MySQL and MariaDB, `CREATE TABLE`, `TRUNCATE` and their like commit the transaction, and its driver doesn't know: what
-//! comes after is committed statement by statement, and no duplicate waits for it. Keep them out of such transactions. On
-//! MariaDB a handler that has done so is [`Error::TransactionLost`](crate::Error::TransactionLost).
+//! - MariaDB tells whether a transaction is open. A handler that is called in none gets
+//!   [`Error::NotInTransaction`](crate::Error::NotInTransaction). A handler whose transaction has ended when its body
+//!   returns gets [`Error::TransactionLost`](crate::Error::TransactionLost). Don't let a redelivery follow that error:
+//!   what the handler wrote after the end of its transaction may be committed.
+//! - MySQL doesn't tell. There, a handler whose transaction has ended gets
+//!   [`Error::NotRecorded`](crate::Error::NotRecorded), and a redelivery can write again what was committed.
+//! - MySQL and MariaDB with `autocommit = 0` begin a new transaction with the next statement, so neither can tell. Such
+//!   a connection is refused ([`Error::Config`](crate::Error::Config)).
+//! - SQLite rolls a transaction back by itself where the disk is full or fails, and at `ON CONFLICT ROLLBACK`. The
+//!   library asks SQLite too. sqlx 0.9 doesn't notice such an end, and its own rollback fails then. Its pool's
+//!   connection still counts as one in a transaction, so each later `begin_with` on it fails
+//!   (`InvalidSavePointStatement`). End such a transaction with [`commit`]: it returns `TransactionLost`, and leaves
+//!   the connection in order.
+//! - PostgreSQL keeps a transaction in which a statement has failed, refuses each later statement, and rolls back at
+//!   the end.
 //!
-//! At stricter levels than those, and on MariaDB with `innodb_snapshot_isolation` (its default from 11.6 on) in a transaction
-//! that has read before, a duplicate that comes too late for its snapshot gets the conflict too.
+//! # Limits
 //!
-//! "Once" is as durable as a commit is. A server that shows a commit before it is on its disk can have a duplicate replay what
-//! its death then takes back: InnoDB without a binary log (MariaDB's default: turn on `log_bin`, with `sync_binlog = 1`),
-//! PostgreSQL with `synchronous_commit = off`.
+//! A duplicate waits for as long as the first transaction takes. The database's own setting bounds the wait:
+//! `SET LOCAL lock_timeout` on PostgreSQL, `innodb_lock_wait_timeout` on MySQL and MariaDB, and `busy_timeout` on
+//! SQLite. When it is over, the duplicate gets [`Error::Conflict`](crate::Error::Conflict).
+//!
+//! sqlx's MySQL connection is unusable after a call that was dropped while sqlx prepared a statement: the next
+//! statement takes the rest of the old answer for its own. So after a time-out, close the connection, for example with
+//! the pool's `close_on_drop`.
+//!
+//! On MySQL and MariaDB, `CREATE TABLE`, `TRUNCATE` and similar statements commit the transaction, and the driver
+//! doesn't notice. Each later statement is then committed at once, and no duplicate waits for it. Keep such statements
+//! out of the transaction. On MariaDB, a handler that has sent one gets
+//! [`Error::TransactionLost`](crate::Error::TransactionLost).
+//!
+//! At stricter isolation levels than those in the table, a duplicate gets [`Error::Conflict`](crate::Error::Conflict)
+//! if the first transaction was committed after its own snapshot was taken. The same holds on MariaDB with
+//! `innodb_snapshot_isolation` (the default from 11.6 on) in a transaction that has read before.
+//!
+//! A record is as durable as a commit. Some servers show a commit to others before it is on their disk. A duplicate can
+//! then replay a result which the server loses when it crashes. So does InnoDB without a binary log (MariaDB's default:
+//! turn on `log_bin`, with `sync_binlog = 1`), and PostgreSQL with `synchronous_commit = off`.
 //!
 //! # The table
 //!
-//! The rows are those of the stores, in the table `idempotency` of the transaction's own database: create it with the
-//! store's `migrate`, or put [`schema`] among your migrations. So an
-//! [`IdempotencyAdmin`](crate::IdempotencyAdmin) of a store on that database shows the keys of both modes, and sweeps them:
-//! open one (a key under way is seen once it is committed; `forget` and `resolve` may wait for it), or now and then run `DELETE FROM idempotency WHERE purge_at < ..`, in microseconds since the Unix epoch.
+//! Tx mode uses the same table `idempotency` as the stores, in the transaction's own database. Create it with the
+//! store's `migrate`, or put [`schema`] among your migrations.
+//!
+//! Expired rows have to be swept. Open an [`IdempotencyAdmin`](crate::IdempotencyAdmin) of a store on that database: it
+//! shows the keys of both modes and sweeps them. It sees the key of a transaction once that is committed, and `forget`
+//! and `resolve` may wait for the transaction. Or run `DELETE FROM idempotency WHERE purge_at < ..` now and then, with
+//! the time in microseconds since the Unix epoch.
 //!
 //! # From lease mode to tx mode
 //!
-//! Add `tx`, keep the `scope`, and keep the keys in the database of the business rows. Completed keys replay as before, but for
-//! errors that `on_error` recorded: those are [`Error::Decode`](crate::Error::Decode) from then on. A
-//! key that a process of the old version still holds is [`Error::InProgress`](crate::Error::InProgress) until its lease ends.
-//! A key whose holder died runs again, as under `on_crash = "rerun"`; but one that was parked, or left for a reconcile
-//! function, stays [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) until it is resolved. Both versions can run at
-//! once, in different processes: in one, the second is [`Error::ScopeTaken`](crate::Error::ScopeTaken).
+//! Add `tx`, keep the `scope`, and keep the keys in the database of the business rows.
+//!
+//! - A completed key replays as before. But an error that `on_error` recorded is
+//!   [`Error::Decode`](crate::Error::Decode) from then on.
+//! - A key that a process of the old version still holds is [`Error::InProgress`](crate::Error::InProgress) until its
+//!   lease ends.
+//! - A key whose holder died runs again, as with `on_crash = "rerun"`. But a key that was parked, or left for the
+//!   function of `on_crash`, stays [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) until it is resolved.
+//!
+//! Both versions can run at the same time in different processes. In one process, the second one is
+//! [`Error::ScopeTaken`](crate::Error::ScopeTaken).
 
 pub(crate) mod call;
 mod commit;
@@ -148,7 +177,8 @@ pub use self::commit::{Commit, Committing, commit};
 pub use self::database::{Database, schema};
 pub use self::failure::Failure;
 
-/// For drivers that name what they prepare: a pooler by transaction mixes it up.
+/// Warns if a pooler in transaction mode was found, which mixes up the prepared statements of drivers that give them
+/// names.
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite", feature = "sea-orm"))]
 fn warn_behind_pooler(database: Database) {
     #[cfg(feature = "postgres")]
@@ -163,16 +193,16 @@ fn warn_behind_pooler(database: Database) {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Statement<'a> {
-    /// The text, of which there are a few for each database: worth keeping prepared. Parameters are `$1`, `$2` on
-    /// PostgreSQL, `?1`, `?2` on SQLite, and `?` on MySQL.
+    /// The text. There are only a few texts for each database, so it pays to keep them prepared. Parameters are `$1`,
+    /// `$2` on PostgreSQL, `?1`, `?2` on SQLite, and `?` on MySQL.
     pub sql: &'static str,
     /// One value for each parameter.
     pub params: &'a [Param<'a>],
-    /// What [`Transaction::query`] answers with; empty for [`Transaction::execute`].
+    /// The types of the columns that [`Transaction::query`] returns. Empty for [`Transaction::execute`].
     pub columns: &'static [Column],
 }
 
-/// A parameter of a [`Statement`]. None is ever null.
+/// A parameter of a [`Statement`]. It is never null.
 #[derive(Clone, Copy)]
 pub enum Param<'a> {
     /// `text`.
@@ -183,7 +213,7 @@ pub enum Param<'a> {
     Integer(i64),
 }
 
-/// Shows no bytes: they can be those of a result. A driver that logs its parameters is better given this than them.
+/// Doesn't show bytes, because they can be those of a result. So a driver that logs its parameters may log this.
 impl std::fmt::Debug for Param<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -197,7 +227,7 @@ impl std::fmt::Debug for Param<'_> {
 /// The type of a column of an answer. Any column can be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// 64 bits, with a sign.
+    /// A signed integer of 64 bits.
     Integer,
     /// Bytes.
     Bytes,
@@ -206,13 +236,13 @@ pub enum Column {
 /// A value of an answer.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Of a [`Column::Integer`].
+    /// The value of a [`Column::Integer`].
     Integer(Option<i64>),
-    /// Of a [`Column::Bytes`].
+    /// The value of a [`Column::Bytes`].
     Bytes(Option<Vec<u8>>),
 }
 
-/// Shows no bytes: they can be those of a result.
+/// Doesn't show bytes, because they can be those of a result.
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -224,10 +254,12 @@ impl std::fmt::Debug for Value {
 
 /// A transaction of a driver, for an async handler's `tx`.
 ///
-/// A handler that takes `tx: &mut X` needs it of `X`; one that takes `tx: &X` needs it of `&X`. The library sends at most
-/// three statements for a call, one after the other, and neither commits nor rolls back. Where a claim is no longer to be found
-/// behind the body, it asks whether a transaction is open: by a read on MariaDB, by a savepoint on PostgreSQL, and by `BEGIN` on
-/// SQLite, followed by `ROLLBACK` where that succeeded.
+/// For a handler that takes `tx: &mut X`, implement it for `X`. For one that takes `tx: &X`, implement it for `&X`.
+///
+/// The library sends at most three statements for a call, one after the other, and neither commits nor rolls back. If
+/// the claim is no longer there after the body, the library asks the database whether a transaction is open. On MariaDB
+/// it sends a read, on PostgreSQL a savepoint, and on SQLite a `BEGIN`, followed by a `ROLLBACK` if the `BEGIN`
+/// succeeded.
 ///
 /// ```
 /// use idem_runtime::tx::{Column, Database, Failure, Statement, Transaction, Value};
@@ -289,21 +321,21 @@ impl std::fmt::Debug for Value {
             where it is a `&X`"
 )]
 pub trait Transaction {
-    /// Whose SQL it speaks.
+    /// The database of the transaction.
     fn database(&self) -> Database;
 
-    /// Whether the driver knows that a transaction is open. One that can't tell implements this trait for its type of
-    /// transactions alone.
+    /// Whether the driver knows that a transaction is open. If a driver can't tell, implement this trait only for its
+    /// type of a transaction, and not for its connection.
     fn is_in_transaction(&self) -> bool;
 
-    /// Runs a statement, and answers with its only row, if it has one.
+    /// Runs a statement, and returns its row. It has one row or none.
     ///
     /// # Errors
     ///
     /// What the driver said, with the database's code for it.
     fn query(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<Option<Vec<Value>>, Failure>> + Send;
 
-    /// Runs a statement, and answers with the number of rows that it changed.
+    /// Runs a statement, and returns the number of rows that it changed.
     ///
     /// # Errors
     ///
@@ -311,7 +343,7 @@ pub trait Transaction {
     fn execute(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<u64, Failure>> + Send;
 }
 
-/// A transaction of a driver that blocks, for a sync handler's `tx`, and an async one's. As [`Transaction`].
+/// A transaction of a driver that blocks, for the `tx` of sync and of async handlers. Otherwise as [`Transaction`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no transaction that a sync handler's `tx` can be",
     label = "`idem_runtime::tx::BlockingTransaction` is not implemented for `{Self}`",

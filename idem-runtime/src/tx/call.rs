@@ -1,8 +1,8 @@
-//! One call of a handler in tx mode: claim, run, record, all of it in the caller's transaction.
+//! One call of a handler in tx mode: claim, run and record, all in the caller's transaction.
 //!
-//! A claim is a *pending* row: one in the state [`State::Free`](crate::protocol::State), which counts as absent to whoever finds it. It keeps
-//! others away only because it isn't committed. So a call that is cancelled or unwinds need not undo anything: if the
-//! caller commits all the same, nothing was claimed.
+//! A claim writes a *pending* row, in the state [`State::Free`](crate::protocol::State). It keeps other calls away only
+//! because it isn't committed: the database makes them wait. Once committed, a pending row counts as absent. So a call
+//! that is cancelled or panics needn't undo anything: if its caller commits all the same, nothing is claimed.
 
 use std::time::{Duration, Instant};
 
@@ -20,13 +20,13 @@ use crate::protocol::{Fingerprint, Key, Owner, Record, linger};
 use crate::store::numbers::MAX_SCOPE_LEN;
 use crate::task::block_on::block_on;
 
-/// How often a claim that finds nothing is asked again. Each time another transaction has ended in between.
+/// How often a claim that finds nothing is sent again. It finds nothing if another transaction ended in between.
 const CLAIM_ATTEMPTS: u32 = 100;
 
-/// The largest record that is kept, in bytes: that of the stores.
+/// The largest record, in bytes. It is the same as in the stores.
 const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;
 
-/// How much of MySQL's largest packet isn't the record's.
+/// How many bytes of MySQL's largest packet are not the record's.
 const REST_OF_PACKET: usize = 16 * 1024;
 
 /// One call of an annotated handler.
@@ -46,17 +46,17 @@ impl TxCall {
     }
 }
 
-/// A call whose body may run.
+/// A call that was admitted: its body may run.
 #[derive(Debug)]
 pub struct Entered {
     site: &'static Site,
-    /// `None` where it runs without a key.
+    /// `None` if it runs without a key.
     pending: Option<Pending>,
     started: Option<Instant>,
     watch: Watch,
 }
 
-/// What was claimed.
+/// The pending row of a call.
 #[derive(Debug)]
 struct Pending {
     key: Key,
@@ -71,13 +71,13 @@ impl Pending {
     }
 }
 
-/// What became of a claim.
+/// What a call does after its claim.
 enum Admission {
     Run(Option<Pending>, Event),
     Replay(Record),
 }
 
-/// Claims the key; in place of an entered call, what to return at once.
+/// Claims the key. `Err`: what the handler returns without running its body.
 pub async fn enter<T, O, V, E, D>(mut call: TxCall, tx: &mut T, ops: Ops<O, V, E>, on_decode: D) -> Result<Entered, O>
 where
     T: Transaction,
@@ -125,7 +125,7 @@ where
     }
 }
 
-/// Records a result; where there is none, withdraws the claim.
+/// Records a result. If there is none, withdraws the claim.
 async fn settle<T>(site: &'static Site, pending: &Pending, tx: &mut T, record: Option<Record>) -> Result<(), Error>
 where
     T: Transaction,
@@ -134,8 +134,8 @@ where
     let settled = match record {
         Some(record) => complete(site, pending, tx, &record).await,
         None => {
-            // If this fails, the transaction has failed before, or the row stays and counts as absent: the handler's own
-            // error says more.
+            // A failure is ignored, because the caller needs the handler's own error. Either the transaction has failed
+            // before, or the row stays and counts as absent.
             let _ = tx.execute(sql::withdraw(tx.database(), &pending.place(site)).statement()).await;
             Ok(())
         }
@@ -202,10 +202,11 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
             return Ok(Admission::Run(Some(pending), Event::of(previous)));
         }
         match found.standing(fingerprint) {
-            // Its holder has ended since the statement began.
+            // The key's holder ended while the statement ran: claim again.
             Standing::Takeable => {}
             Standing::Completed => {
-                // A completed row without a record is a corrupted one: an empty record is no record of any version.
+                // A completed row without a record is corrupted. An empty record is an error of the decoder, in any
+                // version.
                 return Ok(Admission::Replay(found.record.unwrap_or_else(|| Record::from_bytes(&[]))));
             }
             Standing::InProgress => {
@@ -219,7 +220,7 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
     Err(Error::Conflict { key: Some(scoped()), executed: false, source: source.in_own_words() })
 }
 
-/// Asks for the key, in one statement where the database can.
+/// Claims the key, in one statement if the database can do that.
 async fn claim<T: Transaction>(
     site: &'static Site,
     key: &Key,
@@ -247,7 +248,7 @@ async fn claim<T: Transaction>(
     answer.map(Found::read).transpose()
 }
 
-/// Records the outcome, where the claim is still in the transaction.
+/// Records the outcome, if the claim is still in the transaction.
 async fn complete<T: Transaction>(
     site: &'static Site,
     pending: &Pending,

@@ -1,17 +1,20 @@
-//! The commit of a transaction in which handlers ran.
+//! Committing a transaction in which handlers ran.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use crate::error::Error;
 
-/// Commits a transaction, and says whether the database did.
+/// Commits a transaction. It returns an error unless the database committed.
 ///
-/// A driver's own `commit` can say `Ok` of a transaction that was rolled back. PostgreSQL answers the `COMMIT` of a
-/// transaction in which a statement has failed with a `ROLLBACK`, and sqlx, sea-orm and tokio-postgres don't look at that
-/// answer. MySQL and MariaDB roll the whole transaction of a deadlock's victim back, and answer its `COMMIT` with `Ok`. sqlx
-/// rolls the whole transaction back where a `begin` within it fails or is dropped, and its `commit` then sends nothing. A
-/// message that is acknowledged by such an `Ok` is lost.
+/// A driver's own `commit` can return `Ok` though the transaction was rolled back. If a message is acknowledged at such
+/// an `Ok`, it is lost. It happens in three cases:
+///
+/// - PostgreSQL answers the `COMMIT` of a transaction in which a statement failed with `ROLLBACK`. sqlx, sea-orm and
+///   tokio-postgres don't look at that answer.
+/// - MySQL and MariaDB roll back the whole transaction of a deadlock's victim, and answer its `COMMIT` with `Ok`.
+/// - sqlx rolls the whole transaction back where a `begin` within it fails or is dropped. Its `commit` then sends
+///   nothing.
 ///
 #[cfg_attr(feature = "postgres", doc = "```no_run")]
 #[cfg_attr(not(feature = "postgres"), doc = "```ignore")]
@@ -31,41 +34,45 @@ use crate::error::Error;
 ///
 /// | transaction | returns | costs |
 /// |---|---|---|
-/// | `sqlx::Transaction`, `sea_orm::DatabaseTransaction`, `tokio_postgres::Transaction` | a future | 2 round trips: a question, and `COMMIT` |
+/// | `sqlx::Transaction`, `sea_orm::DatabaseTransaction`, `tokio_postgres::Transaction` | a future | 2 round trips: a question whether the transaction can be committed, and `COMMIT` |
 /// | `rusqlite::Transaction` | a `Result` | `COMMIT` |
 /// | any other | implement [`Commit`] | |
 ///
-/// `deadpool_postgres` gives its transactions a type of its own, which keeps the one that it holds. Take tokio-postgres' own
-/// from its client: `tokio_postgres::Client::transaction(&mut client)`.
+/// The transactions of `deadpool_postgres` have a type of their own, out of which the tokio-postgres transaction can't
+/// be taken. Begin a tokio-postgres transaction instead: `tokio_postgres::Client::transaction(&mut client)`.
 ///
-/// A savepoint is not a transaction: to release one commits nothing. sqlx, sea-orm and tokio-postgres give a savepoint
-/// the type of a transaction, and here it is released as by its own `commit`: acknowledge nothing before the outermost
-/// transaction is committed. `rusqlite::Savepoint` has a type of its own, and is refused by the compiler.
+/// A savepoint is not a transaction, and releasing it commits nothing. In sqlx, sea-orm and tokio-postgres a savepoint
+/// has the type of a transaction. This function then releases it, as its own `commit` does. So acknowledge nothing
+/// before the outermost transaction is committed. `rusqlite::Savepoint` has a type of its own, which the compiler
+/// refuses here.
 ///
 /// # Errors
 ///
-/// [`Error::executed`] is true for each. Their `key` is `None`: they are about all handlers that ran in the transaction.
+/// For each error, [`Error::executed`] is true, and the `key` is `None`, because the error concerns all handlers that
+/// ran in the transaction.
 ///
-/// - [`Error::Conflict`], retryable: the database rolled back. A statement had failed before and was passed over, or the
-///   commit was refused: a serialization failure, a deferred constraint, a full disk. The database's own error is the
-///   source where the commit was refused. It is retried as a handler's own error is, for as long as the broker delivers,
-///   and a deferred constraint can fail each time: with `SET CONSTRAINTS ALL IMMEDIATE` at the end of a handler it fails
-///   there, as an error of the handler, which [`is_final`](crate::consumer::Refusal::is_final) can tell.
-/// - [`Error::NotRecorded`], retryable: the answer was lost, or doesn't say what became of the transaction. A redelivery
-///   replays the recorded results, or runs.
-/// - [`Error::TransactionLost`], not retryable: the transaction had ended before, and what came after may be committed.
+/// - [`Error::Conflict`], retryable: the database rolled back. Either a statement had failed and its error was ignored,
+///   or the database refused the commit: a serialization failure, a deferred constraint, a full disk. If it refused the
+///   commit, its error is the source. A deferred constraint can fail at each redelivery, for as long as the broker
+///   delivers. With `SET CONSTRAINTS ALL IMMEDIATE` at the end of the handler, the constraint fails there, as an error
+///   of the handler, for which [`is_final`](crate::consumer::Refusal::is_final) can return `true`.
+/// - [`Error::NotRecorded`], retryable: the answer was lost, or it doesn't say whether the transaction was committed. A
+///   redelivery replays the recorded results if it was, and runs if it was not.
+/// - [`Error::TransactionLost`], not retryable: the transaction had ended before. What was written after its end may be
+///   committed.
 ///
-/// A call that is dropped is one whose answer was lost.
+/// If the future is dropped, nobody knows whether the transaction was committed.
 pub fn commit<T: Commit>(tx: T) -> T::Committed {
     tx.commit()
 }
 
 /// An owned transaction of a driver, for [`commit`].
 ///
-/// For a driver of one's own: send `COMMIT`, and make an error of it with
-/// [`Failure::at_commit`](super::Failure::at_commit). On PostgreSQL, where the driver doesn't tell the answer `ROLLBACK`
-/// from `COMMIT`, send a statement before that fails in a failed transaction, such as `SELECT 1`, and make an error of that
-/// with the same function. After any error the transaction has to be rolled back, as a transaction that is dropped is.
+/// To implement it for a driver of your own, send `COMMIT`, and convert its error with
+/// [`Failure::at_commit`](super::Failure::at_commit). On PostgreSQL, some drivers don't tell the answer `ROLLBACK` from
+/// `COMMIT`. With such a driver, first send a statement that fails in a failed transaction, such as `SELECT 1`, and
+/// convert its error with the same function. After any error, roll the transaction back, as a driver does when a
+/// transaction is dropped.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no owned transaction that can be committed",
     label = "`idem_runtime::tx::Commit` is not implemented for `{Self}`",
@@ -76,12 +83,12 @@ pub fn commit<T: Commit>(tx: T) -> T::Committed {
             implement `idem_runtime::tx::Commit`"
 )]
 pub trait Commit {
-    /// What a commit is: [`Committing`], or a `Result<(), Error>` where the driver blocks.
+    /// What committing returns: [`Committing`], or `Result<(), Error>` if the driver blocks.
     type Committed;
 
-    /// Commits it.
+    /// Commits the transaction.
     fn commit(self) -> Self::Committed;
 }
 
-/// A commit that is under way.
+/// The future of a commit.
 pub type Committing<'t> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 't>>;

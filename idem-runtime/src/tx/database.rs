@@ -1,4 +1,4 @@
-//! The databases that tx mode knows.
+//! The databases of tx mode.
 
 /// A database whose SQL tx mode speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +22,7 @@ impl Database {
         }
     }
 
-    /// How to create the tables.
+    /// Advice for an error: how to create the tables.
     pub(super) fn how_to_migrate(self) -> &'static str {
         match self {
             Self::Postgres => {
@@ -38,8 +38,8 @@ impl Database {
     }
 }
 
-/// The tables and the view of stuck keys, as SQL: several statements, to be run as they are, or put among the migrations of an
-/// application. Running them again changes nothing. They are those of the stores.
+/// The SQL that creates the tables and the view of stuck keys. It is several statements. Run them, or put them among
+/// your application's migrations. Running them again changes nothing. The stores use the same tables.
 ///
 /// ```
 /// use idem_runtime::tx::{Database, schema};

@@ -1,19 +1,21 @@
-//! Whether a transaction has ended, asked where a claim is no longer to be found in it.
+//! Finds out whether a transaction has ended. It is asked when the claim is no longer in it.
 
 use super::{Column, Database, Statement, Transaction, Value};
 use crate::error::{Error, NeedsAHuman, ScopedKey, StoreError};
 
-/// Whether one is open. MySQL, which has no such variable, reads a comment here, and so always says that one is.
+/// Asks MariaDB whether a transaction is open. MySQL has no such variable. It takes the condition for a comment, and so
+/// always answers that one is open.
 const IS_OPEN: &str = "SELECT 1 /*M!100000 AND @@in_transaction */";
 
-/// The same of PostgreSQL, by an error: outside of a transaction it refuses a savepoint. Whoever asks has to roll back.
+/// Asks PostgreSQL, which refuses a savepoint outside of a transaction. The caller has to roll back after it.
 const SAVEPOINT: &str = "SAVEPOINT idempotency";
 
 /// PostgreSQL's `no_active_sql_transaction`.
 pub(super) const NOT_IN_TRANSACTION: &str = "25P01";
 
-/// What is sent to a server before a `COMMIT`, in one round trip. PostgreSQL refuses it in a transaction that has failed, and
-/// outside of one; MySQL and MariaDB, which pass over a savepoint outside of a transaction, refuse to release it there.
+/// Sent before a `COMMIT`, in one round trip, to ask whether the transaction can be committed. PostgreSQL refuses it in
+/// a transaction that has failed, and outside of one. MySQL and MariaDB accept a savepoint outside of a transaction,
+/// but refuse to release it.
 #[cfg(any(
     feature = "postgres",
     feature = "mysql",
@@ -36,7 +38,7 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
             let open = tx.query(statement(IS_OPEN, &[Column::Integer])).await;
             open.is_ok_and(|row| row == Some(vec![Value::Integer(Some(0))]))
         }
-        // It begins none within another.
+        // SQLite refuses a `BEGIN` within a transaction.
         Database::Sqlite => {
             let begun = tx.execute(statement("BEGIN", &[])).await.is_ok();
             if begun {
@@ -47,14 +49,15 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
     }
 }
 
-/// Begins a transaction in the place of one that SQLite ended. sqlx goes on believing in that one until a rollback of its own
-/// succeeds: without one to roll back, the connection returns to its pool and can't begin another.
+/// Begins a transaction to replace the one that SQLite ended. sqlx counts the connection as in a transaction until its
+/// own rollback succeeds. If there is no transaction to roll back, the connection returns to its pool and can't begin
+/// another one.
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite", feature = "sea-orm"))]
 pub(super) async fn begin_again<T: Transaction>(tx: &mut T) {
     let _ = tx.execute(Statement { sql: "BEGIN", params: &[], columns: &[] }).await;
 }
 
-/// The error of a handler whose transaction has ended, or of a commit.
+/// The error of a handler or of a commit whose transaction has ended.
 pub(super) fn lost(database: Database, key: Option<ScopedKey>) -> Error {
     let found = NeedsAHuman(
         "no transaction is open: the handler ended it, or the database did, as it does with a deadlock's victim on MySQL; \

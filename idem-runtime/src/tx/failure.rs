@@ -9,43 +9,44 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Why a statement failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// Whose answer it is, and its code. `None`: there was none.
+    /// The database that answered, and the code of its error. `None`: it didn't answer.
     answer: Option<(Database, String)>,
     source: Source,
 }
 
-/// What an answer means to a call.
+/// What an error means for a call.
 enum Kind {
-    /// A concurrent transaction was faster: rolled back and run again, this one can succeed.
+    /// A concurrent transaction got in the way. If this one is rolled back and run again, it can succeed.
     Conflict,
-    /// The table isn't there, or not as it should be.
+    /// The table is missing or lacks a column.
     NoTable,
     Refused,
 }
 
-/// What an answer to a COMMIT means.
+/// What an error of a COMMIT means.
 enum Ending {
     RolledBack,
     /// There was no transaction to commit.
     Ended,
-    /// It may be committed.
+    /// The transaction may be committed.
     Unknown,
 }
 
 impl Failure {
-    /// The database said no. `code` is the SQLSTATE of PostgreSQL, such as `40001`, and the number of the error of MySQL
-    /// or SQLite (also an extended one): it tells a conflict, after which the transaction can be run again, from others.
+    /// The database answered with an error. `code` is PostgreSQL's SQLSTATE, such as `40001`, or the error number of
+    /// MySQL or SQLite (also an extended one). The code tells a conflict, after which the transaction can be run again,
+    /// from other errors.
     pub fn answered(database: Database, code: &str, source: impl Into<Source>) -> Self {
         Self { answer: Some((database, code.to_owned())), source: source.into() }
     }
 
-    /// Nobody knows what the database said: a connection that broke, an answer that can't be read.
+    /// Nobody knows what the database did: the connection broke, or its answer can't be read.
     pub fn unanswered(source: impl Into<Source>) -> Self {
         Self { answer: None, source: source.into() }
     }
 
-    /// As the error of a commit: of the `COMMIT`, or of a statement that was sent before it, to ask whether the transaction
-    /// can still be committed. What that error is, says [`commit`](super::commit).
+    /// The error that [`commit`](super::commit) returns. This is the failure of the `COMMIT`, or of a statement that
+    /// was sent before it to ask whether the transaction can be committed.
     pub fn at_commit(self) -> Error {
         let Some((database, code)) = self.answer else {
             let source = StoreError::unanswered("the database", self.source);
@@ -60,12 +61,12 @@ impl Failure {
         }
     }
 
-    /// The database's code, if it has answered.
+    /// The code of the database's error, if it answered.
     pub(super) fn code(&self) -> Option<&str> {
         self.answer.as_ref().map(|(_, code)| code.as_str())
     }
 
-    /// As the error of a call; `executed` where its body has run.
+    /// The error of a call. `executed` says whether its body ran.
     pub(super) fn into_error(self, key: ScopedKey, executed: bool) -> Error {
         let Some((database, code)) = self.answer else {
             return failed(key, executed, StoreError::unanswered("the database", self.source));
@@ -98,16 +99,17 @@ fn failed(key: ScopedKey, executed: bool, source: StoreError) -> Error {
 
 fn kind(database: Database, code: &str, source: &Source) -> Kind {
     let (conflict, no_table) = match database {
-        // Class 40 is a transaction rolled back by the server; 55P03 a lock that was not waited for any longer, 57014 a
-        // statement.
+        // Class 40: the server rolled the transaction back. 55P03: the wait for a lock timed out. 57014: the statement
+        // was canceled.
         Database::Postgres => {
             (code.starts_with("40") || matches!(code, "55P03" | "57014"), matches!(code, "42P01" | "42703" | "3F000"))
         }
-        // Deadlock, lock wait timeout, a row that changed since the snapshot (MariaDB), a lock that was not waited for.
+        // A deadlock, a lock wait timeout, a row that changed since the snapshot (MariaDB), a lock that NOWAIT didn't
+        // get.
         Database::MySql => (matches!(code, "1213" | "1205" | "1020" | "3572"), matches!(code, "1146" | "1054")),
         Database::Sqlite => match primary(code) {
             Some(5 | 6) => (true, false),
-            // A general error: only its text tells.
+            // A general error. Only its text says which one.
             Some(1) => {
                 let text = source.to_string();
                 (false, text.contains("no such table") || text.contains("no such column") || text.contains("no column"))
@@ -124,13 +126,13 @@ fn kind(database: Database, code: &str, source: &Source) -> Kind {
 
 fn ending(database: Database, code: &str, source: &Source) -> Ending {
     let rolled_back = match database {
-        // What is not a verdict: a pooler's or a server's words at the end of a connection (08, 57P), a failure of the
-        // server's own (58, XX), and an answer that says so itself (40003).
+        // Codes that don't say whether the transaction was committed: a pooler or a server that ends the connection
+        // (08, 57P), an internal failure of the server (58, XX), and one that says so itself (40003).
         Database::Postgres if code == NOT_IN_TRANSACTION => return Ending::Ended,
         Database::Postgres => !["08", "57P", "58", "XX", "40003"].iter().any(|unknown| code.starts_with(unknown)),
-        // A savepoint that is not there.
+        // The savepoint does not exist.
         Database::MySql if code == "1305" => return Ending::Ended,
-        // Also one that replication in a group refuses.
+        // 3101: group replication refused the transaction.
         Database::MySql => matches!(code, "1213" | "1205" | "1020" | "3572" | "3101"),
         // Busy, locked, full, a constraint.
         Database::Sqlite => match primary(code) {
@@ -141,7 +143,7 @@ fn ending(database: Database, code: &str, source: &Source) -> Ending {
     if rolled_back { Ending::RolledBack } else { Ending::Unknown }
 }
 
-/// SQLite's code without what an extended one says more.
+/// SQLite's primary code, which is the lowest byte of an extended one.
 fn primary(code: &str) -> Option<i64> {
     code.parse::<i64>().ok().map(|code| code & 0xff)
 }

@@ -1,4 +1,4 @@
-//! What a claim found.
+//! The answer to a claim in tx mode.
 
 use std::time::Duration;
 
@@ -8,24 +8,25 @@ use crate::protocol::{Fingerprint, Previous, Record};
 /// The answer to a claim.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// The fence, and what came before, where the key was had.
+    /// The fence, and what is known of the last holder, if the claim got the key.
     pub(super) taken: Option<(u64, Previous)>,
     state: i64,
-    /// What is left of the lease or of the ttl.
+    /// What is left of the row's lease or ttl.
     pub(super) left: Duration,
-    /// Whether an orphan is never forgotten: so under `on_crash = "park"`, and under a reconcile function.
+    /// Whether a sweep may never delete the row of an orphan: in lease mode, `on_crash` is `"park"` or a function.
     is_kept_for_ever: bool,
-    /// The largest packet that the server takes.
+    /// The largest packet that the server takes, in bytes. Only MySQL and MariaDB say so.
     pub(super) packet: Option<usize>,
-    /// Whether the server says that no transaction is open. Of MariaDB's alone.
+    /// Whether the server says that no transaction is open. Only MariaDB says so.
     pub(super) has_ended: bool,
-    /// Whether the session begins a transaction with any statement. Of MySQL's and MariaDB's.
+    /// Whether the session has autocommit off, and so begins a transaction with any statement. Only MySQL and MariaDB
+    /// say so.
     pub(super) lacks_autocommit: bool,
     fingerprint: Option<Vec<u8>>,
     pub(super) record: Option<Record>,
 }
 
-/// Where a key stands that wasn't had.
+/// The state of a key that the claim did not get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Completed,
@@ -60,7 +61,7 @@ impl Found {
             None => None,
             Some(fence) => {
                 let fence = u64::try_from(fence).map_err(|_| Failure::unanswered("the column `fence` is negative"))?;
-                // Who it was that crashed is for lease mode's claims.
+                // The fence of the holder that crashed is not read: only lease mode's claims need it.
                 let previous = match previous {
                     Some(1) => Previous::First,
                     Some(2) => Previous::AfterFailure,
@@ -82,7 +83,8 @@ impl Found {
         })
     }
 
-    /// As [`protocol::step`](crate::protocol::step) answers a claim that takes orphans over unless they are kept for ever.
+    /// The same as [`protocol::step`](crate::protocol::step) answers to a claim that takes an orphan over, unless the
+    /// orphan's row is kept for ever.
     pub(super) fn standing(&self, fingerprint: Option<Fingerprint>) -> Standing {
         let is_over = self.left.is_zero();
         let is_free = self.state == 4 || (self.state == 5 && is_over);
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
     use crate::protocol::{ClaimAnswer, ClaimRequest, Ended, Key, Operation, Orphans, Owner, Reply, Row, State, step};
 
-    /// Every row that can be told apart from others here, against the state machine.
+    /// Compares with the state machine, for each kind of row that this code tells apart.
     #[test]
     fn both_modes_answer_alike() {
         const NOW: u64 = 1_000_000;

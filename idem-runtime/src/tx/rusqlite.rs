@@ -37,7 +37,7 @@ fn query(connection: &Connection, statement: Statement<'_>) -> rusqlite::Result<
         }),
     };
     let answer: Vec<Value> = answer.collect::<rusqlite::Result<_>>()?;
-    // To its end: before that, a statement that writes is not over.
+    // Reads all rows: only then has a statement that writes ended.
     while rows.next()?.is_some() {}
     Ok(Some(answer))
 }

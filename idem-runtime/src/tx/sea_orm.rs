@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr
 use super::ended::{ASK, begin_again, has_ended, lost};
 use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
-/// `None` of one that came with a later version of sea-orm.
+/// `None` for a database that a later version of sea-orm adds.
 fn database(tx: &DatabaseTransaction) -> Option<Database> {
     match tx.get_database_backend() {
         DbBackend::Postgres => Some(Database::Postgres),
@@ -19,8 +19,9 @@ fn failed(database: Database, error: DbErr) -> Failure {
     let code = match &error {
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
             error.as_database_error().and_then(|error| match database {
-                // Its `code` is an SQLSTATE, the same for a lock that was not had as for most errors. The number is behind a
-                // type that only the applications on MySQL build; it is also the first that the error says.
+                // Its `code` is an SQLSTATE, which is the same for a lock timeout and for most other errors. The number
+                // is in a type that exists only if sea-orm is built for MySQL. It is also the first word of the error's
+                // text.
                 Database::MySql => error.to_string().split(' ').next().map(str::to_owned),
                 Database::Postgres | Database::Sqlite => error.code().map(Into::into),
             })
@@ -61,7 +62,8 @@ macro_rules! implement {
                 database(self).unwrap_or(Database::Postgres)
             }
 
-            /// Always: its type says so. A database that isn't known is refused in these words, before any SQL is sent.
+            /// Its type says that it is in a transaction. For a database that isn't known it says no, so that the call
+            /// is refused before any SQL is sent.
             fn is_in_transaction(&self) -> bool {
                 database(self).is_some()
             }

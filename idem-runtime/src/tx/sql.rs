@@ -1,8 +1,8 @@
-//! The statements, for each database. They are given the same parameters in the same order.
+//! The statements of tx mode, for each database. The parameters are the same for each, in the same order.
 //!
-//! What a claim makes of a row is what [`protocol::step`](crate::protocol::step) makes of it, with one difference: the row
-//! is left in state 4, free. What keeps others away is that the row isn't committed. As there, `purge_at` counts from the
-//! row's fence where that lies ahead of the clock, which has stepped back.
+//! A claim writes the same row as [`protocol::step`](crate::protocol::step), with one difference: the state is 4, free.
+//! It keeps other calls away because it isn't committed. As in `step`, `purge_at` counts from the row's fence if the
+//! clock has stepped back behind it.
 
 mod mysql;
 mod postgres;
@@ -16,7 +16,7 @@ use crate::protocol::{Fingerprint, Key, Owner, Record};
 use crate::store::clock;
 use crate::store::numbers::{integer, interval, purge_window};
 
-/// Which row a statement is about, and whose claim.
+/// The row of a statement, and the claim on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) scope: &'a str,
@@ -41,18 +41,19 @@ impl Built<'_> {
 
 /// The statements of a database.
 struct Texts {
-    /// Makes a pending row of one that is absent or can be had. Answers, if it does, with what was taken; on PostgreSQL
-    /// with what is there instead, too. MySQL can't answer.
+    /// Writes a pending row if the key has no row or one that can be taken. Then it returns what it took. On PostgreSQL
+    /// it also returns a row that can't be taken. On MySQL it returns nothing.
     ///
-    /// Scope, key, owner, fingerprint (empty where there is none), how long the row stays at most.
+    /// Parameters: scope, key, owner, fingerprint (empty if there is none), how long the row stays at most.
     claim: &'static str,
-    /// What is there. Owner, scope, key.
+    /// Reads the row. Parameters: owner, scope, key.
     read: Option<&'static str>,
-    /// Makes a completed row of a pending one. Record, ttl, how long the row stays at least and at most, scope, key, owner,
-    /// fence.
+    /// Turns the pending row into a completed one. Parameters: record, ttl, how long the row stays at least and at
+    /// most, scope, key, owner, fence.
     complete: &'static str,
-    /// Deletes a pending row that the claim made. One that was there before, and so has someone who left, stays: it counts
-    /// as absent too, and what it knows of them is what refuses a late copy of a claim of theirs. Scope, key, owner, fence.
+    /// Deletes the pending row if the claim inserted it. A row that was there before stays. It counts as absent too,
+    /// and remembers the owners that left, so that late copies of their claims are refused. Parameters: scope, key,
+    /// owner, fence.
     withdraw: &'static str,
 }
 
@@ -64,7 +65,7 @@ fn texts(database: Database) -> &'static Texts {
     }
 }
 
-/// Asks for a key. Answers nothing where [`read`] has to look.
+/// Claims a key. If it returns no row, [`read`] has to look.
 pub(super) fn claim<'a>(
     database: Database,
     place: &'a Place<'a>,
@@ -83,14 +84,14 @@ pub(super) fn claim<'a>(
     Built { sql: texts(database).claim, params, columns }
 }
 
-/// Looks at a key that [`claim`] has no answer about. `None` where it always has one, but for races.
+/// Reads a key about which [`claim`] returned no row. `None` where `claim` returns one, except after a race.
 pub(super) fn read<'a>(database: Database, place: &'a Place<'a>) -> Option<Built<'a>> {
     let mut params = vec![Param::Bytes(&place.owner.0), scope(database, place), Param::Bytes(place.key.as_bytes())];
     params.extend(now(database));
     Some(Built { sql: texts(database).read?, params, columns: &Found::COLUMNS })
 }
 
-/// Records the outcome of a key. Changes one row, if the claim is there.
+/// Records the outcome of a key. It changes one row if the claim is still there.
 pub(super) fn complete<'a>(
     database: Database,
     place: &'a Place<'a>,
@@ -113,7 +114,7 @@ pub(super) fn complete<'a>(
     Built { sql: texts(database).complete, params, columns: &[] }
 }
 
-/// Takes a claim back.
+/// Withdraws a claim.
 pub(super) fn withdraw<'a>(database: Database, place: &'a Place<'a>) -> Built<'a> {
     let params = vec![
         scope(database, place),
@@ -124,7 +125,7 @@ pub(super) fn withdraw<'a>(database: Database, place: &'a Place<'a>) -> Built<'a
     Built { sql: texts(database).withdraw, params, columns: &[] }
 }
 
-/// MySQL's column is binary, whatever the connection's character set.
+/// As bytes on MySQL: its column is binary, and must not depend on the connection's character set.
 fn scope<'a>(database: Database, place: &Place<'a>) -> Param<'a> {
     match database {
         Database::MySql => Param::Bytes(place.scope.as_bytes()),
@@ -132,7 +133,7 @@ fn scope<'a>(database: Database, place: &Place<'a>) -> Param<'a> {
     }
 }
 
-/// SQLite's clock is this machine's. The servers have their own.
+/// The time, for SQLite, which uses this machine's clock. The servers use their own.
 fn now(database: Database) -> Option<Param<'static>> {
     (database == Database::Sqlite).then(|| Param::Integer(integer(clock::now())))
 }

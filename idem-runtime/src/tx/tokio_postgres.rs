@@ -1,10 +1,12 @@
 //! tokio-postgres' transactions.
 //!
-//! A statement goes out with its text and the types of its parameters, in one round trip. tokio-postgres keeps no prepared
-//! statements and says of no connection which one it is, so there is nowhere to keep them: to prepare one for each use is
-//! two round trips, and as slow on the server. One that is kept saves it the planning: on one machine, an execution took
-//! 1.8 ms so, 1.9 ms prepared for each use, and 0.5 ms kept. So a handle of one's own over a pool that keeps them, such as
-//! deadpool's `prepare_cached`, is faster. It has to mind that tokio-postgres logs the parameters of a prepared statement.
+//! A statement is sent with its text and the types of its parameters, in one round trip. This module can't keep
+//! prepared statements: tokio-postgres keeps none, and doesn't tell its connections apart. Preparing a statement for
+//! each use costs two round trips, and is as slow on the server. A statement that is kept prepared saves the server the
+//! planning. On one machine, an execution took 1.8 ms as here, 1.9 ms prepared for each use, and 0.5 ms kept prepared.
+//!
+//! So an implementation of your own over a pool that keeps prepared statements, such as deadpool's `prepare_cached`, is
+//! faster. Note that tokio-postgres logs the parameters of a prepared statement.
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};

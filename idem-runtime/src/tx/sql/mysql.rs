@@ -2,22 +2,23 @@
 
 use super::Texts;
 
-/// The server's clock, as it was when the statement began.
+/// The server's clock, at the time when the statement began.
 macro_rules! now {
     () => {
         "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
     };
 }
 
-/// Whether a transaction is open, where the server can say so: MySQL has no such variable, and takes this for a comment. A
-/// record that is written outside of one would be committed at once.
+/// Whether a transaction is open, on MariaDB. MySQL has no such variable, and takes this for a comment. Outside of a
+/// transaction, a record would be committed at once.
 macro_rules! and_is_open {
     () => {
         "/*M!100000 AND @@in_transaction */"
     };
 }
 
-/// Whether a row can be had: it is free, or completed and over, or an orphan that is forgotten in the end.
+/// Whether a row can be taken: it is free, or completed with its ttl over, or an orphan that a sweep may delete in the
+/// end.
 macro_rules! takeable {
     () => {
         concat!(
@@ -30,7 +31,7 @@ macro_rules! takeable {
     };
 }
 
-/// What a column becomes where the row can be had.
+/// Sets a column if the row can be taken.
 macro_rules! set {
     ($column:literal, $value:expr) => {
         concat!($column, " = IF(", takeable!(), ", ", $value, ", ", $column, "), ")
@@ -38,9 +39,9 @@ macro_rules! set {
 }
 
 pub(super) const TEXTS: Texts = Texts {
-    // Waits for the row of another transaction, and locks it: an INSERT IGNORE would take a shared lock, and two that wait
-    // for a rollback deadlock. `until` and what else tells whether the row can be had is assigned last or stays, as a SET
-    // list runs from left to right: see the store's statements.
+    // Waits for the row of another transaction, and locks it. An INSERT IGNORE would take a shared lock, and two that
+    // wait for a rollback would deadlock. MySQL runs a SET list from left to right. So the columns that say whether the
+    // row can be taken, such as `until`, are assigned last or not at all: see the store's statements.
     claim: concat!(
         "INSERT INTO idempotency \
          (scope, `key`, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) VALUES (?, ?, 4, ?, ",
@@ -68,7 +69,7 @@ pub(super) const TEXTS: Texts = Texts {
         takeable!(),
         ", 4, state)"
     ),
-    // A locking read: another could see the table as it was when the transaction began.
+    // A locking read. A plain one could see the table as it was when the transaction began.
     read: Some(concat!(
         "SELECT IF(owner = ? AND state = 4, fence, NULL), previous, state, until - ",
         now!(),

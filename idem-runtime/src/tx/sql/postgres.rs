@@ -2,14 +2,15 @@
 
 use super::Texts;
 
-/// The server's clock. It moves within a statement: `now()` would be as old as the transaction.
+/// The server's clock, which moves within a statement. `now()` would be as old as the transaction.
 macro_rules! now {
     () => {
         "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     };
 }
 
-/// Whether a row can be had: it is free, or completed and over, or an orphan that is forgotten in the end.
+/// Whether a row can be taken: it is free, or completed with its ttl over, or an orphan that a sweep may delete in the
+/// end.
 macro_rules! takeable {
     ($row:literal, $fingerprint:literal) => {
         concat!(
@@ -41,8 +42,8 @@ macro_rules! takeable {
 }
 
 pub(super) const TEXTS: Texts = Texts {
-    // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even where its WHERE is false. So a row that can't be
-    // had is left out before. And never a unique violation, which would abort the caller's transaction.
+    // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even if its WHERE is false. So a row that can't be
+    // taken is filtered out before. There is never a unique violation, which would abort the caller's transaction.
     claim: concat!(
         "WITH taken AS (
             INSERT INTO idempotency AS t
@@ -80,7 +81,7 @@ pub(super) const TEXTS: Texts = Texts {
             CASE WHEN u.state = 5 THEN u.record END
         FROM idempotency u WHERE u.scope = $1 AND u.key = $2 AND NOT EXISTS (SELECT FROM taken)"
     ),
-    // The claim's answer says it, unless another transaction committed the row while this one waited for it.
+    // The claim returns the row, unless another transaction committed it while this one waited.
     read: None,
     complete: concat!(
         "UPDATE idempotency SET state = 5, record = $1::bytea, until = ",

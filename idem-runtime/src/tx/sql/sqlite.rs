@@ -2,7 +2,8 @@
 
 use super::Texts;
 
-/// Whether a row can be had: it is free, or completed and over, or an orphan that is forgotten in the end.
+/// Whether a row can be taken: it is free, or completed with its ttl over, or an orphan that a sweep may delete in the
+/// end.
 macro_rules! takeable {
     () => {
         "(state = 4 OR (state = 5 AND until <= ?6) OR (purge_at IS NOT NULL \
@@ -12,7 +13,8 @@ macro_rules! takeable {
 }
 
 pub(super) const TEXTS: Texts = Texts {
-    // A write even where nothing is written: it waits for the lock, and sees what the last transaction has left.
+    // It counts as a write even if it changes nothing. So it waits for the lock, and sees what the last transaction has
+    // committed.
     claim: concat!(
         "INSERT INTO idempotency (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) \
          VALUES (?1, ?2, 4, ?3, ?6, ?6, 1, 1, nullif(?4, x''), x'', ?6 + ?5) \
@@ -30,7 +32,7 @@ pub(super) const TEXTS: Texts = Texts {
         takeable!(),
         " RETURNING fence, previous, 4, 0, 0, NULL, NULL, NULL, NULL"
     ),
-    // `?1` is the owner, of no use: the claim says whether it had the key.
+    // `?1`, the owner, is not used: the claim says whether it got the key.
     read: Some(
         "SELECT NULL, previous, state, until - ?4, purge_at IS NULL, NULL, NULL, fingerprint, \
          CASE WHEN state = 5 THEN record END FROM idempotency WHERE scope = ?2 AND key = ?3",
