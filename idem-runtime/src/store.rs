@@ -1,10 +1,10 @@
-//! What a store is: the trait that every store implements, and the words it is spoken to with.
+//! The trait that every store implements, its requests and answers, and the stores of this crate.
 //!
 //! # A store of one's own
 //!
-//! Implement the four methods as plain `async fn`s. The state machine is [`protocol::step`](crate::protocol::step): find
-//! the row, call it while nobody else can write that row, write what it says. Then run the conformance suite
-//! (`idem_runtime::conformance`, behind the feature of that name) on it.
+//! Implement the four methods as plain `async fn`s. The state machine is [`protocol::step`](crate::protocol::step):
+//! lock and read the row, call `step`, and write the row that it returns. Then run the conformance suite
+//! (`idem_runtime::conformance`, behind the feature of that name) on the store.
 
 pub(crate) mod admin;
 mod any;
@@ -56,15 +56,20 @@ pub use crate::protocol::values::{Fingerprint, Grant, Owner, Previous, Record};
 
 /// Where keys are kept.
 ///
-/// Each of the four required methods is one atomic step, one round trip, and decides by the store's own clock: leases hold
-/// within what that steps ahead, so say in a store's documentation whose clock it is. Each can be repeated after a lost answer. What each does to a row is said, executably, by
-/// [`protocol::step`](crate::protocol::step).
+/// Each of the four required methods is one atomic step and one round trip. [`protocol::step`](crate::protocol::step)
+/// is the executable specification of what each does to a row.
 ///
-/// A store doesn't repeat a claim by itself: it answers [`StoreError::unanswered`], and the engine repeats it, and knows
-/// that a copy may still be under way. Other requests it may repeat, with the same owner and fence.
+/// Every decision uses the store's own clock. A lease ends early by as much as that clock steps ahead, so a store's
+/// documentation has to say whose clock it uses.
 ///
-/// A handle is cheap to clone: the engine clones it for each call, so that a call that is dropped can still leave its
-/// key.
+/// A caller may repeat each request after a lost answer.
+///
+/// A store doesn't repeat a claim by itself. It answers [`StoreError::unanswered`], and the engine repeats the claim,
+/// because the engine keeps track of copies that may still be under way. A store may repeat any other request by
+/// itself, with the same owner and fence.
+///
+/// A handle has to be cheap to clone: the engine clones it for each call, so that a call that is dropped can still
+/// release its key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an idempotency store",
     label = "neither this type nor what it derefs to implements `IdempotencyStore`",
@@ -78,45 +83,46 @@ pub trait IdempotencyStore:
     + Sync
     + 'static
 {
-    /// Asks for a key.
+    /// Claims a key.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the store can't say. The caller then assumes that it may have been granted the key, and
-    /// leaves it with [`Leave::NotRun`].
+    /// [`StoreError`] if the outcome is not known. The caller then assumes that the key may have been granted, and
+    /// releases it with [`Leave::NotRun`].
     fn claim(&self, request: ClaimRequest<'_>) -> impl Future<Output = Result<ClaimAnswer, StoreError>> + Send;
 
-    /// Holds a key for longer.
+    /// Renews a lease.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the store can't say: only [`Standing::Lost`] and [`Standing::Gone`] end a handler.
+    /// [`StoreError`] if the outcome is not known. The handler goes on: only [`Standing::Lost`] and [`Standing::Gone`]
+    /// end it.
     fn renew(&self, request: RenewRequest<'_>) -> impl Future<Output = Result<Standing, StoreError>> + Send;
 
-    /// Records the outcome of a key, durably as far as the store promises durability: when it answers
-    /// [`Standing::Held`], the caller acknowledges its message.
+    /// Records the result of a key. The record has to be as durable as the store promises before the method returns
+    /// [`Standing::Held`], because the caller then acknowledges its message.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the store can't say.
     fn complete(&self, request: CompleteRequest<'_>) -> impl Future<Output = Result<Standing, StoreError>> + Send;
 
-    /// Leaves a key without completing it.
+    /// Releases a key without a record.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where the store can't say.
     fn release(&self, request: ReleaseRequest<'_>) -> impl Future<Output = Result<Standing, StoreError>> + Send;
 
-    /// Returns when the key may have changed hands, and after `request.at_most` at the latest. Too early is fine: the
-    /// caller claims again.
+    /// Returns when the key may have been completed or released, and at the latest after `request.at_most`. It may
+    /// return too early: the caller claims again.
     ///
-    /// The default sleeps, from 5 ms to 250 ms, longer with each round. A store that can be told of an ending does
-    /// better.
+    /// The default method sleeps for 5 ms to 250 ms, longer with each round. A store that is notified of endings can
+    /// return sooner.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the store can't say; the caller then falls back on sleeping.
+    /// [`StoreError`] if the store can't wait. The caller then sleeps instead.
     fn wait(&self, request: WaitRequest<'_>) -> impl Future<Output = Result<(), StoreError>> + Send {
         let pause = Duration::from_millis(5 << request.round.min(6)).min(Duration::from_millis(250));
         let pause = pause.min(request.at_most);
@@ -126,22 +132,27 @@ pub trait IdempotencyStore:
         }
     }
 
-    /// The largest record that [`IdempotencyStore::complete`] takes, in bytes. A larger result is not sent: the key is
-    /// completed without it, and a duplicate gets [`Error::ResultUnavailable`](crate::Error::ResultUnavailable).
+    /// The largest record that [`IdempotencyStore::complete`] takes, in bytes. The engine doesn't send a larger one: it
+    /// completes the key without a record, and a duplicate gets
+    /// [`Error::ResultUnavailable`](crate::Error::ResultUnavailable).
     fn max_record_len(&self) -> usize {
         16 * 1024 * 1024
     }
 
-    /// Whether the store's futures have to be polled by a Tokio runtime, because its driver's input and output live
-    /// there. Renewals and the requests of sync handlers are then polled by a runtime of this library's, with a single
-    /// thread for all stores, and so may be an ending whose caller has gone: they must not block it, nor use
-    /// `block_in_place`, and find no task-locals of the caller. Where they needn't, they are polled in place, for a sync handler
-    /// on a current-thread runtime's own thread too: none may wait for what another task of that runtime does.
+    /// Whether a Tokio runtime has to poll the store's futures, because the store's driver does its input and output
+    /// there.
+    ///
+    /// If `true`, a background runtime of this library polls renewals and the requests of sync handlers. It has a
+    /// single thread for all stores. It may also poll the release or the completion of a caller that was dropped. So
+    /// these futures must not block the thread, must not use `block_in_place`, and don't see the caller's task-locals.
+    ///
+    /// If `false`, the caller's thread polls them in place. This can be a sync handler on the own thread of a
+    /// current-thread runtime, so a future must not wait for another task of that runtime.
     fn needs_runtime(&self) -> bool {
         true
     }
 
-    /// What an operator can do with this store, if anything.
+    /// The operator's interface to this store, if it has one.
     fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
         None
     }

@@ -1,4 +1,4 @@
-//! What an operator can do with a store: look, resolve, forget, sweep.
+//! The operator's interface to a store: look at keys, resolve them, forget them, sweep.
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use std::cmp::Ordering;
@@ -12,38 +12,39 @@ use crate::error::StoreError;
 use crate::protocol::{Key, Record, Standing};
 use crate::protocol::{Row, State};
 
-/// How many entries [`IdempotencyAdmin::visit`] has in memory at a time, where a store doesn't walk in a way of its own.
+/// How many entries a page of the provided [`IdempotencyAdmin::visit`] has.
 const PAGE: usize = 1_000;
 
-/// A boxed future, so that the trait can be used type-erased.
+/// A boxed future, so that `dyn IdempotencyAdmin` is possible.
 pub type AdminFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// One key, as a store keeps it.
+/// One key and its row.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The namespace.
+    /// The scope of the key.
     pub scope: String,
     /// The key.
     pub key: Key,
     /// Its row.
     pub row: Row,
-    /// What the store's clock said when it was read, in microseconds since the Unix epoch: `row.until` counts from it.
+    /// The store's clock when the row was read, in microseconds since the Unix epoch. `row.until` is a time of the same
+    /// clock.
     pub now: u64,
 }
 
 impl Entry {
-    /// An entry, for a store to answer with.
+    /// Makes an entry. For implementers of [`IdempotencyAdmin`].
     pub fn new(scope: String, key: Key, row: Row, now: u64) -> Self {
         Self { scope, key, row, now }
     }
 
-    /// Whether the key's last holder left its outcome unknown, so that [`IdempotencyAdmin::resolve`] applies.
+    /// Whether the outcome of the key's last holder is unknown, so that [`IdempotencyAdmin::resolve`] applies.
     pub fn is_orphan(&self) -> bool {
         self.row.is_orphan(self.now)
     }
 
-    /// Whether the key's record is an operator's, so that [`IdempotencyAdmin::resolve`] can replace it.
+    /// Whether an operator wrote the key's record, so that [`IdempotencyAdmin::resolve`] can replace it.
     pub fn is_resolution(&self) -> bool {
         self.row.is_resolution(self.now)
     }
@@ -57,16 +58,17 @@ pub struct Filter {
     pub scope: Option<String>,
     /// Only keys in this state.
     pub state: Option<State>,
-    /// Only keys whose last holder left its outcome unknown: those that [`IdempotencyAdmin::resolve`] settles.
+    /// Only orphans: keys whose last holder's outcome is unknown. [`IdempotencyAdmin::resolve`] resolves them.
     pub orphans: bool,
-    /// Only keys after this one, in the order of scope and key bytes: the last of the page before.
+    /// Only keys after this one, in the order of scope and key bytes. To get the next page, give the last key of the
+    /// page before.
     pub after: Option<(String, Key)>,
     /// At most this many.
     pub limit: usize,
 }
 
 impl Filter {
-    /// Every key, a hundred at a time.
+    /// Every key, in pages of 100.
     pub fn all() -> Self {
         Self { limit: 100, ..Self::default() }
     }
@@ -85,7 +87,7 @@ impl Filter {
         self
     }
 
-    /// Only keys whose last holder left its outcome unknown.
+    /// Only orphans: keys whose last holder's outcome is unknown.
     #[must_use]
     pub fn orphans(mut self) -> Self {
         self.orphans = true;
@@ -99,7 +101,7 @@ impl Filter {
         self
     }
 
-    /// Whether an entry is one of those, the limit aside.
+    /// Whether an entry matches the filter. Ignores the limit.
     pub fn accepts(&self, entry: &Entry) -> bool {
         let after = self.after.as_ref().map(|(scope, key)| (scope.as_str(), key.as_bytes()));
         self.scope.as_ref().is_none_or(|scope| *scope == entry.scope)
@@ -108,7 +110,7 @@ impl Filter {
             && after.is_none_or(|after| (entry.scope.as_str(), entry.key.as_bytes()) > after)
     }
 
-    /// Where the listing begins, for a store that looks for it in an index.
+    /// Where the listing begins, for a store that seeks to it in an index.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(crate) fn start(&self) -> Start<'_> {
         match (&self.scope, &self.after) {
@@ -133,35 +135,36 @@ impl Filter {
 /// Where a listing begins.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) enum Start<'a> {
-    /// With the first key of the scope, or of all.
+    /// At the first key of the scope, or of all scopes.
     First,
     /// After this scope and key.
     After(&'a str, &'a Key),
-    /// After this key of the scope.
+    /// After this key in the filter's scope.
     AfterInScope(&'a Key),
-    /// It is empty.
+    /// The listing is empty.
     Nowhere,
 }
 
-/// How many keys a store holds, by state, and how its clock stands.
+/// How many keys a store has in each state, and how far its clock is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Held by a live lease.
+    /// A holder has a live lease.
     pub running: u64,
-    /// Nobody knows what their last holder did.
+    /// Orphans: the outcome of the last holder is unknown.
     pub orphaned: u64,
-    /// Free: failed, or never run.
+    /// Free: the last attempt failed, or no attempt ran.
     pub free: u64,
     /// Completed.
     pub completed: u64,
-    /// Of the completed and the free, those that a sweep would delete.
+    /// How many of the completed and the free keys a sweep would delete.
     pub sweepable: u64,
-    /// How far the store's clock is ahead of this process's, in microseconds: negative where it is behind. Known to within
-    /// half of the time that one request took, as the clock is taken to have been read in its middle. Of a cluster's nodes,
-    /// that whose clock is furthest off. `None` where the store doesn't tell.
+    /// How far the store's clock is ahead of this process's clock, in microseconds; negative if it is behind. The error
+    /// is at most half of the time that one request took: the store is taken to read its clock in the middle of the
+    /// request. In a cluster, it is the clock that is furthest off. `None` if the store doesn't tell its time.
     ///
-    /// No decision depends on it. It shows a clock that was set, or isn't synchronized: of the server, or of this machine.
+    /// No decision depends on this value. It shows that the clock of the server or of this machine was set, or isn't
+    /// synchronized.
     pub clock_ahead_micros: Option<i64>,
 }
 
@@ -179,8 +182,8 @@ impl Stats {
         }
     }
 
-    /// Notes what a clock of the store, in microseconds since the Unix epoch, said to a request that was sent at this time
-    /// and has just been answered.
+    /// Takes in one reading of a clock of the store, `says`, in microseconds since the Unix epoch. `sent` is when the
+    /// request for it was sent; the answer has just arrived.
     pub fn compare_clock(&mut self, says: u64, sent: SystemTime) {
         let since_epoch = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
         let halfway = since_epoch(sent).midpoint(since_epoch(SystemTime::now()));
@@ -192,27 +195,27 @@ impl Stats {
     }
 }
 
-/// What an operator found out about an orphan, or about a key that an operator has resolved before.
+/// How an operator resolves an orphan, or a key that an operator has resolved before.
 #[derive(Clone, Debug)]
 pub enum Resolution {
-    /// The body took effect, and this is its result, to be replayed for `ttl`.
+    /// The body took effect. Duplicates get this result for `ttl`.
     Executed {
         /// Made by [`Resolution::executed`].
         record: Record,
-        /// How long it is remembered, from now.
+        /// How long the record is remembered, from now.
         ttl: Duration,
     },
-    /// The body took no effect: the next delivery runs it. For an orphan only: a resolution is taken back by
+    /// The body took no effect: the next delivery runs it. Applies only to an orphan. To undo a resolution, use
     /// [`IdempotencyAdmin::forget`].
     NotExecuted,
 }
 
 impl Resolution {
-    /// The body took effect with this result, as the handler would have returned it in `Ok`.
+    /// The body took effect, and this is the value that the handler would have returned in `Ok`.
     ///
-    /// The type has to be the handler's: no store knows it, and where it is another one, each duplicate of the key gets
-    /// [`Error::Decode`](crate::Error::Decode). [`Record::describe`] of an earlier result of the scope shows what it looks
-    /// like, and a wrong resolution can be replaced:
+    /// `T` has to be the handler's type. No store checks this: if the type is another one, each duplicate of the key
+    /// gets [`Error::Decode`](crate::Error::Decode). [`Record::describe`] shows what an earlier result of the scope
+    /// looks like. A wrong resolution can be replaced:
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -241,7 +244,7 @@ impl Resolution {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`](crate::Error::Config) where the result can't be encoded.
+    /// [`Error::Config`](crate::Error::Config) if the result can't be encoded.
     pub fn executed<T: Serialize + ?Sized>(result: &T, ttl: Duration) -> Result<Self, crate::Error> {
         let record = crate::codec::record::encode_value(result)
             .ok_or_else(|| crate::Error::config("the result to resolve the key with can't be encoded"))?;
@@ -249,8 +252,9 @@ impl Resolution {
     }
 }
 
-/// What an operator can do with a store. Every store of this crate has it: [`admin::connect`](connect) opens one by URL for
-/// this alone, and a store that is open has it by [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
+/// The operator's interface to a store. Every store of this crate implements it. [`admin::connect`](connect) opens a
+/// store by URL for an operator only. A store that is open returns it from
+/// [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
 ///
 /// ```no_run
 /// # async fn settle() -> Result<(), Box<dyn std::error::Error>> {
@@ -277,18 +281,18 @@ impl Resolution {
 /// # }
 /// ```
 pub trait IdempotencyAdmin: Send + Sync {
-    /// One key, with its record if it is completed. One round trip.
+    /// Reads one key, with its record if it is completed. One round trip.
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>>;
 
-    /// The keys that match, in the order of scope and key bytes. Fewer than the filter's limit: there are no more. One
-    /// round trip a page.
+    /// Lists the keys that match, in the order of scope and key bytes. If there are fewer than the filter's limit, this
+    /// page is the last. One round trip a page.
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>>;
 
-    /// Shows every key that matches to `see`, each once, in any order and in bounded memory. The filter's limit does not
-    /// apply. What is written meanwhile is shown or not.
+    /// Calls `see` with every key that matches, once for each, in any order and in bounded memory. The filter's limit
+    /// does not apply. A key that is written meanwhile may be included or not.
     ///
-    /// The provided method reads pages of 1,000 keys, one round trip each. A store overrides it where another way through
-    /// its keys is cheaper.
+    /// The provided method reads pages of 1,000 keys, one round trip each. A store overrides it if it has a cheaper way
+    /// to read all keys.
     ///
     /// ```
     /// # async fn scopes(admin: &dyn idem_runtime::IdempotencyAdmin) -> Result<(), idem_runtime::store::StoreError> {
@@ -303,7 +307,7 @@ pub trait IdempotencyAdmin: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of [`list`](Self::list); `see` may have been shown some of the keys by then.
+    /// Those of [`list`](Self::list). `see` may have been called with some of the keys by then.
     fn visit<'a>(&'a self, filter: &'a Filter, see: &'a mut (dyn FnMut(Entry) + Send)) -> AdminFuture<'a, ()> {
         Box::pin(async move {
             let mut next = Some(filter.clone().limit(PAGE));
@@ -316,26 +320,27 @@ pub trait IdempotencyAdmin: Send + Sync {
         })
     }
 
-    /// Settles a key whose outcome is unknown. Whoever held it can't complete it any more. [`Resolution::Executed`] also
-    /// replaces the record of an earlier resolution, for a `ttl` that counts from now ([`Entry::is_resolution`]).
+    /// Resolves a key whose outcome is unknown. Its last holder can't complete it any more. [`Resolution::Executed`]
+    /// also replaces the record of an earlier resolution; the new `ttl` counts from now ([`Entry::is_resolution`]).
     ///
-    /// Anything else is [`Standing::Lost`], and [`Standing::Gone`] where the key is unknown: nothing was changed. A record
-    /// that a handler made is never replaced, and [`Resolution::NotExecuted`] doesn't take a resolution back:
+    /// For any other key the answer is [`Standing::Lost`], or [`Standing::Gone`] if the key is unknown, and nothing is
+    /// changed. A record that a handler made is never replaced. [`Resolution::NotExecuted`] doesn't undo a resolution:
     /// [`forget`](Self::forget) does.
     ///
-    /// Can be repeated where the answer was lost. Look with [`get`](Self::get) before saying something else then: a late copy of
-    /// the first request would replace what was said since. Look again also at a `Lost` that surprises: where a driver repeats requests by itself, as that of
-    /// a Redis cluster does when a node changes, the second `NotExecuted` finds the key settled.
+    /// The request can be repeated after a lost answer. Before you send another resolution, look at the key with
+    /// [`get`](Self::get): a late copy of the first request would replace the second one. Also look at the key after an
+    /// unexpected `Lost`: some drivers repeat requests by themselves, as the driver of a Redis cluster does when a node
+    /// changes, and the second `NotExecuted` then finds the key resolved already.
     fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing>;
 
-    /// Frees a key, whatever its state: the next delivery runs. [`Standing::Gone`] where it is unknown. Whoever held it
-    /// can't complete it any more.
+    /// Frees a key, whatever its state: the next delivery runs the body. Its last holder can't complete it any more.
+    /// [`Standing::Gone`] if the key is unknown.
     fn forget<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Standing>;
 
-    /// How many keys there are, and how the store's clock stands. Reads every key, and before that asks for the time, in a
-    /// round trip of its own where the store is a server.
+    /// Counts the keys in each state, and compares the store's clock with this process's. It first asks for the time,
+    /// in a round trip of its own if the store is a server, and then reads every key.
     fn stats(&self) -> AdminFuture<'_, Stats>;
 
-    /// Deletes at most `at_most` rows that nobody needs any more, and says how many it did.
+    /// Deletes at most `at_most` rows that are no longer needed, and returns how many it deleted.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize>;
 }

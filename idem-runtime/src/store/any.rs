@@ -16,7 +16,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 
 /// Any store, behind one type: what [`connect`](crate::connect) opens and [`install`](crate::install) keeps.
 ///
-/// Costs one allocation for each operation, and nothing else.
+/// Each operation costs one more allocation.
 ///
 /// ```
 /// use idem_runtime::{AnyStore, MemoryStore};
@@ -28,7 +28,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 pub struct AnyStore(Arc<dyn DynStore>);
 
 impl AnyStore {
-    /// Erases the type of a store. An `AnyStore` stays what it is.
+    /// Erases the type of a store. An `AnyStore` is not wrapped again.
     pub fn new(store: impl IdempotencyStore) -> Self {
         let any: &dyn Any = &store;
         match any.downcast_ref::<Self>() {
@@ -37,7 +37,7 @@ impl AnyStore {
         }
     }
 
-    /// What an operator can do with this store; the stores that [`connect`](crate::connect) opens always have it.
+    /// The operator's interface to this store. Each store that [`connect`](crate::connect) opens has one.
     pub fn admin(&self) -> Option<Arc<dyn IdempotencyAdmin>> {
         self.0.dyn_admin()
     }

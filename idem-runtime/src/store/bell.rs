@@ -1,4 +1,4 @@
-//! Telling those who wait for a key, in this process, that it changed hands.
+//! Notifying the waiters of a key in this process.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use tokio::sync::Notify;
 use crate::store::Key;
 use crate::task::quietly;
 
-/// How many bells there are. Keys share them: who is woken for another's key looks, and waits again.
+/// How many notifiers there are. Keys share them: a waiter that is woken for another key looks at its own key, and
+/// waits again.
 const BELLS: usize = 64;
 
-/// A bell for each key, shared by those whose hash is alike.
+/// One notifier for each group of keys, by the key's hash.
 #[derive(Debug)]
 pub(crate) struct Bells {
     bells: [Notify; BELLS],
@@ -19,23 +20,23 @@ pub(crate) struct Bells {
 }
 
 impl Bells {
-    /// Bells that nobody listens to yet.
+    /// Makes the notifiers, without waiters.
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { bells: std::array::from_fn(|_| Notify::new()), hasher: RandomState::new() })
     }
 
-    /// The bell of a key.
+    /// The notifier of a key.
     pub(crate) fn of(&self, scope: &str, key: &Key) -> &Notify {
         let hash = self.hasher.hash_one((scope, key.as_bytes()));
         &self.bells[hash as usize % BELLS]
     }
 
-    /// Wakes whoever waits for this key.
+    /// Wakes the waiters of this key.
     pub(crate) fn ring(&self, scope: &str, key: &Key) {
         quietly(|| self.of(scope, key).notify_waiters());
     }
 
-    /// Wakes everybody, where endings may have gone unheard.
+    /// Wakes all waiters: notifications of endings may have been missed.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn ring_all(&self) {
         self.bells.iter().for_each(|bell| quietly(|| bell.notify_waiters()));

@@ -1,4 +1,4 @@
-//! The clock of what is kept in a file: the machine's, which every process that opens the file shares.
+//! The clock of a store in a file: the machine's clock, which all processes that open the file share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,12 +7,13 @@ use crate::protocol::Micros;
 
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
-/// The longest that time stands still for the machine's clock to catch up: a lease that is over ends this much later.
+/// If the machine's clock is set back by at most this much, [`now`] stands still until the clock has caught up. A lease
+/// can end later by as much.
 const LONGEST_STILL: Micros = 10_000_000;
 
-/// Microseconds since the Unix epoch. Does not run backwards within a process where the machine's clock is set back by a
-/// little. Where it is set back by more, the earlier time was wrong: standing still would keep every lease from ending,
-/// for as long as the clock had been ahead.
+/// Microseconds since the Unix epoch. If the machine's clock is set back by a little, this time stands still within the
+/// process and does not run backwards. If the clock is set back by more, the earlier time was wrong, and this time
+/// follows the clock back: otherwise no lease would end for as long as the clock had been ahead.
 pub(crate) fn now() -> Micros {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     after(&LATEST, u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! From a URL to a store.
+//! Opening a store by its URL.
 
 use std::sync::Arc;
 
@@ -23,9 +23,9 @@ use crate::store::{AnyStore, IdempotencyAdmin};
 /// | `mysql://USER@HOST/DATABASE` | `MySqlStore`, also for `MariaDB` | `mysql` |
 /// | `redis://HOST` | `RedisStore`, also for Valkey | `redis` |
 ///
-/// The parameters of a server's URL are those of its driver. A path in a `sqlite:` URL is taken as it stands and ends before the
-/// first `?`. Tables are created where they are missing, and so is SQLite's file: for an operator's tool, use
-/// [`admin::connect`](crate::admin::connect).
+/// The parameters of a server's URL are those of its driver. The path in a `sqlite:` URL is used as written, without
+/// decoding, and ends before the first `?`. Missing tables are created, and so is a missing SQLite file. An operator's
+/// tool should use [`admin::connect`](crate::admin::connect), which creates nothing.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,23 +38,29 @@ use crate::store::{AnyStore, IdempotencyAdmin};
 ///
 /// # Errors
 ///
-/// [`Error::Config`] where the URL is none of these, where a parameter is unknown or repeated, where its feature is off, and
-/// where the store can't be opened.
+/// [`Error::Config`] if the URL is none of these, if a parameter is unknown or repeated, if the store's feature is off,
+/// or if the store can't be opened.
 pub async fn connect(url: &str) -> Result<AnyStore, Error> {
     open(url, Purpose::Handlers).await
 }
 
-/// Opens a store by its URL, as [`connect`](crate::connect) has them, for an operator to look at keys and settle them.
+/// Opens a store by its URL for an operator, who looks at keys and resolves them. The URLs are those of
+/// [`connect`](crate::connect).
 ///
-/// It makes no file, no table, no view and no key, migrates nothing, and sweeps only where it is told to. A missing file or
-/// table is an error: a mistyped URL can't look like a store in which nothing is stuck. What reads needs rights to read alone:
-/// `SELECT` on the tables `idempotency` and `idempotency_schema`; in Redis `PING`, `TIME`, `SCAN`, `GET`, `GETRANGE` and
-/// `EXISTS`. What an operator may not do is an error of the request, and changes nothing.
+/// It creates no file, no table, no view and no key, runs no migration, and sweeps only when
+/// [`IdempotencyAdmin::sweep`] is called. A missing file or table is an error, so a mistyped URL doesn't look like a
+/// store in which no key is stuck.
 ///
-/// - **SQLite**: a file that may only be read is opened to be read, as with `?mode=ro`. `?mode=rwc` is read as `rw`. The file is
-///   not put into WAL mode. A file in WAL mode that no process has open is read only by who may create files in its folder.
-/// - **PostgreSQL**: statements are sent as with `PostgresOptions::simple_queries`, so that a pooler of any kind does.
-/// - **Redis**: the rows with the prefix `idem:`. For another one, use `RedisOptions::prefix` and the store's `admin()`.
+/// The methods that only read need only rights to read: `SELECT` on the tables `idempotency` and `idempotency_schema`;
+/// in Redis `PING`, `TIME`, `SCAN`, `GET`, `GETRANGE` and `EXISTS`. A request that the operator has no right to make is
+/// an error, and changes nothing.
+///
+/// - **SQLite**: a file that this process may only read is opened read-only, as with `?mode=ro`. `?mode=rwc` means
+///   `rw`. The file is not put into WAL mode. To read a file in WAL mode that no process has open, the operator needs
+///   the right to create files in its folder.
+/// - **PostgreSQL**: statements are sent as with `PostgresOptions::simple_queries`, so a pooler of any kind works.
+/// - **Redis**: the operator sees the rows with the prefix `idem:`. For another prefix, use `RedisOptions::prefix` and
+///   the store's `admin()`.
 ///
 /// ```no_run
 /// # async fn look() -> Result<(), Box<dyn std::error::Error>> {
@@ -70,9 +76,9 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Config`] where [`connect`](crate::connect) has it, where the file or the tables are missing, and for `memory:`,
-/// which is a new store each time. To look into a [`MemoryStore`](crate::MemoryStore), ask the one that the handlers use for
-/// its [`admin`](crate::IdempotencyStore::admin).
+/// [`Error::Config`] in the cases of [`connect`](crate::connect), if the file or the tables are missing, and for
+/// `memory:`, which would be a new and empty store. To look into a [`MemoryStore`](crate::MemoryStore), call
+/// [`admin`](crate::IdempotencyStore::admin) on the store that the handlers use.
 pub async fn connect_operator(url: &str) -> Result<Arc<dyn IdempotencyAdmin>, Error> {
     let store = open(url, Purpose::Operator).await?;
     store.admin().ok_or_else(|| Error::config("this store has nothing for an operator"))
@@ -112,7 +118,7 @@ async fn open(url: &str, purpose: Purpose) -> Result<AnyStore, Error> {
             let options = purpose.apply(options, SqliteOptions::for_operator);
             options.open(path).await.map(AnyStore::new)
         }
-        // Each on the heap: opening nests deeper than the compiler follows in a caller's future.
+        // The futures are boxed: unboxed, they nest deeper than the compiler's limit in a caller's future.
         #[cfg(feature = "postgres")]
         ("postgres" | "postgresql", _) => {
             let options = purpose.apply(crate::PostgresStore::options(), PostgresOptions::for_operator);
@@ -128,7 +134,7 @@ async fn open(url: &str, purpose: Purpose) -> Result<AnyStore, Error> {
             let options = purpose.apply(crate::RedisStore::options(), RedisOptions::for_operator);
             Box::pin(options.open(url)).await.map(AnyStore::new)
         }
-        // A URL can hold a password: the messages show the scheme alone.
+        // A URL can contain a password, so the messages show only its scheme.
         (scheme @ ("memory" | "sqlite" | "postgres" | "mysql" | "redis"), _) => Err(Error::feature_off(scheme, scheme)),
         (scheme @ "postgresql", _) => Err(Error::feature_off(scheme, "postgres")),
         (scheme @ "mariadb", _) => Err(Error::feature_off(scheme, "mysql")),
@@ -140,7 +146,7 @@ async fn open(url: &str, purpose: Purpose) -> Result<AnyStore, Error> {
     }
 }
 
-/// What can be written, and which feature each needs.
+/// The URLs that `connect` takes, and the feature that each needs.
 const URLS: &str = "write `memory:` (feature `memory`), `sqlite:PATH` (feature `sqlite`), \
                     `postgres://USER@HOST/DATABASE` (feature `postgres`), `mysql://USER@HOST/DATABASE` (feature `mysql`, \
                     also for MariaDB) or `redis://HOST` (feature `redis`, also for Valkey)";

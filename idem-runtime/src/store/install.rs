@@ -10,16 +10,16 @@ use crate::store::{AnyStore, IdempotencyStore};
 static INSTALLED: OnceCell<AnyStore> = OnceCell::new();
 
 tokio::task_local! {
-    /// `None` where whoever made the task's future had none.
+    /// `None` if [`carry`] was called outside of any [`with_store`].
     static OVERRIDE: Option<AnyStore>;
 }
 
-/// Sets the store of every handler that names none. Call it once, at start.
+/// Sets the default store of the process: each handler without the argument `store` uses it. Call it once, at start.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] if a store was installed before: two parts of a program that disagree about it would each see half
-/// of the keys.
+/// [`Error::Config`] if a store is installed already: with two default stores, each part of the program would see only
+/// its own keys.
 pub fn install(store: impl IdempotencyStore) -> Result<(), Error> {
     INSTALLED.set(AnyStore::new(store)).map_err(|_| {
         Error::config(
@@ -28,10 +28,10 @@ pub fn install(store: impl IdempotencyStore) -> Result<(), Error> {
     })
 }
 
-/// Runs `future` with another default store: for a test, or a tenant.
+/// Runs `future` with another default store, for example in a test or for a tenant.
 ///
-/// A task or a thread that it spawns doesn't see that store, but the installed one, and [`Error::NoStore`] where none is
-/// installed, as in most tests. [`carry`] takes it along.
+/// A task or a thread that `future` spawns doesn't see this store. A handler there uses the installed store, or returns
+/// [`Error::NoStore`] if none is installed, as in most tests. [`carry`] passes the store on to a spawned task.
 ///
 /// ```
 /// # use idem_runtime::{Error, MemoryStore, idempotent, with_store};
@@ -48,10 +48,10 @@ pub async fn with_store<F: Future>(store: impl IdempotencyStore, future: F) -> F
     OVERRIDE.scope(Some(AnyStore::new(store)), future).await
 }
 
-/// The same future, with the default store of whoever makes it: that of [`with_store`] around this call, or else the installed
-/// one. For `tokio::spawn` and `JoinSet::spawn`.
+/// Returns a future that runs `future` with the current default store of the caller of `carry`: the store of the
+/// [`with_store`] around that call, or else the installed one. Use it with `tokio::spawn` and `JoinSet::spawn`.
 ///
-/// Costs a clone of an `Arc`, and the size of one in the future. Nothing else of the caller is taken along.
+/// It costs a clone of an `Arc`, and makes the future larger by one `Arc`. It passes on no other task-local.
 ///
 /// ```
 /// use idem_runtime::{Error, MemoryStore, carry, idempotent, with_store};

@@ -25,51 +25,53 @@ use crate::protocol::{
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
 use crate::task::{quietly, timer};
 
-/// A store in this process's memory: for tests, for a single process, and where losing the keys at a restart is fine.
+/// A store in this process's memory, for tests, and for a single process that may lose its keys at a restart.
 ///
-/// Handles share one store. Memory is bounded by expiry: each new key frees up to two that have expired. A key of 24
-/// bytes with a result of 64 bytes takes about 165 bytes. No operation allocates while keys and results are short
-/// (together at most 93 bytes), beyond the growth of the tables; none waits, so no runtime is needed.
+/// All clones of a handle share one store. Expiry bounds its memory: each new key frees up to two rows that have
+/// expired. A key of 24 bytes with a result of 64 bytes takes about 165 bytes. While keys and results are short
+/// (together at most 93 bytes), no operation allocates memory, except when the tables grow. No operation waits, so the
+/// store needs no runtime.
 ///
-/// Leases hold whatever the system's time does: the store's clock is the process's monotonic one, which is neither set nor
-/// slewed ahead. A test can give it [another](Self::with_clock).
+/// Leases hold whatever the system's time does, because the store uses the process's monotonic clock. Nobody can set
+/// that clock or slew it ahead. A test can use [another clock](Self::with_clock).
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
 struct Shared {
     hasher: DefaultHashBuilder,
     clock: Clock,
-    shards: Box<[Lane]>,
+    shards: Box<[LockedShard]>,
 }
 
-/// A part of the keys. On cache lines of its own, so that two threads on two lanes don't slow each other down.
+/// One shard of the keys and its waiters. The alignment gives each its own cache lines, so that threads that use
+/// different shards don't slow each other down.
 #[repr(align(128))]
-struct Lane {
+struct LockedShard {
     shard: Mutex<Shard>,
-    /// Wakes those who wait for a key of this lane.
+    /// Wakes the waiters of the keys of this shard.
     changed: Notify,
     waiting: AtomicUsize,
 }
 
-/// Enough that threads rarely meet, few enough that an empty store is small.
-const LANES: usize = 64;
+/// With 64 shards two threads rarely use the same one, and an empty store is small.
+const SHARDS: usize = 64;
 
 impl MemoryStore {
-    /// An empty store.
+    /// Makes an empty store.
     pub fn new() -> Self {
         Self::over(Clock::monotonic())
     }
 
-    /// An empty store whose clock is this function, which says how long ago 1970 began: for a test of what happens when a
-    /// lease or a ttl is over.
+    /// Makes an empty store whose clock is this function. The function returns the time since 1970 began. Use it in a
+    /// test of what happens after a lease or a ttl.
     ///
-    /// Leases, ttls and waits of the store follow it, sweeps too. It may stand still, leap and step back; one who waits for a
-    /// key looks at it every 5 ms. It is called by each operation, once, while others wait, so it mustn't ask the store
-    /// anything.
+    /// The store's leases, ttls, waits and sweeps follow this clock. It may stand still, leap ahead and step back; a
+    /// waiter reads it every 5 ms. Each operation calls the function once, under a lock, so it must not call the store.
     ///
-    /// The deadlines of a call are the process's own and don't follow it: when its lease is renewed, how long it waits for
-    /// the store and for a running call (`wait`), and until when its body may start. So a body that runs while the clock leaps
-    /// beyond its lease has lost it to whoever comes next, and renews it if nobody comes.
+    /// The deadlines of a call don't follow this clock; they use the process's own: when the lease is renewed, how long
+    /// the call waits for the store and for a running call (`wait`), and until when the body may start. If the clock
+    /// leaps beyond the lease of a running body, the next caller takes the key over; if no caller comes, the body's
+    /// next renewal restores the lease.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -106,8 +108,8 @@ impl MemoryStore {
     }
 
     fn over(clock: Clock) -> Self {
-        let lane = |_| Lane { shard: Mutex::default(), changed: Notify::new(), waiting: AtomicUsize::new(0) };
-        Self(Arc::new(Shared { hasher: DefaultHashBuilder::default(), clock, shards: (0..LANES).map(lane).collect() }))
+        let shard = |_| LockedShard { shard: Mutex::default(), changed: Notify::new(), waiting: AtomicUsize::new(0) };
+        Self(Arc::new(Shared { hasher: DefaultHashBuilder::default(), clock, shards: (0..SHARDS).map(shard).collect() }))
     }
 
     /// For [`conformance::Suite::clock`](crate::conformance::Suite::clock).
@@ -118,28 +120,29 @@ impl MemoryStore {
         std::future::ready(())
     }
 
-    /// The lane of a key, with the key's hash in it.
-    fn lane(&self, scope: &str, key: &Key) -> (&Lane, u64) {
+    /// The shard of a key, and the key's hash.
+    fn shard(&self, scope: &str, key: &Key) -> (&LockedShard, u64) {
         let hash = hash(&self.0.hasher, scope, key.as_bytes());
-        // The table takes its buckets from the low bits and its tags from the high ones.
-        let lane = usize::try_from(hash >> 32).unwrap_or(0) % LANES;
-        (&self.0.shards[lane], hash)
+        // The hash table uses the low bits for its buckets and the high bits for its tags, so the shard comes from bits
+        // between them.
+        let nth = usize::try_from(hash >> 32).unwrap_or(0) % SHARDS;
+        (&self.0.shards[nth], hash)
     }
 
-    /// One atomic step on one key.
+    /// Carries out one atomic step on one key.
     fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>) -> Result<Reply, StoreError> {
-        let (lane, hash) = self.lane(scope, key);
-        let mut shard = lane.lock();
+        let (locked, hash) = self.shard(scope, key);
+        let mut shard = locked.lock();
         let (reply, ended) = shard.apply(&self.0.hasher, hash, scope, key.as_bytes(), operation, self.0.clock.now())?;
         drop(shard);
         if ended {
-            lane.announce();
+            locked.announce();
         }
         Ok(reply)
     }
 }
 
-impl Lane {
+impl LockedShard {
     fn lock(&self) -> MutexGuard<'_, Shard> {
         self.shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -166,15 +169,15 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: usize = self.0.shards.iter().map(|lane| lane.lock().len()).sum();
+        let keys: usize = self.0.shards.iter().map(|locked| locked.lock().len()).sum();
         f.debug_struct("MemoryStore").field("keys", &keys).finish_non_exhaustive()
     }
 }
 
 impl IdempotencyStore for MemoryStore {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<ClaimAnswer, StoreError> {
-        let (lane, hash) = self.lane(request.scope, request.key);
-        let mut shard = lane.lock();
+        let (locked, hash) = self.shard(request.scope, request.key);
+        let mut shard = locked.lock();
         shard.claim(&self.0.hasher, hash, &request, self.0.clock.now())
     }
 
@@ -190,17 +193,17 @@ impl IdempotencyStore for MemoryStore {
         Ok(self.apply(request.scope, request.key, Operation::Release(&request))?.into_standing())
     }
 
-    /// Woken by the ending of the key, or of another of its lane.
+    /// An ending of the key wakes it, or of another key of the same shard.
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
-        let (lane, hash) = self.lane(request.scope, request.key);
-        let _waiting = Waiting::new(&lane.waiting);
+        let (locked, hash) = self.shard(request.scope, request.key);
+        let _waiting = Waiting::new(&locked.waiting);
         let clock = &self.0.clock;
         let until = clock.now() + micros(request.at_most);
         loop {
-            let changed = lane.changed.notified();
-            // What ended before this line is seen by the next look at the row, and what ends after it by `changed`.
+            let changed = locked.changed.notified();
+            // The next read of the row sees an ending before this line. `changed` reports an ending after it.
             let now = clock.now();
-            let is_held = lane.lock().is_held(hash, request.scope, request.key.as_bytes(), now);
+            let is_held = locked.lock().is_held(hash, request.scope, request.key.as_bytes(), now);
             if !is_held || now >= until {
                 return Ok(());
             }
@@ -219,7 +222,7 @@ impl IdempotencyStore for MemoryStore {
     }
 }
 
-/// Counts a waiter while it lives.
+/// Counts one waiter until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

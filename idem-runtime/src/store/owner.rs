@@ -1,16 +1,17 @@
-//! Drawing owners.
+//! Drawing random owners.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::protocol::Owner;
 
-/// How many owners one system call pays for.
+/// How many owners one system call draws.
 const POOL: usize = 32;
 
-/// Counts the stores that were opened. A pool is good until then: a process that was forked off has a copy of its
-/// parent's pools, and would draw the same owners. But the threads of a store don't survive a fork, so it has to open one
-/// of its own before it can draw for others to see.
+/// Counts the stores that this process opened. A pool of owners is used only until the next store is opened. The reason
+/// is `fork`: a child process has a copy of its parent's pools, and would draw the same owners. But the threads of the
+/// parent's store don't exist in the child, so the child has to open a store of its own before it can claim a key in a
+/// shared file.
 static OPENED: AtomicU64 = AtomicU64::new(1);
 
 struct Pool {
@@ -23,7 +24,7 @@ thread_local! {
     static POOLED: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; 16 * POOL], used: POOL, opened: 0 }) };
 }
 
-/// A store was opened that other processes may share: no owner is drawn from an older pool.
+/// Called when a store is opened that other processes may share. Owners of older pools are not used any more.
 #[cfg(feature = "sqlite")]
 pub(crate) fn store_opened() {
     OPENED.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +37,8 @@ impl Owner {
         if getrandom::fill(&mut owner).is_ok() { Self(owner) } else { Self::improvised() }
     }
 
-    /// The same, many for one system call: for a store that has to be opened again after a fork.
+    /// The same, with one system call for many owners. Only for a store that can't be used after a fork until it is
+    /// opened again.
     pub(crate) fn pooled() -> Self {
         let opened = OPENED.load(Ordering::Relaxed);
         POOLED.with_borrow_mut(|pool| {
@@ -54,7 +56,8 @@ impl Owner {
         })
     }
 
-    /// Where the system has no generator: the standard library's hasher keys are drawn by other means.
+    /// Used if the operating system's generator fails: the keys of the standard library's hasher come from another
+    /// source.
     #[cold]
     fn improvised() -> Self {
         use std::hash::{BuildHasher, RandomState};

@@ -2,22 +2,23 @@
 
 use crate::error::Error;
 
-/// A parameter, by all of its names. One that ends with `[]` is a family: `options[]` is `options[work_mem]` and its like.
+/// All names of one parameter. A name that ends with `[]` stands for a family: `options[]` for `options[work_mem]` and
+/// the like.
 pub(super) type Names = &'static [&'static str];
 
-/// What follows the first `?` of a URL that ends before its `#`.
+/// The query of a URL: what follows the first `?`, without the fragment.
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 pub(super) fn query(url: &str) -> Option<&str> {
     let url = url.split_once('#').map_or(url, |(url, _)| url);
     url.split_once('?').map(|(_, query)| query)
 }
 
-/// The parameters of a query, each by its first name, with its value.
+/// Parses a query into its parameters, each as its first name and its value.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] where one is unknown or repeated. Drivers pass over both, and the store would then not be the one that
-/// was asked for. The message shows no value: it can be a password.
+/// [`Error::Config`] if a parameter is unknown or repeated. The drivers ignore both, so the store would be opened with
+/// other settings than the URL asks for. The message contains no value, as a value can be a password.
 pub(super) fn parameters(query: Option<&str>, known: &[Names]) -> Result<Vec<(String, String)>, Error> {
     let query = query.unwrap_or_default();
     let mut found: Vec<(String, String)> = Vec::new();
@@ -25,7 +26,8 @@ pub(super) fn parameters(query: Option<&str>, known: &[Names]) -> Result<Vec<(St
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name);
         let Some(first) = first_name(&name, known) else {
-            // Where a password's `?` isn't percent-encoded, the rest of it stands here, before its `@`.
+            // If a password contains a `?` that isn't percent-encoded, the rest of the password is here, before the
+            // `@`. So the name isn't shown.
             let shown = if query.contains('@') {
                 ", unless its `?` is a password's, which is to be `%3F`".to_owned()
             } else {
@@ -55,7 +57,7 @@ fn list(known: &[Names]) -> String {
     format!("it can have {}", names.join(", "))
 }
 
-/// Percent-encoding, and `+` for a space, as the drivers read it.
+/// Decodes percent-encoding, and `+` as a space, as the drivers do.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! What an operator can do with a memory store.
+//! The operator's interface to a memory store.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,8 +12,8 @@ impl IdempotencyAdmin for MemoryStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
         Box::pin(async move {
             let now = self.0.clock.now();
-            let (lane, hash) = self.lane(scope, key);
-            let shard = lane.lock();
+            let (locked, hash) = self.shard(scope, key);
+            let shard = locked.lock();
             Ok(shard
                 .row(hash, scope, key.as_bytes())
                 .map(|(row, slot)| (Entry::new(scope.to_owned(), key.clone(), row, now), slot.record())))
@@ -30,13 +30,14 @@ impl IdempotencyAdmin for MemoryStore {
         })
     }
 
-    /// In any order, a shard at a time. Has one shard's matching entries in memory, a 64th of them.
+    /// Shows the keys in any order, one shard after the other. It has the matching entries of one shard in memory,
+    /// about a 64th of all.
     fn visit<'a>(&'a self, filter: &'a Filter, see: &'a mut (dyn FnMut(Entry) + Send)) -> AdminFuture<'a, ()> {
         Box::pin(async move {
             let now = self.0.clock.now();
-            for lane in &self.0.shards {
-                // `see` may ask the store something: it is called behind the statement that holds the lock.
-                let matching = lane.lock().matching(filter, now);
+            for locked in &self.0.shards {
+                // `see` may call the store, so the lock is released before: this statement holds it.
+                let matching = locked.lock().matching(filter, now);
                 matching.into_iter().for_each(&mut *see);
             }
             Ok(())
@@ -45,8 +46,8 @@ impl IdempotencyAdmin for MemoryStore {
 
     fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing> {
         Box::pin(async move {
-            let (lane, hash) = self.lane(scope, key);
-            let mut shard = lane.lock();
+            let (locked, hash) = self.shard(scope, key);
+            let mut shard = locked.lock();
             let (operation, record) = match resolution {
                 Resolution::Executed { record, ttl } => (Operation::ResolveExecuted { ttl }, Some(record)),
                 Resolution::NotExecuted => (Operation::ResolveNotExecuted, None),
@@ -58,7 +59,7 @@ impl IdempotencyAdmin for MemoryStore {
                 shard.set_record(hash, scope, key.as_bytes(), &record);
             }
             drop(shard);
-            lane.announce();
+            locked.announce();
             Ok(standing)
         })
     }
@@ -73,28 +74,28 @@ impl IdempotencyAdmin for MemoryStore {
             let asked = SystemTime::now();
             let now = self.0.clock.now();
             stats.compare_clock(now, asked);
-            for lane in &self.0.shards {
-                lane.lock().iter().for_each(|(_, _, row)| stats.count(&row, now));
+            for locked in &self.0.shards {
+                locked.lock().iter().for_each(|(_, _, row)| stats.count(&row, now));
             }
             Ok(stats)
         })
     }
 
-    /// A few rows of each shard in turn, for a fifth of a millisecond at a time. It pauses for four times as long as that
-    /// took, so that others get on: in all, a million rows take a few seconds.
+    /// Looks at a few rows of each shard in turn. After a fifth of a millisecond it pauses for four times as long as it
+    /// worked, so that other operations proceed. A million rows take a few seconds.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
         const LOOKS: usize = 16;
         const TURN: Duration = Duration::from_micros(200);
         const PAUSE: u32 = 4;
         Box::pin(async move {
             let now = self.0.clock.now();
-            let mut left: Vec<_> = self.0.shards.iter().map(|lane| lane.lock().slots()).collect();
+            let mut left: Vec<_> = self.0.shards.iter().map(|locked| locked.lock().slots()).collect();
             let (mut deleted, mut begun) = (0, Instant::now());
             while deleted < at_most && left.iter().any(|left| *left > 0) {
-                for (lane, left) in self.0.shards.iter().zip(&mut left) {
+                for (locked, left) in self.0.shards.iter().zip(&mut left) {
                     let looks = LOOKS.min(*left);
                     *left -= looks;
-                    deleted += lane.lock().sweep(&self.0.hasher, looks, at_most - deleted, now);
+                    deleted += locked.lock().sweep(&self.0.hasher, looks, at_most - deleted, now);
                     if begun.elapsed() >= TURN {
                         timer::rest(begun.elapsed() * PAUSE).await;
                         begun = Instant::now();
@@ -114,7 +115,7 @@ mod tests {
     use crate::protocol::{ClaimAnswer, ClaimRequest, CompleteRequest, Owner};
     use crate::store::IdempotencyStore as _;
 
-    /// However much is due, whoever polls the sweep has its thread back soon, and for a while.
+    /// However many rows are due, a poll of the sweep returns soon, and the sweep then pauses.
     #[tokio::test]
     async fn a_sweep_is_many_short_turns() {
         const ROWS: usize = 10_000;
@@ -128,7 +129,7 @@ mod tests {
             complete.linger = Duration::from_secs(1);
             store.complete(complete).await.unwrap();
         }
-        // They stay for as long as it takes to write them all: new keys delete what is due.
+        // Their ttl is as long as writing them all takes, because a new key deletes rows that are due.
         std::thread::sleep(Duration::from_millis(1_100));
         let mut sweep = store.sweep(usize::MAX);
         let mut turns = 0;

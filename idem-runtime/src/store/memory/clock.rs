@@ -1,4 +1,4 @@
-//! What time it is to a memory store.
+//! The clock of a memory store.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -6,19 +6,19 @@ use crate::protocol::{Micros, micros};
 
 pub(super) struct Clock {
     time: Time,
-    /// How far the conformance suite has moved it.
+    /// How far ahead the conformance suite has set it.
     #[cfg(feature = "conformance")]
     ahead: std::sync::atomic::AtomicU64,
 }
 
 enum Time {
-    /// The process's monotonic clock, which was begun at the system's time.
+    /// The process's monotonic clock. It began at the system's time, `epoch`.
     Monotonic { started: Instant, epoch: Micros },
-    /// What a function says.
+    /// A function of the user's.
     Given(Box<dyn Fn() -> Duration + Send + Sync>),
 }
 
-/// How often one who waits asks what time it is, where that goes as it likes.
+/// How often a waiter reads a clock of the user's, which may leap at any time.
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Clock {
@@ -42,7 +42,8 @@ impl Clock {
     pub(super) fn now(&self) -> Micros {
         let now = match &self.time {
             Time::Monotonic { started, epoch } => epoch + micros(started.elapsed()),
-            // One more, as the first fence is the time of its claim, and 0 is that of a call without protection.
+            // Plus one, because a key's first fence is the time of its claim, and fence 0 means a call without
+            // protection.
             Time::Given(time) => micros(time()) + 1,
         };
         #[cfg(feature = "conformance")]
@@ -50,7 +51,7 @@ impl Clock {
         now
     }
 
-    /// How long to sleep until it may be `until`, which is ahead of `now`.
+    /// How long to sleep before the clock may show `until`, which is later than `now`.
     pub(super) fn pause(&self, now: Micros, until: Micros) -> Duration {
         match self.time {
             Time::Monotonic { .. } => Duration::from_micros(until - now),

@@ -1,4 +1,4 @@
-//! A part of the keys: a table of indices into slots.
+//! One shard of the keys: a hash table of indices into slots.
 
 use std::sync::Arc;
 
@@ -13,10 +13,11 @@ use crate::store::admin::{Entry, Filter};
 /// The name of the store in its errors.
 const STORE: &str = "the memory store";
 
-/// Slots are allocated this many at a time: a vector that doubles would leave half of itself unused.
+/// Slots are allocated this many at a time. A vector that doubles would leave up to half of itself unused.
 const CHUNK: usize = 32;
 
-/// How many rows are looked at for each new key: more than one, so that expired rows go faster than new ones come.
+/// How many rows each new key looks at, to delete them if they have expired. It is more than one so that expired rows
+/// are deleted faster than new ones are added.
 const LOOKS: usize = 2;
 
 #[derive(Default)]
@@ -24,9 +25,9 @@ pub(super) struct Shard {
     table: HashTable<u32>,
     chunks: Vec<Vec<Slot>>,
     vacant: Vec<u32>,
-    /// A key names its scope by a number. Scopes are as many as handlers are, and never forgotten.
+    /// A slot has its scope's index in this list. A scope is never removed: there are only as many as handlers.
     scopes: Vec<Arc<str>>,
-    /// Where the sweep goes on.
+    /// The slot at which the sweep goes on.
     hand: usize,
 }
 
@@ -56,7 +57,7 @@ impl Shard {
         Some((slot.row()?, slot))
     }
 
-    /// Whether a live lease is on the key, so that waiting for it makes sense.
+    /// Whether the key has a live lease, so that waiting for it makes sense.
     pub(super) fn is_held(&self, hash: u64, scope: &str, key: &[u8], now: Micros) -> bool {
         self.row(hash, scope, key)
             .is_some_and(|(row, _)| matches!(row.state, State::Running | State::Kept) && row.until > now)
@@ -86,7 +87,7 @@ impl Shard {
         Ok(next.reply.into_claim(|| slot.record()))
     }
 
-    /// What any other operation does, and whether it may concern those who wait for the key.
+    /// Carries out any other operation. Returns its reply, and whether waiters of the key have to look again.
     pub(super) fn apply(
         &mut self,
         hasher: &DefaultHashBuilder,
@@ -170,7 +171,8 @@ impl Shard {
         Ok(new)
     }
 
-    /// Looks at the next rows, and deletes those that nobody needs; says how many were deleted.
+    /// Looks at the next `looks` rows, and deletes those that are no longer needed, at most `at_most`. Returns how many
+    /// it deleted.
     pub(super) fn sweep(&mut self, hasher: &DefaultHashBuilder, looks: usize, at_most: usize, now: Micros) -> usize {
         let mut deleted = 0;
         for _ in 0..looks {
@@ -210,7 +212,7 @@ impl Shard {
             .filter_map(|slot| Some((&*self.scopes[usize::from(slot.scope)], slot, slot.row()?)))
     }
 
-    /// The entries that a filter accepts, in any order.
+    /// The entries that match a filter, in any order.
     pub(super) fn matching(&self, filter: &Filter, now: Micros) -> Vec<Entry> {
         let entry = |(scope, slot, row): (&str, &Slot, Row)| {
             let entry = Entry::new(scope.to_owned(), Key::from_bytes(slot.key())?, row, now);
@@ -219,7 +221,7 @@ impl Shard {
         self.iter().filter_map(entry).collect()
     }
 
-    /// How many slots a whole sweep has to look at.
+    /// How many slots a sweep of the whole shard looks at.
     pub(super) fn slots(&self) -> usize {
         self.chunks.iter().map(Vec::len).sum()
     }

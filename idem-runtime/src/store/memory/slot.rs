@@ -1,13 +1,13 @@
-//! A row, packed: 152 bytes, with a short key and a short result in place.
+//! A packed row of 152 bytes. A short key and a short record are stored in it.
 
 use std::sync::Arc;
 
 use crate::protocol::{Ended, Fingerprint, Micros, Owner, Previous, Record, Row, State};
 
-/// How many bytes of key and record fit in place.
+/// How many bytes of key and record a slot holds itself.
 const IN_PLACE: usize = 93;
 
-/// "Never", where a time stands.
+/// The time that stands for "never".
 const NEVER: Micros = Micros::MAX;
 
 /// A row with its key and its record.
@@ -16,12 +16,12 @@ pub(super) struct Slot {
     fence: u64,
     until: Micros,
     purge_at: Micros,
-    /// What most rows don't have.
+    /// Fields that most rows don't have.
     more: Option<Box<More>>,
     attempt: u32,
-    /// Which of the shard's scopes.
+    /// The index of its scope in the shard's list.
     pub(super) scope: u16,
-    /// `None`: nothing is here.
+    /// `None` if the slot is vacant.
     state: Option<State>,
     failed_before: bool,
     data: Data,
@@ -67,7 +67,7 @@ impl Slot {
         slot
     }
 
-    /// Nothing, and nothing kept of what was here.
+    /// Makes the slot vacant and erases its key and record.
     pub(super) fn clear(&mut self) {
         self.state = None;
         self.more = None;
@@ -94,7 +94,8 @@ impl Slot {
         })
     }
 
-    /// Whether a sweep may delete what is here: [`Row::is_sweepable`], asked of few rows.
+    /// Whether a sweep may delete this row: [`Row::is_sweepable`]. Checks `purge_at` first, so that few rows are
+    /// unpacked.
     pub(super) fn is_sweepable(&self, now: Micros) -> bool {
         self.purge_at <= now && self.row().is_some_and(|row| row.is_sweepable(now))
     }
@@ -146,7 +147,7 @@ impl Slot {
             Data::InPlace { key, record, bytes: place } => {
                 let new = bytes.unwrap_or_default();
                 let at = usize::from(*key);
-                // A record that is forgotten leaves nothing behind.
+                // Erases the old record's bytes.
                 place[at..].fill(0);
                 if at + new.len() <= IN_PLACE {
                     place[at..at + new.len()].copy_from_slice(new);
@@ -160,7 +161,7 @@ impl Slot {
     }
 }
 
-/// A length that fits in place.
+/// The length of something that fits into a slot.
 #[expect(clippy::cast_possible_truncation, reason = "at most IN_PLACE")]
 fn byte(len: usize) -> u8 {
     len as u8
