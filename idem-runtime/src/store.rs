@@ -8,8 +8,6 @@
 
 pub(crate) mod admin;
 mod any;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
-mod bell;
 pub(crate) mod clock;
 pub(crate) mod connect;
 pub(crate) mod install;
@@ -17,6 +15,8 @@ pub(crate) mod install;
 pub(crate) mod memory;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod notifiers;
 pub(crate) mod numbers;
 mod owner;
 #[cfg(feature = "postgres")]

@@ -109,7 +109,11 @@ impl MemoryStore {
 
     fn over(clock: Clock) -> Self {
         let shard = |_| LockedShard { shard: Mutex::default(), changed: Notify::new(), waiting: AtomicUsize::new(0) };
-        Self(Arc::new(Shared { hasher: DefaultHashBuilder::default(), clock, shards: (0..SHARDS).map(shard).collect() }))
+        Self(Arc::new(Shared {
+            hasher: DefaultHashBuilder::default(),
+            clock,
+            shards: (0..SHARDS).map(shard).collect(),
+        }))
     }
 
     /// For [`conformance::Suite::clock`](crate::conformance::Suite::clock).

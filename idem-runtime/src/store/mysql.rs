@@ -25,7 +25,7 @@ use self::dialect::MySql;
 pub use self::options::MySqlOptions;
 use self::session::Session;
 use crate::error::Error;
-use crate::store::bell::Bells;
+use crate::store::notifiers::Notifiers;
 use crate::store::sql::{Claiming, Completing, Connections, Failure, Lanes, Placed, Sweeping, keep_swept, submit};
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Leave, ReleaseRequest,
@@ -110,7 +110,7 @@ struct Inner {
     session: Session,
     claiming: Lanes<Claiming, ClaimAnswer>,
     completing: Lanes<Completing, Standing>,
-    bells: Arc<Bells>,
+    notifiers: Arc<Notifiers>,
     sweeping: Sweeping,
     /// The longest that the server takes in one round trip, in bytes.
     longest_script: usize,
@@ -174,7 +174,7 @@ impl MySqlStore {
             session,
             claiming: Lanes::default(),
             completing: Lanes::default(),
-            bells: Bells::new(),
+            notifiers: Notifiers::new(),
             sweeping: Sweeping::new(options.sweep_batch),
             longest_script: limits.packet,
         });
@@ -265,13 +265,13 @@ impl IdempotencyStore for MySqlStore {
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
         Failure::check_scope(request.scope).map_err(Failure::into_error::<MySql>)?;
         let standing = submit(&Completions(Arc::clone(&self.0)), request.into()).await?;
-        self.0.bells.ring(request.scope, request.key);
+        self.0.notifiers.notify(request.scope, request.key);
         Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
         let standing = self.change(request.scope, |sql| statements::release(sql, &request)).await?;
-        self.0.bells.ring(request.scope, request.key);
+        self.0.notifiers.notify(request.scope, request.key);
         // Who never ran has left, whatever was found.
         if request.how == Leave::NotRun {
             return Ok(Standing::Held);
@@ -287,11 +287,11 @@ impl IdempotencyStore for MySqlStore {
         let poll = Duration::from_millis(POLL[round.min(POLL.len() - 1)]).min(request.at_most);
         let deadline = Instant::now() + poll;
         // Listening before looking: or an ending in between is heard by nobody.
-        let mut rung = pin!(self.0.bells.of(request.scope, request.key).notified());
-        rung.as_mut().enable();
+        let mut notified = pin!(self.0.notifiers.of(request.scope, request.key).notified());
+        notified.as_mut().enable();
         let left = self.held_for(request.scope, request.key).await.map_err(Failure::into_error::<MySql>)?;
         if let Some(left) = left {
-            timer::within(|| left.min(deadline.saturating_duration_since(Instant::now())), rung).await;
+            timer::within(|| left.min(deadline.saturating_duration_since(Instant::now())), notified).await;
         }
         Ok(())
     }

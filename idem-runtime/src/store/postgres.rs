@@ -29,7 +29,7 @@ use self::params::Param;
 use self::session::Session;
 use crate::error::Error;
 use crate::protocol::State;
-use crate::store::bell::Bells;
+use crate::store::notifiers::Notifiers;
 use crate::store::numbers::{integer, interval, purge_window};
 use crate::store::sql::{Claiming, Completing, Failure, Lanes, Sweep, Sweeping, Swept, keep_swept, submit};
 use crate::store::{
@@ -122,7 +122,7 @@ struct Inner {
     taking: Lanes<Claiming, ClaimAnswer>,
     refusing: Lanes<Claiming, ClaimAnswer>,
     completing: Lanes<Completing, Standing>,
-    bells: Arc<Bells>,
+    notifiers: Arc<Notifiers>,
     /// `None` where a pooler stands between the store and its session.
     listener: Option<Listener>,
     sweeping: Sweeping,
@@ -186,7 +186,7 @@ impl PostgresStore {
             taking: Lanes::default(),
             refusing: Lanes::default(),
             completing: Lanes::default(),
-            bells: Bells::new(),
+            notifiers: Notifiers::new(),
             sweeping: Sweeping::new(options.sweep_batch),
         });
         if let Some(interval) = options.sweep_interval {
@@ -204,7 +204,7 @@ impl PostgresStore {
         params: &[Param<'_>],
     ) -> Result<Standing, StoreError> {
         let rows = self.0.session.fetch(sql, params).await.map_err(Failure::into_error::<Postgres>)?;
-        self.0.bells.ring(scope, key);
+        self.0.notifiers.notify(scope, key);
         Ok(if rows.is_empty() { Standing::Lost } else { Standing::Held })
     }
 
@@ -248,7 +248,7 @@ impl IdempotencyStore for PostgresStore {
 
     async fn complete(&self, request: CompleteRequest<'_>) -> Result<Standing, StoreError> {
         let standing = submit(&Completions(self.0.clone()), request.into()).await?;
-        self.0.bells.ring(request.scope, request.key);
+        self.0.notifiers.notify(request.scope, request.key);
         Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
@@ -277,19 +277,19 @@ impl IdempotencyStore for PostgresStore {
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         const POLL: [u64; 4] = [50, 100, 200, 250];
         const HEARING: Duration = Duration::from_secs(1);
-        let hears = self.0.listener.as_ref().is_some_and(|listener| listener.hears(&self.0.bells));
+        let hears = self.0.listener.as_ref().is_some_and(|listener| listener.hears(&self.0.notifiers));
         let round = usize::try_from(request.round).unwrap_or(usize::MAX);
         let poll = if hears { HEARING } else { Duration::from_millis(POLL[round.min(POLL.len() - 1)]) };
         let deadline = Instant::now() + poll.min(request.at_most);
         // Listening before looking: or an ending in between is heard by nobody.
-        let mut rung = pin!(self.0.bells.of(request.scope, request.key).notified());
-        rung.as_mut().enable();
+        let mut notified = pin!(self.0.notifiers.of(request.scope, request.key).notified());
+        notified.as_mut().enable();
         let params = [Param::Text(request.scope), Param::Bytes(Some(request.key.as_bytes()))];
         let rows = self.0.session.fetch(&statements::AWAIT, &params).await.map_err(Failure::into_error::<Postgres>)?;
         if let Some(row) = rows.first() {
             let left: i64 = row.try_get(0).map_err(|error| Failure::from(error).into_error::<Postgres>())?;
             let left = Duration::from_micros(left.try_into().unwrap_or(0));
-            timer::within(|| left.min(deadline.saturating_duration_since(Instant::now())), rung).await;
+            timer::within(|| left.min(deadline.saturating_duration_since(Instant::now())), notified).await;
         }
         Ok(())
     }

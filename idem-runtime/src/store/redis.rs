@@ -37,7 +37,7 @@ use self::rows::Found;
 use self::script::{CLAIM, COMPLETE, Call, LOOK, RELEASE, RENEW};
 use crate::error::{Error, ScopedKey};
 use crate::protocol::{self, Operation, Reply, micros};
-use crate::store::bell::Bells;
+use crate::store::notifiers::Notifiers;
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Leave, Orphans, Record,
     ReleaseRequest, RenewRequest, Standing, StoreError, WaitRequest,
@@ -121,7 +121,7 @@ struct Shared {
     /// Where others are to confirm what is written.
     groups: Option<Arc<Groups>>,
     prefix: Arc<[u8]>,
-    bells: Arc<Bells>,
+    notifiers: Arc<Notifiers>,
     listener: Listener,
     told_of_eviction: AtomicBool,
 }
@@ -157,12 +157,12 @@ impl RedisStore {
     }
 
     async fn start(links: Links, source: Option<Arc<Source>>, options: RedisOptions) -> Result<Self, Error> {
-        let bells = Bells::new();
+        let notifiers = Notifiers::new();
         let prefix: Arc<[u8]> = options.prefix.into();
-        let listener = Listener::new(source, Arc::clone(&prefix), Arc::clone(&bells));
+        let listener = Listener::new(source, Arc::clone(&prefix), Arc::clone(&notifiers));
         let groups = options.confirmation.map(|confirmation| Groups::new(links.confirmed.clone(), confirmation));
         let told_of_eviction = AtomicBool::new(false);
-        let shared = Shared { links, groups, prefix, bells, listener, told_of_eviction };
+        let shared = Shared { links, groups, prefix, notifiers, listener, told_of_eviction };
         // On the heap: it nests deeper than the compiler follows in a caller's future.
         Box::pin(shared.check(options.serves)).await?;
         Ok(Self(Arc::new(shared)))
@@ -334,8 +334,8 @@ impl IdempotencyStore for RedisStore {
         let name = self.0.name(request.scope, request.key);
         let place = Place { scope: request.scope, key: request.key };
         // Listening before looking: or an ending in between is heard by nobody.
-        let mut rung = pin!(self.0.bells.of(request.scope, request.key).notified());
-        rung.as_mut().enable();
+        let mut notified = pin!(self.0.notifiers.of(request.scope, request.key).notified());
+        notified.as_mut().enable();
         let listens = self.0.listener.listen(names::channel_of(&name)).await;
         let Value::Int(left) = self.0.run(place, LOOK.call(&name, |_| ())).await? else {
             return Err(Failure::Answer.into());
@@ -344,7 +344,7 @@ impl IdempotencyStore for RedisStore {
         let round = usize::try_from(request.round).unwrap_or(usize::MAX).min(POLL.len() - 1);
         let poll = Duration::from_millis(if listens { POLL[round] } else { DEAF_POLL[round] });
         let most = poll.min(Duration::from_micros(left));
-        timer::within(|| most.min(request.at_most.saturating_sub(started.elapsed())), rung).await;
+        timer::within(|| most.min(request.at_most.saturating_sub(started.elapsed())), notified).await;
         Ok(())
     }
 

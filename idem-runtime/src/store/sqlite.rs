@@ -36,7 +36,7 @@ use self::route::Route;
 use self::writer::Writer;
 use crate::error::Error;
 use crate::protocol::{Reply, State};
-use crate::store::bell::Bells;
+use crate::store::notifiers::Notifiers;
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Record, ReleaseRequest,
     RenewRequest, Standing, StoreError, WaitRequest,
@@ -113,7 +113,7 @@ struct Handle {
 struct Shared {
     questions: Queue<Question>,
     orders: Queue<Order>,
-    bells: Arc<Bells>,
+    notifiers: Arc<Notifiers>,
     route: Arc<Route>,
 }
 
@@ -152,7 +152,7 @@ impl SqliteStore {
         let shared = Arc::new(Shared {
             questions: Queue::new(),
             orders: Queue::new(),
-            bells: Bells::new(),
+            notifiers: Notifiers::new(),
             route: Arc::new(Route::new(options.mode == SqliteMode::ReadOnly)),
         });
         // Made first: dropping it, where anything below fails, ends the threads that were started.
@@ -214,11 +214,11 @@ impl IdempotencyStore for SqliteStore {
         let poll = Duration::from_millis(POLL[round.min(POLL.len() - 1)]).min(request.at_most);
         let deadline = Instant::now() + poll;
         // Listening before looking: or an ending in between is heard by nobody.
-        let mut rung = pin!(self.0.shared.bells.of(request.scope, request.key).notified());
-        rung.as_mut().enable();
+        let mut notified = pin!(self.0.shared.notifiers.of(request.scope, request.key).notified());
+        notified.as_mut().enable();
         if let Some(left) = self.held_for(request.scope, request.key).await? {
             let time = || left.min(deadline.saturating_duration_since(Instant::now()));
-            timer::within(time, rung).await;
+            timer::within(time, notified).await;
         }
         Ok(())
     }
@@ -274,7 +274,7 @@ fn spawn_writer(
     let open = move || open::writer(&path, &options).map(|connection| (connection, options));
     spawn("idem-sqlite-writer", open, move |(connection, options)| {
         let _abandon = Abandon(&shared.orders);
-        Writer::new(connection, options, Arc::clone(&shared.bells), Arc::clone(&shared.route)).run(&shared.orders);
+        Writer::new(connection, options, Arc::clone(&shared.notifiers), Arc::clone(&shared.route)).run(&shared.orders);
     })
 }
 

@@ -73,7 +73,7 @@ impl MySqlStore {
 
     async fn settle(&self, scope: &str, key: &Key, word: &Word<'_>) -> Result<Standing, StoreError> {
         let standing = self.change(scope, |sql| statements::resolve(sql, scope, key, word)).await?;
-        self.0.bells.ring(scope, key);
+        self.0.notifiers.notify(scope, key);
         Ok(self.or_gone(standing, scope, key).await)
     }
 

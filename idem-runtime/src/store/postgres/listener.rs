@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use super::dialect::Postgres;
 use super::statements::CHANNEL;
 use crate::store::Key;
-use crate::store::bell::Bells;
+use crate::store::notifiers::Notifiers;
 use crate::store::sql::{Connections, Failure};
 use crate::task::{background, timer};
 
@@ -33,7 +33,7 @@ impl Listener {
 
     /// Starts listening, if nobody has; says whether endings are heard of already. A pooler's sessions are not listened on:
     /// they would notify anybody, in the middle of an answer, which sqlx takes for a broken connection.
-    pub(super) fn hears(&self, bells: &Arc<Bells>) -> bool {
+    pub(super) fn hears(&self, notifiers: &Arc<Notifiers>) -> bool {
         if self.hears.load(Ordering::Acquire) {
             return true;
         }
@@ -42,7 +42,7 @@ impl Listener {
         }
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let (None, Some(runtime)) = (&*task, background::handle()) {
-            let listening = listen(self.connections.clone(), Arc::clone(&self.hears), Arc::clone(bells));
+            let listening = listen(self.connections.clone(), Arc::clone(&self.hears), Arc::clone(notifiers));
             *task = Some(runtime.spawn(listening).abort_handle());
         }
         false
@@ -57,9 +57,9 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>, bells: Arc<Bells>) {
+async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>, notifiers: Arc<Notifiers>) {
     loop {
-        if let Err(error) = hear(&connections, &hears, &bells).await {
+        if let Err(error) = hear(&connections, &hears, &notifiers).await {
             let error = Failure::from(error).into_error::<Postgres>();
             tracing::debug!(%error, "endings in other processes are not heard of for a while");
         }
@@ -68,7 +68,11 @@ async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>
     }
 }
 
-async fn hear(connections: &Connections<sqlx::Postgres>, hears: &AtomicBool, bells: &Bells) -> sqlx::Result<()> {
+async fn hear(
+    connections: &Connections<sqlx::Postgres>,
+    hears: &AtomicBool,
+    notifiers: &Notifiers,
+) -> sqlx::Result<()> {
     // A new one each time: the password may have changed.
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(connections.options());
     let mut listener = PgListener::connect_with(&pool).await?;
@@ -76,10 +80,10 @@ async fn hear(connections: &Connections<sqlx::Postgres>, hears: &AtomicBool, bel
     listener.listen(CHANNEL).await?;
     hears.store(true, Ordering::Release);
     // What ended before this was told to nobody.
-    bells.ring_all();
+    notifiers.notify_all();
     while let Some(notification) = listener.try_recv().await? {
         if let Some((scope, key)) = place(notification.payload()) {
-            bells.ring(scope, &key);
+            notifiers.notify(scope, &key);
         }
     }
     Ok(())

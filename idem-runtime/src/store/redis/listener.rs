@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::failure::Failure;
 use super::link::Source;
 use super::names;
-use crate::store::bell::Bells;
+use crate::store::notifiers::Notifiers;
 use crate::task::{background, timer};
 
 /// How long a wait lets a subscription take before it goes on without.
@@ -33,7 +33,7 @@ pub(super) struct Listener {
 /// What the listening task shares with those who wait.
 struct Heard {
     prefix: Arc<[u8]>,
-    bells: Arc<Bells>,
+    notifiers: Arc<Notifiers>,
     /// A bit for each channel that is subscribed to.
     channels: AtomicU64,
     /// Whether the last attempt to listen failed.
@@ -43,9 +43,14 @@ struct Heard {
 
 impl Listener {
     /// Nobody listens yet; without a source, nobody ever does.
-    pub(super) fn new(source: Option<Arc<Source>>, prefix: Arc<[u8]>, bells: Arc<Bells>) -> Self {
-        let heard =
-            Heard { prefix, bells, channels: AtomicU64::new(0), deaf: AtomicBool::new(false), changed: Notify::new() };
+    pub(super) fn new(source: Option<Arc<Source>>, prefix: Arc<[u8]>, notifiers: Arc<Notifiers>) -> Self {
+        let heard = Heard {
+            prefix,
+            notifiers,
+            channels: AtomicU64::new(0),
+            deaf: AtomicBool::new(false),
+            changed: Notify::new(),
+        };
         Self { source, heard: Arc::new(heard), task: Mutex::new(None) }
     }
 
@@ -105,7 +110,7 @@ impl Heard {
         self.channels.store(0, Ordering::Release);
         self.deaf.store(true, Ordering::Release);
         self.changed.notify_waiters();
-        self.bells.ring_all();
+        self.notifiers.notify_all();
     }
 }
 
@@ -157,7 +162,7 @@ async fn session(
         match next(&mut stream, wanted).await {
             Event::Told(name) => {
                 if let Some((scope, key)) = names::parse(&heard.prefix, &name) {
-                    heard.bells.ring(&scope, &key);
+                    heard.notifiers.notify(&scope, &key);
                 }
             }
             Event::Wanted(channel) => {

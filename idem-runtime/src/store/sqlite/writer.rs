@@ -17,21 +17,26 @@ use super::rows::{self, RecordWrite};
 use super::session::Session;
 use super::sweep;
 use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
-use crate::store::bell::Bells;
 use crate::store::clock;
+use crate::store::notifiers::Notifiers;
 
 /// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
 const BATCH: usize = 512;
 
 pub(super) struct Writer {
     session: Session,
-    pub(super) bells: Arc<Bells>,
+    pub(super) notifiers: Arc<Notifiers>,
     route: Arc<Route>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, options: SqliteOptions, bells: Arc<Bells>, route: Arc<Route>) -> Self {
-        Self { session: Session::new(connection, options), bells, route }
+    pub(super) fn new(
+        connection: Connection,
+        options: SqliteOptions,
+        notifiers: Arc<Notifiers>,
+        route: Arc<Route>,
+    ) -> Self {
+        Self { session: Session::new(connection, options), notifiers, route }
     }
 
     /// Works until the queue is closed and empty.
@@ -104,7 +109,7 @@ impl Writer {
     fn finish(&self, answers: impl Iterator<Item = (Box<Job>, Answer)>) {
         for (job, answer) in answers {
             if job.is_ending() {
-                self.bells.ring(&job.scope, &job.key);
+                self.notifiers.notify(&job.scope, &job.key);
             }
             if job.is_release() {
                 self.route.release_done();

@@ -10,35 +10,35 @@ use crate::task::quietly;
 
 /// How many notifiers there are. Keys share them: a waiter that is woken for another key looks at its own key, and
 /// waits again.
-const BELLS: usize = 64;
+const NOTIFIERS: usize = 64;
 
 /// One notifier for each group of keys, by the key's hash.
 #[derive(Debug)]
-pub(crate) struct Bells {
-    bells: [Notify; BELLS],
+pub(crate) struct Notifiers {
+    notifiers: [Notify; NOTIFIERS],
     hasher: RandomState,
 }
 
-impl Bells {
+impl Notifiers {
     /// Makes the notifiers, without waiters.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { bells: std::array::from_fn(|_| Notify::new()), hasher: RandomState::new() })
+        Arc::new(Self { notifiers: std::array::from_fn(|_| Notify::new()), hasher: RandomState::new() })
     }
 
     /// The notifier of a key.
     pub(crate) fn of(&self, scope: &str, key: &Key) -> &Notify {
         let hash = self.hasher.hash_one((scope, key.as_bytes()));
-        &self.bells[hash as usize % BELLS]
+        &self.notifiers[hash as usize % NOTIFIERS]
     }
 
     /// Wakes the waiters of this key.
-    pub(crate) fn ring(&self, scope: &str, key: &Key) {
+    pub(crate) fn notify(&self, scope: &str, key: &Key) {
         quietly(|| self.of(scope, key).notify_waiters());
     }
 
     /// Wakes all waiters: notifications of endings may have been missed.
     #[cfg(any(feature = "postgres", feature = "redis"))]
-    pub(crate) fn ring_all(&self) {
-        self.bells.iter().for_each(|bell| quietly(|| bell.notify_waiters()));
+    pub(crate) fn notify_all(&self) {
+        self.notifiers.iter().for_each(|notifier| quietly(|| notifier.notify_waiters()));
     }
 }
