@@ -46,62 +46,70 @@ use crate::task::timer;
 ///
 /// # What it promises
 ///
-/// What InnoDB promises of a commit. With `innodb_flush_log_at_trx_commit = 1`, the default, a completion is on the server's
-/// disk before it is acknowledged, and neither `kill -9` nor a power loss takes it back. With 2 (or 0), a power loss takes
-/// back about the last second (with 0, so does `kill -9`): a completion that is lost lets its handler run again. With a
-/// binary log, `sync_binlog = 1` belongs to it.
+/// The durability of an InnoDB commit. With `innodb_flush_log_at_trx_commit = 1`, the default, a completion is on the
+/// server's disk before it is acknowledged, so it survives `kill -9` and a power loss. With 2, a power loss loses about
+/// the last second of commits; with 0, `kill -9` does so too. The handler of a lost completion runs again. If the
+/// server writes a binary log, also set `sync_binlog = 1`.
 ///
-/// Without a binary log, as MariaDB comes, InnoDB shows a commit to others a moment before it is on the disk: a duplicate can
-/// be answered with a completion that is lost if the server dies in that moment
-/// (<https://bugs.mysql.com/bug.php?id=74303>). Opening the store warns of it; `log_bin` with `sync_binlog = 1`, MySQL's
-/// default, closes it.
+/// Without a binary log, MariaDB's default, other transactions see a commit a moment before it is on the disk. A
+/// duplicate can then get a result that is lost if the server dies in that moment
+/// (<https://bugs.mysql.com/bug.php?id=74303>). Opening the store logs a warning about it. To prevent it, set `log_bin`
+/// with `sync_binlog = 1`, which is MySQL's default.
 ///
-/// A failover to an asynchronous replica loses the commits that had not arrived there. Semi-synchronous replication
-/// (`rpl_semi_sync_master_wait_point = AFTER_SYNC`) closes that gap, until it times out and goes on without.
+/// A failover to an asynchronous replica loses the commits that the replica has not received. Semi-synchronous
+/// replication (`rpl_semi_sync_master_wait_point = AFTER_SYNC`) prevents that, until it times out and the primary
+/// commits without the replica.
 ///
-/// Leases hold within what the server's clock steps ahead: a clock that is set ahead, or a promoted replica's that is ahead of its
-/// primary's, ends them early by as much, and a key is then granted to a second caller while its holder runs. Slew the
-/// clocks, don't step them (chrony: `makestep` for the first updates after a start alone). A clock that is set back makes
-/// leases and ttls longer by as much, and fences grow all the same. [`Stats`](crate::admin::Stats) tells how far the server's
-/// clock is off.
+/// A lease ends early by as much as the server's clock steps ahead. This also happens when a replica is promoted whose
+/// clock is ahead of its primary's. A key is then granted to a second caller while its holder runs. Slew the clocks,
+/// don't step them. chrony's `makestep` should step them only in the first updates after a start.
+///
+/// If the clock is set back, leases and ttls last longer by as much. Fences still grow. [`Stats`](crate::admin::Stats)
+/// tells how far the server's clock is off.
 ///
 /// # What it costs
 ///
-/// A claim, a completion, a renewal and a release are one round trip and one commit each, with one sync; a claim is a few
-/// statements that are sent together. A duplicate takes no lock and writes nothing, and so waits for no disk. Requests that
-/// have to wait for others, 64 concurrent handlers say, share one round trip and one commit (claims two of each, where some
-/// of their keys are to be taken over); a lone request never waits for company. A completion leaves the secondary index
-/// alone wherever it can.
+/// A claim, a completion, a renewal and a release are one round trip and one commit each, with one sync. A claim is a
+/// few statements that are sent together. A duplicate takes no lock and writes nothing, so it waits for no disk.
+/// Requests that have to wait for other requests, as with 64 concurrent handlers, share one round trip and one commit;
+/// claims share two of each if some of their keys are taken over. A lone request is sent at once. Most completions
+/// don't change the secondary index.
 ///
 /// # What it does
 ///
-/// Its tables, `idempotency` and `idempotency_schema`, are in the URL's database. Opening the store creates them;
-/// `idem-runtime/src/store/mysql/schema.sql` does so by hand. The view `idempotency_stuck`, which shows an operator the keys that
-/// nobody is working on, is created beside them (`stuck.sql`); where the user may not do that, a warning says so. Time is the
-/// server's. It works at READ COMMITTED, whatever
-/// the server's default is, and so with a `binlog_format` of ROW or MIXED. Values are sent within the statements, as numbers
-/// and hexadecimal digits.
+/// The tables are `idempotency` and `idempotency_schema`, in the URL's database. Opening the store creates them;
+/// `idem-runtime/src/store/mysql/schema.sql` does so by hand. Beside them it creates the view `idempotency_stuck`,
+/// which shows an operator the keys whose last call never said how it ended (`stuck.sql`). If the user has no right to
+/// create the view, the store logs a warning.
 ///
-/// MySQL tells nobody of an ending: a waiter hears at once of those in its own process, and looks for others every 50 to
-/// 250 ms.
+/// Time is the server's. The store works at READ COMMITTED, whatever the server's default is, so a `binlog_format` has
+/// to be ROW or MIXED. Values are sent within the statements, as numbers and hexadecimal digits.
 ///
-/// Expired rows are swept in the background, in bounded transactions that skip what others hold, with pauses in between;
-/// several processes may. While somebody's read view is open, the server keeps what it might look at, and the file grows by
-/// what is deleted and inserted; the sweep goes on at its pace.
+/// MySQL has no notifications. A waiter is woken at once by an ending in its own process, and looks for endings in
+/// other processes every 50 to 250 ms.
 ///
-/// Keys and scopes are binary-safe and case-sensitive, whatever the database's collation. A scope is at most 1,024 bytes
-/// long. A record can have 16 MiB, or nearly half of the server's `max_allowed_packet` where that is less.
+/// The store sweeps expired rows in the background, in transactions of bounded size with pauses in between. They skip
+/// rows that others have locked. Several processes may sweep at the same time. While a transaction is open that may
+/// still read deleted rows, the server keeps them, and the file grows with each insert and delete; the sweep doesn't
+/// become slower.
+///
+/// Keys and scopes are binary-safe and case-sensitive, whatever the database's collation is. A scope is at most 1,024
+/// bytes long. A record can have up to 16 MiB, or nearly half of the server's `max_allowed_packet` if that is less.
 ///
 /// # What it needs
 ///
-/// MariaDB 10.6 or MySQL 8.0, for `SKIP LOCKED`, with InnoDB pages of 16 KiB or more; tested is MariaDB 10.11, and no MySQL
-/// yet.
+/// MariaDB 10.6 or MySQL 8.0, for `SKIP LOCKED`, with InnoDB pages of 16 KiB or more. Tested with MariaDB 10.11, and
+/// not yet with MySQL.
 ///
-/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`. To create them, when
-/// the store is opened or by [`migrate`](Self::migrate), also CREATE on the database and INSERT on `idempotency_schema`; not
-/// where an administrator has run schema.sql. To create the view, also CREATE VIEW and DROP; where an administrator has run
-/// stuck.sql, SELECT on the view, without which the server doesn't tell that it is there. An operator who only looks
-/// ([`admin::connect`](crate::admin::connect)) needs SELECT on both tables, and on the view to read that.
+/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`.
+///
+/// To create the tables, when the store is opened or by [`migrate`](Self::migrate), the user also needs CREATE on the
+/// database and INSERT on `idempotency_schema`. To create the view, the user also needs CREATE VIEW and DROP. The user
+/// doesn't need these rights if an administrator has run schema.sql and stuck.sql. The user then needs SELECT on the
+/// view, because without it the server doesn't tell that the view exists.
+///
+/// An operator who only reads ([`admin::connect`](crate::admin::connect)) needs SELECT on both tables, and on the view
+/// to read that.
 #[derive(Clone)]
 pub struct MySqlStore(Arc<Inner>);
 
@@ -112,25 +120,26 @@ struct Inner {
     completing: Lanes<Completing, Standing>,
     notifiers: Arc<Notifiers>,
     sweeping: Sweeping,
-    /// The longest that the server takes in one round trip, in bytes.
+    /// How many bytes the server accepts in one round trip.
     longest_script: usize,
 }
 
 impl fmt::Debug for MySqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A URL can hold a password.
+        // A URL can contain a password, so it isn't shown.
         f.write_str("MySqlStore")
     }
 }
 
 impl MySqlStore {
-    /// Opens the store in this database, as `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=REQUIRED` or `mariadb://…`,
-    /// with connections of its own. sqlx's `MySqlConnectOptions` says what else a URL can hold.
+    /// Opens the store in this database, with connections of its own. The URL is
+    /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=REQUIRED` or `mariadb://…`, for example. sqlx's
+    /// `MySqlConnectOptions` documents its other parameters.
     ///
-    /// TLS needs the feature `tls`. `ssl-mode=REQUIRED` asks for it, and trusts any certificate. `ssl-mode=VERIFY_IDENTITY`
-    /// checks the certificate and the host's name in it, by the system's roots and those in the file of `ssl-ca=FILE`.
-    /// Without an `ssl-mode`, a server that offers no TLS is spoken to in the open; MySQL then takes no password of its usual
-    /// kind, `caching_sha2_password`.
+    /// TLS needs the feature `tls`. With `ssl-mode=REQUIRED` the connection uses TLS and accepts any certificate. With
+    /// `ssl-mode=VERIFY_IDENTITY` it checks the certificate and the host name in it, against the system's root
+    /// certificates and those in the file of `ssl-ca=FILE`. Without `ssl-mode`, the connection to a server that offers
+    /// no TLS is not encrypted; MySQL then refuses passwords of its usual kind, `caching_sha2_password`.
     ///
     /// # Errors
     ///
@@ -139,8 +148,8 @@ impl MySqlStore {
         Self::options().open(url).await
     }
 
-    /// Opens the store where a pool of the user's leads, with connections of its own: up to eight beside the pool's.
-    /// [`MySqlOptions::open_with`] says what the pool is asked.
+    /// Opens the store in the database of a pool of yours. The store opens up to eight connections of its own beside
+    /// the pool's. [`MySqlOptions::open_with`] says what it uses the pool for.
     ///
     /// # Errors
     ///
@@ -149,17 +158,18 @@ impl MySqlStore {
         Self::options().open_with(pool).await
     }
 
-    /// To open a store with other settings than the default ones.
+    /// The options of a store, to open it with settings other than the default ones.
     pub fn options() -> MySqlOptions {
         MySqlOptions::default()
     }
 
-    /// Creates the tables where they are missing, and the view: for a deployment in which the application itself may not. Safe from
-    /// any number of processes at once. It opens a connection of its own, as [`MySqlOptions::open_with`] does.
+    /// Creates the tables and the view if they are missing. Use it in a deployment in which the application has no
+    /// right to create them. Any number of processes may call it at once. It opens a connection of its own, as
+    /// [`MySqlOptions::open_with`] does.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the server refuses, and what [`MySqlOptions::open_with`] says of the pool.
+    /// [`Error::Config`] if the server refuses, and the errors of [`MySqlOptions::open_with`] that concern the pool.
     pub async fn migrate(pool: MySqlPool) -> Result<(), Error> {
         migrate::create(&Session { connections: session::beside(pool, 1).await? }).await
     }
@@ -184,7 +194,7 @@ impl MySqlStore {
         Ok(Self(inner))
     }
 
-    /// Sends a statement that changes one row, where the key is held.
+    /// Sends a statement that changes one row if the key is held.
     async fn change(
         &self,
         scope: &str,
@@ -200,7 +210,8 @@ impl MySqlStore {
         Ok(if found > 0 { Standing::Held } else { Standing::Lost })
     }
 
-    /// Tells `Gone` from `Lost`, with one more read. Where that fails, `Lost` stays right.
+    /// Reads the key once more to tell `Gone` from `Lost`. If that read fails, the answer stays `Lost`, which is still
+    /// true.
     async fn or_gone(&self, standing: Standing, scope: &str, key: &Key) -> Standing {
         if standing == Standing::Held {
             return standing;
@@ -226,7 +237,8 @@ impl MySqlStore {
 }
 
 impl Inner {
-    /// How many of these the server takes at a time, if each is so long in SQL; at least one.
+    /// How many of these requests fit into one round trip, at least one. `size` is how many bytes of SQL a request
+    /// takes.
     fn fitting<R>(&self, requests: &[&R], size: impl Fn(&R) -> usize) -> usize {
         let mut left = self.longest_script;
         let fits = requests.iter().take_while(|request| {
@@ -244,8 +256,8 @@ fn place_of(request: &impl Placed) -> (&[u8], &[u8]) {
     (scope.as_bytes(), key.as_bytes())
 }
 
-/// How long the statements for a request are at most, its record aside: its scope and key are in them three times, with two
-/// digits for a byte.
+/// How many bytes the statements for a request take at most, without its record. They contain its scope and its key
+/// three times each, with two digits for a byte.
 fn room_for(request: &impl Placed) -> usize {
     let (scope, key) = place_of(request);
     4 * 1024 + 6 * (scope.len() + key.len())
@@ -272,21 +284,21 @@ impl IdempotencyStore for MySqlStore {
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
         let standing = self.change(request.scope, |sql| statements::release(sql, &request)).await?;
         self.0.notifiers.notify(request.scope, request.key);
-        // Who never ran has left, whatever was found.
+        // A call that never ran its body has released the key, whatever the statement found.
         if request.how == Leave::NotRun {
             return Ok(Standing::Held);
         }
         Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
-    /// Returns at once where this process ends the key, and after 50 to 250 ms, longer with each round, for the caller
-    /// to see whether another process did. One round trip.
+    /// Returns at once if this process ends the key. Otherwise it returns after 50 to 250 ms, longer with each round,
+    /// so that the caller looks whether another process ended it. One round trip.
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         const POLL: [u64; 4] = [50, 100, 200, 250];
         let round = usize::try_from(request.round).unwrap_or(usize::MAX);
         let poll = Duration::from_millis(POLL[round.min(POLL.len() - 1)]).min(request.at_most);
         let deadline = Instant::now() + poll;
-        // Listening before looking: or an ending in between is heard by nobody.
+        // Listen before looking: otherwise an ending between the two would be missed.
         let mut notified = pin!(self.0.notifiers.of(request.scope, request.key).notified());
         notified.as_mut().enable();
         let left = self.held_for(request.scope, request.key).await.map_err(Failure::into_error::<MySql>)?;
@@ -297,7 +309,7 @@ impl IdempotencyStore for MySqlStore {
     }
 
     fn max_record_len(&self) -> usize {
-        // Two digits for a byte, and room for the rest of the statement.
+        // A byte takes two digits, and the rest of the statement needs room too.
         const REST: usize = 16 * 1024;
         (self.0.longest_script.saturating_sub(REST) / 2).min(16 * 1024 * 1024)
     }

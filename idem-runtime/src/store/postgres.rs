@@ -51,97 +51,109 @@ use crate::task::timer;
 ///
 /// # What it promises
 ///
-/// What PostgreSQL promises of a commit: with `synchronous_commit = on`, the default, a completion is on the server's disk
-/// before it is acknowledged, and neither `kill -9` nor a power loss takes it back. A failover to an asynchronous standby
-/// can lose the last commits: a completion that is lost lets its handler run again. A synchronous standby
-/// (`synchronous_standby_names`) closes that gap.
+/// The durability of a PostgreSQL commit. With `synchronous_commit = on`, the default, a completion is on the server's
+/// disk before it is acknowledged, so it survives `kill -9` and a power loss. A failover to an asynchronous standby can
+/// lose the last commits, and the handler of a lost completion runs again. A synchronous standby
+/// (`synchronous_standby_names`) prevents that.
 ///
-/// Leases hold within what the server's clock steps ahead: a clock that is set ahead, or a promoted standby's that is ahead of its
-/// primary's, ends them early by as much, and a key is then granted to a second caller while its holder runs. Slew the
-/// clocks, don't step them (chrony: `makestep` for the first updates after a start alone). A clock that is set back makes
-/// leases and ttls longer by as much, and fences grow all the same. [`Stats`](crate::admin::Stats) tells how far the server's
-/// clock is off.
+/// A lease ends early by as much as the server's clock steps ahead. This also happens when a standby is promoted whose
+/// clock is ahead of its primary's. A key is then granted to a second caller while its holder runs. Slew the clocks,
+/// don't step them. chrony's `makestep` should step them only in the first updates after a start.
+///
+/// If the clock is set back, leases and ttls last longer by as much. Fences still grow. [`Stats`](crate::admin::Stats)
+/// tells how far the server's clock is off.
 ///
 /// # What it costs
 ///
 /// A claim, a completion, a renewal and a release are one statement each, in one round trip and one commit. A duplicate
-/// writes nothing, and so waits for no disk. Requests that have to wait for others, 64 concurrent handlers say, share one
-/// statement and one commit; a lone request never waits for company. A completion leaves the indexes alone wherever it
-/// can (a heap-only update).
+/// writes nothing, so it waits for no disk. Requests that have to wait for other requests, as with 64 concurrent
+/// handlers, share one statement and one commit. A lone request is sent at once. Most completions change no index (a
+/// heap-only update).
 ///
 /// # What it does
 ///
-/// Its tables, `idempotency` and `idempotency_schema`, are in the first schema of the connection's `search_path` that has
-/// them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. The view
-/// `idempotency_stuck`, which shows an operator the keys that nobody is working on, is created beside the table (`stuck.sql`);
-/// where the user may not do that, a warning says so. Time is the server's. It works at READ COMMITTED, whatever the server's default is, and leaves nothing in the session but prepared
-/// statements.
+/// The tables are `idempotency` and `idempotency_schema`, in the first schema of the connection's `search_path` that
+/// has them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. Beside them
+/// it creates the view `idempotency_stuck`, which shows an operator the keys whose last call never said how it ended
+/// (`stuck.sql`). If the user has no right to create the view, the store logs a warning.
 ///
-/// A waiter is told of an ending by `NOTIFY`, for which the store opens one more connection when someone first waits; it
-/// looks for itself once a second, and every 50 to 250 ms where it isn't told.
+/// Time is the server's. The store works at READ COMMITTED, whatever the server's default is. It leaves nothing in a
+/// session but prepared statements.
 ///
-/// Expired rows are swept in the background, in bounded statements that skip what others hold, with pauses in between;
-/// several processes may. While somebody's transaction is open, the server keeps what it might look at, and the table grows
-/// by what is deleted and inserted; the sweep goes on at its pace.
+/// A waiter is notified of an ending by `NOTIFY`. The store opens one more connection for that when the first caller
+/// waits. A waiter also looks by itself: once a second, or every 50 to 250 ms while it can't be notified.
+///
+/// The store sweeps expired rows in the background, in statements of bounded size with pauses in between. They skip
+/// rows that others have locked. Several processes may sweep at the same time. While a transaction is open that may
+/// still read deleted rows, the server keeps them, and the table grows with each insert and delete; the sweep doesn't
+/// become slower.
 ///
 /// Keys are binary-safe and case-sensitive. A scope is a text of the database's encoding, at most 1,024 bytes long and
-/// without NUL. A record can have 16 MiB.
+/// without NUL. A record can have up to 16 MiB.
 ///
 /// # What it needs
 ///
-/// PostgreSQL 12 or later, for `AS MATERIALIZED` and `plan_cache_mode`; tested is 15.
+/// PostgreSQL 12 or later, for `AS MATERIALIZED` and `plan_cache_mode`. Tested with PostgreSQL 15.
 ///
-/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`. To create them, when
-/// the store is opened or by [`migrate`](Self::migrate), also CREATE on their schema, which PostgreSQL 15 no longer gives
-/// everyone on `public`; not where an administrator has run schema.sql and stuck.sql. An operator who only looks
-/// ([`admin::connect`](crate::admin::connect)) needs SELECT on both tables, or on the view.
+/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`.
+///
+/// To create the tables, when the store is opened or by [`migrate`](Self::migrate), the user also needs CREATE on their
+/// schema. Since PostgreSQL 15, not every user has that right on `public`. The user doesn't need it if an administrator
+/// has run schema.sql and stuck.sql.
+///
+/// An operator who only reads ([`admin::connect`](crate::admin::connect)) needs SELECT on both tables, or on the view.
 ///
 /// # Behind a pooler
 ///
-/// A pooler that gives each transaction another session, as PgBouncer does with `pool_mode = transaction`, mixes up prepared
-/// statements: queries fail, or succeed with another query's answer. Opening the store looks for such a pooler, and refuses
-/// it with an [`Error::Config`]. Two connections are asked for their `pg_backend_pid()` in turn, three times each; 16 times
-/// where a pooler didn't pass on what the store sets for its session. Where the server has room for one connection only, that
-/// one is asked alone, and both are once there is another; if such a pooler is found then, every call fails.
+/// A pooler that gives each transaction another session, as PgBouncer does with `pool_mode = transaction`, mixes up
+/// prepared statements: a query fails, or gets the answer of another query.
 ///
-/// - Such a pooler needs [`PostgresOptions::simple_queries`]. Waiters then aren't told of endings.
-/// - One in session mode needs `ignore_startup_parameters = extra_float_digits,options`. It doesn't pass on what the store
-///   sets: give its role a `lock_timeout` of a second, `plan_cache_mode = force_generic_plan` and `enable_seqscan = off` by
-///   `ALTER ROLE … SET`.
-/// - One that keeps prepared statements in transaction mode, as PgBouncer does from 1.21 on with `max_prepared_statements`,
-///   needs the same. The store finds that each connection gets its own answers. Waiters aren't told of endings.
+/// Opening the store checks for such a pooler, and fails with [`Error::Config`] if it finds one. The store asks two
+/// connections in turn for their `pg_backend_pid()`, three times each, or 16 times each if a pooler didn't pass on the
+/// settings of the store's session. If the server has room for only one connection, the store checks that one alone,
+/// and checks two as soon as it gets a second one. If it finds such a pooler then, every call fails.
 ///
-/// Tested is PgBouncer 1.18 in both modes; by hand 1.24, with `max_prepared_statements` and without.
+/// - Such a pooler needs [`PostgresOptions::simple_queries`]. Waiters then aren't notified of endings.
+/// - A pooler in session mode needs `ignore_startup_parameters = extra_float_digits,options`. It doesn't pass on the
+///   store's settings, so give the store's role a `lock_timeout` of a second, `plan_cache_mode = force_generic_plan`
+///   and `enable_seqscan = off` by `ALTER ROLE … SET`.
+/// - A pooler that tracks prepared statements in transaction mode, as PgBouncer does since 1.21 with
+///   `max_prepared_statements`, needs the same settings. The store finds out that each connection gets its own answers.
+///   Waiters aren't notified of endings.
+///
+/// Tested with PgBouncer 1.18 in both modes; by hand with 1.24, with `max_prepared_statements` and without.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 
 /// What the handles of a store share.
 struct Inner {
     session: Session,
-    /// Claims that take orphans, and those that leave them: one statement has one way.
+    /// Claims that take orphans over. They don't share a statement with the claims that refuse orphans.
     taking: Lanes<Claiming, ClaimAnswer>,
     refusing: Lanes<Claiming, ClaimAnswer>,
     completing: Lanes<Completing, Standing>,
     notifiers: Arc<Notifiers>,
-    /// `None` where a pooler stands between the store and its session.
+    /// `None` behind a pooler, where the store has no session of its own.
     listener: Option<Listener>,
     sweeping: Sweeping,
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A URL can hold a password.
+        // A URL can contain a password, so it isn't shown.
         f.write_str("PostgresStore")
     }
 }
 
 impl PostgresStore {
-    /// Opens the store in this database, as `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, with
-    /// connections of its own. sqlx's `PgConnectOptions` says what else a URL can hold.
+    /// Opens the store in this database, with connections of its own. The URL is
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, for example. sqlx's `PgConnectOptions` documents
+    /// its other parameters.
     ///
-    /// TLS needs the feature `tls`. `sslmode=require` asks for it, and trusts any certificate. `sslmode=verify-full` checks
-    /// the certificate and the host's name in it, by the system's roots and those in the file of `sslrootcert=FILE`. Without
-    /// an `sslmode`, a server that offers no TLS is spoken to in the open.
+    /// TLS needs the feature `tls`. With `sslmode=require` the connection uses TLS and accepts any certificate. With
+    /// `sslmode=verify-full` it checks the certificate and the host name in it, against the system's root certificates
+    /// and those in the file of `sslrootcert=FILE`. Without `sslmode`, the connection to a server that offers no TLS is
+    /// not encrypted.
     ///
     /// # Errors
     ///
@@ -150,8 +162,8 @@ impl PostgresStore {
         Self::options().open(url).await
     }
 
-    /// Opens the store where a pool of the user's leads, with connections of its own: up to eight beside the pool's.
-    /// [`PostgresOptions::open_with`] says what the pool is asked.
+    /// Opens the store in the database of a pool of yours. The store opens up to eight connections of its own beside
+    /// the pool's. [`PostgresOptions::open_with`] says what it uses the pool for.
     ///
     /// # Errors
     ///
@@ -160,17 +172,18 @@ impl PostgresStore {
         Self::options().open_with(pool).await
     }
 
-    /// To open a store with other settings than the default ones.
+    /// The options of a store, to open it with settings other than the default ones.
     pub fn options() -> PostgresOptions {
         PostgresOptions::default()
     }
 
-    /// Creates the tables where they are missing, and the view: for a deployment in which the application itself may not. Safe from
-    /// any number of processes at once. It opens a connection of its own, as [`PostgresOptions::open_with`] does.
+    /// Creates the tables and the view if they are missing. Use it in a deployment in which the application has no
+    /// right to create them. Any number of processes may call it at once. It opens a connection of its own, as
+    /// [`PostgresOptions::open_with`] does.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the server refuses, and what [`PostgresOptions::open_with`] says of the pool.
+    /// [`Error::Config`] if the server refuses, and the errors of [`PostgresOptions::open_with`] that concern the pool.
     pub async fn migrate(pool: PgPool) -> Result<(), Error> {
         migrate::create(&Session::beside(pool, 1, true).await?).await
     }
@@ -195,7 +208,7 @@ impl PostgresStore {
         Ok(Self(inner))
     }
 
-    /// Sends a statement that ends a holder's time with the key, and answers a row where it was held.
+    /// Sends a statement that ends a holder's claim. The statement returns a row if the holder still held the key.
     async fn standing(
         &self,
         scope: &str,
@@ -208,7 +221,8 @@ impl PostgresStore {
         Ok(if rows.is_empty() { Standing::Lost } else { Standing::Held })
     }
 
-    /// Tells `Gone` from `Lost`, with one more read. Where that fails, `Lost` stays right.
+    /// Reads the key once more to tell `Gone` from `Lost`. If that read fails, the answer stays `Lost`, which is still
+    /// true.
     async fn or_gone(&self, standing: Standing, scope: &str, key: &Key) -> Standing {
         if standing == Standing::Held {
             return standing;
@@ -271,9 +285,9 @@ impl IdempotencyStore for PostgresStore {
         Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
-    /// Returns where the key's ending is heard of, from this process or from another by `NOTIFY`; after 50 to 250 ms,
-    /// longer with each round, where another process can't be heard, and after a second in any case. One round trip, and
-    /// one commit for the first who waits for a key.
+    /// Returns when this process ends the key, or when another process does and `NOTIFY` reports it. While `NOTIFY`
+    /// doesn't work, it returns after 50 to 250 ms, longer with each round; otherwise after a second at the latest. One
+    /// round trip, and one commit for the first waiter of a key.
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         const POLL: [u64; 4] = [50, 100, 200, 250];
         const HEARING: Duration = Duration::from_secs(1);
@@ -281,7 +295,7 @@ impl IdempotencyStore for PostgresStore {
         let round = usize::try_from(request.round).unwrap_or(usize::MAX);
         let poll = if hears { HEARING } else { Duration::from_millis(POLL[round.min(POLL.len() - 1)]) };
         let deadline = Instant::now() + poll.min(request.at_most);
-        // Listening before looking: or an ending in between is heard by nobody.
+        // Listen before looking: otherwise an ending between the two would be missed.
         let mut notified = pin!(self.0.notifiers.of(request.scope, request.key).notified());
         notified.as_mut().enable();
         let params = [Param::Text(request.scope), Param::Bytes(Some(request.key.as_bytes()))];
@@ -310,7 +324,7 @@ impl PostgresStore {
         ];
         Failure::check_scope(request.scope).map_err(Failure::into_error::<Postgres>)?;
         self.standing(request.scope, request.key, &statements::LEAVE_UNRUN, &params).await?;
-        // No row: it has left before.
+        // Without a row, the key was released before.
         Ok(Standing::Held)
     }
 }

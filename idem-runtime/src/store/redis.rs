@@ -44,7 +44,7 @@ use crate::store::{
 };
 use crate::task::timer;
 
-/// A store in Redis or Valkey, which any number of processes share.
+/// A store in Redis or Valkey. Any number of processes can share it.
 ///
 /// Each operation is one script call: one round trip, and one atomic step by the server's clock.
 ///
@@ -60,65 +60,76 @@ use crate::task::timer;
 ///
 /// # What it promises
 ///
-/// What the server has forgotten, it promises nothing about, so how the server is set up decides:
+/// The store promises nothing about keys that the server has lost. So the server's setup decides:
 ///
-/// - **A crash or power loss of the server.** With `appendonly yes` and `appendfsync always`, a completion is on the disk
-///   before it is acknowledged. With `everysec`, the default, the last second can be forgotten: a completed key's body
-///   then runs again. Without an append-only file, everything since the last snapshot.
-/// - **A failover.** Replication is asynchronous: the promoted replica lacks what only the old primary had acknowledged,
-///   completions as well as claims. A body runs again, or runs twice at a time. [`RedisOptions::wait_replicas`] has
-///   replicas confirm each claim and completion first, and [`RedisOptions::wait_aof`] their disks as well; both say what
-///   that costs. Fences still grow, as long as the new primary's clock isn't behind the old one's.
-/// - **Eviction.** An evicted key is a forgotten one. The server needs `maxmemory-policy noeviction`; a store that finds
-///   another one, when it is opened or when a holder's key is gone, logs a warning.
-/// - **A clock that is set.** Leases hold within what the server's clock steps ahead: a clock that is set ahead, or a promoted
-///   replica's that is ahead of its primary's, ends them early by as much, and a key is then granted to a second caller while
-///   its holder runs. Slew the clocks, don't step them (chrony: `makestep` for the first updates after a start alone). A clock
-///   that is set back makes leases and ttls longer by as much, and fences grow all the same.
+/// - **A crash or power loss of the server.** With `appendonly yes` and `appendfsync always`, a completion is on the
+///   disk before it is acknowledged. With `everysec`, the default, the server can lose the last second, and the body of
+///   a completed key then runs again. Without an append-only file, the server loses everything since its last snapshot.
+/// - **A failover.** Replication is asynchronous, so the promoted replica lacks the claims and completions that it had
+///   not received. A body then runs again, or two run at the same time. With [`RedisOptions::wait_replicas`], replicas
+///   confirm each claim and each completion before it counts; with [`RedisOptions::wait_aof`], it is also on their
+///   disks. Both say what that costs. Fences still grow, as long as the new primary's clock isn't behind the old one's.
+/// - **Eviction.** The body of an evicted key runs again. The server needs `maxmemory-policy noeviction`. The store
+///   checks the policy when it is opened, and when a holder's key is gone, and logs a warning if it is another one.
+/// - **A clock that is set.** A lease ends early by as much as the server's clock steps ahead. This also happens when a
+///   replica is promoted whose clock is ahead of its primary's. A key is then granted to a second caller while its
+///   holder runs. Slew the clocks, don't step them. chrony's `makestep` should step them only in the first updates
+///   after a start. If the clock is set back, leases and ttls last longer by as much. Fences still grow.
 ///   [`Stats`](crate::admin::Stats) tells how far the servers' clocks are off.
-/// - **Reading from replicas.** Never: an answer would be stale. Where a proxy or the driver is set to do so, turn it off
-///   for this store.
+/// - **Reading from replicas.** The store must not read from replicas, because their answers can be stale. If a proxy
+///   or the driver is set to do so, turn that off for this store.
 ///
 /// # What it keeps
 ///
-/// One string for each key, named `PREFIX LENGTH:SCOPE:KEY` with the length of the scope in bytes, so a cluster works
-/// ([`RedisOptions::open_with_cluster`]); `idem:6:charge:order-1` is one. Its bytes are described at the head of
-/// `idem-runtime/src/store/redis/head.lua`. It expires by itself once nobody needs it, so there is nothing to sweep. A key
-/// whose outcome is unknown under `park` or a reconcile function doesn't expire. The script
-/// `idem-runtime/src/store/redis/stuck.sh` lists the keys that nobody is working on, by `redis-cli`.
+/// The store keeps one string for each key. Its name is `{prefix}{length}:{scope}:{key}`, with the length of the scope
+/// in bytes: `idem:6:charge:order-1`, for example. A script uses one name only, so a cluster works
+/// ([`RedisOptions::open_with_cluster`]). The head of `idem-runtime/src/store/redis/head.lua` describes the string's
+/// bytes.
 ///
-/// A completed key takes at most 300 bytes of the server's memory in all, with a key of 24 bytes, a result of 64 and no
-/// fingerprint: 292, measured over 100,000 keys of the scope `orders::charge` on Redis 7.0 with its default settings. What is
-/// longer adds its length, rounded up as the server's allocator does.
+/// A key expires by itself when it is no longer needed, so there is nothing to sweep. A key whose outcome is unknown
+/// under `park` or a reconcile function doesn't expire. The script `idem-runtime/src/store/redis/stuck.sh` uses
+/// `redis-cli` to list the keys whose last call never said how it ended.
 ///
-/// # How it is reached
+/// A completed key takes at most 300 bytes of the server's memory, with a key of 24 bytes, a result of 64 bytes and no
+/// fingerprint. Measured: 292 bytes, over 100,000 keys of the scope `orders::charge` on Redis 7.0 with its default
+/// settings. Longer keys and results add their length, rounded up as the server's allocator does.
 ///
-/// A store that is opened by URL has connections of its own, each made when it is first used. All handles share one for each
-/// Tokio runtime, on which requests are pipelined; renewals, and the requests of sync handlers, have one in the background.
-/// Operators' requests have another, and what is to be confirmed by replicas ([`RedisOptions::wait_replicas`]) has one more.
-/// Where a connection broke, where a request went without an answer for a second or more until it was given up, or where the
-/// server has become a replica, the next request makes a new one. A request without an answer within ten seconds is given up.
-/// A call that waits for another's result is told of it by `PUBLISH`, over a connection that is made at the first wait, and
-/// looks by itself every 50 ms to 1 s. Over a connection of the user's, [`RedisOptions::listen`] says what uses another one.
+/// # Its connections
 ///
-/// A record can have 16 MiB. While Redis works on a large one, it does nothing else.
+/// A store that is opened by URL makes its own connections, each when it is first used:
+///
+/// - One for each Tokio runtime. All handles share it, and requests are pipelined on it. The background runtime has one
+///   for renewals and for the requests of sync handlers.
+/// - One for the requests of operators.
+/// - One for requests that replicas have to confirm ([`RedisOptions::wait_replicas`]).
+/// - One that receives notifications, from the first wait on. A call that waits for another call's result is notified
+///   of it by `PUBLISH`. It also looks by itself every 50 ms to 1 s.
+///
+/// The next request makes a new connection if the old one broke, if a request on it was given up after a second or more
+/// without an answer, or if the server has become a replica. A request is given up after ten seconds without an answer.
+/// For a store that is opened with a connection of yours, [`RedisOptions::listen`] says which requests use another one.
+///
+/// A record can have up to 16 MiB. While Redis works on a large record, it does nothing else.
 ///
 /// # What it needs
 ///
-/// Redis 5 or later, for scripts that read the clock and write; `wait_aof` needs 7.2. Tested is 7.0, and no Valkey yet.
+/// Redis 5 or later, for scripts that read the clock and write; `wait_aof` needs 7.2. Tested with Redis 7.0, and not
+/// yet with Valkey.
 ///
-/// A user with the keys and channels that begin with the prefix (`~idem:* &idem:*`), and the commands `EVAL`, `EVALSHA`,
-/// `TIME`, `GETRANGE`, `GET`, `EXISTS`, `SET`, `SETRANGE`, `PEXPIREAT`, `PING` and `PUBLISH`; with
-/// [`RedisOptions::wait_replicas`] `WAIT`, and for an operator `SCAN`. An operator who only looks
-/// ([`admin::connect`](crate::admin::connect)) needs `PING`, `TIME`, `SCAN`, `GET`, `GETRANGE` and `EXISTS`. `SCRIPT LOAD`, `INFO` and `SUBSCRIBE` are made use of
-/// where they are allowed.
+/// A user with access to the keys and channels that begin with the prefix (`~idem:* &idem:*`), and with the commands
+/// `EVAL`, `EVALSHA`, `TIME`, `GETRANGE`, `GET`, `EXISTS`, `SET`, `SETRANGE`, `PEXPIREAT`, `PING` and `PUBLISH`.
+/// [`RedisOptions::wait_replicas`] also needs `WAIT`, and an operator also needs `SCAN`. The store uses `SCRIPT LOAD`,
+/// `INFO` and `SUBSCRIBE` if the user may run them.
+///
+/// An operator who only reads ([`admin::connect`](crate::admin::connect)) needs `PING`, `TIME`, `SCAN`, `GET`,
+/// `GETRANGE` and `EXISTS`.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 
 /// What the handles of a store share.
 struct Shared {
     links: Links,
-    /// Where others are to confirm what is written.
+    /// `Some` if replicas have to confirm writes.
     groups: Option<Arc<Groups>>,
     prefix: Arc<[u8]>,
     notifiers: Arc<Notifiers>,
@@ -142,7 +153,7 @@ impl RedisStore {
         Self::options().open(url).await
     }
 
-    /// Opens the store with a connection of the user's. [`RedisOptions::open_with`] says what to mind.
+    /// Opens the store with a connection of yours. [`RedisOptions::open_with`] says what to consider.
     ///
     /// # Errors
     ///
@@ -151,7 +162,8 @@ impl RedisStore {
         Self::options().open_with(connection).await
     }
 
-    /// To open a store with other settings than the default ones, in a cluster, or where the sentinels say.
+    /// The options of a store, to open it with settings other than the default ones, in a cluster, or through
+    /// sentinels.
     pub fn options() -> RedisOptions {
         RedisOptions::default()
     }
@@ -163,7 +175,7 @@ impl RedisStore {
         let groups = options.confirmation.map(|confirmation| Groups::new(links.confirmed.clone(), confirmation));
         let told_of_eviction = AtomicBool::new(false);
         let shared = Shared { links, groups, prefix, notifiers, listener, told_of_eviction };
-        // On the heap: it nests deeper than the compiler follows in a caller's future.
+        // Boxed: unboxed, the future nests deeper than the compiler's limit in a caller's future.
         Box::pin(shared.check(options.serves)).await?;
         Ok(Self(Arc::new(shared)))
     }
@@ -181,7 +193,7 @@ impl Shared {
         names::name(&self.prefix, scope, key)
     }
 
-    /// The channel that tells of this row's ending.
+    /// The channel on which the ending of this row is published.
     fn channel(&self, name: &[u8]) -> Vec<u8> {
         names::channel(&self.prefix, names::channel_of(name))
     }
@@ -193,14 +205,15 @@ impl Shared {
 
     async fn run_on(&self, link: &Link, place: Place<'_>, call: Call) -> Result<Value, Failure> {
         let answer = match link.send(&call.command).await {
-            // It has run nowhere: this is no repetition.
+            // The server didn't run the script, so sending it again is no repetition.
             Err(error) if is_unknown(&error) => link.send(&call.by_code().command).await,
             answer => answer,
         };
         answer.map_err(|error| Failure::Redis(error).of(place.scope, place.key))
     }
 
-    /// Runs a script, and has others confirm what it wrote, if the store is to. Says what is missing.
+    /// Runs a script, and waits until replicas have confirmed what it wrote, if the store is set to. Returns which
+    /// confirmations are missing.
     async fn run_confirmed(
         &self,
         link: &Link,
@@ -212,7 +225,8 @@ impl Shared {
         Ok((settled.answer, Failure::shortfall(groups.confirmation, &settled.confirmed)))
     }
 
-    /// What a script found: the state machine says what follows from it.
+    /// Computes the reply from what a script found, with the protocol's state machine. Fails if the script wrote and
+    /// the state machine would not have, or the reverse.
     fn decide(place: Place<'_>, operation: Operation<'_>, answer: &Value) -> Result<(Reply, Option<Record>), Failure> {
         let answer = rows::answer(answer).map_err(|field| Failure::corrupt(place.scope, place.key, field.0))?;
         let Some(Found { written, now, row, record }) = answer else { return Ok((Reply::Held, None)) };
@@ -223,7 +237,7 @@ impl Shared {
         Ok((next.reply, record))
     }
 
-    /// Where others have to confirm, a standing counts once they did.
+    /// The standing of a request. If confirmations are missing, `Held` becomes an error.
     fn standing(
         place: Place<'_>,
         operation: Operation<'_>,
@@ -235,21 +249,21 @@ impl Shared {
         }
     }
 
-    /// A holder whose row has gone may have lost it to an eviction.
+    /// Checks for eviction if a holder's row is gone.
     async fn heed(&self, standing: Standing) {
         if standing == Standing::Gone {
-            // On the heap: it is rare, and would be a part of every request's future.
+            // Boxed: it is rarely needed, and would make every request's future larger.
             Box::pin(self.warn_of_eviction()).await;
         }
     }
 
-    /// `1` where a WAIT follows.
+    /// `1` if a WAIT follows the script.
     fn waits(&self) -> u8 {
         self.groups.is_some().into()
     }
 }
 
-/// Adds a lease, and how long the row stays, as a script reads them.
+/// Adds to a script's arguments the lease, and how long the row is kept.
 fn lease(command: &mut Cmd, lease: Duration, stays: Option<Duration>) {
     command.arg(micros(lease));
     match stays {
@@ -272,7 +286,7 @@ impl IdempotencyStore for RedisStore {
         let (answer, missing) = self.0.run_confirmed(&self.0.links.handlers, place, call).await?;
         let (reply, record) = Shared::decide(place, Operation::Claim(&request), &answer)?;
         match (reply, missing) {
-            // A replay acknowledges the completion too.
+            // A replay needs the confirmations too, because its caller acknowledges the message.
             (Reply::Acquired(_) | Reply::Completed, Some(missing)) => Err(missing.into()),
             _ => Ok(reply.into_claim(|| record)),
         }
@@ -324,16 +338,16 @@ impl IdempotencyStore for RedisStore {
         Shared::standing(place, Operation::Release(&request), (&answer, None))
     }
 
-    /// Returns as soon as the server tells that the key changed hands, and after 50 ms to 1 s, longer with each round, for
-    /// the caller to see for itself. One round trip, beside the caller's claim.
+    /// Returns when the server publishes that the key was completed or released. It returns after 50 ms to 1 s in any
+    /// case, longer with each round, and the caller claims again. One round trip.
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         const POLL: [u64; 6] = [50, 100, 200, 400, 800, 1_000];
-        /// Where nothing is told.
+        /// The pauses if the store can't listen.
         const DEAF_POLL: [u64; 6] = [50, 100, 200, 250, 250, 250];
         let started = Instant::now();
         let name = self.0.name(request.scope, request.key);
         let place = Place { scope: request.scope, key: request.key };
-        // Listening before looking: or an ending in between is heard by nobody.
+        // Listen before looking: otherwise an ending between the two would be missed.
         let mut notified = pin!(self.0.notifiers.of(request.scope, request.key).notified());
         notified.as_mut().enable();
         let listens = self.0.listener.listen(names::channel_of(&name)).await;

@@ -1,4 +1,4 @@
-//! The embedded, durable store: one SQLite file.
+//! The durable store in one SQLite file.
 
 mod admin;
 mod failure;
@@ -43,12 +43,13 @@ use crate::store::{
 };
 use crate::task::timer;
 
-/// A durable store in one SQLite file, which any number of processes of one machine can share.
+/// A durable store in one SQLite file. Any number of processes on one machine can share the file.
 ///
-/// A completion is on the disk before it is acknowledged ([`Durability`]). A first execution costs one sync, which
-/// those that complete at the same time share; a replay causes none. Where
-/// duplicates are about, they are answered by threads that wait for no writer; the first ones after many new keys can wait
-/// for the writer's commit.
+/// A completion is on the disk before it is acknowledged ([`Durability`]). A first execution costs one sync;
+/// completions that wait at the same time share it. A replay costs no sync.
+///
+/// While there are duplicates, reader threads answer them without waiting for the writer. After many new keys in a row,
+/// the first duplicates may wait for the writer's commit.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -68,42 +69,47 @@ use crate::task::timer;
 /// # What it does
 ///
 /// The file is in WAL mode, so it has to be on a disk of this machine and not on a network file system
-/// (<https://www.sqlite.org/wal.html>), and it must not be replaced while it is open: two files have two sets of keys
-/// (<https://www.sqlite.org/howtocorrupt.html>). Its tables are `idempotency` and `idempotency_schema`, and can live in a database
-/// that has others; `idem-runtime/src/store/sqlite/schema.sql` creates them by hand. The view `idempotency_stuck`, which shows an
-/// operator the keys that nobody is working on, is created with them (`stuck.sql`).
+/// (<https://www.sqlite.org/wal.html>). It must not be replaced while it is open, because the processes would then use
+/// two files with two sets of keys (<https://www.sqlite.org/howtocorrupt.html>).
 ///
-/// Each store that is opened has a few threads of its own, one that writes and [`SqliteOptions::readers`] that read, so
-/// that its futures can be polled anywhere, and block no executor. They end after the last handle is dropped, once what
-/// was asked before is done. Requests are not bounded in number; their callers wait for them.
+/// The tables are `idempotency` and `idempotency_schema`. They can be in a database with other tables.
+/// `idem-runtime/src/store/sqlite/schema.sql` creates them by hand. Opening the store also creates the view
+/// `idempotency_stuck`, which shows an operator the keys whose last call never said how it ended (`stuck.sql`).
 ///
-/// Keys are case-sensitive and binary-safe. A record can have 16 MiB
-/// ([`IdempotencyStore::max_record_len`]); SQLite's own bound is 10⁹ bytes.
+/// Each open store has threads of its own: one that writes, and [`SqliteOptions::readers`] that read. So any executor
+/// can poll its futures, and they block none. The threads end after the last handle is dropped, once they have carried
+/// out the requests that were sent before. The number of waiting requests has no bound of its own; there is at most one
+/// for each waiting caller.
 ///
-/// # What its clock does to it
+/// Keys are case-sensitive and binary-safe. A record can have up to 16 MiB ([`IdempotencyStore::max_record_len`]);
+/// SQLite's own limit is 10⁹ bytes.
 ///
-/// Time is the machine's clock. Leases hold within what it steps ahead: a clock that is set ahead ends them early by as much,
-/// and a key is then granted to a second caller while its holder runs. Slew the machine's clock, don't step it (chrony:
-/// `makestep` for the first updates after a start alone); a virtual machine that is resumed has its clock stepped too.
-/// A clock that is set back makes leases and ttls longer by as much, and fences grow all the same.
+/// # Its clock
+///
+/// Time is the machine's clock. A lease ends early by as much as that clock steps ahead: a key is then granted to a
+/// second caller while its holder runs. Slew the machine's clock, don't step it. chrony's `makestep` should step it
+/// only in the first updates after a start. The clock of a virtual machine that is resumed is stepped too.
+///
+/// If the clock is set back, leases and ttls last longer by as much. Fences still grow.
 ///
 /// # Sweeping
 ///
-/// Expired rows are swept in the background, in transactions of about half a millisecond, which take a fifteenth of the
-/// writer's time while there is other work. [`IdempotencyAdmin::sweep`] goes the same way.
+/// The writer sweeps expired rows in the background, in transactions of about half a millisecond. While there is other
+/// work, sweeping takes a fifteenth of the writer's time. [`IdempotencyAdmin::sweep`] works in the same way.
 ///
-/// The file keeps its size when rows are swept: SQLite uses the free pages again. `VACUUM` gives them back to the disk,
-/// through any connection to the file; it writes the whole file anew, and every writer waits for it. In a file with
-/// `PRAGMA auto_vacuum = INCREMENTAL`, which is set before the store first opens the file, or with a `VACUUM` behind it,
-/// `PRAGMA incremental_vacuum(1000)` gives back 1,000 pages at a time.
+/// The file keeps its size when rows are swept, and SQLite reuses the free pages. `VACUUM`, through any connection to
+/// the file, gives them back to the disk. It writes the whole file anew, and every writer waits for it.
 ///
-/// Whoever reads the file in one long transaction (a backup, a report) makes its write-ahead log grow: every page that is
-/// written meanwhile is added to the log, the file with `-wal` at its end. While the log is over 64 MB and in use, nothing is
-/// swept. The background says so with a warning, and looks again later; an operator gets an error.
+/// To give back a few pages at a time, set `PRAGMA auto_vacuum = INCREMENTAL` before the store first opens the file, or
+/// set it later and run `VACUUM` once. `PRAGMA incremental_vacuum(1000)` then gives back 1,000 pages.
+///
+/// One long read transaction, such as a backup or a report, makes the write-ahead log grow, the file with `-wal` at its
+/// end: every page that is written meanwhile is added to it. While the log is over 64 MB and in use, nothing is swept.
+/// The background sweep then logs a warning and tries again later; an operator's sweep gets an error.
 #[derive(Clone)]
 pub struct SqliteStore(Arc<Handle>);
 
-/// What the handles of a store share: dropping it ends the threads.
+/// What the handles of a store share. Dropping it ends the threads.
 struct Handle {
     shared: Arc<Shared>,
     path: PathBuf,
@@ -118,7 +124,7 @@ struct Shared {
 }
 
 impl Drop for Handle {
-    /// The readers end first, and close the writer's queue: they pass claims on to it.
+    /// The readers end first, because they pass claims on to the writer. The last reader closes the writer's queue.
     fn drop(&mut self) {
         self.shared.questions.close();
     }
@@ -131,8 +137,8 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store in this file, which is created if it doesn't exist, and so are the tables:
-    /// [`SqliteOptions::mode`] says what else can be.
+    /// Opens the store in this file. Creates the file and the tables if they don't exist. [`SqliteOptions::mode`]
+    /// changes that.
     ///
     /// # Errors
     ///
@@ -141,7 +147,7 @@ impl SqliteStore {
         Self::options().open(path).await
     }
 
-    /// To open a store with other settings than the default ones.
+    /// The options of a store, to open it with settings other than the default ones.
     pub fn options() -> SqliteOptions {
         SqliteOptions::default()
     }
@@ -155,7 +161,7 @@ impl SqliteStore {
             notifiers: Notifiers::new(),
             route: Arc::new(Route::new(options.mode == SqliteMode::ReadOnly)),
         });
-        // Made first: dropping it, where anything below fails, ends the threads that were started.
+        // The handle is made first: if anything below fails, dropping it ends the threads that were started.
         let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone() }));
         let readers = Arc::new(ReadersLeft(Arc::clone(&shared)));
         opened(spawn_writer(path.clone(), options.clone(), Arc::clone(&shared))?).await?;
@@ -165,7 +171,7 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Sends a request to the writer.
+    /// Sends a request to the writer, and waits for the answer.
     async fn ask(&self, scope: &str, key: &Key, ask: Ask) -> Result<(Reply, Option<Record>), StoreError> {
         let (job, answer) = Job::new(scope, key, ask);
         self.0.shared.orders.push(Order::Job(job)).map_err(|_| Failure::Closed)?;
@@ -206,14 +212,14 @@ impl IdempotencyStore for SqliteStore {
         self.standing(request.scope, request.key, request.into()).await
     }
 
-    /// Returns at once where this process ends the key, and after 50 to 250 ms, longer with each round, for the caller
-    /// to see whether another process did.
+    /// Returns at once if this process ends the key. Otherwise it returns after 50 to 250 ms, longer with each round,
+    /// so that the caller looks whether another process ended it.
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         const POLL: [u64; 4] = [50, 100, 200, 250];
         let round = usize::try_from(request.round).unwrap_or(usize::MAX);
         let poll = Duration::from_millis(POLL[round.min(POLL.len() - 1)]).min(request.at_most);
         let deadline = Instant::now() + poll;
-        // Listening before looking: or an ending in between is heard by nobody.
+        // Listen before looking: otherwise an ending between the two would be missed.
         let mut notified = pin!(self.0.shared.notifiers.of(request.scope, request.key).notified());
         notified.as_mut().enable();
         if let Some(left) = self.held_for(request.scope, request.key).await? {
@@ -247,7 +253,8 @@ impl SqliteStore {
     }
 }
 
-/// Held by each reader: when the last one ends, nothing is passed on to the writer any more.
+/// Held by each reader. When the last reader ends, the writer's queue is closed, as nothing more is passed on to the
+/// writer.
 struct ReadersLeft(Arc<Shared>);
 
 impl Drop for ReadersLeft {
@@ -257,7 +264,7 @@ impl Drop for ReadersLeft {
     }
 }
 
-/// Held by the writer: however it ends, nobody waits for it.
+/// Held by the writer. However the writer ends, its waiting requests are dropped, so that no caller waits for ever.
 struct Abandon<'a>(&'a Queue<Order>);
 
 impl Drop for Abandon<'_> {
@@ -293,7 +300,7 @@ fn spawn_reader(
     )
 }
 
-/// Starts a thread that opens something, says whether it could, and works with it.
+/// Starts a thread that opens something, reports whether that worked, and then does its work.
 fn spawn<T>(
     name: &str,
     open: impl FnOnce() -> Result<T, Error> + Send + 'static,

@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! The options of a store.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::store::tls;
 use crate::store::url::{self, Names};
 
-/// What sqlx reads in a URL.
+/// The parameters that sqlx reads in a URL.
 const PARAMETERS: &[Names] = &[
     &["ssl-mode", "sslmode"],
     &["ssl-ca", "sslca"],
@@ -23,7 +23,7 @@ const PARAMETERS: &[Names] = &[
     &["time-zone", "timezone"],
 ];
 
-/// How to open a [`MySqlStore`]: made by [`MySqlStore::options`].
+/// How to open a [`MySqlStore`]. [`MySqlStore::options`] makes it.
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), idem_runtime::Error> {
@@ -50,41 +50,44 @@ impl Default for MySqlOptions {
 }
 
 impl MySqlOptions {
-    /// How many connections the store opens at most, when they are first needed; at least two. 8 unless set. As many again
-    /// for as long as these don't get on for a quarter of a second, as where the threads of those who use them are blocked.
-    /// With a pool of the user's these come beside the pool's own.
+    /// How many connections the store opens at most. It opens each one when it first needs it. At least 2. Default: 8.
+    /// With a pool of yours, they come beside the pool's own.
     ///
-    /// One is enough: where the server has no room for another, the store waits for those that it has, and asks for more
-    /// every five seconds.
+    /// The store opens as many again while a request waits for a quarter of a second without getting one of the first.
+    /// This happens, for example, if the threads of the tasks that use the connections are blocked.
     ///
-    /// Few are enough: requests that wait for each other share a commit.
+    /// The store works with one connection. If the server has no room for another, the store shares those that it has,
+    /// and tries to open more every five seconds.
+    ///
+    /// A few connections are enough, because requests that wait for each other share a commit.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(2);
         self
     }
 
-    /// Whether opening the store creates its tables where they are missing. True unless set.
+    /// Whether opening the store creates missing tables. Default: true.
     pub fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;
         self
     }
 
-    /// How often to look for rows that nobody needs any more; `None`: never, because something else calls
-    /// [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep). Once a minute unless set.
+    /// How often the background looks for rows that are no longer needed. Default: one minute. `None`: never, because
+    /// something else calls [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep).
     ///
-    /// An expired row counts as absent whether or not it was swept.
+    /// An expired row counts as absent, swept or not.
     pub fn sweep_interval(mut self, interval: Option<Duration>) -> Self {
         self.sweep_interval = interval;
         self
     }
 
-    /// How many rows one transaction of a sweep deletes at most; at least one. 1,000 unless set.
+    /// How many rows one transaction of a sweep deletes at most. At least 1. Default: 1,000.
     pub fn sweep_batch(mut self, rows: usize) -> Self {
         self.sweep_batch = rows.max(1);
         self
     }
 
-    /// For an operator, who may only read: nothing is made and nothing is swept.
+    /// For an operator, who may have only the right to read: nothing is created, and nothing is swept in the
+    /// background.
     pub(crate) fn for_operator(self) -> Self {
         self.migrate(false).sweep_interval(None)
     }
@@ -93,12 +96,12 @@ impl MySqlOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the URL is wrong, or has an unknown or repeated parameter, where the server can't be reached, and where the tables can't be created
-    /// or are not those of this version.
+    /// [`Error::Config`] if the URL is wrong, or has an unknown or repeated parameter; if the server can't be reached;
+    /// and if the tables can't be created, or are those of another version.
     pub async fn open(self, url: &str) -> Result<MySqlStore, Error> {
-        // Before the driver, which passes over what it doesn't know.
+        // Checked here first, because the driver ignores a parameter that it doesn't know.
         url::parameters(url::query(url), PARAMETERS)?;
-        // The driver's message is not shown: it can hold what the URL does, a password.
+        // The driver's message is not shown: it can contain the URL's password.
         let options: Option<MySqlConnectOptions> = url
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "mysql" | "mariadb"))
@@ -109,30 +112,32 @@ impl MySqlOptions {
                  special characters percent-encoded",
             )
         })?;
-        // In this mode alone, the driver looks for the process's provider.
+        // Only in this mode does the driver use the process's provider of cryptography.
         if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
             tls::prepare();
         }
         MySqlStore::start(session::connections(move || options.clone(), self.max_connections), self).await
     }
 
-    /// Opens the store where a pool of the user's leads.
+    /// Opens the store in the database of a pool of yours.
     ///
-    /// The store uses none of the pool's connections: handlers may hold them all, and one may be left in a transaction. It
-    /// opens up to [`max_connections`](Self::max_connections) of its own beside them, with the pool's connect options, which
-    /// it asks for anew for each connection: a password that `set_connect_options` was told is used from then on. The
-    /// pool's hooks, `after_connect` and `before_acquire`, don't run for these. The store goes on where the pool is closed.
+    /// The store doesn't use the pool's connections: handlers may hold all of them, and one may be in an open
+    /// transaction. It opens up to [`max_connections`](Self::max_connections) of its own, with the pool's connect
+    /// options. It reads these options anew for each connection, so it uses a new password after `set_connect_options`.
+    /// The pool's hooks `after_connect` and `before_acquire` don't run for these connections. The store still works
+    /// after the pool is closed.
     ///
-    /// The store keeps a handle of the pool for its connect options. A pool whose other handles are dropped therefore ends
-    /// with the store, and its connections with it: call `close()` to end it before.
+    /// The store keeps a handle of the pool to read its connect options. So a pool whose other handles are dropped
+    /// lives, with its connections, until the store ends. To end the pool earlier, call its `close()`.
     ///
-    /// One connection of the pool is asked once for `DATABASE()` and `CURRENT_USER()`, which have to be those of the store's
-    /// own connections. It is waited for for ten seconds at most, and for less where the pool's `acquire_timeout` is less.
+    /// Opening the store sends one query through the pool, for `DATABASE()` and `CURRENT_USER()`. They have to be the
+    /// same as on the store's own connections. The store waits for a connection of the pool for ten seconds at most, or
+    /// for the pool's `acquire_timeout` if that is less.
     ///
     /// # Errors
     ///
-    /// Those of [`MySqlOptions::open`], and [`Error::Config`] where the pool gives no connection, and where its connections
-    /// lead to another database or user than its connect options.
+    /// Those of [`MySqlOptions::open`], and [`Error::Config`] if the pool gives no connection, or if its connections
+    /// use another database or user than its connect options.
     pub async fn open_with(self, pool: MySqlPool) -> Result<MySqlStore, Error> {
         MySqlStore::start(session::beside(pool, self.max_connections).await?, self).await
     }

@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! The options of a store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::error::{Error, StoreError};
 use crate::store::tls;
 use crate::store::url::{self, Names};
 
-/// What the driver reads in the URL of a host. The database is its path.
+/// The parameters that the driver reads in the URL of a host. The database is the URL's path.
 const PARAMETERS: &[Names] = &[&["protocol"]];
-/// What it reads in that of a socket, whose path is the socket's.
+/// The parameters that the driver reads in the URL of a socket. The URL's path is the socket's.
 const SOCKET_PARAMETERS: &[Names] = &[&["db"], &["user"], &["pass"], &["protocol"]];
 
-/// How to open a [`RedisStore`]: made by [`RedisStore::options`].
+/// How to open a [`RedisStore`]. [`RedisStore::options`] makes it.
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), idem_runtime::Error> {
@@ -44,7 +44,7 @@ const SOCKET_PARAMETERS: &[Names] = &[&["db"], &["user"], &["pass"], &["protocol
 pub struct RedisOptions {
     pub(super) prefix: Vec<u8>,
     pub(super) confirmation: Option<Confirmation>,
-    /// Whether handlers will use it.
+    /// Whether handlers will use the store, so that its scripts are loaded.
     pub(super) serves: bool,
     listen: Option<Client>,
 }
@@ -56,79 +56,83 @@ impl Default for RedisOptions {
 }
 
 impl RedisOptions {
-    /// What the names of all keys and channels begin with. `idem:` unless set.
+    /// What the names of all keys and channels begin with. Default: `idem:`.
     ///
-    /// In a cluster, a prefix with a `{hash tag}` puts every key on one node. Braces in scopes and keys mean nothing.
+    /// In a cluster, a prefix with a `{hash tag}` puts every key on one node. Braces in scopes and keys have no effect.
     pub fn prefix(mut self, prefix: impl Into<Vec<u8>>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Has this many replicas confirm each granted claim, each completion, each replay and each write of an operator
-    /// before it counts: `WAIT`, in the same round trip. Off unless set.
+    /// Sets that this many replicas have to confirm each granted claim, each completion, each replay and each write of
+    /// an operator before it counts. The store sends `WAIT` in the same round trip. Default: off.
     ///
-    /// It buys that a failover to one of *those* replicas loses none of them; which replica is promoted is not for
-    /// `WAIT` to say, so let it be all that can be. It costs the replicas' round trip, and a write for each replay.
+    /// With it, a failover to one of *those* replicas loses none of these writes. `WAIT` doesn't choose which replica
+    /// is promoted, so let every replica that can be promoted confirm. It costs the replicas' round trip, and a write
+    /// for each replay.
     ///
-    /// A server answers nothing else on a connection on which a `WAIT` is under way. So requests that are to be confirmed are
-    /// settled in groups, in a cluster by node: all that come while one group is under way are the next one, and share its
-    /// `WAIT`. Where a replica is missing, a request takes at most twice `timeout`. Everything else, renewals above all, uses
-    /// other connections: the store's own ([`open`](Self::open)), or those that it makes with the client that
-    /// [`listen`](Self::listen) was given. Over a connection of the user's alone, a renewal waits for at most one group: let
-    /// `timeout` be shorter than a third of each handler's lease.
+    /// The server sends no other answer on a connection while a `WAIT` is under way there. So the store sends requests
+    /// that replicas have to confirm in groups, in a cluster by node: all requests that arrive while one group is under
+    /// way form the next group, and share its `WAIT`. If a replica is missing, a request takes at most twice `timeout`.
     ///
-    /// Where fewer replicas are there, the store isn't opened ([`Error::Config`]): none of its claims would count. Where too
-    /// few confirm later on, the store answers that it can't say ([`StoreError::is_unanswered`]): a claim is repeated and
-    /// then given up, and a completion is repeated while its lease holds and is then [`Error::NotRecorded`]. Nothing is
-    /// rolled back: the primary has the write.
+    /// All other requests, in particular renewals, use other connections: the store's own ([`open`](Self::open)), or
+    /// those that it makes with the client from [`listen`](Self::listen). With only a connection of yours, a renewal
+    /// waits for at most one group, so `timeout` has to be shorter than a third of each handler's lease.
+    ///
+    /// If there are fewer replicas, opening the store fails ([`Error::Config`]), because none of its claims would
+    /// count. If too few replicas confirm a request later, the outcome is not known ([`StoreError::is_unanswered`]): a
+    /// claim is repeated and then given up; a completion is repeated while its lease holds, and then is
+    /// [`Error::NotRecorded`]. Nothing is rolled back: the primary has the write.
     pub fn wait_replicas(mut self, replicas: u32, timeout: Duration) -> Self {
         self.confirmation = Some(Confirmation { replicas, synced: false, timeout });
         self
     }
 
-    /// The same, and the write has to be in the append-only files of the primary and of so many replicas (which can be
-    /// none): `WAITAOF`, which Redis 7.2 and Valkey have.
+    /// Like [`wait_replicas`](Self::wait_replicas), and the write has to be in the append-only files of the primary and
+    /// of this many replicas, which can be none. The store sends `WAITAOF`, which Redis 7.2 and Valkey have.
     ///
-    /// It buys what `appendfsync always` does, for the writes of this store alone, and costs a sync of the disk, which is
-    /// at most a second away with `appendfsync everysec`. A server that can't is refused when the store is opened.
+    /// It has the effect of `appendfsync always` for the writes of this store only. It costs a sync of the disk; with
+    /// `appendfsync everysec` a request waits for it for at most a second. If the server doesn't have the command,
+    /// opening the store fails.
     pub fn wait_aof(mut self, replicas: u32, timeout: Duration) -> Self {
         self.confirmation = Some(Confirmation { replicas, synced: true, timeout });
         self
     }
 
-    /// Another way to the server, for a store that is opened with a connection; a store that opens its own connections has
-    /// one. In a cluster, any node will do. The store makes up to three connections with it:
+    /// A client for more connections to the server, for a store that is opened with a connection of yours. A store that
+    /// makes its own connections doesn't need it. In a cluster, it can name any node. The store makes up to three
+    /// connections with it:
     ///
-    /// - It hears there that a key changed hands. Without it, waiting calls look by themselves.
-    /// - Operators' requests go there, and hold up no handler.
-    /// - With [`wait_replicas`](Self::wait_replicas), renewals and releases go there.
+    /// - One receives notifications that a key was completed or released. Without it, waiting calls poll.
+    /// - One is for the requests of operators, so that they don't delay handlers.
+    /// - With [`wait_replicas`](Self::wait_replicas), one is for renewals and releases.
     ///
-    /// The last two only where it leads to the same primary as the connection, which `INFO server` (in a cluster, `CLUSTER
-    /// SLOTS`) is asked when the store is opened. Where it doesn't, or isn't allowed to ask, the store says so in a warning and
-    /// only listens there.
+    /// The store makes the last two only if the client reaches the same primary as the connection. It checks that with
+    /// `INFO server` (in a cluster, `CLUSTER SLOTS`) when it is opened. If the primaries differ, or the user may not
+    /// ask, the store logs a warning, and uses the client for notifications only.
     pub fn listen(mut self, client: Client) -> Self {
         self.listen = Some(client);
         self
     }
 
-    /// For an operator, who may only read: nothing is made.
+    /// For an operator, who may have only the right to read: no script is loaded.
     pub(crate) fn for_operator(mut self) -> Self {
         self.serves = false;
         self
     }
 
-    /// Opens the store at this URL, with connections of its own: `redis://`, `rediss://` (feature `tls`), `valkey://`,
-    /// `unix://`, as the crate `redis` reads them.
+    /// Opens the store at this URL, with connections of its own. The URL begins with `redis://`, `rediss://` (feature
+    /// `tls`), `valkey://` or `unix://`, and is read by the crate `redis`.
     ///
-    /// Over TLS, the server's certificate and the host's name in it are checked by the system's roots, or those in the file
-    /// that the environment variable `SSL_CERT_FILE` names. For an authority of your own, or a client's certificate, build a
-    /// client with `redis::Client::build_with_tls`, and give its connection to [`open_with`](Self::open_with) and
-    /// itself to [`listen`](Self::listen).
+    /// Over TLS, the store checks the server's certificate and the host name in it, against the system's root
+    /// certificates, or those in the file that the environment variable `SSL_CERT_FILE` names. For an authority of your
+    /// own, or a client certificate, build a client with `redis::Client::build_with_tls`, and give its connection to
+    /// [`open_with`](Self::open_with) and the client to [`listen`](Self::listen).
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the URL can't be read, or has an unknown or repeated parameter, and where the server can't be
-    /// reached or refuses the client within some seconds.
+    /// [`Error::Config`] if the URL can't be read, or has an unknown or repeated parameter, and if the server can't be
+    /// reached, or refuses the client, within some seconds.
     pub async fn open(self, url: &str) -> Result<RedisStore, Error> {
         let is_socket = ["unix:", "redis+unix:", "valkey+unix:"].iter().any(|scheme| url.starts_with(scheme));
         url::parameters(url::query(url), if is_socket { SOCKET_PARAMETERS } else { PARAMETERS })?;
@@ -140,26 +144,27 @@ impl RedisOptions {
         self.over(Source::Client(Box::new(client))).await
     }
 
-    /// Opens the store with a connection of the user's, which reconnects by itself. Its time-outs are the application's:
-    /// the default of 500 ms for an answer is too short for a busy server, and the caller then doesn't know what was done.
+    /// Opens the store with a connection of yours, which reconnects by itself. Its time-outs are yours to set: the
+    /// default of 500 ms for an answer is too short for a busy server, and after a time-out the caller doesn't know
+    /// what the server did.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the server doesn't answer.
+    /// [`Error::Config`] if the server doesn't answer.
     pub async fn open_with(self, connection: ConnectionManager) -> Result<RedisStore, Error> {
         let source = self.listening();
         let links = Links::around(Link::Manager(connection), source.as_ref(), self.confirmation.as_ref()).await;
         RedisStore::start(links, source, self).await
     }
 
-    /// Opens the store with a connection of the user's to a cluster. Each key is on one node, and a script names one key.
+    /// Opens the store with a connection of yours to a cluster. Each key is on one node, and a script uses one key.
     ///
-    /// The driver repeats a request that the cluster redirects or that finds a node gone: give it few `retries`. The store
-    /// gives a request up after ten seconds, where the driver has no shorter time-out.
+    /// The driver repeats a request that the cluster redirects, or whose node is gone, so give it few `retries`. The
+    /// store gives a request up after ten seconds, unless the driver has a shorter time-out.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the cluster doesn't answer.
+    /// [`Error::Config`] if the cluster doesn't answer.
     #[cfg(feature = "redis-cluster")]
     pub async fn open_with_cluster(
         self,
@@ -171,12 +176,12 @@ impl RedisOptions {
         RedisStore::start(links, self.listening(), self).await
     }
 
-    /// Opens the store where the sentinels say that the primary is. They are asked again where the connection broke, where
-    /// the server doesn't answer, and where it has become a replica.
+    /// Opens the store at the primary that the sentinels name. The store asks them again if the connection broke, if
+    /// the server doesn't answer, and if it has become a replica.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where no primary is found and reached within some seconds.
+    /// [`Error::Config`] if no primary is found and reached within some seconds.
     #[cfg(feature = "redis-sentinel")]
     pub async fn open_with_sentinel(self, sentinel: redis::sentinel::SentinelClient) -> Result<RedisStore, Error> {
         self.over(Source::Sentinel(Box::new(tokio::sync::Mutex::new(sentinel)))).await
@@ -193,7 +198,8 @@ impl RedisOptions {
     }
 }
 
-/// What is wrong with a URL, where the feature `tls` is on or off. Without the URL: it can hold a password.
+/// The error for a URL that can't be used. `tls` says whether the feature is on. The error doesn't contain the URL,
+/// which can contain a password.
 fn refusal(url: &str, error: RedisError, tls: bool) -> Error {
     match url.split_once(':') {
         Some((scheme @ ("rediss" | "valkeys"), _)) if !tls => Error::feature_off(scheme, "tls"),
@@ -207,7 +213,8 @@ fn refusal(url: &str, error: RedisError, tls: bool) -> Error {
     }
 }
 
-/// The same client, whose small requests are sent at once, and whose connection breaks where the server has vanished.
+/// Returns the client with other TCP settings: it sends small requests at once, and its connection breaks if the server
+/// has vanished.
 fn prompt(client: &Client) -> Result<Client, RedisError> {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]

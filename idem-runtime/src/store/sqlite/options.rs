@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! The options of a store.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,39 +7,41 @@ use crate::error::Error;
 use crate::store::sqlite::SqliteStore;
 use crate::store::url::{self, Names};
 
-/// What a URL can have.
+/// The parameters of a URL.
 const PARAMETERS: &[Names] = &[&["mode"]];
 
-/// What an acknowledged completion survives.
+/// Which failures an acknowledged completion survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// A power loss: a completion is synced to the disk before it is acknowledged (`PRAGMA synchronous = FULL`).
+    /// A power loss. A completion is synced to the disk before it is acknowledged (`PRAGMA synchronous = FULL`).
     ///
     /// Completions that wait at the same time share one sync.
     #[default]
     PowerLoss,
-    /// `kill -9`, but not a power loss or a crash of the operating system, after which the last completions may be
-    /// forgotten, and their handlers run again (`PRAGMA synchronous = NORMAL`). The file stays intact.
+    /// `kill -9`, but not a power loss and not a crash of the operating system. After one of these, the last
+    /// completions may be lost, and their handlers run again (`PRAGMA synchronous = NORMAL`). The file stays intact.
     ProcessCrash,
 }
 
-/// How the file is opened: `?mode=` in a URL, with the words that SQLite's own URIs have
+/// How the file is opened. In a URL it is `?mode=`, with the words of SQLite's own URIs
 /// (<https://www.sqlite.org/uri.html>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SqliteMode {
-    /// `ro`: the file has to be there, and the store writes nothing to it. A completed key replays, as durable as whoever
-    /// completed it made it; whatever would write, as the claim of a new key does, is refused. Nothing is swept.
+    /// `ro`: the file has to exist, and the store writes nothing to it. A completed key is replayed, and its record is
+    /// as durable as the store that wrote it made it. A request that would write, such as the claim of a new key, is an
+    /// error. Nothing is swept.
     ///
-    /// Of a file in WAL mode that nobody else has open, SQLite leaves an empty log behind: `-wal` and `-shm` beside the file.
+    /// If the file is in WAL mode and no other process has it open, SQLite leaves two files beside it: an empty log
+    /// (`-wal`) and `-shm`.
     ReadOnly,
-    /// `rw`: the file has to be there. The tables are created where they are missing.
+    /// `rw`: the file has to exist. Missing tables are created.
     ReadWrite,
-    /// `rwc`: the file is created where it is missing, and so are the tables.
+    /// `rwc`: a missing file and missing tables are created.
     #[default]
     ReadWriteCreate,
 }
 
-/// How to open a [`SqliteStore`]: made by [`SqliteStore::options`].
+/// How to open a [`SqliteStore`]. [`SqliteStore::options`] makes it.
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), idem_runtime::Error> {
@@ -56,7 +58,7 @@ pub enum SqliteMode {
 pub struct SqliteOptions {
     pub(super) durability: Durability,
     pub(super) mode: SqliteMode,
-    /// Whether handlers will use it, and tables are created for them.
+    /// Whether handlers will use the store, so that its tables are created.
     pub(super) serves: bool,
     pub(super) busy_timeout: Duration,
     pub(super) readers: usize,
@@ -81,50 +83,51 @@ impl Default for SqliteOptions {
 impl SqliteOptions {
     const SHORTEST_SWEEP_INTERVAL: Duration = Duration::from_millis(10);
 
-    /// What an acknowledged completion survives. [`Durability::PowerLoss`] unless set.
+    /// Which failures an acknowledged completion survives. Default: [`Durability::PowerLoss`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Whether the file may be created, and written. [`SqliteMode::ReadWriteCreate`] unless set.
+    /// Whether the store may create the file, and write it. Default: [`SqliteMode::ReadWriteCreate`].
     pub fn mode(mut self, mode: SqliteMode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// How long to wait for another process's write lock before the store says that it got no answer. 5 seconds unless
-    /// set.
+    /// How long a request waits for another process's write lock. After that, the store's answer is
+    /// [`StoreError::unanswered`](crate::store::StoreError::unanswered). Default: 5 seconds.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        // SQLite counts it in milliseconds, in 31 bits.
+        // SQLite takes milliseconds in 31 bits.
         self.busy_timeout = timeout.min(Duration::from_millis(i32::MAX as u64));
         self
     }
 
-    /// How many threads read, beside the one that writes; at least one. 2 unless set.
+    /// How many threads read, beside the one that writes. At least 1. Default: 2.
     pub fn readers(mut self, readers: usize) -> Self {
         self.readers = readers.max(1);
         self
     }
 
-    /// How often to look for rows that nobody needs any more; `None`: never, because something else calls
-    /// [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep). Once a minute unless set, and at most every 10 ms; up
-    /// to a quarter sooner or later, so that processes that start together don't sweep together.
+    /// How often the background looks for rows that are no longer needed. At least 10 ms. Default: one minute. Each
+    /// interval is up to a quarter shorter or longer, so that processes that start together don't sweep together.
+    /// `None`: never, because something else calls [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep).
     ///
-    /// An expired row counts as absent whether or not it was swept.
+    /// An expired row counts as absent, swept or not.
     pub fn sweep_interval(mut self, interval: Option<Duration>) -> Self {
         self.sweep_interval = interval.map(|interval| interval.max(Self::SHORTEST_SWEEP_INTERVAL));
         self
     }
 
-    /// How many rows one transaction of a sweep deletes at most; at least one. 1,000 unless set. A transaction also ends
-    /// after about half a millisecond, so that the writer isn't kept from other work for longer.
+    /// How many rows one transaction of a sweep deletes at most. At least 1. Default: 1,000. A transaction also ends
+    /// after about half a millisecond, so that the writer returns to other work.
     pub fn sweep_batch(mut self, rows: usize) -> Self {
         self.sweep_batch = rows.max(1);
         self
     }
 
-    /// For an operator, who may only read: nothing is made and nothing is swept. Writes where the file lets it.
+    /// For an operator, who may have only the right to read: nothing is created, and nothing is swept in the
+    /// background. Operations that write still work if the operator may write the file.
     pub(crate) fn for_operator(mut self) -> Self {
         self.serves = false;
         if self.mode == SqliteMode::ReadWriteCreate {
@@ -133,7 +136,7 @@ impl SqliteOptions {
         self.readers(1).sweep_interval(None)
     }
 
-    /// The path in a URL, without its scheme, and the options in its parameters.
+    /// Takes a URL without its scheme. Returns the path in it, and the options from its parameters.
     pub(crate) fn from_url(url: &str) -> Result<(&str, Self), Error> {
         let (path, query) = url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
         let mut options = Self::default();
@@ -148,13 +151,13 @@ impl SqliteOptions {
         Ok((path.strip_prefix("//").unwrap_or(path), options))
     }
 
-    /// Opens the store in this file. What is missing is created as [`mode`](Self::mode) says.
+    /// Opens the store in this file. [`mode`](Self::mode) says whether a missing file and missing tables are created.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] where the path is empty, `:memory:`, a URI or a directory, where the file is missing and may not be
-    /// created, where it can't be opened, or written though it is to be, where it is no SQLite database, and where its tables
-    /// are missing and may not be created, or are not those of this version.
+    /// [`Error::Config`] if the path is empty, `:memory:`, a URI or a directory; if the file is missing and may not be
+    /// created; if it can't be opened, can't be written although the mode asks for it, or is no SQLite database; and if
+    /// its tables are missing and may not be created, or are those of another version.
     pub async fn open(mut self, path: impl AsRef<Path>) -> Result<SqliteStore, Error> {
         let path: PathBuf = path.as_ref().to_owned();
         if self.mode == SqliteMode::ReadOnly {
