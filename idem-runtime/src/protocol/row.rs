@@ -111,6 +111,7 @@ impl Row {
             State::Free | State::Unknown => false,
             State::Done | State::Running | State::Kept => self.until > now,
         };
+        // Defence in depth: a row's `purge_at` is behind its `until`.
         !needed && self.purge_at.is_some_and(|at| at <= now)
     }
 
@@ -139,6 +140,8 @@ impl Row {
         }
     }
 
+    /// Defence in depth: a fence is granted once, so it would do alone. The owner alone wouldn't: an operator's word leaves it
+    /// in the row.
     pub(super) fn is_held_by(&self, owner: Owner, fence: u64) -> bool {
         self.owner == owner && self.fence == fence
     }

@@ -186,6 +186,8 @@ fn claim(row: Option<&Row>, request: &ClaimRequest<'_>, now: Micros) -> Next {
         State::Running | State::Kept | State::Unknown if row.differs_from(request.fingerprint) => {
             Next::same(Reply::KeyReused)
         }
+        // Defence in depth, for a caller that parks behind a takeover of its own. Here it costs no round trip, and no new
+        // fence refuses a late completion that settles the key.
         State::Running | State::Kept | State::Unknown if request.orphans == Orphans::Refuse => {
             Next::same(Reply::Orphaned)
         }
@@ -276,6 +278,7 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
         // extend that lease.
         (State::Running, _) => Next::write(Row { state, ..*row }, Reply::Held),
         (State::Free | State::Unknown | State::Kept, _) => Next::same(Reply::Held),
+        // Defence in depth: no caller that keeps its rules releases what it completed.
         (State::Done, _) => Next::same(Reply::Lost),
     }
 }

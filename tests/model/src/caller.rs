@@ -263,7 +263,7 @@ impl Protocol {
     fn sees_start(&self, state: &mut State, owner: Drawn, fence: u64) {
         let State { truth, workers, local, .. } = state;
         let policy = self.setup.policy;
-        let in_doubt = truth.in_doubt().any(|body| body.fence != fence);
+        let in_doubt = truth.in_doubt().any(|body| body.owner != owner);
         truth.breaks_if(in_doubt && policy == Policy::Park, Broken::ParkedRunsAgain);
         truth.breaks_if(in_doubt && policy == Policy::Reconcile, Broken::RunsAgainUnreconciled);
         let is_other = truth.in_doubt().any(|body| self.differ(body.owner, owner));

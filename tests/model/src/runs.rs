@@ -15,6 +15,7 @@ pub const SHORT: &[&str] = &[
     "calls=2 lease=1 retry=1 cancel=1",
     "calls=2 lease=1 give-up=1 late=1 ttl=1",
     "calls=1 lease=1 crash=1 retry=1 cancel=1 error=1 ttl=1 purge=1",
+    "calls=1 lease=1 crash=1 retry=1 cancel=1 error=1 ttl=1 purge=1 short-ttl",
     "calls=1 lease=1 crash=1 retry=1 cancel=1 renew=1",
     "calls=1 lease=1 crash=1 retry=1 keep=1 skip=1",
     "calls=1 lease=1 crash=1 retry=1 purge=2 back=1",

@@ -9,8 +9,11 @@ use idem_runtime::store::Orphans;
 /// How long a holder may be silent.
 pub const LEASE: Duration = Duration::from_secs(10);
 
-/// How long a completion, and a failure, is remembered. Longer than [`LINGER`], so that the two can be told apart.
+/// How long a completion, and a failure, is remembered: for longer than [`LINGER`].
 pub const TTL: Duration = Duration::from_secs(90);
+
+/// The same in a run that says `short-ttl`: for less than a linger.
+pub(crate) const SHORT_TTL: Duration = Duration::from_secs(20);
 
 /// How long a row outlives its end, and the longest that a request is under way: what the library's requests say for a
 /// lease as short as [`LEASE`].
@@ -50,11 +53,6 @@ impl Policy {
     /// What a claim asks for.
     pub(crate) fn orphans(self) -> Orphans {
         if self == Self::Park { Orphans::Refuse } else { Orphans::Take }
-    }
-
-    /// How long a row outlives a lease that was never ended; `None`: for ever.
-    pub(crate) fn retain(self) -> Option<Duration> {
-        (self == Self::Rerun).then_some(TTL)
     }
 }
 
@@ -182,6 +180,7 @@ pub struct Setup {
     pub policy: Policy,
     /// The workers' calls have one of two fingerprints.
     pub two_fingerprints: bool,
+    pub(crate) ttl: Duration,
     /// The rules that are taken away.
     without: [bool; Rule::ALL.len()],
     pub(crate) budget: Budget,
@@ -191,14 +190,20 @@ impl Setup {
     /// Two workers with two calls each, to which nothing happens.
     pub fn new(policy: Policy) -> Self {
         let without = [false; Rule::ALL.len()];
-        Self { workers: 2, calls: 2, policy, two_fingerprints: false, without, budget: Budget::default() }
+        Self { workers: 2, calls: 2, policy, two_fingerprints: false, ttl: TTL, without, budget: Budget::default() }
+    }
+
+    /// How long a row outlives a lease that was never ended; `None`: for ever.
+    pub(crate) fn retain(&self) -> Option<Duration> {
+        (self.policy == Policy::Rerun).then_some(self.ttl)
     }
 
     pub(crate) fn has(&self, rule: Rule) -> bool {
         !self.without[rule as usize]
     }
 
-    /// Changes this as the words say: a policy, `workers=`, `calls=`, `fingerprints`, `without=` a rule of the caller, or
+    /// Changes this as the words say: a policy, `workers=`, `calls=`, `fingerprints`, `short-ttl`, `without=` a rule of the caller,
+    /// or
     /// a fault and how often it may happen.
     ///
     /// # Errors
@@ -218,6 +223,7 @@ impl Setup {
         }
         match word.split_once('=') {
             None if word == "fingerprints" => self.two_fingerprints = true,
+            None if word == "short-ttl" => self.ttl = SHORT_TTL,
             None => return None,
             Some(("workers", number)) => self.workers = number.parse().ok()?,
             Some(("calls", number)) => self.calls = number.parse().ok()?,

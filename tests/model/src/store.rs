@@ -9,7 +9,7 @@ use idem_runtime::store::{
 };
 
 use crate::model::Protocol;
-use crate::setup::{LEASE, LINGER, Policy, TTL, micros};
+use crate::setup::{LEASE, Policy, micros};
 use crate::state::{Ask, Drawn, How, Request};
 use crate::truth::{Broken, Last, Truth, Went};
 
@@ -20,6 +20,7 @@ static RECORD: LazyLock<Record> = LazyLock::new(|| Record::from_bytes(b"record")
 struct Made<'a> {
     request: Request,
     now: Micros,
+    ttl: Micros,
     before: Option<&'a Row>,
     next: Next,
 }
@@ -34,7 +35,7 @@ impl Protocol {
         let mut claim = ClaimRequest::new("scope", &KEY, owner.owner(), LEASE);
         claim.fingerprint = self.fingerprint(owner);
         claim.orphans = Policy::orphans(self.setup.policy);
-        claim.retain = self.setup.policy.retain();
+        claim.retain = self.setup.retain();
         if !self.parks_in_store() {
             claim.orphans = Policy::Rerun.orphans();
         }
@@ -48,12 +49,12 @@ impl Protocol {
             Ask::Claim => protocol::step(row, Operation::Claim(&claim), now),
             Ask::Renew { fence } => protocol::step(row, Operation::Renew(&RenewRequest::new(&claim, fence)), now),
             Ask::End { how: How::Complete, fence } => {
-                let complete = CompleteRequest::new(&claim, fence, &RECORD, TTL);
+                let complete = CompleteRequest::new(&claim, fence, &RECORD, self.setup.ttl);
                 protocol::step(row, Operation::Complete(&complete), now)
             }
             Ask::End { how, fence } => {
                 let mut release = ReleaseRequest::new(&claim, fence, how.leave());
-                release.retain = TTL;
+                release.retain = self.setup.ttl;
                 protocol::step(row, Operation::Release(&release), now)
             }
         }
@@ -62,7 +63,7 @@ impl Protocol {
     /// Carries out a request, and looks at what becomes of it.
     pub(crate) fn serve(&self, row: &mut Option<Row>, truth: &mut Truth, request: Request, now: Micros) -> Reply {
         let next = self.step(row.as_ref(), request.owner, request.ask, now);
-        let made = Made { request, now, before: row.as_ref(), next };
+        let made = Made { request, now, ttl: micros(self.setup.ttl), before: row.as_ref(), next };
         match request.ask {
             Ask::Claim => self.sees_claim(truth, &made),
             Ask::Renew { fence } => sees_renewal(truth, &made, fence),
@@ -144,7 +145,8 @@ fn sees_previous(truth: &mut Truth, previous: Previous, now: Micros) {
     let in_doubt = truth.in_doubt().map(|body| body.fence).max();
     match previous {
         Previous::AfterCrash { fence } => {
-            let is_wrong = in_doubt > Some(fence) || truth.undone == Some(fence) || fence > truth.highest;
+            let is_settled = truth.undone == Some(fence) || fence < truth.overruled;
+            let is_wrong = in_doubt > Some(fence) || is_settled || fence > truth.highest;
             truth.breaks_if(is_wrong, Broken::WrongDoubt);
         }
         _ => {
@@ -176,7 +178,7 @@ fn sees_completion(truth: &mut Truth, made: &Made<'_>, fence: u64) {
         return;
     }
     truth.breaks_if(was_recorded, Broken::ZombieEnds);
-    (truth.record, truth.lease, truth.failed) = (Some((owner, made.now + micros(TTL))), None, None);
+    (truth.record, truth.lease, truth.failed) = (Some((owner, made.now + made.ttl)), None, None);
     if let Some(body) = truth.body(owner, fence) {
         body.recorded = true;
     }
@@ -197,7 +199,7 @@ fn sees_release(truth: &mut Truth, made: &Made<'_>, how: How, fence: u64) {
         truth.lease = None;
     }
     if how == How::Failed {
-        truth.failed = Some(made.now + micros(TTL));
+        truth.failed = Some(made.now + made.ttl);
         if truth.body(owner, fence).is_some() {
             truth.settle_before(fence);
         }
@@ -216,6 +218,6 @@ fn sees_not_run(truth: &mut Truth, made: &Made<'_>) {
     truth.holders = truth.holders.saturating_sub(1);
     truth.lease = truth.lease.filter(|(holder, _)| *holder != owner);
     if last.previous == Previous::AfterFailure {
-        truth.failed = Some(made.now + micros(TTL.max(LINGER)));
+        truth.failed = Some(made.now + made.ttl);
     }
 }

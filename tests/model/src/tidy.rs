@@ -1,7 +1,7 @@
 //! States that differ in nothing that matters any more are made one.
 
 use crate::model::Protocol;
-use crate::setup::{Fault, Policy, TTL, micros};
+use crate::setup::{Fault, Policy, micros};
 use crate::state::{Call, How, MOST, Stage, State, Told, Worker};
 
 impl Protocol {
@@ -24,7 +24,7 @@ impl Protocol {
         if budget.left(Fault::Back) {
             return;
         }
-        let kept = if self.setup.policy == Policy::Rerun { micros(TTL) } else { 0 };
+        let kept = if self.setup.policy == Policy::Rerun { micros(self.setup.ttl) } else { 0 };
         truth.lease = truth.lease.filter(|(_, until)| until + kept > *now);
         truth.failed = truth.failed.filter(|until| until > now);
         truth.record = truth.record.map(|(by, until)| (by, if until > *now { until } else { 0 }));

@@ -1,5 +1,7 @@
 //! What befalls a key from outside: time, the sweep, and an operator.
 
+use std::time::Duration;
+
 use idem_runtime::protocol::{self, Micros, Operation, Reply, Row, State as RowState};
 use idem_runtime::store::Previous;
 
@@ -34,15 +36,15 @@ impl State {
 
     /// The words of an operator that the store takes.
     pub(crate) fn words(&self) -> impl Iterator<Item = Word> + '_ {
-        let changes = |word: &Word| protocol::step(self.row.as_ref(), word.operation(), self.now).row.is_some();
+        let changes = |word: &Word| protocol::step(self.row.as_ref(), word.operation(TTL), self.now).row.is_some();
         [Word::Executed, Word::NotExecuted, Word::Forget].into_iter().filter(changes)
     }
 }
 
 impl Word {
-    fn operation(self) -> Operation<'static> {
+    fn operation(self, ttl: Duration) -> Operation<'static> {
         match self {
-            Self::Executed => Operation::ResolveExecuted { ttl: TTL },
+            Self::Executed => Operation::ResolveExecuted { ttl },
             Self::NotExecuted => Operation::ResolveNotExecuted,
             Self::Forget => Operation::Forget,
         }
@@ -70,7 +72,7 @@ impl Protocol {
         // longer, and no failure.
         let forgets = self.setup.policy == Policy::Rerun
             && row.is_some_and(|row| row.is_orphan(*now))
-            && truth.lease.is_none_or(|(_, until)| until + micros(TTL) <= *now);
+            && truth.lease.is_none_or(|(_, until)| until + micros(self.setup.ttl) <= *now);
         if forgets {
             truth.settle_before(u64::MAX);
         }
@@ -82,7 +84,7 @@ impl Protocol {
 
     fn says(&self, state: &mut State, word: Word) {
         let State { row, truth, now, .. } = state;
-        let next = protocol::step(row.as_ref(), word.operation(), *now);
+        let next = protocol::step(row.as_ref(), word.operation(self.setup.ttl), *now);
         if next.reply != Reply::Held {
             return;
         }
@@ -96,7 +98,7 @@ impl Protocol {
         truth.highest = truth.highest.max(fence);
         truth.overruled = fence;
         truth.last = Some(Last { owner: Drawn::OPERATOR, fence, previous: Previous::First });
-        truth.record = (word == Word::Executed).then_some((Drawn::OPERATOR, *now + micros(TTL)));
+        truth.record = (word == Word::Executed).then_some((Drawn::OPERATOR, *now + micros(self.setup.ttl)));
         (truth.lease, truth.failed, truth.undone) = (None, None, None);
         truth.settle_before(u64::MAX);
     }
