@@ -1,4 +1,4 @@
-//! Claim, run, record: the only place that knows the order.
+//! The order of a call: claim, run, record.
 
 mod admit;
 mod blocking;
@@ -14,7 +14,7 @@ use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use self::admit::Admission;
-pub(crate) use self::admit::given;
+pub(crate) use self::admit::checked_fingerprint;
 use self::blocking::Spawned;
 pub use self::call::Call;
 use self::call::Phase;
@@ -72,8 +72,11 @@ where
 
 /// The order of things.
 ///
-/// What is held over an await is a part of every handler's future. So there are few awaits, and what is decided in between
-/// is decided in functions. And this is an async block: the parameters of an `async fn` are stored twice.
+/// Claims the key, runs the body and records its outcome.
+///
+/// A variable that is held over an await is a part of every handler's future. So there are few awaits, and the
+/// decisions between them are made in functions. This is an async block and not an `async fn`, because the parameters
+/// of an `async fn` are stored twice.
 #[expect(clippy::manual_async_fn, reason = "the future would be larger")]
 fn run_in<const BLOCKING: bool, S, B, O, V, E, P, C, D>(
     call: &mut Call<'_, S>,
@@ -101,12 +104,12 @@ where
             Entry::Return(output) => return output,
         };
         if C::ASKS && matches!(grant.previous, Previous::AfterCrash { .. }) {
-            // On the heap: few calls ask, and each would carry it.
+            // On the heap, because few calls ask, and in place it would enlarge each call's future.
             if let Some(output) = Box::pin(ask(call, grant, ops, &on_crash)).await {
                 return output;
             }
         }
-        call.starts(grant);
+        call.start_body(grant);
         let returned = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
         let outcome = match judge(call, returned, ops, &on_error) {
             Ok(outcome) => outcome,
@@ -150,31 +153,32 @@ fn enter<S: IdempotencyStore, O, V, E>(
     }
 }
 
-/// Decides how the call leaves its key, now that its body has returned, unless the lease was lost before that.
+/// Decides how the call leaves its key after its body has returned. If the lease was lost before that, there is nothing
+/// to decide.
 fn judge<S: IdempotencyStore, O, V, E>(
     call: &mut Call<'_, S>,
     returned: Result<O, LeaseLost>,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
 ) -> Result<Result<V, E>, LeaseLost> {
-    // The store said that the key is another's, or nobody's: there is nothing to leave.
+    // The store said that this call no longer holds the key, so there is nothing to leave.
     let output = returned.inspect_err(|_| call.phase = Phase::Idle)?;
     let outcome = (ops.into_result)(output);
     match &outcome {
-        Ok(value) => call.records(|| (ops.encode)(value), ops.decode),
+        Ok(value) => call.will_record(|| (ops.encode)(value), ops.decode),
         Err(error) => {
             call.observe(Event::Failed);
             match on_error.judge(error) {
                 Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
                 Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
-                Verdict::Record => call.records(|| on_error.encode(error), |encoded| on_error.decode(encoded)),
+                Verdict::Record => call.will_record(|| on_error.encode(error), |encoded| on_error.decode(encoded)),
             }
         }
     }
     Ok(outcome)
 }
 
-/// Asks the user's function what became of the call that died, before the body may run; `None`: it may.
+/// Asks the user's function what became of the call that died. `Some`: what to return. `None`: the body may run.
 async fn ask<S, O, V, E, C>(call: &mut Call<'_, S>, grant: Grant, ops: Ops<O, V, E>, on_crash: &C) -> Option<O>
 where
     S: IdempotencyStore,
@@ -191,7 +195,7 @@ where
             Some(call.refuse(call.lease_lost(false, lost), ops))
         }
         Ok(Ok(Some(value))) => {
-            call.records(|| (ops.encode)(&value), ops.decode);
+            call.will_record(|| (ops.encode)(&value), ops.decode);
             Some(match call.settle().await {
                 Ok(()) => {
                     call.watch.ends("replayed");
@@ -203,7 +207,7 @@ where
         Ok(Ok(None)) if Instant::now() < call.deadline() => None,
         Ok(Ok(None)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
-            // Whatever comes of it: the guard goes on.
+            // The result is ignored: if the store fails, the guard of the call goes on trying.
             let _ = call.settle().await;
             Some(call.refuse(call.lease_lost(false, LeaseLost { row_gone: false }), ops))
         }
@@ -215,7 +219,7 @@ where
     }
 }
 
-/// What was recorded, as the handler would have returned it.
+/// Turns a record into what the handler returns.
 pub(crate) fn replay<O, V, E>(
     site: &'static Site,
     key: Option<&Key>,
@@ -248,7 +252,7 @@ pub(crate) fn replay<O, V, E>(
             }
             None => Error::Decode { key: ScopedKey::new(scope, key), source },
         },
-        // A call without a key has nothing to replay.
+        // Not reached: a call without a key has no record.
         _ => Error::MissingKey { scope },
     };
     refuse(site, key, watch, refusal, ops)
@@ -267,7 +271,7 @@ pub(crate) fn refuse<O, V, E>(
     (ops.refused)(error)
 }
 
-/// What the call returns whose body has returned this.
+/// What the handler returns if its body returned `outcome`.
 pub(crate) fn ended<O, V, E>(watch: &mut Watch, outcome: Result<V, E>, ops: Ops<O, V, E>) -> O {
     match outcome {
         Ok(value) => {
@@ -281,7 +285,7 @@ pub(crate) fn ended<O, V, E>(watch: &mut Watch, outcome: Result<V, E>, ops: Ops<
     }
 }
 
-/// The same of a call that ran without protection.
+/// The same for a call that ran without protection.
 fn unprotected<S: IdempotencyStore, O, V, E>(call: &mut Call<'_, S>, output: O, ops: Ops<O, V, E>) -> O {
     let outcome = (ops.into_result)(output);
     if outcome.is_err() {

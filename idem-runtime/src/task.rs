@@ -1,5 +1,5 @@
-//! Running things beside the caller: the one background thread, its timers, threads that wait, and what is left to be settled
-//! when a process ends.
+//! Running things beside the caller: the background thread, timers, blocking a thread on a future, and waiting for the
+//! endings that are left when a process ends.
 
 pub(crate) mod background;
 pub(crate) mod block_on;

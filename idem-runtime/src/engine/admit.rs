@@ -1,4 +1,4 @@
-//! How a call comes to run, to replay, or to be refused.
+//! The claim of a call: whether the call runs, replays or is refused.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -14,28 +14,28 @@ use crate::protocol::{ClaimAnswer, Fingerprint, Grant, Key, Owner, Record, WaitR
 use crate::store::IdempotencyStore;
 use crate::task::timer;
 
-/// How often a claim is sent before its failure is the caller's.
+/// How often a claim is sent before its failure is returned to the caller.
 const CLAIM_ATTEMPTS: u32 = 3;
 
-/// The longest that one copy of a claim waits for its answer, where the lease is longer.
+/// The longest time that one copy of a claim waits for its answer. If the lease is shorter, it waits for the lease.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
-/// What a call may do.
+/// What a call does after its claim.
 pub(super) enum Admission {
-    /// Run, as the holder.
+    /// It holds the key and runs its body.
     Granted(Grant),
-    /// Run, without protection.
+    /// It runs its body without protection.
     Unprotected,
     /// Replay.
     Recorded(Record),
 }
 
-/// The fingerprint of a call that has a key; `None` where it has no key and the attribute says to run all the same.
+/// The fingerprint of a call that has a key. `None` if it has no key and `missing_key = "run"` lets it run.
 ///
 /// # Errors
 ///
-/// What the attribute's `key` or `fingerprint` can't be.
-pub(crate) fn given(
+/// The key is missing or too long, or the fingerprint can't be encoded.
+pub(crate) fn checked_fingerprint(
     site: &Site,
     key: &KeyInput,
     fingerprint: &FingerprintInput,
@@ -55,11 +55,13 @@ pub(crate) fn given(
 }
 
 impl<S: IdempotencyStore> Call<'_, S> {
-    /// Claims the key, and waits for a running call's result where the attribute says so.
+    /// Claims the key. If another call is running, waits for its result for as long as the attribute's `wait` says.
     pub(super) async fn admit(&mut self) -> Result<Admission, Error> {
         let site = self.site;
         site.register()?;
-        let Some(fingerprint) = given(site, &self.key, &self.fingerprint)? else { return Ok(self.unprotected(None)) };
+        let Some(fingerprint) = checked_fingerprint(site, &self.key, &self.fingerprint)? else {
+            return Ok(self.unprotected(None));
+        };
         if self.store.is_none() {
             return Err(Error::NoStore { scope: site.scope });
         }
@@ -69,27 +71,27 @@ impl<S: IdempotencyStore> Call<'_, S> {
         let mut claiming =
             Claiming { fingerprint, wait_until: sent + site.wait, failures: 0, rounds: 0, unanswered: false };
         loop {
-            let answer = self.claims(&claiming).await;
-            match self.hears(&mut claiming, sent, answer) {
+            let answer = self.send_claim(&claiming).await;
+            match self.decide(&mut claiming, sent, answer) {
                 Next::Done(admission) => return admission,
                 Next::Again(None) => {}
                 Next::Again(Some(pause)) => timer::sleep(pause).await,
-                // On the heap: few calls wait, and each would carry it.
-                Next::Wait(at_most) => Box::pin(self.waits(&mut claiming, at_most)).await,
+                // On the heap, because few calls wait, and in place it would enlarge each call's future.
+                Next::Wait(at_most) => Box::pin(self.wait_for_holder(&mut claiming, at_most)).await,
             }
             sent = Instant::now();
         }
     }
 
-    /// Sends a claim.
-    async fn claims(&self, claiming: &Claiming) -> Option<Result<ClaimAnswer, StoreError>> {
+    /// Sends a claim. `None`: no answer came in time.
+    async fn send_claim(&self, claiming: &Claiming) -> Option<Result<ClaimAnswer, StoreError>> {
         let (store, key) = self.held()?;
         let claim = pin!(store.claim(claim_request(self.site, key, self.owner, claiming.fingerprint)));
         timer::within(|| self.site.lease.min(LONGEST_ANSWER), claim).await
     }
 
-    /// Decides what follows from an answer, or from the lack of one.
-    fn hears(
+    /// Decides what to do after an answer, or after none came in time.
+    fn decide(
         &mut self,
         claiming: &mut Claiming,
         sent: Instant,
@@ -98,7 +100,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
         let site = self.site;
         site.observe_store(Some(sent));
         let failure = match answer {
-            // A body starts only within its lease: an answer that comes too late is not believed.
+            // A body starts only within its lease, so a grant that arrives after the lease is not used.
             Some(Ok(ClaimAnswer::Acquired(grant))) if sent.elapsed() < site.lease => {
                 self.fence = grant.fence;
                 self.deadline = Some(sent + site.lease);
@@ -112,15 +114,15 @@ impl<S: IdempotencyStore> Call<'_, S> {
             Some(Ok(ClaimAnswer::InProgress { remaining })) => {
                 let patience = claiming.wait_until.saturating_duration_since(sent);
                 if patience.is_zero() {
-                    return self.refuses(claiming, |key| Error::InProgress { key, retry_after: remaining });
+                    return self.refuse_with(claiming, |key| Error::InProgress { key, retry_after: remaining });
                 }
-                // The store answers again, and nothing is under way while it waits.
+                // The store answers again, and no claim is under way while this call waits.
                 claiming.failures = 0;
                 claiming.leave(&mut self.phase);
                 return Next::Wait(remaining.min(patience));
             }
-            Some(Ok(ClaimAnswer::Orphaned)) => return self.refuses(claiming, |key| Error::OutcomeUnknown { key }),
-            Some(Ok(ClaimAnswer::KeyReused)) => return self.refuses(claiming, |key| Error::KeyReused { key }),
+            Some(Ok(ClaimAnswer::Orphaned)) => return self.refuse_with(claiming, |key| Error::OutcomeUnknown { key }),
+            Some(Ok(ClaimAnswer::KeyReused)) => return self.refuse_with(claiming, |key| Error::KeyReused { key }),
             Some(Ok(ClaimAnswer::Ended)) => {
                 self.draw_owner();
                 claiming.unanswered = false;
@@ -130,16 +132,16 @@ impl<S: IdempotencyStore> Call<'_, S> {
             None => Some(unanswered(format!("no answer within {:?}", sent.elapsed()))),
         };
         claiming.failures += 1;
-        // A store that refused a claim has granted nothing.
+        // If the store refused the claim, it has granted nothing.
         claiming.unanswered |= failure.as_ref().is_some_and(StoreError::is_unanswered);
         let hopeless = failure.as_ref().is_some_and(|error| !error.is_unanswered());
         if !hopeless && claiming.failures < CLAIM_ATTEMPTS {
             return Next::Again(failure.map(|_| pause(claiming.failures)));
         }
-        // What an answer that came too late has granted is undone.
+        // A claim whose answer came too late was granted, and has to be undone.
         claiming.unanswered |= failure.is_none();
         match failure {
-            None => self.refuses(claiming, |key| Error::LeaseLost { key, executed: false, row_gone: false }),
+            None => self.refuse_with(claiming, |key| Error::LeaseLost { key, executed: false, row_gone: false }),
             Some(source) if site.runs_without_store => {
                 let key = self.key.key().cloned();
                 let shown = Shown(key.as_ref());
@@ -147,7 +149,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
                 claiming.leave(&mut self.phase);
                 Next::Done(Ok(self.unprotected(key)))
             }
-            Some(source) => self.refuses(claiming, |key| Error::Store { key, source }),
+            Some(source) => self.refuse_with(claiming, |key| Error::Store { key, source }),
         }
     }
 
@@ -156,7 +158,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
         self.owner = if in_process { Owner::pooled() } else { Owner::random() };
     }
 
-    fn refuses(&mut self, claiming: &Claiming, error: impl FnOnce(ScopedKey) -> Error) -> Next {
+    fn refuse_with(&mut self, claiming: &Claiming, error: impl FnOnce(ScopedKey) -> Error) -> Next {
         claiming.leave(&mut self.phase);
         match self.held() {
             Some((_, key)) => Next::Done(Err(error(self.scoped(key)))),
@@ -164,7 +166,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
         }
     }
 
-    async fn waits(&mut self, claiming: &mut Claiming, at_most: Duration) {
+    async fn wait_for_holder(&mut self, claiming: &mut Claiming, at_most: Duration) {
         if let Some((store, key)) = self.held() {
             let mut request = WaitRequest::new(self.site.scope, key, at_most);
             request.round = claiming.rounds;
@@ -185,7 +187,7 @@ impl<S: IdempotencyStore> Call<'_, S> {
     }
 }
 
-/// How a claim is going.
+/// The state of a claim that is repeated.
 struct Claiming {
     fingerprint: Option<Fingerprint>,
     wait_until: Instant,
@@ -196,7 +198,8 @@ struct Claiming {
 }
 
 impl Claiming {
-    /// Where every claim was answered, there is nothing to undo; else the guard sends a `NotRun`.
+    /// If every copy of the claim was answered, there is nothing to undo. If not, the guard of the call sends a
+    /// `NotRun`.
     fn leave(&self, phase: &mut Phase) {
         if !self.unanswered {
             *phase = Phase::Idle;
@@ -204,11 +207,11 @@ impl Claiming {
     }
 }
 
-/// What follows from an answer to a claim.
+/// What to do after an answer to a claim.
 enum Next {
     Done(Result<Admission, Error>),
-    /// Claim again, after a pause if the store failed.
+    /// Claim again. If the store failed, after this pause.
     Again(Option<Duration>),
-    /// Wait for the holder for so long, and claim again.
+    /// Wait for the holder for at most this time, and claim again.
     Wait(Duration),
 }

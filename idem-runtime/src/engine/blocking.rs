@@ -1,4 +1,4 @@
-//! Sync handlers: the same engine, driven by the calling thread, which must not be one that a runtime needs.
+//! Sync handlers: the same engine, polled by the calling thread. A runtime must not need that thread.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,20 +15,21 @@ use crate::protocol::{
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
 use crate::task::{background, block_on};
 
-/// Runs `work`, which blocks, where that is allowed: on a thread without a runtime, on a multi-thread runtime's worker
-/// (which hands its tasks on first), and in `spawn_blocking`. Where it waits for nothing that is on a runtime (`in_place`), on
-/// a current-thread runtime's own thread and in a `LocalSet` too, as its body would without this library.
+/// Runs `work`, which blocks the thread, if that is allowed. It is allowed on a thread without a runtime, on a worker
+/// of a multi-thread runtime (the worker first hands its tasks to another thread), and in `spawn_blocking`. If `work`
+/// waits for nothing that needs a runtime (`in_place`), it is also allowed on the thread of a current-thread runtime
+/// and in a `LocalSet`: the handler's body would block these without this library too.
 ///
 /// # Errors
 ///
-/// [`Error::WouldBlock`] on the thread of a current-thread runtime or in a `LocalSet`, whose other tasks — and perhaps the
-/// store's driver — would stand still. `work` has not run.
+/// [`Error::WouldBlock`] on the thread of a current-thread runtime or in a `LocalSet`. The other tasks there, and
+/// perhaps the store's driver, could not run while `work` waits. `work` has not run.
 pub(crate) fn enter<T>(scope: &'static str, in_place: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
     block_on::where_allowed(in_place, work).ok_or(Error::WouldBlock { scope })
 }
 
-/// A task that ends when nobody waits for it any more: it could wait for an answer for ever, on a connection that others
-/// need.
+/// A task that is aborted when this is dropped. Without that, it could wait for an answer for ever, and keep a
+/// connection that others need.
 struct Task<T>(JoinHandle<T>);
 
 impl<T> Future for Task<T> {
@@ -45,9 +46,9 @@ impl<T> Drop for Task<T> {
     }
 }
 
-/// A store whose operations are carried out by the background runtime, where its futures need one: who waits for them blocks
-/// its thread, or may, and can't drive them. Where they need none, they have no share in the budget of the task that this
-/// thread polls: nobody fills that up while the thread waits.
+/// A store whose operations run on the background runtime, if they need a runtime: the caller's thread may be blocked,
+/// and can't poll them then. If they need none, they run outside of Tokio's budget for the task that this thread polls,
+/// because nothing refills that budget while the thread waits.
 #[derive(Clone)]
 pub(crate) struct Spawned<S>(pub(crate) S);
 
@@ -66,7 +67,7 @@ impl<S: IdempotencyStore> Spawned<S> {
     }
 }
 
-/// What a request borrows, owned, so that it can go to another thread.
+/// Clones what a request borrows, so that it can be sent to another thread.
 macro_rules! owned {
     ($request:ident) => {{
         let scope: Box<str> = $request.scope.into();

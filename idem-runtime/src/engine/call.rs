@@ -1,7 +1,7 @@
-//! One call: what it holds, and how it leaves.
+//! One call of a handler: its state, its lease, and how it leaves its key.
 //!
-//! A call goes through the phases of [`Phase`]. Whatever happens to it in between — an error, a panic, a drop — leaves
-//! the key as the phase says, once: [`Call`]'s `Drop` is the only guard.
+//! A call goes through the phases of [`Phase`]. If it ends early, by an error, a panic or a drop, the `Drop` of
+//! [`Call`] leaves the key as the phase says. It is the only guard, and acts once.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -25,10 +25,10 @@ use crate::protocol::{Grant, Key, Leave, Owner, Record, RenewRequest, Standing};
 use crate::store::IdempotencyStore;
 use crate::task::timer;
 
-/// The longest that a caller waits for the release of its key.
+/// The longest time that a caller waits for the release of its key.
 const LONGEST_LEAVE: Duration = Duration::from_secs(5);
 
-/// Where a call is, and so what is left to do if it goes no further.
+/// The phase of a call. It says what is left to do if the call ends here.
 pub(super) enum Phase {
     /// Nothing was asked of the store, or nothing is left to do.
     Idle,
@@ -36,9 +36,9 @@ pub(super) enum Phase {
     Claiming,
     /// The body was started, and has not returned.
     Running,
-    /// The body returned what is to be recorded.
+    /// The body returned, and this is to be recorded.
     Completing(Record),
-    /// The body returned, and the key is left without a record.
+    /// The body returned, and the key is to be left without a record.
     Leaving(Leave),
 }
 
@@ -51,11 +51,11 @@ pub struct Call<'c, S: IdempotencyStore> {
     pub(super) slot: Option<&'c ClaimSlot>,
     pub(super) owner: Owner,
     pub(super) fence: u64,
-    /// When the last granted lease ends, counted from the sending of its request.
+    /// When the lease ends: its length after the sending of the last claim or renewal that was granted.
     pub(super) deadline: Option<Instant>,
     pub(super) phase: Phase,
     pub(super) watch: Watch,
-    /// The runtime that the caller is on, where the store needs one.
+    /// The caller's runtime, if the store needs one.
     home: Option<Handle>,
 }
 
@@ -85,7 +85,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         }
     }
 
-    /// The same call over another kind of handle of its store.
+    /// The same call with its store wrapped.
     pub(super) fn over<T: IdempotencyStore>(&mut self, wrap: impl FnOnce(S) -> T) -> Call<'c, T> {
         Call {
             site: self.site,
@@ -102,12 +102,12 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         }
     }
 
-    /// Whether nothing that this call asks for, before and behind its body, waits for a runtime or for another call.
+    /// Whether this call, apart from its body, waits neither for a runtime nor for another call.
     pub(super) fn is_answered_in_place(&self) -> bool {
         self.site.wait.is_zero() && self.store.as_ref().is_none_or(|store| !store.needs_runtime())
     }
 
-    /// When the last granted lease ends; where none was granted, it has ended.
+    /// When the lease ends. Now, if no lease was granted.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline.unwrap_or_else(Instant::now)
     }
@@ -133,7 +133,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         }
     }
 
-    /// Runs a future while the lease is renewed in this task, until it is lost.
+    /// Runs a future while the lease is renewed in the same task. Returns early if the lease is lost.
     pub(super) async fn hold<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, LeaseLost> {
         let (store, key) = self.held().ok_or(LeaseLost { row_gone: false })?;
         let deadline = self.deadline();
@@ -145,13 +145,14 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 if let Poll::Ready(output) = work.as_mut().poll(cx) {
                     return Poll::Ready(Ok(output));
                 }
-                // On the heap, and only once the work waits: most don't, and each would carry it. Without a budget, as
-                // the work may use up Tokio's at each poll.
+                // The heartbeat is made once the work waits, because most work doesn't. It is on the heap, because in
+                // place it would enlarge each call's future. It is outside of Tokio's budget, because the work may use
+                // that up at each poll.
                 let beat = beat.get_or_insert_with(|| {
                     let request = self.renewal(key);
                     let first = heartbeat::first_due(deadline, self.site.lease);
-                    // By the background runtime: this task may block its thread, with a connection in hand that
-                    // others need for theirs.
+                    // The renewals run on the background runtime, because this task may block its thread. A renewal
+                    // that stopped with it would keep a connection that other renewals need.
                     let (store, tenure) = (Spawned(store.clone()), &tenure);
                     Box::pin(unconstrained(async move { heartbeat::beat(&store, request, tenure, first).await }))
                 });
@@ -168,8 +169,8 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         RenewRequest::new(&claim_request(self.site, key, self.owner, None), self.fence)
     }
 
-    /// Runs a future that blocks its thread while the lease is renewed by the background runtime. A lease that is lost
-    /// shows at the completion.
+    /// Runs a future that blocks its thread, while the background runtime renews the lease. If the lease is lost, the
+    /// call learns of it at its completion.
     pub(super) async fn hold_blocking<F: Future>(&mut self, work: Pin<&mut F>) -> Result<F::Output, LeaseLost> {
         let (store, key) = self.held().ok_or(LeaseLost { row_gone: false })?;
         let beat = heartbeat::register(store, self.site, key, self.owner, self.fence, self.deadline());
@@ -180,29 +181,30 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         Ok(output)
     }
 
-    /// Lets the body see its claim, and starts it.
-    pub(super) fn starts(&mut self, grant: Grant) {
+    /// Gives the body its claim. From here on, the body counts as started.
+    pub(super) fn start_body(&mut self, grant: Grant) {
         if let (Some(slot), Some(claim)) = (self.slot, self.slot.and_then(|_| self.claim(grant))) {
             slot.set(claim);
         }
         self.phase = Phase::Running;
     }
 
-    /// The body has returned, and this is what is recorded of it, whatever happens to the call.
-    pub(super) fn records<T>(
+    /// The body has returned. Its outcome will be recorded, also if the call is dropped from here on.
+    pub(super) fn will_record<T>(
         &mut self,
         encode: impl FnOnce() -> Option<Record>,
         decode: impl FnOnce(Encoded<'_>) -> Result<T, DecodeError>,
     ) {
-        // Even if the encoding panics: the key is completed.
+        // If the encoding panics, this is recorded, and the key is completed all the same.
         self.phase = Phase::Completing(record::unavailable());
         let most = self.store.as_ref().map_or(0, IdempotencyStore::max_record_len);
         let kept = recording::keep(self.site, self.key.key(), most, encode(), decode);
         self.phase = Phase::Completing(kept);
     }
 
-    /// Leaves the key as the phase says: records an outcome, again and again while the lease holds, or releases the key,
-    /// once. Where the store takes neither, the guard goes on trying in the background, and the caller doesn't wait.
+    /// Leaves the key as the phase says. Recording an outcome is tried again while the lease holds. Releasing the key
+    /// is tried once. If the store takes neither, the guard goes on trying in the background, and the caller doesn't
+    /// wait for that.
     pub(super) async fn settle(&mut self) -> Result<(), Error> {
         let site = self.site;
         let Some((store, key)) = self.held() else { return Ok(()) };
@@ -249,13 +251,13 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         outcome
     }
 
-    /// The claim, as the handler or its reconcile function sees it.
+    /// The claim, as the body or the function of `on_crash` sees it.
     pub(super) fn claim(&self, grant: Grant) -> Option<Claim> {
         let (_, key) = self.held()?;
         Some(Claim::granted(self.site.scope, key.clone(), self.owner, grant))
     }
 
-    /// The refusal of a call whose lease was lost.
+    /// The error of a call whose lease was lost.
     pub(super) fn lease_lost(&self, executed: bool, LeaseLost { row_gone }: LeaseLost) -> Error {
         match &self.key {
             KeyInput::Key(key) => {
@@ -264,13 +266,14 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 }
                 Error::LeaseLost { key: self.scoped(key), executed, row_gone }
             }
-            // A call without a key holds no lease.
+            // Not reached: a call without a key holds no lease.
             _ => Error::MissingKey { scope: self.site.scope },
         }
     }
 }
 
-/// A call is left as its phase says: undone before the body ran, unknown in its middle, finished after it.
+/// Leaves the key as the phase says. Before the body, the claim is undone. During the body, the outcome is marked as
+/// unknown. After the body, its ending is carried out in the background.
 impl<S: IdempotencyStore> Drop for Call<'_, S> {
     fn drop(&mut self) {
         let left = match std::mem::replace(&mut self.phase, Phase::Idle) {
@@ -290,7 +293,7 @@ impl<S: IdempotencyStore> Drop for Call<'_, S> {
     }
 }
 
-/// What is said of a store that doesn't answer.
+/// The error for a store that doesn't answer.
 pub(super) fn unanswered(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::unanswered("the store", what).in_own_words()
 }

@@ -1,4 +1,4 @@
-//! The end of a call that nobody waits for any more.
+//! What happens to a call that was dropped, or whose caller no longer waits: its ending, carried out in the background.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,17 +16,18 @@ use crate::protocol::{Key, Leave, Owner, Record, Standing};
 use crate::store::IdempotencyStore;
 use crate::task::{background, quietly, timer};
 
-/// The longest pause before a completion is repeated whose lease is over: the next delivery may come at any time.
+/// The longest pause before a completion is repeated after its lease is over. It is short, because the next delivery
+/// may come at any time.
 const LONGEST_LATE_PAUSE: Duration = Duration::from_millis(250);
 
-/// What is left to do.
+/// The request that is left to be sent.
 #[derive(Clone)]
 pub(super) enum Left {
     Complete(Record),
     Leave(Leave),
 }
 
-/// What is left to do for a caller that has gone.
+/// The ending of a call that was dropped: the request that is left to be sent, and for how long.
 #[derive(Clone)]
 pub(super) struct Ending<S> {
     store: S,
@@ -36,12 +37,13 @@ pub(super) struct Ending<S> {
     fence: u64,
     left: Left,
     lease_over: Instant,
-    /// How long a completion is tried: one lease more. Until someone takes over, the store takes it.
+    /// Until when a completion is tried: for one lease more. The store accepts it as long as no other call has taken
+    /// the key over.
     until: Instant,
 }
 
 impl<S: IdempotencyStore> Ending<S> {
-    /// Of a call whose last granted lease ends at `deadline`.
+    /// The ending of a call whose lease ends at `deadline`.
     pub(super) fn new(
         store: S,
         site: &'static Site,
@@ -54,13 +56,13 @@ impl<S: IdempotencyStore> Ending<S> {
         let now = Instant::now();
         let lease_over = match left {
             Left::Complete(_) => deadline,
-            // The claim, or a renewal that had no answer, may have been granted as late as now.
+            // The store may have granted the claim, or a renewal that had no answer, as late as now.
             Left::Leave(_) => now + site.lease,
         };
         Self { store, site, key, owner, fence, left, lease_over, until: lease_over.max(now) + site.lease }
     }
 
-    /// Begins it, in place or in the background.
+    /// Begins it: on this thread if the store needs no runtime, else in the background.
     pub(super) fn begin(self, home: Option<&Handle>) {
         let (site, key) = (self.site, self.key.clone());
         let (in_place, lease_over) = (!self.store.needs_runtime(), self.lease_over);
@@ -69,7 +71,7 @@ impl<S: IdempotencyStore> Ending<S> {
         }
     }
 
-    /// Whether the key was left, or is another's by now.
+    /// Returns whether the store answered: the key was left, or another call holds it by now.
     async fn finish(self) -> bool {
         if Instant::now() < self.lease_over && self.try_until(self.lease_over, LONGEST_PAUSE).await {
             return true;
@@ -83,7 +85,7 @@ impl<S: IdempotencyStore> Ending<S> {
         }
     }
 
-    /// A known outcome is better than an unknown one, so it isn't given up with the lease.
+    /// Tries to record the outcome after its lease is over, because a known outcome is better than an unknown one.
     async fn complete_late(&self, record: &Record) -> bool {
         let (scope, key) = (self.site.scope, Shown(Some(&self.key)));
         let mut place = unrecorded::wait(record.as_bytes().len());
@@ -110,7 +112,7 @@ impl<S: IdempotencyStore> Ending<S> {
         false
     }
 
-    /// Whether the store answered. It is asked once at least.
+    /// Sends the request until the store answers or `until` is over, at least once. Returns whether the store answered.
     async fn try_until(&self, until: Instant, longest_pause: Duration) -> bool {
         let mut failures = 0;
         while !self.try_once(until).await {
@@ -126,7 +128,7 @@ impl<S: IdempotencyStore> Ending<S> {
 
     async fn try_once(&self, until: Instant) -> bool {
         let Self { store, site, key, owner, fence, left, .. } = self;
-        // Nobody waits for it: a short lease needn't make it give up early.
+        // Nobody waits for this ending, so even with a short lease each attempt has some time.
         let time = || time_to_answer(until, site).max(SHORTEST_ATTEMPT);
         let answer = match left {
             Left::Complete(record) => {

@@ -1,4 +1,4 @@
-//! Holding a lease while a body runs: renewals at a third of its length.
+//! Renews a lease while a body runs, each time after a third of its length.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ use crate::protocol::{ClaimRequest, Key, Owner, RenewRequest, Standing};
 use crate::store::IdempotencyStore;
 use crate::task::{background, timer};
 
-/// A lease that is being held.
+/// The end of a lease that is being renewed.
 #[derive(Debug)]
 pub(crate) struct Tenure(Mutex<Instant>);
 
@@ -25,7 +25,7 @@ impl Tenure {
         Self(Mutex::new(deadline))
     }
 
-    /// When the lease ends, counted from the sending of the last request that was granted.
+    /// When the lease ends: its length after the sending of the last claim or renewal that was granted.
     pub(crate) fn deadline(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -35,21 +35,21 @@ impl Tenure {
     }
 }
 
-/// A lease that the store refused to renew or to end.
+/// The store answered a renewal or a completion that this call no longer holds the key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeaseLost {
-    /// Whether the store knows nothing of the key.
+    /// Whether the store has no row for the key.
     pub(crate) row_gone: bool,
 }
 
-/// When a lease that ends then is to be renewed: a third of its length after the request that granted it was sent. The
-/// answer may have taken most of the lease.
+/// When to renew a lease that ends at `deadline`: a third of its length after its claim was sent. That may be over
+/// already, if the answer took long.
 pub(crate) fn first_due(deadline: Instant, lease: Duration) -> Instant {
     deadline.checked_sub(lease - lease / 3).unwrap_or(deadline)
 }
 
-/// Renews a lease for as long as it is polled, from `first` on, and returns once the store says that it is lost. Want of
-/// an answer is no such word: the renewal is tried again.
+/// Renews a lease for as long as it is polled, from `first` on. Returns once the store says that the lease is lost. If
+/// the store fails or doesn't answer, the renewal is tried again.
 pub(crate) async fn beat<S: IdempotencyStore>(
     store: &S,
     request: RenewRequest<'_>,
@@ -81,9 +81,10 @@ pub(crate) async fn beat<S: IdempotencyStore>(
     }
 }
 
-/// The heartbeat of a sync handler: its thread is busy with the body, so the background runtime does it.
+/// The heartbeat of a sync handler. The handler's thread is busy with the body, so the background runtime sends the
+/// renewals.
 ///
-/// Most bodies end before their first renewal is due, and cost an entry in a list.
+/// Most bodies end before their first renewal is due. They cost an entry in a list and no task.
 pub(crate) struct Beat<S: IdempotencyStore> {
     pulse: Arc<Pulse<S>>,
     list: &'static Beats,
@@ -108,7 +109,7 @@ impl<S: IdempotencyStore> Start for Pulse<S> {
         Box::pin(async move {
             let mut claim = ClaimRequest::new(self.site.scope, &self.key, self.owner, self.site.lease);
             claim.retain = self.site.retain();
-            // The body goes on, and its completion is told the same.
+            // If the lease is lost, the body goes on: the answer to its completion will say so too.
             let _ = beat(&self.store, RenewRequest::new(&claim, self.fence), &self.tenure, Instant::now()).await;
         })
     }
@@ -132,7 +133,7 @@ pub(crate) fn register<S: IdempotencyStore>(
 }
 
 impl<S: IdempotencyStore> Beat<S> {
-    /// Ends the heartbeat, and says when the lease ends.
+    /// Ends the heartbeat, and returns when the lease ends.
     pub(crate) fn finish(self) -> Instant {
         self.pulse.tenure.deadline()
     }
@@ -144,7 +145,7 @@ impl<S: IdempotencyStore> Drop for Beat<S> {
     }
 }
 
-/// Enough that threads rarely meet at one.
+/// The number of lists. It is large enough that two threads rarely use the same one.
 const LISTS: usize = 16;
 
 static BEATS: Lazy<[Beats; LISTS]> = Lazy::new(Default::default);
@@ -157,7 +158,7 @@ thread_local! {
     };
 }
 
-/// The sync bodies that run, and when their first renewals are due. On cache lines of its own.
+/// The sync bodies that run, and when their first renewals are due. Aligned, so that no two lists share a cache line.
 #[derive(Default)]
 #[repr(align(128))]
 struct Beats {
@@ -169,7 +170,7 @@ struct Beats {
 struct List {
     entries: Vec<Entry>,
     vacant: Vec<usize>,
-    /// When the background task looks at the list again; `None`: when it is told to.
+    /// When the background task looks at the list again. `None`: when it is notified.
     next_look: Option<Instant>,
     watched: bool,
 }

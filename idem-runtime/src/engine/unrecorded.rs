@@ -1,4 +1,5 @@
-//! Results that wait for their store beyond their lease: no more of them than a process can bear.
+//! Results that their store has not taken before their lease ended. They wait in memory, and this module limits how
+//! much.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,15 +9,15 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-/// How many bytes may wait in this process.
+/// How many bytes of results may wait in this process.
 const MOST: usize = 64 * 1024 * 1024;
 
-/// What one counts at least: more than its bytes waits with it.
+/// What a result counts at least, because its key and its task wait with it.
 const LEAST: usize = 1024;
 
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting { bytes: 0, next: 0, results: BTreeMap::new() });
 
-/// In the order in which they came.
+/// The results that wait, oldest first.
 struct Waiting {
     bytes: usize,
     next: u64,
@@ -25,7 +26,7 @@ struct Waiting {
 
 struct Waits {
     bytes: usize,
-    /// Dropped to tell that it is given up.
+    /// Dropped when the result is given up.
     _keep: oneshot::Sender<()>,
 }
 
@@ -53,19 +54,20 @@ impl Waiting {
     }
 }
 
-/// The place of a result among those that wait. Left when it is dropped.
+/// The place of a result among those that wait. Dropping it frees the place.
 pub(super) struct Place {
     id: u64,
     given_up: oneshot::Receiver<()>,
 }
 
-/// A result of so many bytes waits. Where there are too many then, the oldest are given up.
+/// Adds a result of this many bytes to those that wait. If they are too many bytes then, the oldest results are given
+/// up.
 pub(super) fn wait(bytes: usize) -> Place {
     Waiting::lock().add(bytes.max(LEAST))
 }
 
 impl Place {
-    /// Ready once others needed its place.
+    /// Ready once this result is given up, because newer results need its place.
     pub(super) fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.given_up).poll(cx).map(drop)
     }

@@ -1,4 +1,4 @@
-//! The one background thread: timers, and what has to be finished after a caller has gone.
+//! The background thread. It runs the timers, and the endings of calls that were dropped.
 
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,8 @@ use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 
 use super::endings::UnderWay;
 
-/// The background runtime, started when it is first needed; `None` while the system has no thread or descriptor to spare.
+/// The background runtime. It is started when it is first needed. `None` if the system has no thread or file descriptor
+/// left; the next call tries again.
 pub(crate) fn handle() -> Option<&'static Handle> {
     static RUNTIME: OnceCell<Handle> = OnceCell::new();
     let started = RUNTIME.get_or_try_init(start);
@@ -21,7 +22,8 @@ pub(crate) fn handle() -> Option<&'static Handle> {
 
 fn start() -> std::io::Result<Handle> {
     let (built, building) = mpsc::channel();
-    // Built there: where it can't be had, nothing of it is dropped here, which a caller's runtime wouldn't bear.
+    // The runtime is built on its own thread. If that fails, its parts are dropped there too: Tokio panics if a runtime
+    // is dropped within another one.
     std::thread::Builder::new().name("idem-background".to_owned()).spawn(
         move || match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
@@ -34,15 +36,16 @@ fn start() -> std::io::Result<Handle> {
     building.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread in the background has ended")))
 }
 
-/// Finishes what a caller that has gone left: in place if it needn't wait, else on the runtime the caller was on, if that
-/// [goes on by itself](by_itself), else on the background one. Where the caller's runtime ends first, `begin` begins once
-/// more in the background.
+/// Runs the ending of a call that was dropped. It runs in place if it needn't wait. Else it runs on the caller's
+/// runtime, if that [runs by itself](running_by_itself), and if not, on the background runtime. If the caller's runtime ends
+/// before the ending does, `begin` is called once more, and the new ending runs on the background runtime.
 ///
-/// What was begun says whether it is settled. Where it isn't settled in place, it is [counted](UnderWay) from here on.
+/// An ending returns whether it is settled in the store. Unless it is settled in place, it is [counted](UnderWay) from
+/// here on.
 ///
 /// # Errors
 ///
-/// Why it can't be finished.
+/// Why the ending can't run.
 pub(crate) fn finish<F: Future<Output = bool> + Send + 'static>(
     in_place: bool,
     home: Option<&Handle>,
@@ -64,7 +67,7 @@ pub(crate) fn finish<F: Future<Output = bool> + Send + 'static>(
     }
     let counted = Arc::new(UnderWay::new(lease_over));
     let future = count(future, Arc::clone(&counted));
-    match by_itself(home) {
+    match running_by_itself(home) {
         Some(home) => {
             let begin = Box::new(move || Some(count(Box::pin(begin()), Arc::clone(&counted))));
             drop(home.spawn(Relay { future: Some(future), begin }));
@@ -74,9 +77,10 @@ pub(crate) fn finish<F: Future<Output = bool> + Send + 'static>(
     }
 }
 
-/// Whether it is settled, where it need not wait.
+/// Polls an ending once. `Ready` says whether it is settled. `Pending` says that it has to wait.
 fn poll_in_place<F: Future<Output = bool>>(future: Pin<&mut F>) -> std::thread::Result<Poll<bool>> {
-    // This is called by a destructor, perhaps while the store's own panic unwinds: a second one would abort.
+    // A destructor calls this, perhaps while a panic of the store unwinds. A second panic would abort the process, so
+    // it is caught.
     catch_unwind(AssertUnwindSafe(|| future.poll(&mut Context::from_waker(Waker::noop()))))
 }
 
@@ -88,12 +92,12 @@ fn count<F: Future<Output = bool> + Send + 'static>(ending: Pin<Box<F>>, counted
     })
 }
 
-/// Runs a future on this runtime, if there is one that [goes on by itself](by_itself), and else on the background one:
-/// there too where the runtime has ended before it began.
+/// Runs a future on this runtime, if it [runs by itself](running_by_itself), and if not, on the background runtime. If this
+/// runtime ends before the future is polled, the future runs on the background runtime too.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) fn run(home: Option<&Handle>, future: impl Future<Output = ()> + Send + 'static) {
     let mut future: Option<Ending> = Some(Box::pin(future));
-    match by_itself(home) {
+    match running_by_itself(home) {
         Some(home) => drop(home.spawn(Relay { future: None, begin: Box::new(move || future.take()) })),
         None => {
             if let Some(future) = future.take() {
@@ -103,9 +107,9 @@ pub(crate) fn run(home: Option<&Handle>, future: impl Future<Output = ()> + Send
     }
 }
 
-/// A runtime that runs its tasks whatever its callers do. One of a single thread runs them only while somebody blocks on
-/// it, and its thread may have returned to where it waits for the next message.
-fn by_itself(home: Option<&Handle>) -> Option<&Handle> {
+/// The runtime, if it has worker threads that run its tasks. A current-thread runtime runs its tasks only while its
+/// thread is in `block_on`, and that thread may be waiting for the next message elsewhere.
+fn running_by_itself(home: Option<&Handle>) -> Option<&Handle> {
     home.filter(|home| home.runtime_flavor() != RuntimeFlavor::CurrentThread)
 }
 
@@ -117,10 +121,11 @@ fn in_background(future: Ending) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Begins again in the background where the caller's runtime ends first: a runtime that shuts down drops its tasks, and those
-/// that are spawned on it from then on. What was begun on it isn't handed on, because its timers and sockets end too.
+/// A task on the caller's runtime that moves to the background runtime if the caller's runtime ends first. A runtime
+/// that shuts down drops its tasks, and each task that is spawned on it later. The future that was polled there is not
+/// moved, because its timers and sockets end with that runtime: `begin` makes a new one.
 struct Relay {
-    /// What was begun.
+    /// The future that was begun on the caller's runtime.
     future: Option<Ending>,
     begin: Box<dyn FnMut() -> Option<Ending> + Send>,
 }
@@ -129,7 +134,7 @@ impl Future for Relay {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Taken while it is polled: what panics is not begun again.
+        // Both are taken out while the future is polled. So a future that panics is not begun again.
         let mut begin = std::mem::replace(&mut self.begin, Box::new(|| None));
         let Some(mut future) = self.future.take().or_else(&mut begin) else { return Poll::Ready(()) };
         let poll = future.as_mut().poll(cx);

@@ -1,4 +1,4 @@
-//! Waiting for a future on the calling thread, which must not be one that a runtime needs.
+//! Blocking the calling thread on a future. A runtime must not need that thread.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,7 +11,7 @@ use std::thread::Thread;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::coop;
 
-/// `None`: `work` may not block here, and has not run.
+/// Runs `work`, which blocks the thread, if that is allowed here. `None`: it is not allowed, and `work` has not run.
 pub(crate) fn where_allowed<T>(in_place: bool, work: impl FnOnce() -> T) -> Option<T> {
     let Ok(handle) = Handle::try_current() else { return Some(work()) };
     if handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
@@ -22,22 +22,23 @@ pub(crate) fn where_allowed<T>(in_place: bool, work: impl FnOnce() -> T) -> Opti
     match (entered, work) {
         (Ok(output), _) => output,
         (Err(panic), None) => resume_unwind(panic),
-        // A `LocalSet` on a multi-thread runtime: its tasks can't be handed on.
+        // This is a `LocalSet` on a multi-thread runtime. Its tasks can't be handed to another thread.
         (Err(_), Some(work)) => in_place.then(work),
     }
 }
 
-/// Waits for a future on any thread. One whose runtime can't do without it is blocked all the same.
+/// Blocks any thread on a future, also one that its runtime needs.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     where_allowed(false, || block_on(future.as_mut())).unwrap_or_else(|| block_on(future))
 }
 
-/// Whether this thread is polling a task, and not running a closure of `spawn_blocking`: Tokio gives the tasks it polls a
-/// budget, which can be used up. A task that opted out of the budget is taken for a closure; it then blocks, for as long
-/// as the store takes, and never for good: each store call has a deadline.
+/// Whether this thread is polling a task, and not running a closure of `spawn_blocking`. Tokio gives a budget to each
+/// task that it polls, and none to a closure. So this tries to use the budget up. A task that opted out of the budget
+/// is taken for a closure. It then blocks for as long as the store takes, and not for ever, because each store call has
+/// a deadline.
 fn is_polled_by_runtime() -> bool {
-    /// More than the budget of any poll (128 in Tokio 1).
+    /// More than the budget of a poll, which is 128 in Tokio 1.
     const MORE_THAN_A_BUDGET: usize = 1024;
     let mut cx = Context::from_waker(Waker::noop());
     let mut used = Vec::new();
@@ -51,26 +52,27 @@ fn is_polled_by_runtime() -> bool {
             }
         }
     }
-    // Each gives back the budget that it found: the first one taken has to be the last.
+    // Each of them restores the budget that it found. So the first one has to be dropped last.
     while used.pop().is_some() {}
     limited
 }
 
-/// Polls a future on this thread, which is parked in between.
+/// Polls a future on this thread, and parks the thread in between.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     thread_local! {
         static PARKING: Arc<Parking> = Parking::of_this_thread();
     }
 
     let mut future = pin!(future);
-    // The thread's own is gone while its thread-locals are dropped.
+    // The thread-local is gone while the thread drops its thread-locals.
     let parking = PARKING.try_with(Arc::clone).unwrap_or_else(|_| Parking::of_this_thread());
     let waker = Waker::from(Arc::clone(&parking));
     let mut cx = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(output) => {
-                // What this call is nested in may have been woken meanwhile.
+                // An outer `block_on` of this thread uses the same waker, and may have been woken meanwhile. This tells
+                // it to poll again.
                 parking.woken.store(true, Ordering::Release);
                 return output;
             }
@@ -79,8 +81,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A thread that is parked until it is woken. The thread's own token is not enough: whatever else parks while a future is
-/// polled, such as a `OnceCell` that another thread fills, may take it.
+/// Parks a thread until it is woken. The token of `std::thread::park` is not enough: other code that parks while a
+/// future is polled, such as a `OnceCell` that another thread fills, may consume it.
 struct Parking {
     thread: Thread,
     woken: AtomicBool,
@@ -91,7 +93,7 @@ impl Parking {
         Arc::new(Self { thread: std::thread::current(), woken: AtomicBool::new(false) })
     }
 
-    /// Returns at once if it was woken since it last returned.
+    /// Parks until woken. Returns at once if it was woken since it last returned.
     fn park(&self) {
         while !self.woken.swap(false, Ordering::Acquire) {
             std::thread::park();
@@ -118,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs it on a thread of its own, which is left behind where it hangs.
+    /// Whether `work` ends within ten seconds. It runs on a thread of its own, which is left behind if it hangs.
     fn ends(work: impl FnOnce() + Send + 'static) -> bool {
         let (done, ended) = mpsc::channel();
         std::thread::spawn(move || {
@@ -128,7 +130,7 @@ mod tests {
         ended.recv_timeout(Duration::from_secs(10)).is_ok()
     }
 
-    /// Is woken while it is polled, and then does `meanwhile`.
+    /// Wakes itself while it is polled, and then calls `meanwhile`.
     async fn woken_before(meanwhile: impl Fn()) {
         let mut polled = false;
         poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! Waiting for the endings of this process that go on behind their callers.
+//! Waiting for the endings that this process carries out in the background.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use super::endings::{self, Expected, left};
 use super::{background, block_on, timer};
 
-/// Waits until nothing of this process is left to be settled in a store, or until `timeout` is over, and says how much is
-/// left. `Duration::ZERO` only asks.
+/// Waits until each call of this process that has ended is settled in its store, or until `timeout` is over. Returns
+/// how many calls are not settled. With `Duration::ZERO`, it doesn't wait.
 ///
-/// A call that is dropped, or whose store doesn't answer in time, is ended in the background: its key is released, or its
-/// result recorded. A process that exits before that leaves the key blocked for the rest of its lease. So, at its end:
+/// If a call is dropped, or its store doesn't answer in time, this library releases its key or records its result in
+/// the background. If the process exits before that, the key stays blocked for the rest of its lease. So, at the end of
+/// a process:
 ///
 /// 1. Stop taking messages.
-/// 2. End the handlers, by letting them finish or by cancelling them, *and join them*. A call that is still running
-///    isn't counted, and neither is a task that was aborted and has not been dropped yet.
-/// 3. `drain`.
-/// 4. Close the pool.
+/// 2. Let the handlers finish or cancel them, *and join them*. A call that is still running isn't counted, and neither
+///    is a task that was aborted and not yet dropped.
+/// 3. Call `drain`.
+/// 4. Close the store's connection pool.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,17 +39,18 @@ use super::{background, block_on, timer};
 /// # }
 /// ```
 ///
-/// After 0, every call that had ended before is settled in its store. One that was given up, because its store did not
-/// answer for a lease, counts until its lease is over. A result that its store did not take within the lease
-/// ([`Error::NotRecorded`](crate::Error::NotRecorded)) is waited for while it is being tried again, for one lease more.
-/// While other calls go on ending in the background, it goes on waiting.
+/// When it returns 0, each call that had ended before is settled in its store.
 ///
-/// As the last line of an async `main` that joined nothing it sees too little: the bodies that still run are dropped with
-/// the runtime, behind it. [`drain_blocking`] can wait behind the runtime.
+/// A call is given up if its store did not answer for the length of a lease. It counts until its lease is over. A
+/// result that its store did not take within the lease ([`Error::NotRecorded`](crate::Error::NotRecorded)) is tried for
+/// one more lease, and counts during that time. While other calls end in the background, `drain` goes on waiting.
 ///
-/// It works on any executor. It asks no store, and costs a call that ends normally nothing.
+/// Don't call it as the last line of an async `main` that has not joined its handlers: the runtime drops those that
+/// still run after `drain` has returned. Use [`drain_blocking`] after the end of the runtime instead.
+///
+/// It works on any executor. It sends nothing to a store, and adds no cost to a call that ends normally.
 pub async fn drain(timeout: Duration) -> usize {
-    // Without a thread in the background there is no timer.
+    // Without the background thread, there is no timer to wait with.
     if timeout.is_zero() || background::handle().is_none() {
         return left();
     }
@@ -58,7 +60,7 @@ pub async fn drain(timeout: Duration) -> usize {
     }
 }
 
-/// [`drain`], for a thread that may block: behind the end of a runtime, or without any.
+/// [`drain`], for a thread that may block: after the end of a runtime, or without a runtime.
 ///
 /// ```
 /// use std::time::Duration;
@@ -74,10 +76,11 @@ pub async fn drain(timeout: Duration) -> usize {
 /// # assert_eq!(left, 0);
 /// ```
 ///
-/// It works on any thread, and blocks it: a worker of a multi-thread runtime hands its tasks on first, as by
-/// `block_in_place`; the other tasks of a current-thread runtime, or of a `LocalSet`, stand still meanwhile. Endings don't:
-/// none is polled by a runtime that has no thread but this one. In a `LocalSet` of a multi-thread runtime a panic of
-/// Tokio's tells that there is nobody to hand on to, which is caught: not with `panic = "abort"`.
+/// It works on any thread, and blocks it. A worker of a multi-thread runtime first hands its tasks to another thread,
+/// as with `block_in_place`. The other tasks of a current-thread runtime, or of a `LocalSet`, don't run meanwhile. The
+/// endings do, because none of them is polled by a runtime that has only this thread. In a `LocalSet` of a multi-thread
+/// runtime, the library learns from a panic of Tokio's that it can't hand the tasks on, and catches it. It can't do so
+/// with `panic = "abort"`.
 pub fn drain_blocking(timeout: Duration) -> usize {
     block_on::wait(drain(timeout))
 }

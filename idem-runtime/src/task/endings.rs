@@ -1,4 +1,4 @@
-//! The endings of this process that go on behind their callers.
+//! Counts the endings that this process carries out in the background.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,12 +13,12 @@ use super::quiet::quietly;
 
 static ENDINGS: Mutex<Endings> = Mutex::new(Endings { under_way: 0, given_up: BinaryHeap::new() });
 
-/// Tells that none is under way.
+/// Notified when no ending is under way any more.
 static NONE_UNDER_WAY: Notify = Notify::const_new();
 
 struct Endings {
     under_way: usize,
-    /// When the leases are over of those that were given up.
+    /// When the lease of each ending that was given up is over.
     given_up: BinaryHeap<Reverse<Instant>>,
 }
 
@@ -41,12 +41,12 @@ pub(super) fn left() -> usize {
     endings.under_way + endings.given_up.len()
 }
 
-/// What there is to wait for until none is left.
+/// What to wait for, until no ending is left.
 pub(super) enum Expected {
     Nothing,
-    /// Some are under way.
+    /// Some endings are under way.
     Answers,
-    /// All that are left were given up: the last of their leases.
+    /// All endings that are left were given up. The last of their leases ends then.
     LeaseOver(Instant),
 }
 
@@ -60,13 +60,13 @@ pub(super) fn expected() -> Expected {
     }
 }
 
-/// Tells that none is under way any more.
+/// Ready when no ending is under way any more.
 pub(super) fn none_under_way() -> Notified<'static> {
     NONE_UNDER_WAY.notified()
 }
 
-/// An ending that goes on behind its caller. It is counted from here until it is dropped; where it isn't settled then, it
-/// is given up, and counted until its lease is over.
+/// An ending in the background. It is counted from its creation until it is dropped. If it isn't settled then, it was
+/// given up, and is counted until its lease is over.
 pub(crate) struct UnderWay {
     lease_over: Instant,
     settled: AtomicBool,
@@ -93,7 +93,7 @@ impl Drop for UnderWay {
         endings.under_way -= 1;
         if endings.under_way == 0 {
             drop(endings);
-            // Wakers are of any executor.
+            // A waker belongs to some executor, and may panic.
             quietly(|| NONE_UNDER_WAY.notify_waiters());
         }
     }

@@ -1,9 +1,10 @@
-//! Calls into the code of others that have no say in what becomes of a call.
+//! Calls into foreign code whose panics must not change what happens to a call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Wakes a task, or tells a recorder, a subscriber. What panics there has printed why, and nobody else suffers for it: not
-/// the outcome of a body that has returned, nor a thread that all callers share.
+/// Calls a waker, a metrics recorder or a subscriber, and catches its panic. The panic hook has printed the message by
+/// then. The panic would else change the outcome of a call whose body has returned, or end the background thread, which
+/// all callers share.
 #[inline]
 pub(crate) fn quietly(call: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(call));

@@ -1,4 +1,4 @@
-//! Sleeping, under any executor and under none.
+//! Timers that work under any executor and without one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,11 +11,12 @@ use tokio::time::Sleep;
 
 use crate::task::{background, quietly};
 
-/// A timer of the background runtime, so that it works under any executor: a third-party one, a Tokio one without
-/// timers, and a parked thread. Its clock is the real one: a paused Tokio clock would end leases that the store holds.
+/// A timer of the background runtime. So it works under any executor: one that isn't Tokio's, a Tokio runtime without
+/// timers, and a parked thread. It uses the real clock, also where a test has paused Tokio's: by a paused clock, this
+/// library would take leases for over that the store still holds.
 ///
-/// `None` where no thread could be started: then it never wakes anybody. A call goes without renewals and time-outs, and its
-/// lease ends by time.
+/// `None` if the background thread could not be started. The timer is never ready then. Calls have no renewals and no
+/// time-outs, and their leases end by time.
 pub(crate) struct Timer(Option<Alarm>);
 
 struct Alarm {
@@ -23,7 +24,8 @@ struct Alarm {
     sleeper: Arc<Sleeper>,
 }
 
-/// Who is woken. The waker is of any executor, and is called on the background thread, which a panic of it would end.
+/// The waker of the task that waits. It is called on the background thread, and may be any executor's. Its panic is
+/// caught, because it would end that thread.
 struct Sleeper(Mutex<Waker>);
 
 impl Wake for Sleeper {
@@ -41,7 +43,8 @@ impl Sleeper {
     }
 }
 
-/// Starts a timer. On the heap, because it is rarely needed, and would be a part of every handler's future.
+/// Starts a timer. Its parts are on the heap, because a timer is rarely needed, and in place it would enlarge each
+/// handler's future.
 pub(crate) fn sleep(duration: Duration) -> Timer {
     Timer(background::handle().map(|handle| {
         let _context = handle.enter();
@@ -52,7 +55,7 @@ pub(crate) fn sleep(duration: Duration) -> Timer {
     }))
 }
 
-/// Lets others go first for so long, or once where there is no timer.
+/// Pauses for this time. Without a timer, it only lets the other tasks run once.
 #[cfg(feature = "memory")]
 pub(crate) async fn rest(duration: Duration) {
     if background::handle().is_some() {
@@ -83,13 +86,13 @@ impl Future for Timer {
     }
 }
 
-/// The output of `future`, or `None` once the time is over. Starts a timer, and asks how long it is, only if the future
-/// has to wait.
+/// The output of `future`, or `None` once the time is over. Only if the future has to wait, `time` is called and a
+/// timer is started.
 pub(crate) fn within<F: Future, D: Fn() -> Duration + Unpin>(time: D, future: Pin<&mut F>) -> Within<'_, F, D> {
     Within { time, future, timer: None }
 }
 
-/// See [`within`]. It borrows the future: a future that is passed on by value is stored twice.
+/// The future of [`within`]. It borrows `future`, because a future that is passed by value is stored twice.
 pub(crate) struct Within<'f, F, D> {
     time: D,
     future: Pin<&'f mut F>,

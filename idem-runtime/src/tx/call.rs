@@ -11,7 +11,7 @@ use super::found::{Found, Standing};
 use super::sql::{self, Place};
 use super::{BlockingTransaction, Failure, Transaction};
 use crate::codec::fingerprint::FingerprintInput;
-use crate::engine::{ended, given, refuse, replay};
+use crate::engine::{checked_fingerprint, ended, refuse, replay};
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::handler::policy::{DecodePolicy, ReleaseErrors};
 use crate::handler::{Event, Ops, Site, Watch, recording};
@@ -174,7 +174,8 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
     if !tx.is_in_transaction() {
         return Err(Error::NotInTransaction { scope: site.scope });
     }
-    let (Some(fingerprint), KeyInput::Key(key)) = (given(site, &call.key, &call.fingerprint)?, &call.key) else {
+    let (Some(fingerprint), KeyInput::Key(key)) = (checked_fingerprint(site, &call.key, &call.fingerprint)?, &call.key)
+    else {
         return Ok(Admission::Run(None, Event::Unprotected));
     };
     let owner = Owner::random();
