@@ -15,23 +15,23 @@ use tokio::sync::oneshot;
 
 use crate::client::{Outcome, terminated};
 
-/// Where a broker lives.
+/// The folder and the ports of a broker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Place {
-    /// Its data.
+    /// The folder of its data.
     pub directory: PathBuf,
-    /// Where clients ask who has a topic.
+    /// The port of the name server, which clients ask for the broker of a topic.
     pub name_server: u16,
-    /// Where the broker listens; and also two below, and one above.
+    /// The port of the broker. It also listens two ports below and one above.
     pub broker: u16,
 }
 
 impl Place {
-    /// Small files, nothing that is reached from elsewhere, and a ladder of retries that takes seconds and not hours.
+    /// The broker's settings: small files, no port that other machines can reach, and delays of seconds, not hours, between retries.
     ///
-    /// A busy broker lets requests wait, and doesn't refuse them. Where it refused to take a message back, its client
-    /// (rocketmq-client-rust 1.0.0) fell back to sending it as a new one, and it was never seen again: five of five, in a run of
-    /// the chaos.
+    /// With these, a busy broker lets requests wait, and doesn't refuse them. When it refused to take a message back, the client
+    /// (rocketmq-client-rust 1.0.0) sent it as a new message instead, and that one was never delivered: five of five, in a run of the
+    /// chaos test.
     fn configuration(&self) -> String {
         let store = self.directory.join("store");
         let (name_server, broker, ha) = (self.name_server, self.broker, self.broker + 1);
@@ -71,7 +71,7 @@ messageDelayLevel = "{ladder}"
     }
 }
 
-/// Runs both until they are told to stop.
+/// Runs the name server and the broker until SIGTERM.
 ///
 /// # Errors
 ///
@@ -81,7 +81,7 @@ pub fn run(place: &Place) -> Outcome<()> {
     std::fs::create_dir_all(place.directory.join("store"))?;
     let configuration = place.directory.join("broker.toml");
     std::fs::write(&configuration, place.configuration())?;
-    // Before there is a second thread.
+    // Safe, as there is no second thread yet.
     unsafe { std::env::set_var("ROCKETMQ_HOME", &directory) };
     initialize_remoting_defaults(CURRENT_VERSION as i32)?;
     let owner = RuntimeOwner::plan(RuntimeConfig::broker_default())?.build()?;

@@ -34,9 +34,9 @@ pub fn runtime(lane: Lane) -> Outcome<(RuntimeOwner, Arc<ClientRuntime>)> {
     let policy = &mut configuration.blocking_lane_policies.metadata_io;
     policy.max_concurrency = lane.at_once;
     policy.max_queue_depth = 64 * lane.at_once;
-    // A message that waits longer for a free thread is sent back without having met the handler.
+    // The client sends a message back that waits longer for a free thread. Its handler doesn't run.
     policy.queue_timeout = Duration::from_secs(60);
-    // One whose handler takes longer is sent back too, and the handler runs on.
+    // The client also sends a message back whose handler takes longer. The handler goes on.
     policy.task_timeout = lane.limit;
     let owner = RuntimeOwner::plan(configuration)?.build()?;
     let telemetry = TelemetryRuntimeGuard::noop();
@@ -48,13 +48,13 @@ pub fn runtime(lane: Lane) -> Outcome<(RuntimeOwner, Arc<ClientRuntime>)> {
 /// How many listeners run at once, and for how long the client waits for each.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane {
-    /// Threads.
+    /// The number of threads.
     pub at_once: usize,
     /// The client's consume time-out.
     pub limit: Duration,
 }
 
-/// Sends orders; for as long as it lives.
+/// Sends orders, until it is dropped.
 pub struct Producer {
     producer: DefaultMQProducer,
     owner: RuntimeOwner,
@@ -91,7 +91,7 @@ impl Producer {
         })
     }
 
-    /// Sends an order; each call is a message of its own.
+    /// Sends an order. Each call sends a new message.
     ///
     /// # Errors
     ///

@@ -24,17 +24,17 @@ use crate::shop::Shop;
 /// How a consumer is started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
-    /// What handles a message.
+    /// The handler of the messages.
     pub handler: Handler,
     /// The port of the name server.
     pub name_server: u16,
     /// The consumer group.
     pub group: String,
-    /// What it subscribes to.
+    /// The topic to which it subscribes.
     pub topic: String,
-    /// Where the journal, the shop and the store are.
+    /// The folder of the journal, the shop and the store.
     pub directory: PathBuf,
-    /// Where they are not in that folder.
+    /// The URL of the shop and the store, if they are on a server.
     pub postgres: Option<String>,
     /// How many messages a listener is given at most.
     pub batch: u32,
@@ -42,7 +42,7 @@ pub struct Settings {
     pub at_once: usize,
     /// The client's consume time-out.
     pub limit: Duration,
-    /// Whether handlers work in no time and don't fail, whatever an order says.
+    /// Whether handlers take no time and don't fail, even if an order says so.
     pub mended: bool,
     /// How often a message is delivered again, before it goes to the dead-letter queue.
     pub retries: i32,
@@ -100,8 +100,8 @@ impl Listener {
         Ok(Self { handler, mended, journal: Journal::open(&settings.directory), shop })
     }
 
-    /// Hands over a batch, all messages at once. A status is for a batch as a whole: where one message has to come again, all
-    /// do, and those that are handled are replayed.
+    /// Handles the messages of a batch, all at once. A status is for the whole batch: if one message has to come again, all do, and those
+    /// that were handled are then replayed.
     fn consume(&self, messages: &[&MessageExt]) -> ConsumeConcurrentlyStatus {
         let batch = messages.len() as u32;
         let dispositions: Vec<Disposition> = std::thread::scope(|scope| {

@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::order::Order;
 use crate::shop::{self, Shop};
 
-/// Which.
+/// The handlers, by how they are protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Handler {
     /// Without the attribute.
@@ -43,11 +43,11 @@ pub const SCOPE: &str = "shop/charge";
 /// A delivery that is being handled.
 #[derive(Debug)]
 pub struct Delivery<'a> {
-    /// Where it is written down.
+    /// The journal in which it is recorded.
     pub journal: &'a Journal,
-    /// In which row.
+    /// Its row in the journal.
     pub id: i64,
-    /// What came.
+    /// The order in the message.
     pub order: Order,
     /// How often the broker has been told to deliver it again.
     pub retry: i32,
@@ -58,10 +58,10 @@ pub struct Delivery<'a> {
 pub enum ChargeError {
     /// The shop's own reason.
     Declined,
-    /// The database's.
+    /// An error of the database.
     #[serde(skip)]
     Database(String),
-    /// The library's.
+    /// An error of the library.
     #[serde(skip)]
     Idempotency(Error),
 }
@@ -96,10 +96,10 @@ impl Refusal for ChargeError {
 /// What a handler returns.
 pub type Charged = Result<Outcome<i64>, ChargeError>;
 
-/// The marker that the orphan rule asks for.
+/// A marker type, which the orphan rule demands.
 pub struct Consumed;
 
-/// The client's own type: for a handler that has nothing else to say.
+/// The client's own return type, for a handler that needs no other.
 impl HandlerOutput<Consumed> for ConsumeConcurrentlyStatus {
     type Value = ();
     type Error = ();
@@ -128,8 +128,8 @@ impl HandlerOutput<Consumed> for ConsumeConcurrentlyStatus {
     }
 }
 
-/// What a listener returns. It can't ask for a delay, nor for the dead-letter queue: that is where a message ends that has
-/// used up its retries.
+/// The status that a listener returns. It can't ask for a delay or for the dead-letter queue. A message goes to that queue when its
+/// retries are used up.
 pub fn status(disposition: Disposition) -> ConsumeConcurrentlyStatus {
     match disposition {
         Disposition::Acknowledge => ConsumeConcurrentlyStatus::ConsumeSuccess,
@@ -183,7 +183,7 @@ fn within(tx: &rusqlite::Transaction<'_>, delivery: &Delivery<'_>) -> Charged {
 }
 
 fn tx(shop: &mut Connection, delivery: &Delivery<'_>) -> Charged {
-    // At once: a transaction that has read before it writes can't wait for another.
+    // Immediate: on SQLite, a transaction that has read can't wait for another when it begins to write.
     let tx = shop.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let charged = within(&tx, delivery)?;
     idem_runtime::tx::commit(tx)?;
@@ -233,7 +233,7 @@ impl Handler {
         matches!(self, Self::PostgresLease | Self::PostgresTx)
     }
 
-    /// Handles a delivery, on the listener's thread; says what is to become of the message.
+    /// Handles a delivery on the listener's thread. Returns what the consumer has to do with the message.
     ///
     /// # Panics
     ///

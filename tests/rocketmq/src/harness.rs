@@ -1,4 +1,4 @@
-//! What a scenario stands on: a broker of its own, a producer, and consumers that can be killed.
+//! What each scenario uses: a broker of its own, a producer, and consumers that can be killed.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -19,7 +19,7 @@ use crate::journal::{Delivery, Journal};
 use crate::order::Order;
 use crate::shop::{Charge, Shop};
 
-/// How long anything may take.
+/// How long a scenario waits for an event before it fails.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The topic of the orders.
@@ -41,13 +41,13 @@ pub struct World {
     journal: Journal,
     shop: Shop,
     _server: Option<Postgres>,
-    // The last to go.
+    // Dropped last.
     directory: TempDir,
     _data: TempDir,
 }
 
 impl World {
-    /// One whose consumers handle orders so, and whose topic has as many queues.
+    /// Starts one whose consumers use this handler, and whose topic has so many queues.
     ///
     /// # Panics
     ///
@@ -96,7 +96,7 @@ impl World {
         &mut self.settings
     }
 
-    /// Has the next consumers handle what the group gave up.
+    /// Makes the next consumers handle the group's dead letters.
     pub fn read_dead_letters(&mut self) {
         self.settings.topic = format!("%DLQ%{GROUP}");
         self.settings.group = "operator".into();
@@ -107,12 +107,12 @@ impl World {
         self.directory.path()
     }
 
-    /// Where clients ask who has the topic.
+    /// The address of the name server.
     pub fn name_server(&self) -> String {
         format!("127.0.0.1:{}", self.place.name_server)
     }
 
-    /// Sends an order: as a message of its own, with an id of its own. And again, until a broker says that it has it.
+    /// Sends an order as a new message with a new id. Repeats this until a broker confirms it.
     pub fn send(&mut self, order: &Order) {
         let deadline = Instant::now() + PATIENCE;
         while let Err(error) = self.producer.send(TOPIC, order) {
@@ -126,7 +126,7 @@ impl World {
         Consumer(self.program.start("consumer", &self.settings, &log))
     }
 
-    /// `kill -9`, of the name server too.
+    /// Kills the broker and the name server with SIGKILL.
     pub fn kill_broker(&mut self) {
         self.broker = None;
     }
@@ -138,12 +138,12 @@ impl World {
         self.broker = Some(self.program.start("broker", &self.place, &log));
     }
 
-    /// What was delivered so far.
+    /// The deliveries so far.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.journal.deliveries()
     }
 
-    /// What was charged so far.
+    /// The charges so far.
     pub fn charges(&self) -> Vec<Charge> {
         self.shop.charges()
     }
@@ -157,7 +157,7 @@ impl World {
         charged
     }
 
-    /// Waits until the deliveries are as they should be.
+    /// Waits until this is true of the deliveries.
     pub fn until(&self, what: &str, holds: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// Everything that is known, for whoever reads of a failure.
+    /// Everything that is known about the run, for the message of a failure.
     pub fn report(&self) -> String {
         let deliveries: Vec<String> = self.deliveries().iter().map(|delivery| format!("{delivery:?}")).collect();
         let log = |name| std::fs::read_to_string(self.directory().join(name)).unwrap_or_default();
@@ -190,7 +190,7 @@ impl Consumer {
     /// `kill -9`.
     pub fn kill(self) {}
 
-    /// Has it leave its group, and waits until it has.
+    /// Makes it leave its group, and waits until it has ended.
     ///
     /// # Panics
     ///
@@ -217,21 +217,21 @@ impl Program {
             let read = lines.read_line(&mut line).unwrap();
             assert!(read > 0, "no {kind}: {}", std::fs::read_to_string(log).unwrap_or_default());
         }
-        // What it says from here on is for nobody; but it has to be able to say it.
+        // Its further output isn't needed, but it has to be read, as the process would block otherwise.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         process
     }
 }
 
-/// A folder for a broker: in memory, where there is such a folder. It takes no message while its disk is nine tenths full,
-/// and whatever the disk is used for besides.
+/// A folder for a broker, in memory if possible: a broker accepts no messages while its disk is nine tenths full, and the machine's
+/// disk may be.
 fn memory() -> TempDir {
     let mut folder = tempfile::Builder::new();
     folder.prefix("idem-rocketmq-");
     folder.tempdir_in("/dev/shm").or_else(|_| folder.tempdir()).unwrap()
 }
 
-/// For a name server, and for a broker: which also takes the ports two below and one above.
+/// Free ports for a name server and a broker. The broker also uses the ports two below its own and one above.
 fn ports() -> (u16, u16) {
     let name_server = free_port();
     loop {

@@ -1,5 +1,5 @@
-//! What was delivered to whom, and what came of it: one row for each call of a listener, in a file that all consumers of a
-//! test share. It decides nothing: the handlers don't read it.
+//! The journal: a row for each call of a listener, with the delivery and its outcome, in a file that all consumers of a test share.
+//! The handlers don't read it.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -27,19 +27,19 @@ pub struct Delivery {
     pub pid: u32,
     /// The business key.
     pub order: Option<String>,
-    /// The id that each sending has of its own, and a redelivery keeps.
+    /// The message's id. Each sending has a new one, and a redelivery has the same.
     pub message: String,
     /// How often the broker has been told to deliver it again.
     pub retry: i32,
-    /// With how many messages it came, itself included.
+    /// The number of messages in its batch.
     pub batch: u32,
     /// When the listener was called.
     pub began: i64,
     /// When the handler's body began. `None`: it didn't run.
     pub ran: Option<i64>,
-    /// What the library knew of the key's last holder, where the handler has a claim.
+    /// What the claim says about the key's previous holder, if the handler has a claim.
     pub previous: Option<String>,
-    /// When the body had charged, if perhaps in a transaction that was never committed.
+    /// When the body had charged. The transaction may not have been committed.
     pub charged: Option<i64>,
     /// When the handler returned. `None`: it never did, or hasn't yet.
     pub ended: Option<i64>,
@@ -58,7 +58,7 @@ impl Delivery {
         self.order.as_deref() == Some(order)
     }
 
-    /// Whether both bodies ran at one moment.
+    /// Whether both bodies ran at the same time.
     pub fn overlaps(&self, other: &Self) -> bool {
         let end = |delivery: &Self| delivery.ended.unwrap_or(i64::MAX);
         match (self.ran, other.ran) {
@@ -85,7 +85,7 @@ impl Delivery {
 }
 
 impl Journal {
-    /// The one in this folder.
+    /// The journal in this folder.
     ///
     /// # Panics
     ///
@@ -128,7 +128,7 @@ impl Journal {
     }
 
     fn write(&self, sql: &str, row: &[&dyn rusqlite::ToSql]) -> i64 {
-        // A handler that panics is not this file's failure.
+        // If a handler panicked while it held the lock, the journal is still usable.
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         connection.prepare_cached(sql).unwrap().execute(row).unwrap();
         connection.last_insert_rowid()

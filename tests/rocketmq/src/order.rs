@@ -16,12 +16,12 @@ pub struct Order {
     pub fails: i32,
     /// How long the handler works before it charges.
     pub before: Duration,
-    /// And from there to its end.
+    /// How long it works after that.
     pub after: Duration,
 }
 
 impl Order {
-    /// One that is charged at once.
+    /// An order that is charged at once.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), cents: 500, ..Self::default() }
     }

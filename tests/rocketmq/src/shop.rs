@@ -1,5 +1,4 @@
-//! The business database: charges, in a table without a unique constraint, so that nothing but the library stands between a
-//! duplicate and a second charge.
+//! The business database: a table of charges without a unique constraint, so that only the library can prevent a second charge.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,9 +18,9 @@ const POSTGRES: &str =
 /// One charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// Of what.
+    /// The order that was charged.
     pub order: String,
-    /// In which row of the journal, counted from one.
+    /// The row of the journal in which it was made, counted from one.
     pub delivery: i64,
 }
 

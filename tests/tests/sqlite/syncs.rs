@@ -30,7 +30,7 @@ async fn a_replay_and_a_refusal_write_nothing() {
     let watcher = Connection::open(file(&directory)).unwrap();
     let version = || watcher.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).unwrap();
     let (before, written, syncs) = (version(), vfs::written(directory.path()), vfs::syncs(directory.path()));
-    // Another process holds the write lock. These requests don't need it.
+    // Another connection holds the write lock. These requests don't need it.
     let other = Connection::open(file(&directory)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..100 {

@@ -1,5 +1,5 @@
-//! Whether the values of real crates come back from a record as they went in: on the memory store, and on a file of SQLite
-//! that is opened anew before each call.
+//! Tests that values of real crates come back from a record unchanged: on the memory store, and on a SQLite file that is opened anew
+//! before each call.
 
 use std::any;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-/// What a handler can return.
+/// The bounds of a handler's result.
 pub trait Value: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync + 'static> Value for T {}
@@ -20,14 +20,14 @@ async fn handler<T: Value>(store: &AnyStore, key: &str, value: T) -> Result<Outc
     Ok(value.into())
 }
 
-/// Two stores, whose keys are forgotten at the end.
+/// Two stores, which are deleted at the end.
 pub struct Stores {
     memory: AnyStore,
     folder: TempDir,
 }
 
 impl Stores {
-    /// Empty ones.
+    /// Two empty stores.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { memory: AnyStore::new(MemoryStore::new()), folder }
@@ -39,7 +39,7 @@ impl Stores {
         [self.memory.clone(), sqlite]
     }
 
-    /// Records the first of the calls with this key.
+    /// Makes the first call with this key, which records its result.
     pub async fn record<T: Value>(&self, key: &str, value: &T) {
         for store in self.open().await {
             let outcome = handler(&store, key, value.clone()).await;
@@ -47,7 +47,7 @@ impl Stores {
         }
     }
 
-    /// What both stores replay, as a `T`; the body, which would return the other value, doesn't run.
+    /// The `T` that both stores replay. Asserts that the body doesn't run, which would return another value.
     pub async fn replay<T: Value>(&self, key: &str, not: &T) -> Result<T, Error> {
         let mut replayed = Vec::new();
         for store in self.open().await {
@@ -80,7 +80,7 @@ impl Default for Stores {
     }
 }
 
-/// A value where serde reads it straight from the record.
+/// A value in places at which serde reads it directly from the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Within<T> {
     field: T,
@@ -97,7 +97,7 @@ enum External<T> {
     Struct { field: T },
 }
 
-/// A value where serde keeps it in a buffer first.
+/// A value in places at which serde first puts it into a buffer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Buffered<T> {
     internal: Internal<T>,
@@ -137,7 +137,7 @@ fn options<T: Value>(value: &T) -> Vec<Option<Option<T>>> {
     vec![None, Some(None), Some(Some(value.clone()))]
 }
 
-/// The value comes back alone and within other types, also where serde keeps it in a buffer before it is read.
+/// Asserts that the value comes back alone and inside of other types, even if serde first puts it into a buffer.
 pub async fn comes_back<T: Value>(value: T) {
     comes_back_unbuffered(&value).await;
     let buffered = Buffered {
@@ -149,7 +149,7 @@ pub async fn comes_back<T: Value>(value: T) {
     Stores::new().come_back("buffered", &buffered).await;
 }
 
-/// The value comes back alone and within other types, as long as serde needn't buffer it.
+/// Asserts that the value comes back alone and inside of other types, unless serde has to put it into a buffer.
 pub async fn comes_back_unbuffered<T: Value>(value: &T) {
     let stores = Stores::new();
     stores.come_back("alone", value).await;

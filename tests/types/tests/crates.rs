@@ -1,4 +1,4 @@
-//! Types of many crates, as their serde features are by default.
+//! Types of many crates, with their default serde features.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -102,7 +102,7 @@ async fn r04_collections() {
     indexed.extend([(3_u8, 'c'), (1, 'a'), (2, 'b')]);
     comes_back(indexed.clone()).await;
     comes_back(indexed.keys().copied().collect::<indexmap::IndexSet<_>>()).await;
-    // The order, which an `IndexMap` ignores when it is compared.
+    // Compares the order too, which `IndexMap`'s `==` ignores.
     comes_back(indexed.into_iter().collect::<Vec<_>>()).await;
     comes_back(hashbrown::HashMap::<u8, u8>::from_iter([(1, 2), (3, 4)])).await;
     comes_back(smallvec::SmallVec::<[u8; 2]>::from_slice(&[1, 2, 3])).await;
@@ -180,7 +180,7 @@ async fn r04_documents_of_other_formats() {
     comes_back(value).await;
 }
 
-/// As text only: what isn't is lost on its way into serde, of which the book tells.
+/// Only with values that are text: `http-serde` drops others without an error, as the book says.
 #[tokio::test]
 async fn r04_http() {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
-//! `serde_json`: its values, its raw texts, and its numbers with and without the feature `arbitrary_precision`, which any
-//! dependency can turn on. This file is for both.
+//! `serde_json`: its values, its raw texts, and its numbers, with and without the feature `arbitrary_precision`, which any dependency
+//! can turn on. This file is compiled for both.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ async fn r04_values() {
     comes_back(BTreeMap::from([(1_u8, json!({"a": 1.5}))])).await;
 }
 
-/// A `RawValue` can't be compared.
+/// A wrapper with `==`, as a `RawValue` has none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Raw(Box<RawValue>);
@@ -72,7 +72,7 @@ fn flat<T>(value: T) -> Flat<T> {
     Flat { last: 9, rest: BTreeMap::from([("field".to_owned(), value)]) }
 }
 
-/// A number of the other build: written by the same calls of serde.
+/// A number as the other build writes it, with the same calls of serde.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "$serde_json::private::Number")]
 struct Private {
@@ -107,7 +107,7 @@ mod with_arbitrary_precision {
         }
     }
 
-    /// That the other build's tests read what this build writes.
+    /// Asserts that this build writes what the tests of the other build read.
     #[tokio::test]
     async fn r16_numbers_are_written_with_their_private_name() {
         for text in EXACT {
@@ -143,7 +143,7 @@ mod with_arbitrary_precision {
             let stores = Stores::new();
             stores.record("key", &price()).await;
             let replayed = stores.replay("key", &price()).await.expect("it is a price");
-            // Equal decimals can differ in their digits.
+            // Compares the digits too, as equal decimals can have different ones.
             assert_eq!((text.to_owned(), text.to_owned()), (replayed.decimal.to_string(), replayed.big.to_string()));
         }
     }
@@ -204,7 +204,7 @@ mod without_arbitrary_precision {
         assert!(matches!(replayed, Err(Error::Decode { .. })), "{replayed:?}");
     }
 
-    /// For whom serde keeps a value in its buffer can't be told. Were this to fail, the note in `codec.rs` is out of date.
+    /// A type can't know for whom serde puts it into a buffer. If this test fails, the note in `codec.rs` is out of date.
     #[tokio::test]
     async fn what_serde_buffers_shows_the_private_name() {
         let stores = Stores::new();

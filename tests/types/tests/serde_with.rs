@@ -43,7 +43,7 @@ struct Receipt {
     last: u8,
 }
 
-/// It knows the end of its map by the text of its own error.
+/// `EnumMap` recognises the end of its map by the text of its own error.
 #[tokio::test]
 async fn r04_a_list_of_variants_as_a_map() {
     comes_back(Alone(effects())).await;

@@ -16,7 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What is asked for, in the message's body; its `KEYS` are the order's id.
+/// The order, from the message's body. The message's `KEYS` are the order's id.
 #[derive(serde::Deserialize)]
 struct Order {
     cents: u64,
@@ -43,10 +43,10 @@ impl Refusal for ChargeError {
     }
 }
 
-/// A duplicate of a running order waits: what is sent back uses up one of 16 retries.
+/// A duplicate of a running order waits, because each message that is sent back uses up one of its 16 retries.
 #[idempotent(key = "id", scope = "shop/charge", fingerprint = "order.cents", wait = "20s", claim = claim)]
 fn charge(id: Option<&str>, order: &Order) -> Result<(), ChargeError> {
-    // Your provider, which knows a repeat by this key.
+    // Here call your provider. It recognises a repeated request by this derived key.
     println!("charged {} of {} as {}", order.cents, claim.key(), claim.derive("charge"));
     Ok(())
 }
@@ -58,7 +58,7 @@ fn handle(message: &MessageExt) -> Result<(), ChargeError> {
     charge(id, &serde_json::from_slice(&body).map_err(|_| ChargeError::Unreadable)?)
 }
 
-/// A status is for all of them: where one has to come again, all do, and those that are handled are then replayed.
+/// A status is for the whole batch. If one message has to come again, all do, and those that were handled are then replayed.
 fn consume(messages: &[&MessageExt]) -> ConsumeConcurrentlyStatus {
     let handled = |message: &&MessageExt| disposition(&handle(message)) == Disposition::Acknowledge;
     match messages.iter().all(handled) {
@@ -70,9 +70,9 @@ fn consume(messages: &[&MessageExt]) -> ConsumeConcurrentlyStatus {
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, name_server, store] = &arguments[..] else { return Err("charge NAME_SERVER STORE".into()) };
-    // Where the broker does not hear how far this consumer has got, only the client's log says so.
+    // If the client can't tell the broker how far this consumer has got, only the client's log says so.
     tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr).init();
-    // Not the client's, which stops before the last handler has returned.
+    // A runtime of its own, as the client's stops before the last handler has returned.
     let runtime = tokio::runtime::Runtime::new()?;
     install(runtime.block_on(SqliteStore::open(store))?)?;
 
@@ -95,7 +95,7 @@ fn main() -> Outcome<()> {
         Outcome::Ok(())
     })?;
     owner.shutdown_runtime_blocking()?;
-    // What handlers that were cut short have left gets to the store before the process ends.
+    // Waits until the store has got what handlers that were cut short have left behind.
     let left = drain_blocking(Duration::from_secs(10));
     if left > 0 {
         eprintln!("{left} orders stay blocked until their leases end");

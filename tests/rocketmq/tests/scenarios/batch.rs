@@ -13,9 +13,9 @@ use crate::{PROGRAM, ended, runs, settled_messages};
 const BATCH: usize = 32;
 const ORDERS: usize = 20;
 
-/// Says what was delivered until all messages were handled, and as many were delivered again.
+/// Runs the scenario until all messages were handled and so many were delivered again. Returns the deliveries.
 fn batch(handler: Handler, again: usize) -> Vec<Delivery> {
-    // What isn't of one queue isn't of one batch.
+    // With one queue, as only messages of one queue come in one batch.
     let mut world = World::start(PROGRAM, handler, 1);
     for nth in 0..BATCH {
         let takes = Duration::from_millis(100);

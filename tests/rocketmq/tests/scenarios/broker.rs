@@ -11,7 +11,7 @@ use crate::{PROGRAM, runs, settled, world};
 
 const ORDERS: usize = 10;
 
-/// Says how many bodies ran, and how often each order was charged.
+/// Runs the scenario. Returns how many bodies ran, and how often each order was charged.
 fn restart(handler: Handler) -> (usize, Vec<usize>) {
     let mut world = world(handler);
     let _consumer = world.consumer();
@@ -38,8 +38,8 @@ fn a_broker_that_is_killed_and_started_again_loses_no_order_and_repeats_none_in_
     assert_eq!(restart(Handler::Tx), (2 * ORDERS, vec![1; 2 * ORDERS]));
 }
 
-/// A broker and a consumer that has handled all there is are killed before its progress is stored, and both are started
-/// again; says how often each order was charged.
+/// A consumer has handled all messages. It and the broker are killed before its progress is stored, and started again. Returns how
+/// often each order was charged.
 fn outage(handler: Handler) -> Vec<usize> {
     let mut world = World::start(PROGRAM, handler, 1);
     let first = world.consumer();

@@ -15,12 +15,12 @@ use idem_tests::rng::Rng;
 use crate::{settled_messages, world};
 
 const CONSUMERS: usize = 3;
-/// 2,000 orders in two minutes.
+/// How many orders are sent per second: 2,000 in two minutes.
 const ORDERS_A_SECOND: f64 = 2_000.0 / 120.0;
-/// How many messages lie between two of one order at most.
+/// The greatest number of messages between two messages of the same order.
 const APART: usize = 200;
 
-/// What happened.
+/// The figures of a run.
 struct History {
     orders: usize,
     messages: usize,
@@ -74,7 +74,7 @@ fn messages(orders: usize, rng: &mut Rng) -> Vec<Order> {
     placed.into_iter().map(|(_, order)| order).collect()
 }
 
-/// Why a message was delivered, and what the library made of it.
+/// Why a message was delivered, and what the library did with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cause {
     FirstExecution,
@@ -87,7 +87,7 @@ enum Cause {
 }
 
 impl History {
-    /// The cause of each delivery, and how often each was.
+    /// Counts the deliveries by their cause.
     fn causes(&self) -> BTreeMap<Cause, usize> {
         let mut causes = BTreeMap::new();
         for (nth, delivery) in self.deliveries.iter().enumerate() {
@@ -102,7 +102,7 @@ impl History {
                 Some("First") => Cause::FirstExecution,
                 Some("AfterFailure") => Cause::RedeliveryAfterFailure,
                 Some(_) => Cause::TakeoverAfterCrash,
-                // In tx mode nothing is left of who came before: the journal knows.
+                // In tx mode a rolled-back call leaves nothing in the store, so the journal is asked.
                 None => {
                     match self.deliveries[..nth].iter().rfind(|run| run.order == delivery.order && run.ran.is_some()) {
                         None => Cause::FirstExecution,
@@ -128,12 +128,12 @@ impl History {
         &self.deliveries[charge.delivery as usize - 1]
     }
 
-    /// Charges that stand, though their handlers were killed before they returned.
+    /// Charges that were made, though their handlers were killed before they returned.
     fn deaths_after_the_effect(&self) -> usize {
         self.charges.iter().filter(|charge| self.charging(charge).ended.is_none()).count()
     }
 
-    /// The charges that another followed, of the same order.
+    /// The charges that were followed by another charge of the same order.
     fn repeated(&self) -> impl Iterator<Item = &Delivery> {
         let followed =
             |nth: usize, charge: &Charge| self.charges[nth + 1..].iter().any(|later| later.order == charge.order);

@@ -1,4 +1,4 @@
-//! The consumer that is there to be copied.
+//! The consumer in `src/bin/charge.rs`, which users can copy.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -12,10 +12,10 @@ use idem_tests::server::Process;
 
 use crate::world;
 
-/// How long a line may take.
+/// How long the test waits for a line.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The consumer, and what it says and complains of, line by line.
+/// The consumer's process, and the lines of its output and of its log.
 struct Consumer {
     process: Process,
     said: Receiver<String>,
@@ -38,7 +38,7 @@ impl Consumer {
     }
 }
 
-/// Read as they come, so that nobody waits for a reader.
+/// Reads lines as they come, so that the process never waits for a reader.
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     std::thread::spawn(move || {
@@ -58,7 +58,7 @@ fn the_consumer_to_copy_charges_each_order_once() {
     }
     let mut charged = vec![consumer.says(), consumer.says()];
 
-    // A charge too many has its line before this one, or before the end.
+    // If an order were charged twice, its second line would come before this one, or before the end.
     world.send(&Order::new("order-3"));
     charged.push(consumer.says());
     charged.sort_unstable();
@@ -71,7 +71,7 @@ fn the_consumer_to_copy_charges_each_order_once() {
     assert_eq!(consumer.said.recv().ok(), None);
 }
 
-/// What the listener returned was a success, and nothing else tells that the broker did not hear of it.
+/// The listener returned a success, but the client could not tell the broker. Only the client's log says so.
 #[test]
 fn the_consumer_to_copy_complains_of_progress_that_the_broker_did_not_hear_of() {
     let mut world = world(Handler::Lease);

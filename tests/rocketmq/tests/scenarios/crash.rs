@@ -1,4 +1,4 @@
-//! The consumer is killed before the broker has heard how far it got.
+//! The consumer is killed before it has told the broker how far it has got.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ const LONG: Duration = Duration::from_secs(60);
 /// How often orders were charged, by where their first handler was when it was killed.
 #[derive(Debug, PartialEq, Eq)]
 struct Charged {
-    /// It had returned.
+    /// The handler had returned.
     handled: usize,
-    /// It hadn't charged yet.
+    /// The handler hadn't charged yet.
     before: usize,
-    /// It had charged, and hadn't returned.
+    /// The handler had charged, and hadn't returned.
     after: usize,
 }
 
-/// Kills a consumer that is at work on two orders, and has handled ten that came after them, and starts another.
+/// Kills a consumer that is handling two orders, and has handled ten that came after them. Then starts another.
 fn crash(handler: Handler) -> Charged {
-    // In one queue, whose stored progress can't pass a message that is still at work.
+    // With one queue, as the stored progress of a queue can't go beyond a message that is still being handled.
     let mut world = World::start(PROGRAM, handler, 1);
     world.send(&Order::new("after").taking(NOW, LONG));
     world.send(&Order::new("before").taking(LONG, NOW));
@@ -51,7 +51,7 @@ fn crash(handler: Handler) -> Charged {
 
 #[test]
 fn orders_that_were_handled_when_their_consumer_was_killed_are_charged_once_in_lease_mode() {
-    // The last is the gap that no lease closes: its first handler died between its effect and its record.
+    // In the last case the first handler died between its effect and its record: lease mode can't prevent the second charge.
     assert_eq!(crash(Handler::Lease), Charged { handled: 1, before: 1, after: 2 });
 }
 

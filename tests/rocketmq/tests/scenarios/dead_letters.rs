@@ -1,4 +1,4 @@
-//! The handler fails until the retries are used up; then its bug is mended, and the dead letters are delivered once more.
+//! The handler fails until the retries are used up. Then its bug is fixed, and the dead letters are delivered once more.
 
 use idem_rocketmq::handlers::{Handler, SCOPE};
 use idem_rocketmq::harness::{Consumer, World};
@@ -11,7 +11,8 @@ use crate::{ended, runs, settled, world};
 const RETRIES: i32 = 2;
 const ATTEMPTS: usize = 3;
 
-/// A message that failed at each delivery, and two consumers: of the topic, and of its dead letters, which is mended.
+/// Sends a message that fails at each delivery. Starts a consumer of the topic, and then one of the dead letters, whose handler is
+/// fixed.
 fn dead_letter(handler: Handler) -> (World, [Consumer; 2]) {
     let mut world = world(handler);
     world.settings().retries = RETRIES;
@@ -26,7 +27,7 @@ fn dead_letter(handler: Handler) -> (World, [Consumer; 2]) {
     (world, [consumer, mended])
 }
 
-/// Its key was freed at each failure.
+/// Each failure has freed the key, so the dead letter's handler runs.
 fn runs_again(handler: Handler) {
     let (world, _consumers) = dead_letter(handler);
     let deliveries = world.until("the dead letter is handled", |deliveries| ended(deliveries, "executed") == 1);
@@ -56,15 +57,15 @@ fn a_dead_letter_whose_error_was_recorded_is_skipped_until_it_is_forgotten() {
     assert_eq!(world.charged(), [("order".to_owned(), 1)].into());
 }
 
-/// What an operator does.
+/// Forgets the key of an order, as an operator does.
 fn forget(world: &World, order: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let store = SqliteStore::open(world.directory().join("keys.sqlite")).await.unwrap();
         let admin = store.admin().unwrap();
         let key = Key::of(order).unwrap();
-        let (_, recorded) = admin.get(SCOPE, &key).await.unwrap().expect("the key, for whoever looks for it");
-        assert!(recorded.is_some(), "what its handler said");
+        let (_, recorded) = admin.get(SCOPE, &key).await.unwrap().expect("the row of the key");
+        assert!(recorded.is_some(), "the recorded error");
         admin.forget(SCOPE, &key).await.unwrap();
     });
 }

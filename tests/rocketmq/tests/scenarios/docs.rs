@@ -1,4 +1,4 @@
-//! What README and the book show, and no consumer here has: it compiles.
+//! Code that README and the book show and that no consumer here has: it compiles.
 
 #![expect(dead_code, reason = "it is shown, and not run")]
 

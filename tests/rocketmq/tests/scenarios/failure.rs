@@ -5,8 +5,8 @@ use idem_rocketmq::order::Order;
 
 use crate::{ended, runs, settled, world};
 
-/// An order whose handler fails twice, and one that succeeds; each is sent a second time once it is charged. Says how often
-/// they are charged.
+/// Sends an order whose handler fails twice, and one that succeeds. Sends each again once it is charged. Returns how often they are
+/// charged.
 fn failure(handler: Handler) -> usize {
     let mut world = world(handler);
     let orders = [Order::new("flaky").failing(2), Order::new("sound")];

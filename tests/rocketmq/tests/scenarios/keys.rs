@@ -1,4 +1,4 @@
-//! What the broker's `KEYS` are as business keys.
+//! The `KEYS` of a message as business keys.
 
 use idem_rocketmq::handlers::Handler;
 use idem_rocketmq::order::Order;

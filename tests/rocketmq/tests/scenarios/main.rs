@@ -1,5 +1,5 @@
-//! At-least-once delivery, cause by cause, against rocketmq-rust's broker: what makes it deliver an order twice is done to
-//! it, and the charges are counted.
+//! At-least-once delivery by rocketmq-rust's broker. Each scenario brings about one cause for which an order is delivered twice, and
+//! counts the charges.
 
 #![recursion_limit = "512"]
 
@@ -29,17 +29,17 @@ fn world(handler: Handler) -> World {
     World::start(PROGRAM, handler, 4)
 }
 
-/// How many of them ended so.
+/// How many of the deliveries ended in this way.
 fn ended(deliveries: &[Delivery], outcome: &str) -> usize {
     deliveries.iter().filter(|delivery| delivery.is(outcome)).count()
 }
 
-/// How many of them were told that their order is charged.
+/// How many of the deliveries ended with the answer that their order is charged.
 fn settled(deliveries: &[Delivery]) -> usize {
     ["executed", "replayed", "CONSUME_SUCCESS"].iter().map(|outcome| ended(deliveries, outcome)).sum()
 }
 
-/// How many messages have a delivery that was told so: the broker may forget them.
+/// How many messages have such a delivery: the broker may forget these messages.
 fn settled_messages(deliveries: &[Delivery]) -> usize {
     let told = deliveries.iter().filter(|delivery| delivery.is("executed") || delivery.is("replayed"));
     told.map(|delivery| &delivery.message).collect::<BTreeSet<_>>().len()

@@ -1,4 +1,4 @@
-//! Consumers join a group while another is at work: they are given its queues, from the last progress it stored.
+//! Consumers join a group while another one is handling messages. They get some of its queues, from the progress that it stored last.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::{runs, settled_messages, world};
 const ORDERS: usize = 8;
 const TAKES: Duration = Duration::from_secs(5);
 
-/// Eight orders are at work in one process when two more join, and eight come when they leave; says what was delivered, and
-/// the most that an order was charged.
+/// Two processes join while another is handling eight orders, and leave while eight more come. Returns the deliveries, and how often
+/// an order was charged at most.
 fn rebalance(handler: Handler) -> (Vec<Delivery>, usize) {
     let mut world = world(handler);
     for nth in 0..ORDERS {
@@ -38,7 +38,7 @@ fn rebalance(handler: Handler) -> (Vec<Delivery>, usize) {
     (deliveries, *charged.values().max().unwrap())
 }
 
-/// Whether the message was in the hands of another process when it was delivered.
+/// Whether another process was handling the message when it was delivered.
 fn at_once(delivery: &Delivery, deliveries: &[Delivery]) -> bool {
     deliveries.iter().any(|other| {
         let held = other.began < delivery.began && other.ended.is_none_or(|ended| delivery.began < ended);
@@ -46,7 +46,7 @@ fn at_once(delivery: &Delivery, deliveries: &[Delivery]) -> bool {
     })
 }
 
-/// The orders of which two bodies ran at one moment.
+/// The orders for which two bodies ran at the same time.
 fn overlaps(deliveries: &[Delivery]) -> BTreeSet<&str> {
     let others = |delivery: &Delivery| {
         deliveries

@@ -1,4 +1,4 @@
-//! The producer sends an order again, because it didn't hear that the first message had arrived.
+//! The producer sends an order again, because it got no answer for the first message.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use idem_rocketmq::order::Order;
 
 use crate::{runs, settled, world};
 
-/// Sends ten orders three times each; says how often each is charged.
+/// Sends ten orders three times each. Returns how often each is charged.
 fn resend(handler: Handler) -> usize {
     let mut world = world(handler);
     let _consumer = world.consumer();
@@ -17,7 +17,7 @@ fn resend(handler: Handler) -> usize {
             world.send(order);
         }
     }
-    // One that comes while another of its key runs is sent back, and comes again.
+    // A message that comes while another one of its order is being handled is sent back, and comes again.
     let deliveries = world.until("thirty messages are handled", |deliveries| settled(deliveries) == 30);
     let messages: BTreeSet<&str> = deliveries.iter().map(|delivery| delivery.message.as_str()).collect();
     assert_eq!(messages.len(), 30, "each sending has an id of its own");

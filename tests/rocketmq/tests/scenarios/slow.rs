@@ -13,10 +13,10 @@ use crate::{runs, world};
 const LIMIT: Duration = Duration::from_secs(1);
 /// How long the handler takes.
 const TAKES: Duration = Duration::from_secs(12);
-/// How many deliveries are in hand at one moment, at least.
+/// How many deliveries are being handled at the same time at least.
 const OVERLAPPING: usize = 5;
 
-/// Delivers one message until `enough`; says what was delivered, and how often it was charged.
+/// Runs the scenario with one message until `enough`. Returns the deliveries, and how often the order was charged.
 fn slow(handler: Handler, enough: impl Fn(&[Delivery]) -> bool) -> (Vec<Delivery>, usize) {
     let mut world = world(handler);
     world.settings().limit = LIMIT;
@@ -27,13 +27,13 @@ fn slow(handler: Handler, enough: impl Fn(&[Delivery]) -> bool) -> (Vec<Delivery
     (deliveries, world.charged()["order"])
 }
 
-/// A delivery that was in time.
+/// Whether a delivery was replayed within the time that the client waits.
 fn replayed(deliveries: &[Delivery]) -> bool {
     let limit = LIMIT.as_micros() as i64;
     deliveries.iter().any(|delivery| delivery.is("replayed") && delivery.ended.unwrap() - delivery.began < limit)
 }
 
-/// How many came while the first ran.
+/// How many deliveries came while the first one was being handled.
 fn overlapping(deliveries: &[Delivery]) -> usize {
     let first = deliveries.iter().find(|delivery| delivery.ran.is_some()).unwrap();
     deliveries.iter().filter(|delivery| delivery.began < first.ended.unwrap()).count()
