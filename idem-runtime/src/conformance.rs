@@ -84,11 +84,13 @@
 //! [`Suite::lease`].
 
 mod bench;
+mod case;
 mod cases;
 mod clock;
 mod differential;
 mod report;
 mod run;
+mod verdict;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -97,11 +99,11 @@ use std::time::Duration;
 
 pub use self::report::{Failure, Report};
 
-use self::bench::{Bench, Handles, Mismatch, Plain, Stop, failed};
-use self::cases::Case;
+use self::bench::{Bench, Handles, Settings};
+use self::case::Case;
 use self::clock::Clock;
-use self::differential::Settings;
 use self::run::Job;
+use self::verdict::{Mismatch, Plain, Stop, failed};
 use crate::protocol::Owner;
 use crate::store::{AnyStore, IdempotencyStore};
 use crate::task::timer;

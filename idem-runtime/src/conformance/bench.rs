@@ -1,13 +1,12 @@
-//! What a case works with: callers on handles of the store, and the words to say what it expects.
+//! What a case works with: callers on handles of the store.
 
-use std::fmt::{self, Debug, Display};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::differential::Settings;
-use crate::error::StoreError;
+use super::verdict::{Plain, Stop, Verdict, answer, ensure, equal, failed, same_record, stands};
 use crate::protocol::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,
     ReleaseRequest, RenewRequest, Standing,
@@ -16,69 +15,16 @@ use crate::store::admin::Entry;
 use crate::store::{AnyStore, IdempotencyAdmin, IdempotencyStore};
 use crate::task::timer;
 
-/// How a case ends.
-pub(super) type Verdict<T = ()> = Result<T, Stop>;
-
-/// Why a case ends early.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// The store isn't one that the case is about.
-    Skipped,
-    /// The store broke a rule.
-    Failed(Mismatch),
-}
-
-/// What broke a rule.
-#[derive(Clone, Debug)]
-pub(super) struct Mismatch {
-    pub(super) step: String,
-    pub(super) expected: String,
-    pub(super) answered: String,
+/// How much of the differential case is played.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) sequences: u64,
+    pub(super) at_most: Duration,
+    pub(super) seed: u64,
 }
 
 /// A lease that doesn't end while a case runs.
 pub(super) const LONG: Duration = Duration::from_secs(600);
-
-/// The stop of a case whose expectation was not met.
-pub(super) fn failed(step: impl Display, expected: impl Display, answered: impl Debug) -> Stop {
-    let answered = format!("{answered:?}");
-    Stop::Failed(Mismatch { step: step.to_string(), expected: expected.to_string(), answered })
-}
-
-/// Fails where `answered` isn't `wanted`.
-#[allow(clippy::needless_pass_by_value, reason = "what is wanted is mostly written in place")]
-pub(super) fn equal<T: Debug + PartialEq>(step: impl Display, answered: T, wanted: T) -> Verdict {
-    if answered == wanted { Ok(()) } else { Err(failed(step, format!("{wanted:?}"), answered)) }
-}
-
-/// Fails where the standing isn't `wanted`. A store that can't tell says `Lost` where there is no row.
-pub(super) fn stands(step: impl Display, answered: Standing, wanted: Standing) -> Verdict {
-    if stands_for(answered, wanted) { Ok(()) } else { equal(step, answered, wanted) }
-}
-
-/// Whether a store may answer so where the state machine says `wanted`.
-pub(super) fn stands_for(answered: Standing, wanted: Standing) -> bool {
-    answered == wanted || (answered, wanted) == (Standing::Lost, Standing::Gone)
-}
-
-/// Fails where `holds` is false.
-pub(super) fn ensure(holds: bool, step: impl Display, expected: impl Display, answered: impl Debug) -> Verdict {
-    if holds { Ok(()) } else { Err(failed(step, expected, answered)) }
-}
-
-/// Text that is shown without quotes.
-pub(super) struct Plain<T>(pub(super) T);
-
-impl<T: Display> Debug for Plain<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-/// An answer, or the failure to give one.
-pub(super) fn answer<T>(step: impl Display, answer: Result<T, StoreError>) -> Verdict<T> {
-    answer.map_err(|error| failed(step, "an answer", Plain(error)))
-}
 
 /// Where the handles come from: one maker for each process that the suite stands for.
 pub(super) struct Handles {
@@ -300,15 +246,4 @@ impl Caller {
     pub(super) async fn gives_up(&self, step: impl Display) -> Verdict {
         self.leaves(step, 0, Leave::NotRun, Standing::Held).await
     }
-}
-
-/// Fails where the bytes differ, and says where: the records themselves may be long.
-pub(super) fn same_record(step: impl Display, found: &Record, wanted: &Record) -> Verdict {
-    let (found, wanted) = (found.as_bytes(), wanted.as_bytes());
-    if found == wanted {
-        return Ok(());
-    }
-    let at = found.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-    let answered = format!("{} bytes that differ from byte {at} on", found.len());
-    Err(failed(step, format!("the {} bytes that were recorded", wanted.len()), Plain(answered)))
 }

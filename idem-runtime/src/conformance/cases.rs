@@ -17,22 +17,13 @@ mod renewals;
 mod sweeps;
 mod waiting;
 
-use super::bench::{Bench, Verdict};
+use super::case::Case;
 use super::differential;
-use super::run::Job;
-
-/// One case.
-pub(super) struct Case {
-    pub(super) name: &'static str,
-    /// The rule of the protocol, or the fault seen in other systems.
-    pub(super) stands_for: &'static str,
-    pub(super) run: fn(Bench) -> Job<'static, Verdict>,
-}
 
 /// A table of cases: what each stands for, and the function that is the case, and its name.
 macro_rules! cases {
     ($($stands_for:literal => $case:path as $name:ident,)*) => {
-        &[$(crate::conformance::cases::Case {
+        &[$(crate::conformance::case::Case {
             name: stringify!($name),
             stands_for: $stands_for,
             run: |bench| Box::pin($case(bench)),

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bench::{Stop, Verdict};
 use super::run::Job;
+use super::verdict::{Stop, Verdict};
 
 type SetAhead = dyn Fn(Duration) -> Job<'static, ()> + Send + Sync;
 

@@ -14,9 +14,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 
 use self::play::{Timing, play};
 use self::program::Program;
-use super::bench::{Bench, Mismatch, Stop, Verdict};
-use super::cases::Case;
+use super::bench::{Bench, Settings};
+use super::case::Case;
 use super::run::{self, Job};
+use super::verdict::{Mismatch, Stop, Verdict};
 
 pub(super) const CASES: &[Case] = &[Case {
     name: NAME,
@@ -25,14 +26,6 @@ pub(super) const CASES: &[Case] = &[Case {
 }];
 
 const NAME: &str = "answers_as_the_state_machine";
-
-/// How much of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) sequences: u64,
-    pub(super) at_most: Duration,
-    pub(super) seed: u64,
-}
 
 /// How many sequences run side by side, each on a key of its own: they mostly sleep.
 const SIDE_BY_SIDE: usize = 64;

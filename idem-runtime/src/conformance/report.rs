@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::bench::Mismatch;
+use super::verdict::Mismatch;
 
 /// What came of a run of the suite: shown, it lists the cases that failed.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use std::task::Poll;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::bench::{Plain, Verdict, failed};
+use super::verdict::{Plain, Verdict, failed};
 use crate::task::background;
 
 /// A future that can be sent to a thread.

@@ -5,9 +5,8 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{Case, cases};
-use crate::conformance::bench::{
-    Bench, Caller, LONG, Verdict, answer, ensure, equal, failed, record, same_record, stands,
-};
+use crate::conformance::bench::{Bench, Caller, LONG, record};
+use crate::conformance::verdict::{Verdict, answer, ensure, equal, failed, same_record, stands};
 use crate::protocol::{ClaimAnswer, Grant, Leave, Previous, Standing, State};
 use crate::store::admin::{Entry, Filter, Resolution};
 

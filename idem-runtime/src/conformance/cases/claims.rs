@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, LONG, Verdict, ensure, equal, record};
+use crate::conformance::bench::{Bench, LONG, record};
+use crate::conformance::verdict::{Verdict, ensure, equal};
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 use crate::task::timer;
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Caller, Verdict, answer, ensure, equal, record};
+use crate::conformance::bench::{Bench, Caller, record};
+use crate::conformance::verdict::{Verdict, answer, ensure, equal};
 use crate::protocol::{CompleteRequest, Grant, Leave, Orphans, ReleaseRequest, Standing};
 use crate::store::IdempotencyStore as _;
 use crate::store::admin::Resolution;

@@ -2,7 +2,8 @@
 //! blocked for a lease.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Verdict, record};
+use crate::conformance::bench::{Bench, record};
+use crate::conformance::verdict::Verdict;
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {

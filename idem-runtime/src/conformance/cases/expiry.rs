@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Stop, Verdict, ensure, failed, record};
+use crate::conformance::bench::{Bench, record};
+use crate::conformance::verdict::{Stop, Verdict, ensure, failed};
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 use crate::task::timer;
 

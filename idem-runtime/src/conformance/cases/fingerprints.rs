@@ -1,7 +1,8 @@
 //! The same key with another payload.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Verdict, record};
+use crate::conformance::bench::{Bench, record};
+use crate::conformance::verdict::Verdict;
 use crate::protocol::{ClaimAnswer, Leave, Standing};
 
 pub(super) const CASES: &[Case] = cases! {

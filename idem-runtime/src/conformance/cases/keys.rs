@@ -1,7 +1,8 @@
 //! Keys and scopes: everything that differs, differs.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Verdict, record};
+use crate::conformance::bench::{Bench, record};
+use crate::conformance::verdict::Verdict;
 use crate::protocol::{Key, Standing};
 
 pub(super) const CASES: &[Case] = cases! {

@@ -1,7 +1,8 @@
 //! Leaving a key without completing it, the body having been started.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Verdict, record};
+use crate::conformance::bench::{Bench, record};
+use crate::conformance::verdict::Verdict;
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {

@@ -1,7 +1,8 @@
 //! Leaving a key before the body was started, knowing or not whether it was granted.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Verdict, ensure, record};
+use crate::conformance::bench::{Bench, record};
+use crate::conformance::verdict::{Verdict, ensure};
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {

@@ -1,7 +1,8 @@
 //! Keys whose holder's outcome is unknown: parked, or taken over.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Caller, Verdict, ensure, record};
+use crate::conformance::bench::{Bench, Caller, record};
+use crate::conformance::verdict::{Verdict, ensure};
 use crate::protocol::{ClaimAnswer, Grant, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {

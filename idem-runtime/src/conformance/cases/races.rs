@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Caller, LONG, Stop, Verdict, answer, ensure, equal, record};
+use crate::conformance::bench::{Bench, Caller, LONG, record};
 use crate::conformance::run::{Job, race};
+use crate::conformance::verdict::{Stop, Verdict, answer, ensure, equal};
 use crate::protocol::{
     ClaimAnswer, CompleteRequest, Grant, Leave, Previous, Record, ReleaseRequest, RenewRequest, Standing,
 };

@@ -1,7 +1,8 @@
 //! Records come back as they were, byte by byte.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Verdict, ensure, record};
+use crate::conformance::bench::{Bench, record};
+use crate::conformance::verdict::{Verdict, ensure};
 use crate::protocol::{Leave, Record, Standing};
 use crate::store::IdempotencyStore as _;
 

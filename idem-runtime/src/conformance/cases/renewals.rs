@@ -1,7 +1,8 @@
 //! Holding a key for longer.
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, LONG, Verdict, record};
+use crate::conformance::bench::{Bench, LONG, record};
+use crate::conformance::verdict::Verdict;
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::admin::one_of_each;
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Caller, Verdict, answer, ensure, equal, failed, record};
+use crate::conformance::bench::{Bench, Caller, record};
+use crate::conformance::verdict::{Verdict, answer, ensure, equal, failed};
 use crate::protocol::{ClaimAnswer, CompleteRequest, Leave, Previous, Record, ReleaseRequest, Standing};
 use crate::store::IdempotencyStore as _;
 use crate::task::timer;

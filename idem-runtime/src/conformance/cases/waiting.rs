@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Case, cases};
-use crate::conformance::bench::{Bench, Caller, Verdict, answer, ensure, record};
+use crate::conformance::bench::{Bench, Caller, record};
 use crate::conformance::run::{self, Job};
+use crate::conformance::verdict::{Verdict, answer, ensure};
 use crate::protocol::{ClaimAnswer, Leave, Standing, WaitRequest};
 use crate::store::IdempotencyStore as _;
 use crate::task::timer;

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::conformance::bench::stands_for;
+use crate::conformance::verdict::stands_for;
 use crate::protocol::{self, ClaimAnswer, Grant, Micros, Operation, Record, Reply, Row, Standing, State};
 
 /// Between these the store took a time: of a request, or of the end of a lease or a ttl.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::model::{Answer, Span, Worlds};
 use super::program::{Fence, HOLDER, Program, Step, Ttl, name};
-use crate::conformance::bench::{Bench, Caller, LONG, Mismatch, Plain, Stop, Verdict};
+use crate::conformance::bench::{Bench, Caller, LONG};
+use crate::conformance::verdict::{Mismatch, Plain, Stop, Verdict};
 use crate::error::StoreError;
 use crate::protocol::{ClaimAnswer, CompleteRequest, Micros, Operation, Owner, Record, ReleaseRequest, RenewRequest};
 use crate::store::IdempotencyStore as _;
