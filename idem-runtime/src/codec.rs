@@ -1,9 +1,10 @@
-//! The encoding of recorded results and of what a fingerprint is taken from: serde to CBOR (RFC 8949) and back.
+//! Encodes recorded results and fingerprinted values as CBOR (RFC 8949), and decodes results, through serde.
 //!
-//! A record must outlive a deploy and give back exactly what the handler returned, for every type. So the encoding is
-//! self-describing (a struct is a map with text keys: a field can be added, with a serde default, or dropped), and no
-//! two values of one type have the same bytes. The one place where the usual mapping to CBOR fails that is
-//! `Some(None)`, which everywhere else is the same null as `None`; here a tag tells them apart ([`wire::SOME`]).
+//! A later version of the program must be able to read a record, and decoding must give exactly the value that the
+//! handler returned, for each type. So the encoding is self-describing: a struct is a map with text keys, and a field
+//! can be added (with a serde default) or dropped. Two different values of a type never have the same bytes. In the
+//! usual mapping of serde to CBOR, `Some(None)` and `None` have the same bytes. Here a tag tells them apart
+//! ([`wire::SOME`]).
 //!
 //! | serde | CBOR |
 //! |---|---|
@@ -12,22 +13,21 @@
 //! | strings, `char`, unit variants, names | text |
 //! | bytes | byte string |
 //! | `()`, unit structs, `None` | null |
-//! | `Some(x)` | `x`; behind a tag where `x` begins with null or with that tag |
-//! | newtype structs | what is in them |
-//! | sequences, tuples | array: definite where the length is known, else indefinite |
+//! | `Some(x)` | `x`; with a tag before it if `x` begins with null or with that tag |
+//! | newtype structs | the value in them |
+//! | sequences, tuples | array: of definite length where serde knows the length, else of indefinite length |
 //! | maps, structs | map, likewise |
 //! | other variants | a map with one entry, the variant's name to its content |
-//! | numbers of `serde_json` with `arbitrary_precision` | an integer of 64 bits as one; else the struct that `serde_json` makes of it |
+//! | numbers of `serde_json` with `arbitrary_precision` | an integer of 64 bits as an integer; any other as the struct that `serde_json` makes of it |
 //!
-//! What another deploy wrote as another type is read only where it is the same value: by its fields' names, never by
-//! position or index, and never rounded into a float that can't hold it.
+//! A record of another version of the type is read only if it holds the same value. Fields are found by their names,
+//! never by position or index. A number is never rounded into a float that can't hold it.
 //!
-//! serde has limits of its own within `flatten`, untagged and internally tagged enums, where it keeps values in a buffer and
-//! reads them from there by itself, in any format. It can't read an `i128` or `u128` back; it fills a struct by position and
-//! rounds; and there is no `RawValue` of `serde_json`.
+//! serde has limits of its own within `flatten` and within untagged and internally tagged enums. There it buffers
+//! values and reads them from its buffer by itself, in any format. It can't read an `i128` or `u128` from there, it
+//! fills a struct by position, it rounds, and it has no `RawValue` of `serde_json`.
 //!
-//! Nothing here holds a decoded value longer than the call: see [`DecodeError`] for errors, and [`with_scratch`] for the
-//! buffer.
+//! This module keeps no value after a call: see [`DecodeError`] for its errors and [`with_scratch`] for its buffer.
 
 mod de;
 mod describe;
@@ -47,11 +47,11 @@ use serde::{Serialize, ser as serde_ser};
 
 pub(crate) use self::describe::{describe, describe_bytes};
 
-/// Why a record can't be read: what was expected, and where. Never what was found.
+/// Why a record can't be read: what was expected, and at which byte. It never says what was found.
 ///
-/// A record can hold what no log may, and serde's own errors quote it: "invalid value: string \"hunter2\"". So this keeps
-/// the names of types, fields and variants, which are the program's, and the position; the text of a custom error, which
-/// can be made from anything, is dropped.
+/// A record can hold values that must not be logged, and serde's own errors quote them: "invalid value: string
+/// \"hunter2\"". So this error holds only the position and the names of types, fields and variants, which come from the
+/// program. The text of a custom error is dropped, because it can hold a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     expected: String,
@@ -69,8 +69,8 @@ impl DecodeError {
         Self { is_of_error: true, ..self }
     }
 
-    /// Whether the record is of an `Err` that the handler returned (`on_error = "record"`), and not of a result. An
-    /// `on_decode` function that answers such a duplicate with an `Ok` turns a failure into a success.
+    /// Whether the record holds an `Err` that the handler returned (`on_error = "record"`), and not a result. If an
+    /// `on_decode` function answers such a duplicate with an `Ok`, it turns a failure into a success.
     pub fn is_of_error(&self) -> bool {
         self.is_of_error
     }
@@ -88,7 +88,7 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Says nothing: serde's own errors quote values.
+/// It has no details, because serde's own errors quote values.
 #[derive(Debug)]
 pub(crate) struct EncodeError;
 
@@ -106,20 +106,20 @@ impl serde_ser::Error for EncodeError {
     }
 }
 
-/// Gives `work` an empty buffer that this thread keeps for the next call, so that encoding allocates only what the
-/// record itself needs.
+/// Calls `work` with an empty buffer, which the thread keeps for the next call. So encoding allocates only the record
+/// itself.
 ///
-/// It is out of the cell while in use, so `work` can come back here; and it is overwritten afterwards, as results
-/// can be secret.
+/// The buffer is taken out of its cell while it is used, so `work` may call this function again. It is overwritten
+/// afterwards, because results can be secret.
 pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    /// One large result must not occupy its size in every thread for ever.
+    /// A larger buffer is not kept, so that one large result doesn't occupy memory in each thread for ever.
     const KEPT: usize = 64 * 1024;
 
     thread_local! {
         static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
 
-    // While a thread ends there is no cell any more: then it's an ordinary buffer.
+    // While a thread ends, the cell is gone, and this is a new buffer.
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     let done = work(&mut scratch);
     if scratch.capacity() <= KEPT {
@@ -130,7 +130,7 @@ pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     done
 }
 
-/// Appends the encoded value to `out`. After an error, `out` ends in a part of it.
+/// Appends the encoded value to `out`. After an error, `out` ends with a part of the value.
 ///
 /// # Errors
 ///
@@ -139,10 +139,10 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Res
     value.serialize(&mut ser::Encoder::<false>::new(out))
 }
 
-/// As [`encode`], but two equal maps have the same bytes: entries are sorted by their encoded keys, and lengths are always
-/// definite (RFC 8949, section 4.2.1).
+/// As [`encode`], but two equal maps have the same bytes: the entries are sorted by their encoded keys, and each length
+/// is definite (RFC 8949, section 4.2.1).
 ///
-/// To serde a set is a sequence: two equal `HashSet`s do differ.
+/// Two equal `HashSet`s can have different bytes, because serde writes a set as a sequence.
 ///
 /// # Errors
 ///
@@ -151,11 +151,11 @@ pub(crate) fn encode_canonical<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u
     value.serialize(&mut ser::Encoder::<true>::new(out))
 }
 
-/// The value that `bytes` are the encoding of, all of them. `offset` is how many bytes of the record are before them.
+/// Decodes a value from all of `bytes`. `offset` is how many bytes of the record stand before them.
 ///
 /// # Errors
 ///
-/// They aren't the encoding of a `T`, or of anything.
+/// The bytes aren't the encoding of a `T`.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], offset: usize) -> Result<T, DecodeError> {
     let mut decoder = de::Decoder::new(bytes);
     T::deserialize(&mut decoder)

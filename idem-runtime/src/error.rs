@@ -331,7 +331,7 @@ impl fmt::Display for Error {
             Self::FingerprintUnavailable { scope } => write!(
                 f,
                 "the `fingerprint` of the handler with scope `{scope}` can't be encoded: serde refuses its value; name fields \
-                 that it encodes whatever they hold"
+                 that serde can always encode"
             ),
             Self::InProgress { key, retry_after } => {
                 write!(f, "{key} is being handled by another call: deliver again in {retry_after:.1?}")
@@ -384,7 +384,7 @@ impl fmt::Display for Error {
             Self::NotRecorded { key, source, in_transaction: false } => write!(
                 f,
                 "{} ran, but its outcome could not be recorded while its lease held: {source}; this process goes on trying \
-                 for one lease more, and a redelivery that comes before meets the key as after a crash (`on_crash`)",
+                 for one lease more, and a redelivery that comes before that is handled as after a crash (`on_crash`)",
                 Handler(key)
             ),
             Self::ResultUnavailable { key } => write!(
@@ -411,15 +411,15 @@ impl fmt::Display for Error {
             ),
             Self::Conflict { key: Some(key), source, .. } => write!(
                 f,
-                "{key} met a concurrent transaction: roll back and try again, the whole transaction and not a savepoint \
-                 alone: {source}"
+                "the transaction of {key} conflicts with a concurrent one: roll back and try again, the whole transaction and \
+                 not a savepoint alone: {source}"
             ),
             Self::Conflict { key: None, source, .. } => {
                 write!(f, "the transaction was rolled back, not committed: try all of it again: {source}")
             }
             Self::TransactionLost { key, source } => write!(
                 f,
-                "the transaction of {} has ended behind it: {source}; a part of what it wrote may be committed, and nothing \
+                "the transaction of {} ended before the commit: {source}; a part of what it wrote may be committed, and nothing \
                  is recorded: compare the business rows with the message, and put them right before it is delivered again",
                 Handler(key)
             ),

@@ -1,4 +1,5 @@
-//! What the attribute's output calls. Changes without notice: the macro crate is pinned to this one's exact version.
+//! What the code that the attribute generates calls. It changes without notice, because `idem-macros` and this crate
+//! are pinned to the same version.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,8 +19,8 @@ use crate::handler::{Claim, ops};
 use crate::protocol::key::IdempotencyKey;
 use crate::store::{AnyStore, IdempotencyStore};
 
-/// The return type's functions. `V` and `E` are inferred, and not projections of `O`: where `O` can't be recorded, each
-/// use of a projection would be one more error.
+/// The conversions of the return type. `V` and `E` are parameters of their own, and not projections of `O`: if `O`
+/// can't be recorded, each use of a projection would be another compile error.
 pub fn output<O, M, V, E>() -> Ops<O, V, E>
 where
     O: HandlerOutput<M, Value = V, Error = E>,
@@ -27,7 +28,7 @@ where
     ops::of::<O, M>()
 }
 
-/// A scope that is the value of a constant, looked at when the handler is compiled.
+/// Checks, at compile time, a scope that is given as a constant.
 ///
 /// ```compile_fail,E0080
 /// # use idem_runtime::{Error, idempotent};
@@ -58,9 +59,10 @@ pub fn installed() -> Option<AnyStore> {
     crate::store::install::current()
 }
 
-/// Finds the store that an expression is, or derefs to: called as a method, so that the compiler derefs.
+/// Finds the store in an expression that is a store or derefs to one. It is called as a method, so that the compiler
+/// derefs.
 pub trait ToHandle {
-    /// A handle of the store.
+    /// A clone of the store.
     fn idempotency_store(&self) -> Option<Self>
     where
         Self: Sized;
@@ -103,7 +105,7 @@ where
     find_out.into_reconcile()
 }
 
-/// `on_crash = closure`. The compiler infers the closure's types from the bound, which it has to find spelled out.
+/// `on_crash = closure`. The compiler infers the closure's types only from a bound that stands here.
 pub fn reconcile_closure<O, V, E, F>(_: Ops<O, V, E>, find_out: F) -> F
 where
     F: AsyncFn(&Claim) -> Result<Option<V>, E>,
@@ -116,8 +118,8 @@ pub fn once<O>(body: impl FnOnce() -> O) -> O {
     body()
 }
 
-/// A value of any type, in a branch that is never taken: tells the compiler the body's type before it reads the body, so
-/// that a type error points into the body and not at the attribute.
+/// A value of any type, for a branch that is never taken. It tells the compiler the type of the body before the body,
+/// so that a type error points into the body and not at the attribute.
 pub fn never<T>() -> T {
     loop {
         std::hint::spin_loop();

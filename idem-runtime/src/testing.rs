@@ -63,5 +63,8 @@ pub fn assert_replays_by<T: Serialize + DeserializeOwned + Debug>(value: &T, sam
     );
     let replayed = codec::decode::<T>(&bytes, 0);
     let is_same = replayed.as_ref().is_ok_and(|replayed| same(value, replayed));
-    assert!(is_same, "a `{name}` doesn't come back as it went\nrecorded: {value:#?}\nreplayed: {replayed:#?}");
+    assert!(
+        is_same,
+        "the duplicates of a `{name}` don't get an equal value\nrecorded: {value:#?}\nreplayed: {replayed:#?}"
+    );
 }

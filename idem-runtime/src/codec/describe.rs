@@ -1,4 +1,4 @@
-//! A value as text, for an operator: the diagnostic notation of CBOR (RFC 8949, section 8).
+//! Shows an encoded value as text, for an operator, in CBOR's diagnostic notation (RFC 8949, section 8).
 
 use std::fmt::{self, Write};
 
@@ -7,8 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::de::Decoder;
 use super::wire;
 
-/// What `bytes` are the encoding of. Where they are damaged: as far as they can be read, and what is wrong. `offset` is how
-/// many bytes of the record are before them.
+/// The value that `bytes` encode, as text. If they are damaged, the part that can be read, and what is wrong. `offset`
+/// is how many bytes of the record stand before them.
 pub(crate) fn describe(bytes: &[u8], offset: usize) -> String {
     let mut text = String::new();
     let mut decoder = Decoder::new(bytes);
@@ -20,7 +20,7 @@ pub(crate) fn describe(bytes: &[u8], offset: usize) -> String {
     text
 }
 
-/// Bytes, in the same notation.
+/// Bytes in the same notation.
 pub(crate) fn describe_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len() + 3);
     append_bytes(&mut text, bytes);
@@ -38,7 +38,7 @@ impl Description<'_> {
     }
 }
 
-/// Nothing fails where the text is in memory.
+/// Writing to a `String` never fails.
 fn append(text: &mut String, part: fmt::Arguments<'_>) {
     let _ = text.write_fmt(part);
 }
@@ -116,7 +116,7 @@ impl<'de> Visitor<'de> for Description<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         self.0.push('[');
         let mut between = "";
-        // The comma is written before it is known whether there is something behind it.
+        // The comma is written before it is known whether another item follows, and removed if none does.
         loop {
             let end = self.0.len();
             self.0.push_str(between);
@@ -145,7 +145,7 @@ impl<'de> Visitor<'de> for Description<'_> {
     }
 }
 
-/// A number in the shortest form that its own width reads back, and the same number.
+/// A float, and the same as an `f64`. It is shown in the shortest form that its own width reads back exactly.
 struct Float<T>(T, f64);
 
 impl<T: fmt::Debug> fmt::Display for Float<T> {
@@ -159,7 +159,8 @@ impl<T: fmt::Debug> fmt::Display for Float<T> {
     }
 }
 
-/// A text as JSON has it. What moves a terminal's cursor, or turns the direction of what follows, is escaped.
+/// A text, quoted as in JSON. Characters that move a terminal's cursor or change the direction of the text after them
+/// are escaped.
 struct Quoted<'t>(&'t str);
 
 impl fmt::Display for Quoted<'_> {
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(describe(&[0xbf, 1, 2, 0xff], 2), "{1: 2}");
     }
 
-    /// A text from a row can't write to an operator's terminal what it likes.
+    /// A text from a row can't control an operator's terminal.
     #[test]
     fn what_a_terminal_obeys_is_escaped() {
         assert_eq!(described("a \"b\" \\ é 你"), r#""a \"b\" \\ é 你""#);

@@ -1,4 +1,4 @@
-//! From what a key stands for to its fingerprint.
+//! Computes fingerprints.
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -6,19 +6,19 @@ use sha2::{Digest, Sha256};
 use crate::codec;
 use crate::protocol::Fingerprint;
 
-/// What became of the attribute's `fingerprint`.
+/// The result of computing the attribute's `fingerprint`.
 #[derive(Debug)]
 pub enum FingerprintInput {
-    /// The handler has none.
+    /// The attribute names no fingerprint.
     None,
-    /// A digest.
+    /// The digest of the values.
     Of(Fingerprint),
-    /// serde refused to encode it.
+    /// serde refused to encode the values.
     Unencodable,
 }
 
-/// The first 128 bits of SHA-256 (FIPS 180-4) over the canonical encoding: maps are sorted, so that two equal
-/// `HashMap`s have one fingerprint.
+/// The first 128 bits of SHA-256 (FIPS 180-4) over the canonical encoding. It sorts maps, so that two equal `HashMap`s
+/// have the same fingerprint.
 pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
     codec::with_scratch(|scratch| match codec::encode_canonical(value, scratch) {
         Ok(()) => {

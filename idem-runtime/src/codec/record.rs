@@ -1,4 +1,4 @@
-//! What a [`Record`] holds: the version of its format, what kind of outcome it is, and the encoded outcome.
+//! The bytes of a [`Record`]: the version of its format, the kind of the outcome, and the encoded outcome.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use serde::de::DeserializeOwned;
 use crate::codec::{self, DecodeError};
 use crate::protocol::Record;
 
-/// The version of the format. A reader refuses what it doesn't know.
+/// The version of the format. A reader refuses any other version.
 const FORMAT: u8 = 1;
 
 const VALUE: u8 = 0;
 const ERROR: u8 = 1;
 const UNAVAILABLE: u8 = 2;
 
-/// Where the encoded outcome begins.
+/// The offset of the encoded outcome.
 const HEADER: usize = 2;
 
-/// What a record says of a call.
+/// The outcome in a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Recorded<'a> {
-    /// It returned `Ok`.
+    /// The handler returned `Ok`.
     Value(Encoded<'a>),
-    /// It returned an `Err` that was to be recorded.
+    /// The handler returned an `Err`, and `on_error` says to record it.
     Error(Encoded<'a>),
-    /// It returned what could not be kept.
+    /// The outcome could not be encoded or was too large, so it was not kept.
     Unavailable,
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Recorded<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Encoded<'a>(&'a [u8]);
 
-/// Shows the size only, as a [`Record`] does.
+/// Shows only the size, as a [`Record`] does.
 impl fmt::Debug for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Encoded({} bytes)", self.0.len())
@@ -52,12 +52,12 @@ impl Encoded<'_> {
 }
 
 impl Record {
-    /// What is recorded, as text: `result: ` or `error: ` and the value in CBOR's diagnostic notation
-    /// ([RFC 8949, section 8](https://www.rfc-editor.org/rfc/rfc8949#section-8)), which is JSON where the value is one that
-    /// JSON has. `13(null)` is a `Some` of what alone would be read as `None`. Control characters in a text are escaped.
+    /// The recorded outcome as text: `result: ` or `error: `, and the value in CBOR's diagnostic notation ([RFC 8949,
+    /// section 8](https://www.rfc-editor.org/rfc/rfc8949#section-8)), which is JSON for each value that JSON can
+    /// express. `13(null)` is `Some(None)`. Control characters in a text are escaped.
     ///
-    /// For an operator who asks: a result can hold what no log may, so neither [`Debug`] nor an error shows it. Bytes that are
-    /// no record, or are damaged, are described as well.
+    /// It is meant for an operator. Don't log it: a result can hold values that must not be logged, so neither
+    /// [`Debug`] nor an error shows it. It also describes bytes that are damaged or are no record.
     ///
     /// ```
     /// use std::time::Duration;
@@ -78,17 +78,17 @@ impl Record {
     }
 }
 
-/// A result, as it is replayed; `None` if it can't be encoded.
+/// The record of a result. `None` if it can't be encoded.
 pub(crate) fn encode_value<T: Serialize + ?Sized>(value: &T) -> Option<Record> {
     encode(VALUE, value)
 }
 
-/// A failure, as it is replayed; `None` if it can't be encoded.
+/// The record of a handler's error. `None` if it can't be encoded.
 pub(crate) fn encode_error<E: Serialize + ?Sized>(error: &E) -> Option<Record> {
     encode(ERROR, error)
 }
 
-/// In the place of an outcome that can't be encoded, or is too large for the store.
+/// The record of an outcome that can't be encoded or is too large for the store.
 pub(crate) fn unavailable() -> Record {
     Record::from_bytes(&[FORMAT, UNAVAILABLE])
 }
@@ -100,11 +100,11 @@ fn encode<T: Serialize + ?Sized>(kind: u8, value: &T) -> Option<Record> {
     })
 }
 
-/// What a record says.
+/// The outcome in a record.
 ///
 /// # Errors
 ///
-/// Where its first bytes aren't those of a record.
+/// The first bytes aren't those of a record.
 pub(crate) fn read(record: &Record) -> Result<Recorded<'_>, DecodeError> {
     match record.as_bytes() {
         [FORMAT, VALUE, value @ ..] => Ok(Recorded::Value(Encoded(value))),

@@ -99,14 +99,14 @@ impl<S: IdempotencyStore> Ending<S> {
             Some(false) => tracing::warn!(
                 scope,
                 key = %key,
-                "the store took a result neither within its lease nor within one more: a redelivery meets its key as after \
-                 a crash"
+                "the store did not take a result, neither within its lease nor within one more: a redelivery is handled as \
+                 after a crash"
             ),
             None => tracing::warn!(
                 scope,
                 key = %key,
-                "more than 64 MiB of results wait for their store, so the oldest is given up: a redelivery meets its key \
-                 as after a crash"
+                "more than 64 MiB of results wait for their store, so the oldest is given up: a redelivery is handled as \
+                 after a crash"
             ),
         }
         false

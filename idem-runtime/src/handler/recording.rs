@@ -62,8 +62,8 @@ fn check<T>(
                 key = %Shown(key),
                 r#type = type_name::<T>(),
                 reason,
-                "an outcome can't be read back as its own type, so each of its duplicates gets `Decode`: record a type that \
-                 comes back, and hold it to that with `testing::assert_replays`"
+                "an outcome can't be read back as its own type, so each of its duplicates gets `Decode`: return a type that \
+                 can be read back, and test that with `testing::assert_replays`"
             );
         });
     }

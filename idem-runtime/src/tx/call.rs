@@ -190,8 +190,8 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
         }
         if found.lacks_autocommit {
             return Err(Error::config(format!(
-                "{} could not be claimed: its connection has autocommit off, so that a transaction which a deadlock has undone \
-                 goes on as a new one, and nobody can tell; set `autocommit = 1`, and begin transactions with the driver's \
+                "{} could not be claimed: its connection has autocommit off: after a deadlock has rolled the transaction back, the \
+                 next statement begins a new one, and nobody can tell; set `autocommit = 1`, and begin transactions with the driver's \
                  own method",
                 scoped()
             )));
@@ -217,7 +217,7 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
             Standing::Parked => return Err(Error::OutcomeUnknown { key: scoped() }),
         }
     }
-    let source = StoreError::refused(tx.database().name(), "other transactions kept taking and leaving the key");
+    let source = StoreError::refused(tx.database().name(), "other transactions kept claiming and releasing the key");
     Err(Error::Conflict { key: Some(scoped()), executed: false, source: source.in_own_words() })
 }
 
@@ -272,8 +272,8 @@ async fn complete<T: Transaction>(
     }
     let source = StoreError::refused(
         database.name(),
-        "the claim is no longer in it: the handler ended the transaction, or a deadlock did, or the handler was called within \
-         itself with the same key; COMMIT and ROLLBACK are the caller's",
+        "the claim is no longer in the transaction: the handler ended the transaction, or a deadlock did, or the handler \
+         called itself with the same key; COMMIT and ROLLBACK are the caller's",
     );
     Err(Error::NotRecorded { key: Some(key()), source: source.in_own_words(), in_transaction: true })
 }

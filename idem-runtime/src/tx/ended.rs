@@ -60,8 +60,8 @@ pub(super) async fn begin_again<T: Transaction>(tx: &mut T) {
 /// The error of a handler or of a commit whose transaction has ended.
 pub(super) fn lost(database: Database, key: Option<ScopedKey>) -> Error {
     let found = NeedsAHuman(
-        "no transaction is open: the handler ended it, or the database did, as it does with a deadlock's victim on MySQL; \
-         COMMIT and ROLLBACK are the caller's",
+        "no transaction is open: the handler ended it, or the database did, as MySQL does after a deadlock; COMMIT and \
+         ROLLBACK are the caller's",
     );
     Error::TransactionLost { key, source: StoreError::refused(database.name(), found).in_own_words() }
 }
