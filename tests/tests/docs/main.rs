@@ -104,15 +104,16 @@ fn parts_are_told_apart_and_doctests_left_out() {
     assert_eq!(shown(&page.replace("## A", UNRELEASED)), [""; 0]);
 }
 
-/// Whoever goes back to a savepoint instead commits nothing, or a half.
+/// A caller that rolls back to a savepoint instead, and goes on, commits nothing, or only a part.
 #[test]
 fn the_page_of_tx_mode_says_that_no_savepoint_outlives_a_deadlock() {
     let page = read("idem-runtime/src/tx.rs");
     let page: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("//! ")).collect();
     let page = page.join(" ");
     for says in [
-        "a deadlock undoes the *whole* transaction of its victim: what came before a savepoint too, and the savepoint itself",
-        "A caller rolls the whole transaction back then, and runs all of it again. It doesn't pass over an error 1305.",
+        "a deadlock rolls back the *whole* transaction of its victim. What was written before a savepoint is undone too, and \
+         so is the savepoint",
+        "In the caller, roll the whole transaction back then, and run all of it again. Don't ignore an error 1305.",
     ] {
         assert!(page.contains(says), "{says}");
     }
