@@ -1,4 +1,4 @@
-//! What the stores in SQL databases share: owned requests, connections, and how a row is read.
+//! What PostgreSQL's and MySQL's stores share: owned requests, connections, batches, sweeping, and reading rows.
 
 mod coalesce;
 mod connections;
@@ -26,10 +26,10 @@ pub(super) use self::sweeper::{Sweep, Sweeping, Swept, keep_swept, sweep_all};
 use crate::protocol::{Ended, Row, State};
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
 
-/// The longest that a statement is waited for where no caller's deadline bounds it: a batch, a sweep.
+/// The longest wait for a statement that no caller's deadline bounds: a batch or a sweep.
 pub(super) const LONGEST_STATEMENT: Duration = Duration::from_secs(10);
 
-/// A [`ClaimRequest`] that can wait.
+/// An owned [`ClaimRequest`], which can wait in a queue.
 #[derive(Clone, Debug)]
 pub(super) struct Claiming {
     pub(super) scope: Box<str>,
@@ -49,7 +49,7 @@ impl From<ClaimRequest<'_>> for Claiming {
 }
 
 impl Claiming {
-    /// The request again.
+    /// The request, borrowed.
     pub(super) fn request(&self) -> ClaimRequest<'_> {
         let Self { owner, lease, fingerprint, orphans, retain, .. } = *self;
         ClaimRequest { scope: &self.scope, key: &self.key, owner, lease, fingerprint, orphans, retain }
@@ -62,7 +62,7 @@ impl Placed for Claiming {
     }
 }
 
-/// A [`CompleteRequest`] that can wait.
+/// An owned [`CompleteRequest`], which can wait in a queue.
 #[derive(Clone, Debug)]
 pub(super) struct Completing {
     pub(super) scope: Box<str>,
@@ -92,7 +92,7 @@ impl Placed for Completing {
     }
 }
 
-/// A row as SQL has it.
+/// A row in SQL's types.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) state: i64,
@@ -109,7 +109,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The row, or the name of the column that holds what it can't.
+    /// The row, or the name of the column whose value isn't valid.
     pub(super) fn row(self) -> Result<Row, &'static str> {
         let fence = |number: i64, column| u64::try_from(number).map_err(|_| column);
         let previous = match (self.previous, self.previous_fence) {

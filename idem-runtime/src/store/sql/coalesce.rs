@@ -1,7 +1,8 @@
-//! Requests that have to wait are carried out together: one round trip and one commit for all of them.
+//! Requests that have to wait are sent together, in one batch: one round trip and one commit for all of them.
 //!
-//! A request that finds a lane free is carried out at once, in its caller's own future, alone. Where every lane is busy,
-//! requests wait, and the first lane to be free takes all of them. So a lone caller never waits for company.
+//! There are [`LANES`] lanes for each kind of request. A request that finds a free lane takes it, and is sent at once
+//! and alone, in its caller's own future. If every lane is taken, the request waits in the queue. The first lane that
+//! becomes free takes all waiting requests. So a lone request never waits for others to fill a batch.
 
 #[cfg(test)]
 mod tests;
@@ -18,26 +19,26 @@ use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::{Key, StoreError};
 use crate::task::{background, quietly, timer};
 
-/// How many lanes there are: how many statements of one kind are under way at a time. With one, a statement that waits
-/// for another process's row would hold up every key; each further one makes the batches smaller.
+/// How many lanes there are, that is, how many statements of one kind are under way at a time. With one lane, a
+/// statement that waits for another process's row would delay every key. Each further lane makes the batches smaller.
 const LANES: usize = 2;
 
 /// How many requests one batch carries at most.
 const MOST: usize = 500;
 
-/// How many bytes of results one batch carries at most, unless one alone has more.
+/// How many bytes of results one batch carries at most. A single result may be longer.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
-/// Whoever uses a lane for longer doesn't get on: it waits for a row that others have locked, or nobody polls it. Its place
-/// is given to those who wait.
+/// A request that has had a lane for longer is stuck: it waits for a row that others have locked, or nobody polls its
+/// future. A waiting request then takes the lane over.
 const STUCK: Duration = Duration::from_secs(1);
 
 /// A request for one key.
 pub(in crate::store) trait Placed {
-    /// Which key.
+    /// The scope and the key.
     fn place(&self) -> (&str, &Key);
 
-    /// How many bytes it carries, where these can be many.
+    /// How many bytes of result it carries.
     fn bytes(&self) -> usize {
         0
     }
@@ -45,28 +46,29 @@ pub(in crate::store) trait Placed {
 
 /// One kind of request to one store.
 pub(in crate::store) trait Work: Clone + Send + Sync + 'static {
-    /// What is asked.
+    /// The request.
     type Request: Placed + Send + Sync + 'static;
-    /// What is answered.
+    /// The answer.
     type Answer: Send + 'static;
-    /// Whose errors they are.
+    /// The database's errors.
     type Dialect: Dialect;
 
-    /// Those who wait.
+    /// The lanes and the queue for these requests.
     fn lanes(&self) -> &Lanes<Self::Request, Self::Answer>;
 
-    /// Sends requests for different keys, in the order of scope and key, in one statement or transaction; answers each in
-    /// its place, or with `None` where it has to be sent again, because it met another request.
+    /// Sends requests in one statement or transaction. Their keys differ, and they are in the order of scope and key.
+    /// Returns an answer for each, in the same order. An answer is `None` if the request met another request for its
+    /// key, and has to be sent again.
     fn send(
         &self,
         requests: &[&Self::Request],
     ) -> impl Future<Output = Result<Vec<Option<Self::Answer>>, Failure>> + Send;
 }
 
-/// How often a request is sent that meets others.
+/// How often a request that meets other requests for its key is sent.
 const ROUNDS: usize = 16;
 
-/// Carries out requests for different keys, and answers each in its place.
+/// Carries out requests for different keys. Returns their answers in the same order.
 async fn carry_out<W: Work>(work: &W, requests: &[W::Request], has_caller: bool) -> Vec<Result<W::Answer, StoreError>> {
     let mut answers: Vec<Option<Result<W::Answer, Failure>>> = requests.iter().map(|_| None).collect();
     let mut together = requests.len();
@@ -83,7 +85,7 @@ async fn carry_out<W: Work>(work: &W, requests: &[W::Request], has_caller: bool)
                         answers[*place] = answer.map(Ok);
                     }
                 }
-                // All were refused for the sake of one: from here on each is sent alone.
+                // The database refused the whole batch because of one request, so from here on each is sent alone.
                 Err(failure) if failure.is_definite() && together > 1 => together = 1,
                 Err(failure) => {
                     for place in places {
@@ -97,7 +99,7 @@ async fn carry_out<W: Work>(work: &W, requests: &[W::Request], has_caller: bool)
     answers.into_iter().map(|answer| finish(answer).map_err(Failure::into_error::<W::Dialect>)).collect()
 }
 
-/// What is sent in nobody's own future has no caller whose patience bounds it.
+/// Bounds the time of a batch, which runs in no caller's future, so that no caller's deadline bounds it.
 async fn bounded<T>(has_caller: bool, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     if has_caller {
         return work.await;
@@ -106,18 +108,18 @@ async fn bounded<T>(has_caller: bool, work: impl Future<Output = Result<T, Failu
     answer.unwrap_or(Err(Failure::TimedOut(LONGEST_STATEMENT)))
 }
 
-/// Who is being served, and who waits.
+/// The lanes that are taken, and the queue.
 pub(in crate::store) struct Lanes<R, A>(Mutex<Queue<R, A>>);
 
 struct Queue<R, A> {
     busy: Vec<Busy>,
-    /// How many lanes were ever taken.
+    /// How often a lane was taken. It is the next lane's id.
     taken: u64,
-    /// Empty while a lane is free.
+    /// The queue. It is empty while a lane is free.
     waiting: Vec<Waiting<R, A>>,
 }
 
-/// A lane that is being used.
+/// A lane that is taken.
 struct Busy {
     id: u64,
     since: Instant,
@@ -139,7 +141,7 @@ impl<R: Placed, A> Lanes<R, A> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a lane, or else gets in the queue.
+    /// Takes a free lane, or else puts the request into the queue.
     fn enter(&self, request: R) -> Result<(R, u64), oneshot::Receiver<Result<A, StoreError>>> {
         let mut queue = self.lock();
         if queue.busy.len() < LANES {
@@ -150,11 +152,12 @@ impl<R: Placed, A> Lanes<R, A> {
         Err(answered)
     }
 
-    /// Those whose turn it is, or none, and then the lane is free. A lane that was given away has no turn.
+    /// The requests that this lane sends next. If there are none, the lane becomes free. A lane that was taken over
+    /// gets none.
     fn next(&self, id: u64) -> Vec<Waiting<R, A>> {
         let mut queue = self.lock();
         let Some(lane) = queue.busy.iter().position(|busy| busy.id == id) else { return Vec::new() };
-        // Who has gone has left the key by a request of its own.
+        // A caller that was dropped has released its key by another request.
         queue.waiting.retain(|waiting| !waiting.answer.is_closed());
         let batch = std::mem::take(&mut queue.waiting);
         let mut order: Vec<usize> = (0..batch.len()).collect();
@@ -165,7 +168,7 @@ impl<R: Placed, A> Lanes<R, A> {
         }
         let mut taken: Vec<Waiting<R, A>> = Vec::with_capacity(batch.len().min(MOST));
         let mut bytes = 0;
-        // Who came first is served first.
+        // The oldest requests come first.
         for (waiting, is_first) in batch.into_iter().zip(is_first) {
             let more = bytes + waiting.request.bytes();
             if is_first && taken.len() < MOST && (taken.is_empty() || more <= MOST_BYTES) {
@@ -175,7 +178,7 @@ impl<R: Placed, A> Lanes<R, A> {
                 queue.waiting.push(waiting);
             }
         }
-        // In one order everywhere: two batches that share keys don't wait for each other crosswise.
+        // All batches are in the same order, so that two batches with the same keys don't deadlock.
         taken.sort_by(Waiting::cmp_place);
         if taken.is_empty() {
             queue.busy.swap_remove(lane);
@@ -185,7 +188,7 @@ impl<R: Placed, A> Lanes<R, A> {
         taken
     }
 
-    /// Takes the place of a lane that is stuck, if there is one and somebody waits.
+    /// Takes over a lane that is stuck, if there is one and requests wait.
     fn overtake(&self) -> Option<u64> {
         let mut queue = self.lock();
         if queue.waiting.is_empty() {
@@ -213,7 +216,7 @@ impl<R: Placed, A> Waiting<R, A> {
     }
 }
 
-/// Carries out a request: at once, or together with those that wait too.
+/// Carries out a request: at once and alone, or in a batch with the other waiting requests.
 pub(in crate::store) async fn submit<W: Work>(work: &W, request: W::Request) -> Result<W::Answer, StoreError> {
     let answer = match work.lanes().enter(request) {
         Ok((request, id)) => {
@@ -250,7 +253,7 @@ impl<W: Work> Drop for Lane<W> {
             let (requests, answers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
             for (answer, caller) in carry_out(&lane.work, &requests, false).await.into_iter().zip(answers) {
-                // The caller may have gone.
+                // The caller may have been dropped.
                 quietly(|| drop(caller.send(answer)));
             }
         };

@@ -23,42 +23,43 @@ use super::opening::Opening;
 use super::opening::Options;
 use crate::task::{background, timer};
 
-/// How long a caller waits for a connection of those that others use.
+/// How long a caller waits for a connection while all are in use.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Who waits for a connection for longer gets a spare one: those in use may be with futures that nobody polls, as their
-/// threads are blocked.
+/// A caller that waits for longer may open a spare connection. The futures that have the others may never be polled,
+/// because their threads are blocked.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Where a request had no answer for so long, its connection may have gone silent, and those that are idle with it.
+/// If a request had no answer for so long, its connection may be dead, and the idle ones with it.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// A connection that was idle for longer may have been dropped on its way without a word, and is not used again.
+/// A connection that was idle for longer is not used again: a firewall or the like may have dropped it without notice.
 const LONGEST_IDLE: Duration = Duration::from_secs(300);
 
-/// How long a server that has no room for another connection is not asked for one.
+/// How long the store waits before it asks a server again that has no room for another connection.
 const FULL: Duration = Duration::from_secs(5);
 
-/// How long a server may take to notice that a connection was closed.
+/// How long a server may take to see that a connection was closed.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// How long a server that is about to notice is not asked for a connection.
+/// The pause between attempts to connect while the server may not have seen yet that a connection was closed.
 const SOON: Duration = Duration::from_millis(20);
 
-/// A store's own connections. Unlike sqlx's pool it asks the server nothing of its own, neither when a connection is
-/// taken nor when it is put back: a dead one is found by its use, and the engine repeats the request.
+/// A store's own connections. Unlike sqlx's pool, it sends the server no queries of its own, neither when a connection
+/// is taken nor when it is put back. A dead connection is found when it is used, and the engine repeats the request.
 pub(in crate::store) struct Connections<DB: Database>(Arc<Shared<DB>>);
 
 struct Shared<DB: Database> {
     opening: Opening<DB>,
     most: usize,
-    /// One for each connection that may be in use. Closed once the server is found to be behind a pooler that mixes answers.
+    /// One permit for each connection that may be in use. Closed once the store finds out that a pooler mixes up
+    /// answers.
     permits: Arc<Semaphore>,
     spare: Arc<Semaphore>,
     shelf: Mutex<Shelf<DB>>,
-    /// Whether they are known to be sessions.
+    /// Whether each connection is known to have a session of its own.
     are_apart: AtomicBool,
-    /// Whether it was told that the server gives no more of them.
+    /// Whether the warning that the server gives no more connections has been logged.
     is_told: Once,
 }
 
@@ -68,7 +69,7 @@ struct Shelf<DB: Database> {
     used: usize,
     /// When one was last closed.
     closed_at: Option<Instant>,
-    /// When two connections are to be compared, while that wasn't done.
+    /// When two connections have to be compared; `None` once they have been.
     due: Option<Due>,
 }
 
@@ -78,10 +79,11 @@ struct Idle<DB: Database> {
     home: Option<Id>,
 }
 
-/// What came of opening a connection, and the permit to use it.
+/// The result of opening a connection, and the permit to use it.
 type Opened<DB> = (Result<<DB as Database>::Connection, Failure>, OwnedSemaphorePermit);
 
-/// A permit that a task takes when it first runs. Where its runtime stands still until then, the permit goes with whoever waits.
+/// A permit that a task takes when it first runs. If the task never runs, because its runtime is blocked, the caller
+/// that waits for it drops the permit.
 struct Handover(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 fn take(handed: &Mutex<Option<OwnedSemaphorePermit>>) -> Option<OwnedSemaphorePermit> {
@@ -95,14 +97,15 @@ impl Drop for Handover {
 }
 
 impl<DB: Database> Shelf<DB> {
-    /// The one of this runtime that was used last.
+    /// Takes the idle connection of this runtime that was used last.
     fn take(&mut self, home: Option<Id>) -> Option<DB::Connection> {
         let last = self.idle.iter().rposition(|one| one.home == home)?;
         Some(self.idle.remove(last).connection)
     }
 }
 
-/// The runtime that a connection is opened on belongs to it: on another one it stands still whenever nobody drives its own.
+/// The runtime on which a connection is opened. The connection is used on that runtime only: on another one it would
+/// stop whenever its own runtime isn't driven.
 fn home() -> Option<Id> {
     Handle::try_current().ok().map(|runtime| runtime.id())
 }
@@ -114,7 +117,7 @@ impl<DB: Database> Clone for Connections<DB> {
 }
 
 impl<DB: Database> Connections<DB> {
-    /// At most `most`, and as many spare ones. None is opened yet.
+    /// Makes a set of at most `most` connections, and as many spare ones. None is opened yet.
     pub(in crate::store) fn new(opening: Opening<DB>, most: usize) -> Self {
         let due = opening.comparing.as_ref().map(|_| Due::now());
         let (usual, spare) = if due.is_some() { (1, 0) } else { (most, most) };
@@ -131,19 +134,19 @@ impl<DB: Database> Connections<DB> {
         }))
     }
 
-    /// How one is opened now.
+    /// The connect options, as of now.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn options(&self) -> Options<DB> {
         self.0.opening.options()
     }
 
-    /// Whether each connection is known to be a session of its own, which keeps what it is told.
+    /// Whether each connection is known to have a session of its own, which keeps its settings.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn are_apart(&self) -> bool {
         self.0.are_apart.load(Ordering::Acquire)
     }
 
-    /// A connection.
+    /// Takes a connection: an idle one, or a new one.
     pub(in crate::store) async fn connect(&self) -> Result<Connected<DB>, Failure> {
         let shared = &self.0;
         let home = home();
@@ -154,7 +157,7 @@ impl<DB: Database> Connections<DB> {
                 None => match shared.open(home, permit).await? {
                     (Ok(connection), permit) => (connection, permit),
                     (Err(failure), permit) => {
-                        // On the heap: seldom needed.
+                        // Boxed, because it is rarely needed.
                         Box::pin(shared.makes_do(failure, permit)).await?;
                         continue;
                     }
@@ -162,22 +165,22 @@ impl<DB: Database> Connections<DB> {
             };
             let (mut connected, attempt) = shared.lend(connection, home, permit);
             if let Some((attempt, comparing)) = attempt.zip(shared.opening.comparing.as_ref()) {
-                // On the heap: seldom needed.
+                // Boxed, because it is rarely needed.
                 Box::pin(shared.compare(&mut connected, comparing, attempt)).await?;
             }
             return Ok(connected);
         }
     }
 
-    /// Puts a connection back whose last statement was answered whole. Without this, it is closed: whoever goes in the
-    /// middle of a statement leaves an answer behind that the next one would take for its own.
+    /// Puts back a connection whose last statement was answered completely. A connection that is dropped instead is
+    /// closed: an unread answer may be left on it, which the next statement would take for its own.
     pub(in crate::store) fn put_back(&self, connected: Connected<DB>) {
         let Connected { connection, home, mut used, .. } = connected;
         used.is_answered = true;
         self.0.put_idle(connection, home);
     }
 
-    /// A connection broke: those that are idle have the same server, and probably its fate.
+    /// A connection broke. The idle ones lead to the same server and are probably broken too, so they are closed.
     pub(in crate::store) fn broke(&self) {
         self.0.drop_idle();
     }
@@ -187,7 +190,7 @@ impl<DB: Database> Shared<DB> {
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Ok(permit),
-            // On the heap: seldom needed.
+            // Boxed, because it is rarely needed.
             Err(_) => Box::pin(self.wait_for_permit()).await?,
         };
         permit.map_err(|_| Failure::Pooled)
@@ -199,7 +202,8 @@ impl<DB: Database> Shared<DB> {
             return Ok(permit);
         }
         let mut spare = pin!(Arc::clone(&self.spare).acquire_owned());
-        // A usual one that is given to who waits in its queue is lost on whom it finds asleep.
+        // Both are polled: the semaphore may hand a usual permit to this caller, and nobody would use it if the caller
+        // polled `spare` only.
         let either = pin!(poll_fn(|cx| match usual.as_mut().poll(cx) {
             Poll::Pending => spare.as_mut().poll(cx),
             permit => permit,
@@ -207,8 +211,9 @@ impl<DB: Database> Shared<DB> {
         timer::within(|| LONGEST_WAIT, either).await.ok_or(Failure::AllInUse(LONGEST_WAIT))
     }
 
-    /// In a task of its own: whoever asks may have less time than it takes, and then the next one finds it. Once the task
-    /// runs it has the permit, which is held for as long as the connection is being opened, whoever waits for it.
+    /// Opens a connection, in a task of its own: if the caller gives up before the connection is open, it becomes idle,
+    /// and the next caller finds it. The task takes the permit when it first runs, and holds it while it opens the
+    /// connection, even if the caller is dropped.
     async fn open(self: &Arc<Self>, home: Option<Id>, permit: OwnedSemaphorePermit) -> Result<Opened<DB>, Failure> {
         let shared = Arc::clone(self);
         let permit = Handover(Arc::new(Mutex::new(Some(permit))));
@@ -216,7 +221,7 @@ impl<DB: Database> Shared<DB> {
         let (opened, opening) = oneshot::channel();
         tokio::spawn(async move {
             let Some(permit) = take(&handed) else { return };
-            // The permit goes last: whoever gets it finds the connection.
+            // The permit is dropped last, so that the caller that gets it finds the connection.
             if let Err((Ok(connection), _permit)) = opened.send((shared.opening.open().await, permit)) {
                 shared.put_idle(connection, home);
             }
@@ -225,8 +230,9 @@ impl<DB: Database> Shared<DB> {
         Ok(opening.await.map_err(ended)?)
     }
 
-    /// Where the server has no room for another connection, the store makes do with those that it has: one less is used for a
-    /// while. Where it has none, one of another runtime's is given up, or one that was closed a moment ago makes room.
+    /// Called when the server has no room for another connection. If connections are in use, the store goes on with
+    /// those, and uses one fewer for a while. If none is in use, the idle ones of other runtimes are closed, and the
+    /// caller waits a moment until the server has seen that; if none was closed lately, the failure is returned.
     async fn makes_do(&self, failure: Failure, permit: OwnedSemaphorePermit) -> Result<(), Failure> {
         if !failure.is_said_by(self.opening.is_full) {
             return Err(failure);
@@ -249,7 +255,7 @@ impl<DB: Database> Shared<DB> {
         Ok(())
     }
 
-    /// Hands a connection out, and says whether it is to be compared with another one before it is used.
+    /// Hands out a connection. Also says whether it has to be compared with another one before it is used.
     fn lend(
         self: &Arc<Self>,
         connection: DB::Connection,
@@ -280,7 +286,7 @@ impl<DB: Database> Shared<DB> {
     fn put_idle(&self, connection: DB::Connection, home: Option<Id>) {
         let mut shelf = self.shelf();
         shelf.idle.push(Idle { connection, since: Instant::now(), home });
-        // There were spare ones.
+        // There may be spare ones.
         let surplus = (shelf.idle.len() > self.most).then(|| shelf.idle.remove(0));
         if surplus.is_some() {
             shelf.closed_at = Some(Instant::now());
@@ -299,7 +305,8 @@ impl<DB: Database> Shared<DB> {
         drop(dead);
     }
 
-    /// The one of this runtime that was used last. Where there is none, there is room for a new one.
+    /// The idle connection of this runtime that was used last. If there is none, makes sure that there is room for a
+    /// new one.
     fn take_idle(&self, home: Option<Id>) -> Option<DB::Connection> {
         let mut shelf = self.shelf();
         let were = shelf.idle.len();
@@ -310,7 +317,7 @@ impl<DB: Database> Shared<DB> {
         if let Some(last) = shelf.take(home) {
             return Some(last);
         }
-        // Each one in use has a permit.
+        // Each connection in use has a permit.
         if shelf.idle.len() > self.permits.available_permits() {
             drop(shelf.idle.remove(0));
             shelf.closed_at = Some(Instant::now());
@@ -327,7 +334,7 @@ pub(in crate::store) struct Connected<DB: Database> {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Where it came from, and since when it is away.
+/// Which set the connection belongs to, and since when it is in use.
 struct Use<DB: Database> {
     shared: Arc<Shared<DB>>,
     since: Instant,

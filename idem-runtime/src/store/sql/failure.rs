@@ -1,4 +1,4 @@
-//! What can go wrong in a SQL database, and which of the two kinds of [`StoreError`] it is.
+//! Failures of a SQL database, and which of the two kinds of [`StoreError`] each becomes.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,48 +12,51 @@ use crate::error::{Error, ScopedKey, StoreError};
 use crate::store::numbers::MAX_SCOPE_LEN;
 use crate::store::{Key, tls};
 
-/// What databases say differently.
+/// The errors of one database system.
 pub(in crate::store) trait Dialect {
     /// The name of the store in its errors.
     const STORE: &'static str;
 
-    /// Whether what the database says may be otherwise the next time.
+    /// Whether the error may be gone when the statement is sent again.
     fn is_passing(error: &dyn DatabaseError) -> bool;
 
-    /// Whether the database undid the whole statement because of others, so that it can be sent again at once.
+    /// Whether the database rolled the whole statement back because of other transactions, so that it can be sent again.
     fn is_conflict(error: &dyn DatabaseError) -> bool;
 
-    /// Whether the server ended the connection, or is one that can't be written any more: others to it share its fate.
+    /// Whether the server ended the connection, or can't be written any more. Other connections to it have probably
+    /// failed too.
     fn is_farewell(error: &dyn DatabaseError) -> bool;
 
-    /// What it means for who wants to use the database at all, where it does: not let in, or no such database.
+    /// Why the database can't be used at all, if the error says so: the login was refused, or there is no such
+    /// database.
     fn turns_away(error: &dyn DatabaseError) -> Option<&'static str>;
 
-    /// Whether a table is missing, or may be: some tell only those who may look at it.
+    /// Whether a table is missing, or may be missing: some servers hide that from a user who has no right to the table.
     fn may_lack_table(error: &dyn DatabaseError) -> bool;
 
     /// Whether the server has no room for another connection.
     fn is_full(error: &dyn DatabaseError) -> bool;
 
-    /// The database's code for it.
+    /// The database's code for the error.
     fn code(error: &dyn DatabaseError) -> Option<String> {
         error.code().map(Into::into)
     }
 
-    /// What to do about it, where that is known.
+    /// What the user can do about the error, if that is known.
     fn advice(error: &dyn DatabaseError) -> Option<&'static str>;
 }
 
-/// Why an operation failed. Cheap to clone: one failure can be the answer to a whole batch.
+/// Why an operation failed. It is cheap to clone, because one failure can be the answer to a whole batch.
 #[derive(Clone, Debug)]
 pub(in crate::store) enum Failure {
-    /// The driver or the database said so.
+    /// The driver or the database returned an error.
     Driver(Arc<sqlx::Error>),
-    /// A row holds what no version of this store writes. Never taken for an absent row: the body would run again.
+    /// A row has a value that no version of this store writes. It is never treated as an absent row, because the body
+    /// would run again.
     Corrupt { key: ScopedKey, column: &'static str },
-    /// The scope is longer than the column.
+    /// The scope is too long for its column.
     ScopeTooLong(usize),
-    /// Others were faster, again and again.
+    /// Other claims of the key came first, each time it was sent.
     Outrun,
     /// A statement took too long.
     TimedOut(Duration),
@@ -63,7 +66,7 @@ pub(in crate::store) enum Failure {
     AllInUse(Duration),
     /// A pooler gives each transaction another session.
     Pooled,
-    /// The database answered with something else than was asked for.
+    /// The database's answer doesn't fit the statement.
     Unexpected(&'static str),
 }
 
@@ -72,22 +75,22 @@ impl Failure {
         Self::Corrupt { key: ScopedKey::new(scope, key), column }
     }
 
-    /// Refuses a scope that the database would cut.
+    /// Refuses a scope that is too long for the database.
     pub(in crate::store) fn check_scope(scope: &str) -> Result<(), Self> {
         if scope.len() <= MAX_SCOPE_LEN { Ok(()) } else { Err(Self::ScopeTooLong(scope.len())) }
     }
 
-    /// Whether the database undid the whole statement because of others, so that it can be sent again at once.
+    /// Whether the database rolled the whole statement back because of other transactions, so that it can be sent again.
     pub(in crate::store) fn is_conflict<D: Dialect>(&self) -> bool {
         self.is_said_by(D::is_conflict)
     }
 
-    /// Whether the database said so.
+    /// Whether the database returned an error of this kind.
     pub(in crate::store) fn is_said_by(&self, is: fn(&dyn DatabaseError) -> bool) -> bool {
         matches!(self, Self::Driver(error) if error.as_database_error().is_some_and(is))
     }
 
-    /// Whether the database itself said no, so that nothing of the statement happened.
+    /// Whether the database itself refused the statement, so that it changed nothing.
     pub(in crate::store) fn is_definite(&self) -> bool {
         match self {
             Self::Driver(error) => error.as_database_error().is_some() || matches!(**error, sqlx::Error::Encode(_)),
@@ -101,7 +104,7 @@ impl Failure {
         self.is_said_by(D::may_lack_table)
     }
 
-    /// Whether the connection can't be used any more, nor those that were opened before.
+    /// Whether this connection can't be used any more, and neither can those that were opened before.
     pub(in crate::store) fn is_broken_connection<D: Dialect>(&self) -> bool {
         use sqlx::Error::{Database, Io, Protocol, Tls, WorkerCrashed};
         let Self::Driver(error) = self else { return false };
@@ -112,7 +115,8 @@ impl Failure {
         }
     }
 
-    /// As the error of a store that can't be opened for it: `what` could not be done, unless it is about something else.
+    /// Makes the error of a store that can't be opened. `what` says what failed. If the failure has another cause, the
+    /// error names that instead.
     pub(in crate::store) fn into_refusal<D: Dialect>(self, what: &str) -> Error {
         let turned_away = match &self {
             Self::Driver(error) => error.as_database_error().and_then(D::turns_away),
@@ -126,7 +130,8 @@ impl Failure {
         }
     }
 
-    /// Tells that the view could not be created. A store works without it, and its user need not have that right.
+    /// Logs that the view could not be created. The store works without it, and its user needn't have the right to
+    /// create it.
     pub(in crate::store) fn warn_of_no_view<D: Dialect>(self) {
         tracing::warn!(
             store = D::STORE,
@@ -136,7 +141,7 @@ impl Failure {
         );
     }
 
-    /// As the public error of a store.
+    /// The store's public error.
     pub(in crate::store) fn into_error<D: Dialect>(self) -> StoreError {
         let unanswered = match &self {
             Self::Driver(error) => match &**error {
@@ -167,14 +172,14 @@ impl Failure {
     }
 }
 
-/// What to do about it, where the feature `tls` is on or off.
+/// What the user can do about an error. `tls` says whether the feature is on.
 fn advice<D: Dialect>(error: &sqlx::Error, tls: bool) -> Option<&'static str> {
     match error {
         sqlx::Error::Database(error) => D::advice(&**error),
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Some("the URL names a file or a socket that isn't there")
         }
-        // The latter is about a password that MySQL takes over TLS alone.
+        // `Configuration` is about a password that MySQL accepts only over TLS.
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) if !tls && error.to_string().contains("TLS") => {
             Some("TLS comes with idem-runtime's feature `tls`: turn it on in Cargo.toml")
         }
@@ -182,7 +187,7 @@ fn advice<D: Dialect>(error: &sqlx::Error, tls: bool) -> Option<&'static str> {
     }
 }
 
-/// Whether its text can have a part of a statement, a parameter or a row.
+/// Whether the error's text can contain a part of a statement, a parameter or a row.
 fn quotes(error: &sqlx::Error) -> bool {
     use sqlx::Error::{ColumnDecode, Database, Decode, Encode, Protocol};
     matches!(error, Database(_) | Protocol(_) | Encode(_) | Decode(_) | ColumnDecode { .. })
@@ -200,7 +205,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// A failure, and what to do about it.
+/// A failure, and what the user can do about it.
 #[derive(Debug)]
 struct Explained {
     failure: Failure,

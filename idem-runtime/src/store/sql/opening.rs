@@ -1,4 +1,4 @@
-//! How a SQL store's connections are opened.
+//! Opening a SQL store's connections.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -10,51 +10,52 @@ use sqlx::{ConnectOptions, Connection, Database};
 use super::Failure;
 use crate::task::timer;
 
-/// How long opening a connection takes at most: whatever listens at the address may never say a word.
+/// The longest that opening a connection may take, because a server that accepts the connection may never answer.
 pub(super) const LONGEST_OPENING: Duration = Duration::from_secs(5);
 
-/// As the driver has them.
+/// The driver's connect options.
 pub(super) type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
 
-/// What is done with a connection.
+/// A future that uses a connection.
 type Doing<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
-/// What is done with a connection on its own.
+/// A function that uses one connection.
 pub(in crate::store) type Prepare<DB> = for<'c> fn(&'c mut <DB as Database>::Connection) -> Doing<'c, sqlx::Result<()>>;
 
-/// How it is found whether each connection has a session of its own.
+/// How to find out whether each connection has a session of its own.
 pub(in crate::store) struct Comparing<DB: Database> {
-    /// Asks a connection whatever shows that it has a session.
+    /// Sends a query that shows whether the connection has a session.
     pub(in crate::store) ask: Prepare<DB>,
     pub(in crate::store) compare: Compare<DB>,
 }
 
-/// What two connections that are open at once are, if there are two. Both have been [asked](Comparing::ask) before.
+/// Compares two connections that are open at the same time, or checks one if there is no second.
+/// [`ask`](Comparing::ask) has been called for both before.
 pub(in crate::store) type Compare<DB> = for<'c> fn(
     &'c mut <DB as Database>::Connection,
     Option<&'c mut <DB as Database>::Connection>,
 ) -> Doing<'c, Result<Sessions, Failure>>;
 
-/// What a server makes of two connections, or a pooler before it.
+/// How the server, or a pooler before it, assigns sessions to connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "MySQL's poolers keep sessions apart"))]
 pub(in crate::store) enum Sessions {
-    /// Each has a session of its own.
+    /// Each connection has a session of its own.
     Apart,
-    /// A pooler gives each transaction any session, and keeps apart what each connection has prepared.
+    /// A pooler gives each transaction any session, but tracks which connection has prepared which statement.
     Kept,
-    /// A pooler gives each transaction any session, and mixes up what is prepared.
+    /// A pooler gives each transaction any session, and mixes up prepared statements.
     Mixed,
-    /// There was one connection only, and it looks as if it had a session.
+    /// There was only one connection, and it seems to have a session of its own.
     Alone,
 }
 
 /// How connections are opened.
 pub(in crate::store) struct Opening<DB: Database> {
-    /// Asked anew for each: passwords change.
+    /// Called anew for each connection, because the password may have changed.
     pub(in crate::store) options: Box<dyn Fn() -> Options<DB> + Send + Sync>,
     pub(in crate::store) prepare: Option<Prepare<DB>>,
-    /// Where it is to be asked, at most one connection is used until it is known.
+    /// If `Some`, the store uses at most one connection until two have been compared.
     pub(in crate::store) comparing: Option<Comparing<DB>>,
     /// Whether the server has no room for another connection.
     pub(in crate::store) is_full: fn(&dyn DatabaseError) -> bool,
@@ -62,7 +63,7 @@ pub(in crate::store) struct Opening<DB: Database> {
 
 impl<DB: Database> Opening<DB> {
     pub(super) fn options(&self) -> Options<DB> {
-        // The driver's log of every statement would show keys and results.
+        // The driver would log every statement, with keys and results.
         (self.options)().disable_statement_logging()
     }
 

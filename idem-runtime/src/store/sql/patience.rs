@@ -1,4 +1,4 @@
-//! Sending a statement again where others got in its way.
+//! Sending a statement again after a conflict with other transactions.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -7,10 +7,11 @@ use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::Owner;
 use crate::task::timer;
 
-/// How often a statement is sent that the server undid because of others.
+/// How often a statement is sent that the server rolls back because of other transactions.
 const ATTEMPTS: u32 = 20;
 
-/// Does it again where the server undid it because of others: nothing of it happened, so it isn't repeated.
+/// Sends a statement again if the server rolled it back because of other transactions. The first attempt then changed
+/// nothing, so nothing happens twice.
 pub(in crate::store) async fn patiently<D: Dialect, T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
@@ -31,7 +32,7 @@ where
     }
 }
 
-/// Longer each time, and never alike for two.
+/// The pause before the next attempt. It grows with each attempt, and is random, so that two callers don't meet again.
 fn pause(attempt: u32) -> Duration {
     let [random, ..] = Owner::random().0;
     Duration::from_micros(u64::from(random) * 4) * attempt.min(16)

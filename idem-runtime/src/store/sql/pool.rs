@@ -1,4 +1,4 @@
-//! What a user's pool is asked: where its connections lead.
+//! Checking that a user's pool uses the same database, schema and user as the store's own connections.
 
 use std::fmt;
 use std::future::Future;
@@ -10,11 +10,11 @@ use super::{Connections, Dialect, Failure, LONGEST_STATEMENT};
 use crate::error::Error;
 use crate::task::timer;
 
-/// Where a connection leads.
+/// The database, the schema and the user of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Place {
     pub(in crate::store) database: Option<String>,
-    /// `None` also where there are no schemas.
+    /// `None` also if the database system has no schemas.
     pub(in crate::store) schema: Option<String>,
     pub(in crate::store) user: Option<String>,
 }
@@ -27,12 +27,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// Asks a connection where it leads, in a statement that leaves nothing in its session.
+/// Asks a connection for its [`Place`], in a statement that leaves nothing in its session.
 pub(in crate::store) type Ask<DB> =
     for<'c> fn(&'c mut <DB as Database>::Connection) -> Pin<Box<dyn Future<Output = sqlx::Result<Place>> + Send + 'c>>;
 
-/// Refuses a pool whose connections lead elsewhere than the store's own, which are opened with its connect options: its
-/// `after_connect` may have led them there, to tables that the store would not find.
+/// Refuses a pool whose connections have another [`Place`] than the store's own. The store opens its own connections
+/// with the pool's connect options. The pool's `after_connect` may have changed the place of the pool's connections,
+/// and the store would not find the tables there.
 pub(in crate::store) async fn compare<D: Dialect, DB: Database>(
     pool: &Pool<DB>,
     own: &Connections<DB>,
@@ -70,7 +71,8 @@ pub(in crate::store) async fn compare<D: Dialect, DB: Database>(
     )))
 }
 
-/// A connection that can't say is closed, as one in a transaction that has failed, and the next one is asked.
+/// Asks one connection of the pool. A connection that fails, for example because its transaction has failed, is closed,
+/// and the next one is asked.
 async fn ask_pool<DB: Database>(pool: &Pool<DB>, ask: Ask<DB>) -> sqlx::Result<Place> {
     let mut left = pool.options().get_max_connections();
     loop {

@@ -1,4 +1,4 @@
-//! Deleting the rows that nobody needs any more, a bounded number at a time.
+//! Sweeping: deleting the rows that are no longer needed, in bounded batches.
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,29 +10,31 @@ use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::{Owner, StoreError};
 use crate::task::{background, timer};
 
-/// How many times as long as a batch took the next one waits: the server works for the others meanwhile.
+/// After a batch, the sweep pauses for this many times as long as the batch took, so that the server has time for other
+/// work.
 const SHARE: u32 = 4;
 
-/// A pass takes at least so many times as long as its first batch, which passes over what was deleted.
+/// A pass takes at least this many times as long as its first batch, because the first batch of a pass reads past the
+/// rows that were deleted before.
 const OVER_AGAIN: u32 = 100;
 
 /// A store that can be swept.
 pub(in crate::store) trait Sweep: Send + Sync + 'static {
-    /// Whose errors they are.
+    /// The database's errors.
     type Dialect: Dialect;
 
     fn sweeping(&self) -> &Sweeping;
 
-    /// Deletes at most so many rows at once: those whose `purge_at` is over, first those that it is over for longest, and
-    /// none whose `purge_at` is before `from`.
+    /// Deletes at most this many rows in one batch: rows whose `purge_at` has passed, the oldest first, and none whose
+    /// `purge_at` is before `from`.
     fn sweep(&self, at_most: usize, from: i64) -> impl Future<Output = Result<Swept, Failure>> + Send;
 }
 
 /// How a store is swept.
 pub(in crate::store) struct Sweeping {
-    /// How many rows are deleted at once.
+    /// How many rows one batch deletes at most.
     batch: usize,
-    /// Where an operator's next sweep begins: those that delete a few rows each are one pass.
+    /// Where an operator's next sweep begins. Several sweeps of a few rows each make up one pass.
     begins_at: AtomicI64,
 }
 
@@ -46,17 +48,17 @@ impl Sweeping {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Swept {
     pub(in crate::store) rows: usize,
-    /// The last `purge_at` among them.
+    /// The latest `purge_at` among them.
     pub(in crate::store) reached: Option<i64>,
 }
 
-/// How far a sweep has come. Where somebody's transaction may still look at what was deleted, the server keeps it, and a
-/// batch that began at the first row would pass over all of it. So each batch goes on where the last one came to.
+/// How far a sweep has come. While another transaction may still read deleted rows, the server keeps them, and a batch
+/// from the first row on would read past all of them. So each batch begins where the last one ended.
 ///
-/// A row that somebody had locked is passed over too. The next pass, which begins at the first row, finds it.
+/// A batch also skips rows that others have locked. The next pass, which begins at the first row, finds them.
 struct Pass {
     from: i64,
-    /// How far any pass has come.
+    /// The furthest point of any pass.
     furthest: i64,
     begun: Instant,
     /// How long its first batch took.
@@ -78,13 +80,15 @@ impl Pass {
         Ok(rows)
     }
 
-    /// A batch took too long, or failed: perhaps there is too much to pass over.
+    /// Called when a batch took too long or failed. The cause may be that it read past too many deleted rows, so the
+    /// next one begins at the furthest point.
     fn failed(&mut self) {
         self.first.get_or_insert(LONGEST_STATEMENT);
         self.from = self.furthest;
     }
 
-    /// Nothing more was found: begins again, unless the first batch would take too much of the time.
+    /// Called when a batch found no more rows. Begins a new pass at the first row, unless that would spend too large a
+    /// share of the time on first batches.
     fn again(&mut self) {
         if self.first.is_none_or(|first| self.begun.elapsed() >= first * OVER_AGAIN) {
             *self = Self { furthest: self.furthest, ..Self::new(0) };
@@ -92,8 +96,8 @@ impl Pass {
     }
 }
 
-/// Deletes at most so many rows, batch by batch, and leaves the server time for others. Goes on where the operator's last
-/// sweep ended, and behind the last row from the first one again.
+/// An operator's sweep: deletes at most `at_most` rows in batches, with pauses for other work. It begins where the
+/// operator's last sweep ended, and after the last row it begins again at the first one.
 pub(in crate::store) async fn sweep_all<S: Sweep>(store: &S, at_most: usize) -> Result<usize, StoreError> {
     let Sweeping { batch, begins_at } = store.sweeping();
     let (mut pass, mut all) = (Pass::new(begins_at.load(Ordering::Relaxed)), 0);
@@ -128,7 +132,7 @@ pub(in crate::store) fn keep_swept<S: Sweep>(store: &Arc<S>, interval: Duration)
 async fn sweep_on<S: Sweep>(store: Weak<S>, interval: Duration) {
     let (mut pass, mut pause) = (Pass::new(0), interval);
     loop {
-        // Not in step with other processes.
+        // A random pause, so that processes don't sweep in step.
         let [random, ..] = Owner::random().0;
         timer::sleep(pause.mul_f64(0.75 + f64::from(random) / 512.0)).await;
         let Some(store) = store.upgrade() else { return };

@@ -1,4 +1,4 @@
-//! What an operator can do with the file.
+//! The operator's interface to a SQLite store.
 
 use std::time::SystemTime;
 
@@ -37,7 +37,7 @@ impl IdempotencyAdmin for SqliteStore {
         Box::pin(self.standing(scope, key, Ask::Forget))
     }
 
-    /// In pages: what is written meanwhile is counted or not.
+    /// Reads the keys in pages. A key that is written meanwhile may be counted or not.
     fn stats(&self) -> AdminFuture<'_, Stats> {
         Box::pin(async {
             let mut stats = Stats::default();
@@ -48,10 +48,10 @@ impl IdempotencyAdmin for SqliteStore {
         })
     }
 
-    /// In transactions of at most [`SqliteOptions::sweep_batch`](super::SqliteOptions::sweep_batch) rows and about half a
-    /// millisecond. Between two of them, other requests are carried out: the sweep takes a fifteenth of the time where
-    /// there are some, and a third where there are none. It ends where its future is dropped. An error where the file's log is over 64 MB,
-    /// and somebody reads the file: [`SqliteStore`] says more.
+    /// Deletes in transactions of at most [`SqliteOptions::sweep_batch`](super::SqliteOptions::sweep_batch) rows and
+    /// about half a millisecond, and carries out other requests between them. The sweep takes a fifteenth of the
+    /// writer's time if there are other requests, and a third if there are none. It stops if its future is dropped. It
+    /// fails if the file's log is over 64 MB and in use ([`SqliteStore`]).
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
         Box::pin(async move {
             let (answer, swept) = tokio::sync::oneshot::channel();
@@ -63,7 +63,7 @@ impl IdempotencyAdmin for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Has a reader answer a question.
+    /// Has a reader thread run `question`.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection, Micros) -> Result<T, Failure> + Send + 'static,
@@ -86,7 +86,7 @@ fn get(
     Ok(row.map(|row| (Entry::new(scope, key, row, now), record)))
 }
 
-/// The statement of a page and its parameters; `None` where the page is empty.
+/// The statement of a page and its parameters, or `None` if the page is empty.
 fn page(filter: &Filter, now: Micros) -> Option<(String, Vec<Value>)> {
     let mut sql = concat!("SELECT scope, key, ", columns!(), " FROM idempotency WHERE TRUE").to_owned();
     let mut values = Vec::new();
@@ -110,7 +110,7 @@ fn page(filter: &Filter, now: Micros) -> Option<(String, Vec<Value>)> {
             values.push(Value::Text(scope.to_owned()));
             values.push(Value::Blob(key.as_bytes().to_owned()));
         }
-        // Not the pair, for which no index is used beside its scope.
+        // Without `(scope, key)`, because SQLite uses no index for the pair beside `scope = ?`.
         Start::AfterInScope(key) => {
             sql.push_str(" AND key > ?");
             values.push(Value::Blob(key.as_bytes().to_owned()));
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::protocol::State;
 
-    /// A page begins where the one before it ended, whatever else is asked for.
+    /// SQLite seeks to the start of a page in the primary key, whatever the filter's other parts are.
     #[test]
     fn a_page_is_found_by_the_primary_key() {
         let connection = Connection::open_in_memory().unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong in SQLite, and which of the two kinds of [`StoreError`] it is.
+//! Failures of SQLite, and which of the two kinds of [`StoreError`] each becomes.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,14 +13,15 @@ use crate::store::Key;
 /// The name of the store in its errors.
 pub(super) const STORE: &str = "SQLite";
 
-/// Why an operation failed. Cheap to clone: one failure can be the answer to a whole batch.
+/// Why an operation failed. It is cheap to clone, because one failure can be the answer to a whole batch.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
-    /// SQLite said so.
+    /// SQLite returned an error.
     Sqlite(Arc<rusqlite::Error>),
-    /// A row holds what no version of this store writes. Never taken for an absent row: the body would run again.
+    /// A row has a value that no version of this store writes. It is never treated as an absent row, because the body
+    /// would run again.
     Corrupt { key: ScopedKey, column: &'static str },
-    /// Somebody keeps the log from starting over.
+    /// A reader keeps the log from starting over.
     LongLog { bytes: u64 },
     /// The store's threads have ended.
     Closed,
@@ -31,7 +32,7 @@ impl Failure {
         Self::Corrupt { key: ScopedKey::new(scope, key), column }
     }
 
-    /// Whether SQLite failed, so that what else is in the transaction can't be relied on.
+    /// Whether SQLite failed, so that the rest of the transaction can't be relied on either.
     pub(super) fn is_sqlite(&self) -> bool {
         matches!(self, Self::Sqlite(_))
     }
@@ -42,12 +43,12 @@ impl Failure {
     }
 }
 
-/// Whether an error says that someone else held a lock.
+/// Whether an error says that another connection had the lock.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// SQLite's extended code.
+/// SQLite's extended result code.
 fn code(error: &rusqlite::Error) -> Option<String> {
     error.sqlite_error().map(|error| error.extended_code.to_string())
 }
@@ -89,8 +90,8 @@ impl StdError for Failure {
     }
 }
 
-/// Busy, interrupted, out of memory and I/O errors say nothing about what a repetition would meet, and after an I/O
-/// error nobody knows what was written. A full disk, a read-only or damaged file would say no again.
+/// A busy file, an interruption, a lack of memory and an I/O error may be gone at the next attempt, and after an I/O
+/// error it isn't known what was written. A full disk, a read-only file and a damaged file would fail again.
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         let unanswered = match &failure {

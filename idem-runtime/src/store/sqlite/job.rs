@@ -1,4 +1,4 @@
-//! A request on its way to a thread: what was asked, owned, and where the answer goes.
+//! An owned request on its way to a thread, and the channel for its answer.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::task::quietly;
 /// A reply, with the record of a completed key.
 pub(super) type Answer = Result<(Reply, Option<Record>), Failure>;
 
-/// A request and who waits for its answer. It is carried out even where nobody does any more: the protocol takes a
-/// request whose caller has gone for a late one.
+/// A request, and the channel on which its caller waits for the answer. The thread carries it out even if the caller
+/// has gone: the protocol treats it as a late copy.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) scope: Box<str>,
@@ -24,7 +24,7 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
-/// What is asked: the requests of the protocol, without their borrowed scope and key.
+/// The requests of the protocol, without their borrowed scope and key.
 #[derive(Debug)]
 pub(super) enum Ask {
     Claim {
@@ -96,9 +96,9 @@ impl Job {
         (Box::new(Self { scope: scope.into(), key: key.clone(), ask, answer }), receiver)
     }
 
-    /// The request as the protocol takes it.
+    /// Calls `then` with the request as the protocol's operation.
     pub(super) fn with_operation<T>(&self, then: impl FnOnce(Operation<'_>) -> T) -> T {
-        // Every request is made from the claim it belongs to.
+        // Each request type is constructed from its claim.
         let claim = |owner, lease| ClaimRequest::new(&self.scope, &self.key, owner, lease);
         match &self.ask {
             Ask::Claim { owner, lease, fingerprint, orphans, retain } => {
@@ -130,7 +130,7 @@ impl Job {
         }
     }
 
-    /// The record that a key that becomes completed gets.
+    /// The record for the key, if this request completes it.
     pub(super) fn record(&self) -> Option<&Record> {
         match &self.ask {
             Ask::Complete { record, .. } | Ask::ResolveExecuted { record, .. } => Some(record),
@@ -138,27 +138,28 @@ impl Job {
         }
     }
 
-    /// Whether this asks for the key.
+    /// Whether this is a claim.
     pub(super) fn is_claim(&self) -> bool {
         matches!(self.ask, Ask::Claim { .. })
     }
 
-    /// Whether this leaves the key without a record.
+    /// Whether this is a release.
     pub(super) fn is_release(&self) -> bool {
         matches!(self.ask, Ask::Release { .. })
     }
 
-    /// Whether carrying this out ends a holder's time with the key, so that a waiter wants to know.
+    /// Whether this ends a holder's claim, so that waiters have to be notified.
     pub(super) fn is_ending(&self) -> bool {
         !matches!(self.ask, Ask::Claim { .. } | Ask::Renew { .. })
     }
 
-    /// Whether what this writes has to be on the disk before it is answered, as far as the request alone tells.
+    /// Whether the write of this request has to be on the disk before the answer, as far as the request alone shows.
     ///
-    /// A completion and an operator's word are promises. A claim that is lost in a power failure is a free key, which
-    /// is what `on_crash = "rerun"` makes of an orphan anyway; where orphans are kept for ever (no `retain`), a lost
-    /// claim would let the body run again. A lost renewal only ends a lease that ended with its holder's machine.
-    /// A release says so only once its row is known: [`needs_sync_over`](Self::needs_sync_over).
+    /// A completion and an operator's resolution have to be: the answer promises that they last. A claim that is lost
+    /// in a power failure leaves a free key, and `on_crash = "rerun"` treats an orphan in the same way. But if orphans
+    /// are kept for ever (no `retain`), losing the claim would let the body run again, so that claim has to be on the
+    /// disk. Losing a renewal only ends a lease whose holder's machine has failed. For a release, it depends on its
+    /// row: [`needs_sync_over`](Self::needs_sync_over).
     pub(super) fn needs_sync(&self) -> bool {
         match &self.ask {
             Ask::Complete { .. } | Ask::ResolveExecuted { .. } | Ask::ResolveNotExecuted | Ask::Forget => true,
@@ -167,13 +168,13 @@ impl Job {
         }
     }
 
-    /// Whether a release has to be on the disk before it is answered, now that its row is known. Without it, a row that
-    /// is kept for ever comes back as an orphan, and a key that was free is parked.
+    /// Whether a release of this row has to be on the disk before the answer. A row that is kept for ever would come
+    /// back as an orphan after a power failure, so that a free key would be parked.
     pub(super) fn needs_sync_over(&self, row: &crate::protocol::Row) -> bool {
         matches!(self.ask, Ask::Release { .. }) && row.purge_at.is_none()
     }
 
-    /// Answers. Nobody may be listening.
+    /// Sends the answer. The caller may have gone.
     pub(super) fn finish(self, answer: Answer) {
         quietly(|| drop(self.answer.send(answer)));
     }

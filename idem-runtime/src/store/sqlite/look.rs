@@ -8,7 +8,7 @@ use super::rows;
 use crate::protocol::{self, Micros, Reply};
 use crate::store::Record;
 
-/// The answer to a claim, if giving it writes nothing.
+/// Returns the answer to a claim if it needs no write.
 pub(super) fn look(
     connection: &Connection,
     job: &Job,

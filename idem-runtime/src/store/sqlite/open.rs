@@ -11,14 +11,14 @@ use super::rows;
 use crate::error::Error;
 use crate::store::StoreError;
 
-/// The tables and the view, for an operator to read and run.
+/// The statements that create the tables and the view. An operator can read and run them too.
 const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("stuck.sql"));
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 /// The write-ahead log is cut back to this many bytes when it starts over.
 const JOURNAL_SIZE_LIMIT: i64 = 16 * 1024 * 1024;
 
-/// Refuses what can't be a durable file.
+/// Refuses a path that can't be a durable file.
 pub(super) fn check_path(path: &Path) -> Result<(), Error> {
     let refuse = |what: &str| Err(Error::config(format!("{what}: name a file, or use a `MemoryStore`")));
     match path.to_str() {
@@ -30,7 +30,7 @@ pub(super) fn check_path(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The connection that writes. Creates the file and its tables, unless it is not to.
+/// Opens the connection that writes. Creates the file and its tables if the options say so.
 pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection, Error> {
     let connection = connect(path, options).map_err(|error| explain(path, error))?;
     if options.serves && options.mode != SqliteMode::ReadOnly {
@@ -43,7 +43,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
     Ok(connection)
 }
 
-/// Makes a file one that handlers can use.
+/// Prepares a file for handlers: puts it into WAL mode and creates the tables.
 fn prepare(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), Error> {
     let explain = |error| explain(path, error);
     if connection.is_readonly(MAIN_DB).map_err(explain)? {
@@ -58,7 +58,7 @@ fn prepare(connection: &Connection, path: &Path, options: &SqliteOptions) -> Res
     check_version(path, patiently(deadline, || create_tables(connection, options)).map_err(explain)?)
 }
 
-/// Looks at a file as it is.
+/// Checks the tables of a file, and creates nothing.
 fn find_tables(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), Error> {
     let deadline = Instant::now() + options.busy_timeout;
     let found = patiently(deadline, || version(connection)).map_err(|error| unread(path, error));
@@ -71,7 +71,8 @@ fn unread(path: &Path, error: rusqlite::Error) -> Error {
     let what = match error.sqlite_error_code() {
         // No such table, or nothing in it.
         Some(ErrorCode::Unknown) | None => "it has no tables of a store: is it the right file?",
-        // Of a file in WAL mode, the log and its index; of one that was left by a crash, the file itself.
+        // SQLite would have to create the log and its index for a file in WAL mode, or to write the file itself after a
+        // crash.
         Some(ErrorCode::ReadOnly) => {
             "no other process has it open, and to read it then SQLite has to write to it or to its folder, which this one \
              may not"
@@ -95,7 +96,7 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT version FROM idempotency_schema WHERE id = 1", [], |row| row.get(0))
 }
 
-/// A connection that reads, of a file that a writer has opened.
+/// Opens a connection that reads. The writer has opened the file before.
 pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, Error> {
     let connection = connect(path, options).map_err(|error| explain(path, error))?;
     connection.pragma_update(None, "query_only", true).map_err(|error| explain(path, error))?;
@@ -108,37 +109,39 @@ fn connect(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection>
         SqliteMode::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
         SqliteMode::ReadWriteCreate => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     };
-    // Without `SQLITE_OPEN_URI`: every path is a path.
+    // Without `SQLITE_OPEN_URI`, so that SQLite takes no path for a URI.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
 
-/// Readers and the writer don't wait for each other, and a commit is one sync instead of three
-/// (<https://www.sqlite.org/wal.html>).
+/// Puts the file into WAL mode. Readers and the writer then don't wait for each other, and a commit costs one sync
+/// instead of three (<https://www.sqlite.org/wal.html>).
 fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<String> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if mode.eq_ignore_ascii_case("wal") {
         return Ok(mode);
     }
-    // The change is a transaction with a rollback journal, which is over when the journal is deleted. Only EXTRA syncs
-    // that: a journal that came back after a power loss would undo the change, and the log be thrown away unread.
+    // The change is a transaction with a rollback journal, which ends when the journal is deleted. Only EXTRA syncs the
+    // deletion. Otherwise the journal could be back after a power loss: it would undo the change, and the log would be
+    // thrown away unread.
     connection.execute_batch("PRAGMA synchronous = EXTRA")?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
 }
 
-/// Creates what isn't there; answers with the version of the tables, and writes nothing where it is not ours.
+/// Creates the missing tables. Returns the version of the tables, and writes nothing if it isn't this code's version.
 fn create_tables(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<i64> {
     connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
     synchronous(connection, options.durability == Durability::PowerLoss)?;
-    // IMMEDIATE: a transaction that first reads and then writes fails at once where another process wrote in between.
+    // IMMEDIATE, because a transaction that first reads and then writes fails at once if another process wrote in
+    // between.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let made = connection.execute_batch(SCHEMA).and_then(|()| {
         let version = version(connection)?;
-        // Its own value, so that something is written even where nothing changes: the commit syncs what a process left
-        // in the log that was killed between its write and its sync. Or else a replay of that could be acknowledged,
-        // and lost in a power failure.
+        // Writes the present value, so that the commit writes even if nothing changes, and so syncs the log. A process
+        // may have been killed between its write and its sync. Without this sync, a record from that write could be
+        // replayed and acknowledged, and then be lost in a power failure.
         let user_version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         connection.pragma_update(None, "user_version", user_version)?;
         Ok(version)
@@ -154,14 +157,15 @@ fn create_tables(connection: &Connection, options: &SqliteOptions) -> rusqlite::
     }
 }
 
-/// Whether a commit syncs the write-ahead log (`FULL`) or leaves that to the next commit that does, or to a checkpoint
-/// (`NORMAL`). Takes effect between transactions (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+/// Sets whether a commit syncs the write-ahead log (`FULL`), or leaves that to the next commit that does, or to a
+/// checkpoint (`NORMAL`). It takes effect between transactions
+/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
 pub(super) fn synchronous(connection: &Connection, full: bool) -> rusqlite::Result<()> {
     connection.execute_batch(if full { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })
 }
 
-/// SQLite doesn't wait for a lock where it changes the journal mode, nor where another connection recovers the log: so
-/// this does.
+/// Repeats `attempt` while the file is locked, until the deadline. SQLite itself doesn't wait for a lock when it
+/// changes the journal mode, nor while another connection recovers the log.
 fn patiently<T>(deadline: Instant, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     let mut pause = Duration::from_millis(1);
     loop {
@@ -193,7 +197,7 @@ fn explain(path: &Path, error: rusqlite::Error) -> Error {
     failed(path, &what, Some(error))
 }
 
-/// `what` is wrong with the file.
+/// The error for a file that can't be used. `what` says why.
 pub(super) fn failed(path: &Path, what: &str, source: Option<rusqlite::Error>) -> Error {
     let message = format!("the SQLite file `{}` can't be used as a store: {what}", path.display());
     Error::Config { message, source: source.map(|error| StoreError::from(super::failure::Failure::from(error))) }
@@ -203,7 +207,7 @@ pub(super) fn failed(path: &Path, what: &str, source: Option<rusqlite::Error>) -
 mod tests {
     use super::*;
 
-    /// By hand, as the user that runs the tests may write everywhere.
+    /// The error is made by hand, because the user that runs the tests may write everywhere.
     #[test]
     fn who_only_reads_a_file_that_nobody_has_open_is_told_what_is_missing() {
         let error =

@@ -1,12 +1,12 @@
-//! What the writer is asked to do.
+//! The requests to the writer.
 
 use super::job::Job;
 use super::pace::Asked;
 
-/// An order to the writer.
+/// A request to the writer.
 #[derive(Debug)]
 pub(super) enum Order {
     Job(Box<Job>),
-    /// Delete rows that nobody needs.
+    /// Delete rows that are no longer needed.
     Sweep(Asked),
 }

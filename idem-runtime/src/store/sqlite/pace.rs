@@ -1,4 +1,4 @@
-//! When the writer sweeps: in short turns, between which it works for the others.
+//! When the writer sweeps: in short turns, with other work between them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,30 +10,31 @@ use super::sweep::Swept;
 use crate::store::Owner;
 use crate::task::quietly;
 
-/// How many times as long as a turn took the next one waits, where somebody else has work for the writer.
+/// After a turn, the next turn waits for this many times as long as the turn took, if the writer has had other work
+/// since the last turn.
 const SHARE: u32 = 14;
 
-/// The same where nobody has: other processes may want the file.
+/// The same if the writer has had no other work. Other processes may need the file.
 const IDLE_SHARE: u32 = 2;
 
-/// An operator's sweep.
+/// An operator's request to sweep.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) at_most: usize,
     pub(super) answer: oneshot::Sender<Result<usize, Failure>>,
 }
 
-/// Whose turn comes when.
+/// When the next turn comes, and for whom.
 pub(super) struct Pace {
-    /// How long the background pauses where nothing is due; `None`: it never sweeps.
+    /// How long the background pauses if no row is due; `None`: it never sweeps.
     interval: Option<Duration>,
     /// When the background sweeps next.
     background: Option<Instant>,
-    /// Operators' sweeps, each with what it has deleted so far.
+    /// Operators' sweeps, each with the number of rows that it has deleted so far.
     asked: VecDeque<(Asked, usize)>,
-    /// No turn comes before.
+    /// No turn comes before this time.
     rest_until: Instant,
-    /// Whether the writer has worked for others since the last turn.
+    /// Whether the writer has had other work since the last turn.
     busy: bool,
 }
 
@@ -44,28 +45,28 @@ impl Pace {
         pace
     }
 
-    /// An operator wants a sweep.
+    /// Adds an operator's sweep.
     pub(super) fn ask(&mut self, asked: Asked) {
         self.asked.push_back((asked, 0));
     }
 
-    /// The writer has worked for others.
+    /// Called when the writer has done other work.
     pub(super) fn worked(&mut self) {
         self.busy = true;
     }
 
-    /// When the next turn comes, if nobody asks for one before.
+    /// When the next turn comes, unless an operator asks for one before.
     pub(super) fn next(&self) -> Option<Instant> {
         let wanted = if self.asked.is_empty() { self.background? } else { self.rest_until };
         Some(wanted.max(self.rest_until))
     }
 
-    /// How many rows the next turn deletes at most, of so many in a batch.
+    /// How many rows the next turn deletes at most, with batches of this size.
     pub(super) fn at_most(&self, batch: usize) -> usize {
         self.asked.front().map_or(batch, |(asked, swept)| batch.min(asked.at_most - swept))
     }
 
-    /// A turn is over.
+    /// Called when a turn is over.
     pub(super) fn turned(&mut self, swept: Result<Swept, Failure>, begun: Instant, now: Instant) {
         let share = if std::mem::take(&mut self.busy) { SHARE } else { IDLE_SHARE };
         self.rest_until = now + now.saturating_duration_since(begun) * share;
@@ -81,7 +82,7 @@ impl Pace {
         }
     }
 
-    /// Answers an operator, unless there is more to do for one who still waits.
+    /// Answers an operator, unless there are more rows to delete and the operator still waits.
     fn answer(&mut self, asked: Asked, before: usize, swept: Result<Swept, Failure>) {
         let (answer, more) = match swept {
             Ok(Swept { rows, more }) => (Ok(before + rows), more),
@@ -95,7 +96,8 @@ impl Pace {
         }
     }
 
-    /// Never in step with other processes, not even with those that were started together.
+    /// The time of the next background sweep. It is random, so that processes don't sweep in step, even if they were
+    /// started together.
     fn after_interval(&self, now: Instant) -> Option<Instant> {
         let [random, ..] = Owner::random().0;
         now.checked_add(self.interval?.mul_f64(0.75 + f64::from(random) / 512.0))
@@ -109,7 +111,7 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(60);
     const TURN: Duration = Duration::from_millis(5);
 
-    /// A turn of 5 ms, and how long the next one waits.
+    /// Takes a turn of 5 ms. Returns how long the next one waits.
     fn pause(pace: &mut Pace, rows: usize, more: bool) -> Duration {
         let begun = pace.next().unwrap();
         let now = begun + TURN;
@@ -129,7 +131,7 @@ mod tests {
         assert!(pause(&mut pace, 0, false) >= INTERVAL * 3 / 4);
     }
 
-    /// An operator takes the background's turns, and waits for no interval.
+    /// An operator's sweep takes turns as the background's does, and doesn't wait for the interval.
     #[test]
     fn an_operator_pauses_as_the_background_does() {
         let mut pace = Pace::new(None, Instant::now());

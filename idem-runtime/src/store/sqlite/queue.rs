@@ -1,10 +1,11 @@
-//! What waits for a thread: a queue that is drained many at a time.
+//! A queue of requests for a thread, which takes many at a time.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// An unbounded queue. Its callers wait for their answers, so it holds at most one item for each of them.
+/// A queue without a bound of its own. Each caller waits for its answer, so the queue has at most one item for each
+/// caller.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -18,12 +19,12 @@ struct State<T> {
     closed: bool,
 }
 
-/// What a thread finds when it asks for work.
+/// The result of [`Queue::drain`].
 pub(super) enum Work<T> {
     Items(T),
-    /// Nothing came before the deadline.
+    /// No item arrived before the deadline.
     Idle,
-    /// Closed and empty.
+    /// The queue is closed and empty.
     Closed,
 }
 
@@ -33,7 +34,7 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), filled: Condvar::new() }
     }
 
-    /// Adds an item; gives it back if the queue was closed.
+    /// Adds an item. Returns the item if the queue is closed.
     pub(super) fn push(&self, item: T) -> Result<(), T> {
         let mut state = self.lock();
         if state.closed {
@@ -71,13 +72,13 @@ impl<T> Queue<T> {
         Work::Items(())
     }
 
-    /// Takes no more items. What is queued is still handed out.
+    /// Closes the queue to new items. Queued items are still handed out.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// Takes no more items, and drops what is queued: nobody is left to do it.
+    /// Closes the queue and drops the queued items, because no thread is left to carry them out.
     pub(super) fn abandon(&self) {
         let items = {
             let mut state = self.lock();

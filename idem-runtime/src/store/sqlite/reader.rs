@@ -1,4 +1,4 @@
-//! A thread that reads: it answers what needs no write, and passes the rest on to the writer.
+//! A thread that reads. It answers the requests that need no write, and passes the others on to the writer.
 
 use rusqlite::Connection;
 
@@ -12,16 +12,16 @@ use crate::protocol::{Micros, Reply};
 use crate::store::clock;
 use crate::task::quietly;
 
-/// How many questions one snapshot answers at most: it bounds how old the snapshot gets, and leaves some to the other
+/// How many requests one snapshot answers at most. It bounds the snapshot's age, and leaves requests for the other
 /// readers.
 const BATCH: usize = 32;
 
-/// A question that answers itself.
+/// A function that reads, and sends the answer itself.
 pub(super) type Read = Box<dyn FnOnce(&Connection, Micros) + Send>;
 
-/// What a reader is asked.
+/// A request to a reader.
 pub(super) enum Question {
-    /// A claim: answered here if that writes nothing.
+    /// A claim. The reader answers it if the answer needs no write.
     Claim(Box<Job>),
     /// Anything else.
     Read(Read),
@@ -34,12 +34,13 @@ pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: 
         if let Work::Closed = questions.drain(&mut batch, BATCH, None) {
             return;
         }
-        // Before the snapshot: a release that was sent before one of these questions is awaited, or in the snapshot.
+        // Asked before the snapshot: a release that was sent before one of these requests is then either counted here,
+        // or is in the snapshot.
         let leaving = route.awaits_release();
-        // Before the snapshot: a row of it can then not have been renewed by this time without showing it.
+        // Read before the snapshot: a renewal before this time is then in the snapshot.
         let now = clock::now();
-        // One snapshot for all of them saves SQLite the locks of one for each. Where it can't be had, each statement
-        // takes its own.
+        // One snapshot for all requests saves SQLite taking locks for each. If `BEGIN` fails, each statement takes its
+        // own.
         let snapshot = batch.len() > 1 && execute(connection, "BEGIN").is_ok();
         for question in batch.drain(..) {
             match question {
@@ -66,7 +67,7 @@ fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Ord
             route.duplicate();
             job.finish(Ok(answer));
         }
-        // A failed look is the writer's to report, or to do better.
+        // If reading failed, the writer tries again, and reports the failure if it fails too.
         Ok(None) | Err(_) => {
             route.passed_on();
             pass_on(job, writer);

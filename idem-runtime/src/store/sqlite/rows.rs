@@ -1,4 +1,4 @@
-//! Columns to [`Row`]s and back. `schema.sql` says what each column holds.
+//! Reading and writing [`Row`]s. `schema.sql` says what each column holds.
 
 use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, params};
@@ -7,8 +7,8 @@ use super::failure::Failure;
 use crate::protocol::{Ended, Row, State};
 use crate::store::{Fingerprint, Key, Owner, Previous, Record};
 
-/// The columns of a row, in the order of [`read`]. The record comes last, so that SQLite needn't follow a large one
-/// through its overflow pages to reach another column.
+/// The columns of a row, in the order of [`read`]. The record comes last, so that SQLite doesn't follow a large
+/// record's overflow pages to reach another column.
 macro_rules! columns {
     () => {
         "state, owner, fence, until, doubt, previous, previous_fence, attempt, fingerprint, ended, purge_at"
@@ -32,10 +32,10 @@ const UPDATE_WITH_RECORD: &str = "UPDATE idempotency SET state = ?3, owner = ?4,
      WHERE scope = ?1 AND key = ?2";
 const DELETE: &str = "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2";
 
-/// What a write does to the record.
+/// What an update does to the record.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RecordWrite<'a> {
-    /// It stays what it is.
+    /// The record stays as it is.
     Unchanged,
     Set(&'a Record),
     Clear,
@@ -49,7 +49,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The row of a key, and what `then` makes of it; `record` is read where `wants_record` says so.
+/// Reads the row of a key and calls `then` with it. If `then` returns `true`, reads the record too.
 pub(super) fn find<T>(
     connection: &Connection,
     scope: &str,
@@ -71,13 +71,13 @@ pub(super) fn find<T>(
     }
 }
 
-/// Writes the row of a key that has none; says whether that was so.
+/// Inserts the row of a key. Returns `false` if the key has a row already.
 pub(super) fn insert(connection: &Connection, scope: &str, key: &Key, row: &Row) -> Result<bool, Failure> {
     let nothing = RecordWrite::Clear;
     execute(connection, INSERT, scope, key, row, nothing).map(|rows| rows == 1)
 }
 
-/// Writes the row of a key that has one.
+/// Updates the row of a key.
 pub(super) fn update(
     connection: &Connection,
     scope: &str,
@@ -137,7 +137,7 @@ fn execute(
     Ok(statement.raw_execute()?)
 }
 
-/// The first two columns as a scope and a key; no key, where it can't be one.
+/// Reads the first two columns as a scope and a key. The key is `None` if the bytes are no key.
 pub(super) fn read_key(columns: &rusqlite::Row<'_>) -> rusqlite::Result<(String, Option<Key>)> {
     let key = match columns.get_ref(1)? {
         ValueRef::Blob(bytes) => Key::from_bytes(bytes),
@@ -146,7 +146,7 @@ pub(super) fn read_key(columns: &rusqlite::Row<'_>) -> rusqlite::Result<(String,
     Ok((columns.get(0)?, key))
 }
 
-/// A column that holds what it can't.
+/// A column whose value isn't valid.
 #[derive(Debug)]
 pub(super) enum Misread {
     Column(&'static str),
@@ -168,7 +168,7 @@ impl From<rusqlite::Error> for Misread {
     }
 }
 
-/// The columns from `first` on as a row.
+/// Reads the columns from `first` on as a row.
 pub(super) fn read(columns: &rusqlite::Row<'_>, first: usize) -> Result<Row, Misread> {
     let value = |nth: usize| columns.get_ref(first + nth);
     let state = unsigned(value(0)?, "state")?;

@@ -1,4 +1,4 @@
-//! The writer's connection: its transactions, and whether they sync.
+//! The writer's connection: its transactions, and whether their commits sync.
 
 use rusqlite::Connection;
 
@@ -9,7 +9,7 @@ use super::options::{Durability, SqliteOptions};
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) options: SqliteOptions,
-    /// Whether commits sync the log, as SQLite was told last.
+    /// Whether SQLite is set to sync the log at each commit.
     syncs: bool,
 }
 
@@ -19,10 +19,10 @@ impl Session {
         Self { connection, options, syncs }
     }
 
-    /// Runs `work` in a write transaction, and commits it if `work` says so.
+    /// Runs `work` in a write transaction. Commits it if `work` returns `true`, and else rolls it back.
     ///
-    /// IMMEDIATE: one that first reads and then writes fails at once, whatever the busy timeout, where another process
-    /// wrote in between.
+    /// The transaction is IMMEDIATE, because one that first reads and then writes fails at once, without waiting for
+    /// the busy timeout, if another process wrote in between.
     pub(super) fn in_transaction<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<(bool, T), Failure>,
@@ -33,14 +33,14 @@ impl Session {
             execute(if commit { "COMMIT" } else { "ROLLBACK" })?;
             Ok(done)
         });
-        // SQLite itself rolls back after some errors, and stays in the transaction after others.
+        // After some errors SQLite has rolled back itself; after others the transaction is still open.
         if done.is_err() && !self.connection.is_autocommit() {
             let _ = execute("ROLLBACK");
         }
         done
     }
 
-    /// Whether what is written next is on the disk when it is committed.
+    /// Sets whether the next commits sync the log.
     pub(super) fn set_sync(&mut self, syncs: bool) -> Result<(), Failure> {
         if self.syncs != syncs {
             open::synchronous(&self.connection, syncs)?;

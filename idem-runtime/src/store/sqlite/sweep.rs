@@ -1,4 +1,4 @@
-//! Deleting the rows that nobody needs any more, for a short time at a time.
+//! Sweeping: deleting the rows that are no longer needed, for a short time at a time.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,24 @@ use super::session::Session;
 use crate::protocol::Micros;
 use crate::store::{Key, clock};
 
-/// How long one transaction deletes rows. For so long, others wait for the writer, and for the commit, which writes a page
-/// for nearly each row: of a longer turn the commit and the log's checkpoint behind it took twice the time of the turn.
+/// How long one transaction deletes rows. Other requests wait for the writer for that long, and for the commit, which
+/// writes a page for nearly each row. With longer turns, the commit and the checkpoint of the log after it took twice
+/// as long as the turn.
 const TURN: Duration = Duration::from_micros(500);
 
-/// How many rows are deleted before the time is looked at.
+/// How many rows are deleted between two looks at the time.
 const CHUNK: usize = 16;
 
-/// The condition of [`Row::is_sweepable`](crate::protocol::Row::is_sweepable), so that a row that is due and still
-/// needed is not looked at again and again: what is found is asked once more.
+/// Finds rows that are due and no longer needed. It has the condition of
+/// [`Row::is_sweepable`](crate::protocol::Row::is_sweepable), so that no sweep reads again the rows that are due and
+/// still needed. Each row found is checked with `is_sweepable` too.
 const DUE: &str = concat!(
     "SELECT scope, key, ",
     columns!(),
     " FROM idempotency WHERE purge_at <= ?1 AND (state IN (2, 4) OR until <= ?1) ORDER BY purge_at"
 );
 
-/// What one transaction deleted.
+/// The result of one transaction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Swept {
     pub(super) rows: usize,
@@ -34,8 +36,8 @@ pub(super) struct Swept {
     pub(super) more: bool,
 }
 
-/// Deletes at most `at_most` rows in one transaction of about [`TURN`]. Takes no lock where there is nothing to delete,
-/// and never syncs: a row that comes back after a power loss is swept again.
+/// Deletes at most `at_most` rows in one transaction of about [`TURN`]. Takes no lock if no row is due. Never syncs,
+/// because a row that comes back after a power loss is swept again.
 pub(super) fn sweep(session: &mut Session, at_most: usize) -> Result<Swept, Failure> {
     if due(&session.connection, clock::now(), 1)?.is_empty() {
         return Ok(Swept { rows: 0, more: false });
@@ -59,7 +61,7 @@ pub(super) fn sweep(session: &mut Session, at_most: usize) -> Result<Swept, Fail
     })
 }
 
-/// The keys whose rows may be deleted, those first that could be for longest.
+/// The keys whose rows may be deleted, the longest due first.
 fn due(connection: &Connection, now: Micros, at_most: usize) -> Result<Vec<(String, Key)>, Failure> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(DUE)?;
@@ -68,7 +70,7 @@ fn due(connection: &Connection, now: Micros, at_most: usize) -> Result<Vec<(Stri
     while keys.len() < at_most
         && let Some(columns) = found.next()?
     {
-        // A row that can't be read is left for someone to look at, and keeps nobody from those behind it.
+        // A row that can't be read is skipped, so that an operator can look at it, and the rows after it are swept.
         if let (scope, Some(key)) = rows::read_key(columns)?
             && rows::read(columns, 2).is_ok_and(|row| row.is_sweepable(now))
         {

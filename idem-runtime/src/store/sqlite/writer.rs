@@ -1,4 +1,4 @@
-//! The thread that writes: whatever waits for it goes into one transaction, so that many callers share one sync.
+//! The thread that writes. All waiting requests go into one transaction, so that many callers share one sync.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
 use crate::store::clock;
 use crate::store::notifiers::Notifiers;
 
-/// How many requests one transaction carries at most: it bounds how long the first of them waits for the last.
+/// How many requests one transaction carries at most. It bounds how long the first one waits for the last one.
 const BATCH: usize = 512;
 
 pub(super) struct Writer {
@@ -70,7 +70,8 @@ impl Writer {
         }
     }
 
-    /// Answers a lone claim that needs no write without a transaction, and so without the lock.
+    /// If the only request is a claim whose answer needs no write, answers it without a transaction, so without the
+    /// write lock.
     #[expect(clippy::vec_box, reason = "as in `carry_out`")]
     fn answer_alone(&self, jobs: &mut Vec<Box<Job>>) {
         let [job] = &jobs[..] else { return };
@@ -81,7 +82,8 @@ impl Writer {
         }
     }
 
-    /// Carries out all jobs in one transaction, or, where SQLite fails over one of them, each in its own.
+    /// Carries out all jobs in one transaction. If SQLite fails because of one of them, carries out each in a
+    /// transaction of its own.
     #[expect(clippy::vec_box, reason = "as they came from the queue: a job is too large to move about")]
     fn carry_out(&mut self, jobs: &mut Vec<Box<Job>>) {
         match self.transaction(jobs) {
@@ -92,7 +94,7 @@ impl Writer {
             Err(_) => {
                 let mut busy = None;
                 for job in jobs.drain(..) {
-                    // Who waited in vain for another process needn't wait again for each of the others.
+                    // The first job waited in vain for another process's lock, so the others don't wait again.
                     let answer = match &busy {
                         Some(failure) => Err(Failure::clone(failure)),
                         None => self
@@ -121,24 +123,25 @@ impl Writer {
         }
     }
 
-    /// One transaction. Its answers are true once it returns, and none of it happened where it fails.
+    /// Carries out one transaction. If it succeeds, its answers are true; if it fails, it has changed nothing.
     fn transaction(&mut self, jobs: &[Box<Job>]) -> Result<Vec<Answer>, Failure> {
         let syncs = jobs.iter().any(|job| job.needs_sync());
         match self.attempt(jobs, syncs)? {
             Some(answers) => Ok(answers),
-            // A release turned out to need a sync.
+            // A release needs a sync, as its row shows.
             None => Ok(self.attempt(jobs, true)?.unwrap_or_default()),
         }
     }
 
-    /// `None`: a sync is needed after all, and nothing was written.
+    /// Returns `None` if a sync turned out to be needed. Nothing was written then.
     fn attempt(&mut self, jobs: &[Box<Job>], syncs: bool) -> Result<Option<Vec<Answer>>, Failure> {
         let survives_power_loss = self.session.options.durability == Durability::PowerLoss;
         let syncs = syncs && survives_power_loss;
         self.session.set_sync(syncs)?;
         let may_need_sync = !syncs && survives_power_loss;
         self.session.in_transaction(|connection| {
-            // Read under the write lock: nobody else can change a row that is decided on by this time.
+            // The clock is read under the write lock, so that nobody else changes a row between this time and the
+            // decision.
             let now = clock::now();
             let mut answers = Vec::with_capacity(jobs.len());
             for job in jobs {
@@ -156,10 +159,9 @@ impl Writer {
     }
 }
 
-/// Decides and writes one request.
+/// Carries out one request: reads its row, decides, and writes.
 fn carry_out(connection: &Connection, job: &Job, now: Micros, needs_sync: &mut bool) -> Answer {
-    // Most claims are of new keys: the row that an absent one becomes is written where there is none, which saves the
-    // look.
+    // Most claims are of new keys. So first the row for a new key is inserted if there is none, which saves reading.
     let first = job.with_operation(|operation| match operation {
         Operation::Claim(_) => Some(protocol::step(None, operation, now)),
         _ => None,
@@ -187,7 +189,8 @@ fn carry_out(connection: &Connection, job: &Job, now: Micros, needs_sync: &mut b
     Ok((next.reply, record))
 }
 
-/// A row that leaves `Done` loses its record; one that enters it, or is resolved anew, gets the request's.
+/// What the write does to the record. A row that leaves `Done` loses its record. A row that becomes `Done`, or is
+/// resolved again, gets the request's record.
 fn record_write<'a>(job: &'a Job, old: &Row, new: &Row) -> RecordWrite<'a> {
     match (old.state == State::Done, new.state == State::Done) {
         (_, true) => job.record().map_or(RecordWrite::Unchanged, RecordWrite::Set),

@@ -16,7 +16,7 @@ fn request(key: &str) -> Request {
     Request(Key::from_bytes(key.as_bytes()).expect("a key"))
 }
 
-/// Notes which keys are carried out together, each time once it is let.
+/// Records which keys are sent together. Each batch waits for a permit of `go`.
 #[derive(Clone)]
 struct Notes(Arc<Inner>);
 
@@ -43,7 +43,7 @@ impl Notes {
         self.0.lanes.lock().busy.len()
     }
 
-    /// Waits until it is so: what waited is carried out in the background.
+    /// Waits until `so` is true. Waiting requests are carried out in the background.
     async fn until(&self, so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !so(self) {
@@ -105,7 +105,7 @@ impl Dialect for Nobodys {
     }
 }
 
-/// Lets a spawned task come as far as it can.
+/// Lets spawned tasks run until they wait.
 async fn settle() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -203,7 +203,7 @@ fn who_waits_is_served_where_the_runtime_of_a_lane_ends() {
         ends.spawn(async move { submit(&notes, request(key)).await });
     }
     stays.block_on(notes.until(|notes| notes.busy() == 2));
-    // All of one key, so that each is a batch.
+    // All have the same key, so each is a batch of its own.
     let waiters: Vec<_> = (0..2_000)
         .map(|_| {
             let notes = notes.clone();

@@ -1,4 +1,5 @@
-//! Finding out whether a store's connections are sessions: until then, it uses one.
+//! Finding out whether each of a store's connections has a session of its own. Until that is known, the store uses one
+//! connection.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use crate::task::timer;
 /// The longest pause between attempts to get a connection for the comparison.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a pooler may let a connection wait for a session, before it counts as one that has none.
+/// How long a pooler may let a connection wait for a session. After that, the store counts it as no second connection.
 const LONGEST_ANSWER: Duration = Duration::from_secs(3);
 
-/// When two connections are to be compared.
+/// When two connections have to be compared.
 pub(super) struct Due {
     at: Instant,
-    /// How long after an attempt that came to nothing there is another one. None before the first.
+    /// The pause after a failed attempt. `None` before the first attempt.
     pause: Option<Duration>,
 }
 
@@ -34,13 +35,13 @@ pub(super) enum Attempt {
 }
 
 impl Due {
-    /// At once.
+    /// Due at once.
     pub(super) fn now() -> Self {
         Self { at: Instant::now(), pause: None }
     }
 
-    /// Begins an attempt, if one is due. The next one is due once this one has come to nothing, or as if it had where nobody
-    /// ends it.
+    /// Begins an attempt, if one is due. The next attempt is due a pause after this one has failed, or after it should
+    /// have ended if nobody reports its end.
     pub(super) fn begin(&mut self) -> Option<Attempt> {
         if self.at > Instant::now() {
             return None;
@@ -52,15 +53,16 @@ impl Due {
         Some(attempt)
     }
 
-    /// Has the next attempt wait for a pause from now.
+    /// Makes the next attempt due a pause from now.
     fn put_off(&mut self) {
         self.at = Instant::now() + self.pause.unwrap_or(FULL);
     }
 }
 
 impl<DB: Database> Shared<DB> {
-    /// Compares the only connection with another one, where that can be had; from then on there can be many. The first time
-    /// it is waited for, since the opening of the store is to fail where a pooler mixes answers; later it is got meanwhile.
+    /// Compares the only connection with a second one, if the server gives one. From then on the store may use many.
+    /// The first attempt waits for the second connection, because opening the store has to fail if a pooler mixes up
+    /// answers. A later attempt has it opened in the background.
     pub(super) async fn compare(
         self: &Arc<Self>,
         only: &mut Connected<DB>,
@@ -71,7 +73,7 @@ impl<DB: Database> Shared<DB> {
         let mut other = match (idle, attempt) {
             (Some(other), _) => Ok(other),
             (None, Attempt::First) => {
-                // In this order: a pooler with one session gives it to who asks first.
+                // In this order, because a pooler with one session gives it to the connection that asks first.
                 (comparing.ask)(&mut only.connection).await?;
                 self.second(comparing).await
             }
@@ -101,7 +103,7 @@ impl<DB: Database> Shared<DB> {
         }
     }
 
-    /// Another connection, which has answered.
+    /// Opens a second connection, and waits until it has answered.
     async fn second(&self, comparing: &Comparing<DB>) -> Result<DB::Connection, Failure> {
         let mut other = self.opening.open().await?;
         let asked = timer::within(|| LONGEST_ANSWER, pin!((comparing.ask)(&mut other))).await;
@@ -109,7 +111,8 @@ impl<DB: Database> Shared<DB> {
         Ok(other)
     }
 
-    /// Has another connection put among the idle ones, while the only one is used: whoever takes that next compares them.
+    /// Opens a second connection in the background, while the only one is used, and puts it among the idle ones. The
+    /// next caller that takes the only connection compares the two.
     fn seek(self: &Arc<Self>, home: Option<Id>) {
         let shared = Arc::clone(self);
         tokio::spawn(async move {
