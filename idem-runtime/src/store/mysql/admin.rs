@@ -1,4 +1,4 @@
-//! What an operator can do with the table.
+//! The operator's interface to a MySQL store.
 
 use std::time::SystemTime;
 
@@ -38,8 +38,8 @@ impl IdempotencyAdmin for MySqlStore {
         Box::pin(async move { self.counts().await.map_err(Failure::into_error::<MySql>) })
     }
 
-    /// In transactions of at most [`MySqlOptions::sweep_batch`](super::MySqlOptions::sweep_batch) rows, after each of which
-    /// it pauses for four times as long as that took.
+    /// Deletes in transactions of at most [`MySqlOptions::sweep_batch`](super::MySqlOptions::sweep_batch) rows. After
+    /// each it pauses for four times as long as the transaction took.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
         Box::pin(sweep_all(&*self.0, at_most))
     }

@@ -1,4 +1,4 @@
-//! Claims, one or many at a time.
+//! Claiming one key or many at a time.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::protocol::{self, Micros, Operation, Row, State};
 use crate::store::sql::{Claiming, Failure, Lanes, Work};
 use crate::store::{ClaimAnswer, Grant};
 
-/// Claims of one store.
+/// The claims of one store.
 #[derive(Clone)]
 pub(super) struct Claims(pub(super) Arc<Inner>);
 
@@ -37,7 +37,7 @@ impl Work for Claims {
 }
 
 impl Inner {
-    /// Claims keys in one round trip, or in two where there are many and some are to be taken over.
+    /// Claims keys in one round trip, or in two if there are many and some may have to be taken over.
     async fn claim(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         if requests.len() == 1 {
             return self.claim_any(requests).await;
@@ -53,8 +53,8 @@ impl Inner {
         Ok(answers)
     }
 
-    /// Tries to write each row, and looks at what is there then. `None`: it was free when it was looked at, so another
-    /// claim got in between, or its lease has just ended.
+    /// Claims keys with or without rows, and then reads the rows. An answer is `None` if the key is free in that read:
+    /// another claim got in between, or its lease has just ended.
     async fn claim_any(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let mut script = self.session.batch(requests.len());
         for request in requests {
@@ -65,17 +65,18 @@ impl Inner {
         self.answers(script, requests, &keys, |_| true).await
     }
 
-    /// Writes the rows of those that have none, and looks at all. `None` also for one that is there to be taken.
+    /// Inserts the rows of the keys that have none, and then reads all rows. An answer is `None` also if the key has a
+    /// row and may be taken over.
     async fn claim_absent(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let mut script = self.session.single();
         statements::claim_absent(&mut script.sql, requests)?;
         let keys: Vec<_> = requests.iter().map(|request| place_of(*request)).collect();
         statements::read_as_begun(&mut script.sql, &keys)?;
-        // A repeated claim finds its own row, and has to renew it.
+        // A repeated claim finds its own row from before, which isn't a new grant: its lease has to be renewed.
         self.answers(script, requests, &keys, |found| found.row.fence == found.now).await
     }
 
-    /// Sends statements of which the last reads the rows of all keys.
+    /// Sends a script whose last statement reads the rows of all keys. Returns an answer for each request.
     async fn answers(
         &self,
         script: Script,
@@ -102,7 +103,7 @@ impl Inner {
     }
 }
 
-/// A row, and the time when it was so.
+/// A row, and the time when it was read.
 struct Found {
     row: Row,
     now: Micros,
@@ -118,7 +119,7 @@ impl Found {
         ClaimAnswer::Acquired(Grant { fence, attempt, previous })
     }
 
-    /// What the row says to a claim of another's key, if it isn't to be had.
+    /// The answer to a claim of a key that it doesn't hold; `None` if the claim may have the key.
     fn tells(&self, request: &Claiming, columns: &MySqlRow) -> Result<Option<ClaimAnswer>, Failure> {
         let next = protocol::step(Some(&self.row), Operation::Claim(&request.request()), self.now);
         if next.row.is_some() {

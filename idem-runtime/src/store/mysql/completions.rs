@@ -1,4 +1,4 @@
-//! Completions, one or many at a time.
+//! Completing one key or many at a time.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::store::Standing;
 use crate::store::numbers::integer;
 use crate::store::sql::{Completing, Failure, Lanes, Work};
 
-/// Completions of one store.
+/// The completions of one store.
 #[derive(Clone)]
 pub(super) struct Completions(pub(super) Arc<Inner>);
 

@@ -1,4 +1,4 @@
-//! What MySQL and MariaDB say when they can't.
+//! The errors of MySQL and MariaDB.
 
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
@@ -14,7 +14,7 @@ fn number(error: &dyn DatabaseError) -> u16 {
 }
 
 impl MySql {
-    /// Whether the server doesn't know the syntax. Its message quotes the statement, and with it a result.
+    /// Whether the server doesn't know the statement's syntax. The message quotes the statement, and with it a result.
     pub(super) fn is_syntax_error(error: &dyn DatabaseError) -> bool {
         number(error) == 1064
     }
@@ -23,7 +23,7 @@ impl MySql {
 impl Dialect for MySql {
     const STORE: &'static str = "MySQL";
 
-    /// Resources that are used up, servers that stop, join or fail over, locks, and statements that were ended.
+    /// Used-up resources, servers that stop, join or fail over, locks, and statements that were cancelled.
     fn is_passing(error: &dyn DatabaseError) -> bool {
         matches!(
             number(error),
@@ -32,19 +32,21 @@ impl Dialect for MySql {
         )
     }
 
-    /// A deadlock, and a row that changed meanwhile.
+    /// A deadlock, or a row that changed meanwhile.
     fn is_conflict(error: &dyn DatabaseError) -> bool {
         matches!(number(error), 1020 | 1213)
     }
 
     fn is_farewell(error: &dyn DatabaseError) -> bool {
-        // Shutdown, killed, idle for too long; read-only, since another server has become the primary.
+        // The server shut down, the connection was killed or idle for too long, or the server is read-only because
+        // another one has become the primary.
         matches!(number(error), 1053 | 1079 | 1927 | 4031 | 1290 | 1836)
     }
 
     fn turns_away(error: &dyn DatabaseError) -> Option<&'static str> {
         match number(error) {
-            // The user or the password, the host, an account that is locked, a password that is over.
+            // The user or the password is wrong, the host may not connect, the account is locked, or the password has
+            // expired.
             1045 | 1130 | 1698 | 1820 | 1862 | 3118 | 4151 => Some("logging in was refused"),
             1044 => Some("the user may not use this database, or there is none"),
             1049 => Some("there is no such database"),
@@ -57,7 +59,7 @@ impl Dialect for MySql {
     }
 
     fn is_full(error: &dyn DatabaseError) -> bool {
-        // The server's limit, and the user's.
+        // The limit of the server, or of the user.
         matches!(number(error), 1040 | 1203 | 1226)
     }
 

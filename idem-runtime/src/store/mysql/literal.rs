@@ -1,5 +1,5 @@
-//! Values within a statement. Every value that a store sends is a number or a string of hexadecimal digits, so none can be
-//! taken for SQL, whatever the server's character set and `sql_mode`.
+//! Values within a statement. Each value that the store sends is a number or a string of hexadecimal digits. So the
+//! server can't take a value for SQL, whatever its character set and its `sql_mode` are.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ impl fmt::Display for Bytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         f.write_str("X'")?;
-        // Many at a time: a record can have megabytes.
+        // Many bytes at a time, because a record can have megabytes.
         for chunk in self.0.chunks(64) {
             let mut digits = [0; 128];
             for (byte, pair) in chunk.iter().zip(digits.chunks_exact_mut(2)) {
@@ -26,7 +26,7 @@ impl fmt::Display for Bytes<'_> {
     }
 }
 
-/// What may be null.
+/// A value that may be null.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Nullable<T>(pub(super) Option<T>);
 
@@ -39,7 +39,7 @@ impl<T: fmt::Display> fmt::Display for Nullable<T> {
     }
 }
 
-/// The condition that a row is this key's.
+/// The condition that a row belongs to this key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Is<'a>(pub(super) &'a str, pub(super) &'a Key);
 
@@ -49,13 +49,14 @@ impl fmt::Display for Is<'_> {
     }
 }
 
-/// The condition that a row is one of these keys'. In the order of scope and key, so that scopes aren't repeated.
+/// The condition that a row belongs to one of these keys. The keys have to be in the order of scope and key, so that
+/// each scope is written once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IsOneOf<'a>(pub(super) &'a [(&'a [u8], &'a [u8])]);
 
 impl fmt::Display for IsOneOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not `(scope, key) IN (...)`, for which MariaDB reads the whole table.
+        // Not `(scope, key) IN (...)`, because MariaDB reads the whole table for it.
         let scopes = self.0.chunk_by(|(one, _), (next, _)| one == next);
         for (nth, keys) in scopes.enumerate() {
             let Some((scope, _)) = keys.first() else { continue };

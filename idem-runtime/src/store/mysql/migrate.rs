@@ -1,4 +1,4 @@
-//! Creating the tables, and checking that they are ours.
+//! Creating the tables, and checking their version.
 
 use sqlx::Row as _;
 
@@ -8,27 +8,27 @@ use super::session::Session;
 use crate::error::Error;
 use crate::store::sql::Failure;
 
-/// The tables, for an operator to read and run.
+/// The statements that create the tables. An operator can read and run them too.
 const SCHEMA: &str = include_str!("schema.sql");
-/// The view, likewise.
+/// The statement that creates the view.
 const VIEW: &str = include_str!("stuck.sql");
-/// Whether the view is there. The server answers only for what the user may use.
+/// Finds whether the view exists. The server shows only views that the user has a right to.
 const FIND_VIEW: &str = "\
     SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'idempotency_stuck';";
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 
-/// What the server says of itself.
+/// Properties of the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// The longest statement that it takes, in bytes.
+    /// How many bytes the server accepts in one packet.
     pub(super) packet: usize,
-    /// Whether it shows a commit to others only once it is on its disk.
+    /// Whether other transactions see a commit only after it is on the server's disk.
     syncs_first: bool,
 }
 
-/// Creates the tables where they are missing, and the view. Any number of processes may at once: each statement waits for
-/// those of the others.
+/// Creates the tables and the view if they are missing. Any number of processes may do so at once: each statement waits
+/// for those of the others.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
     create_tables(session).await?;
     create_view(session).await.unwrap_or_else(Failure::warn_of_no_view::<MySql>);
@@ -36,7 +36,7 @@ pub(super) async fn create(session: &Session) -> Result<(), Error> {
 }
 
 async fn create_tables(session: &Session) -> Result<(), Error> {
-    // Who may not create tables needn't, where they are there.
+    // If the tables exist, the user needs no right to create them.
     match look(session).await {
         Ok((Some(_), _)) => return Ok(()),
         Err(failure) if !failure.may_lack_table::<MySql>() => return Err(unread(failure)),
@@ -83,7 +83,8 @@ pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
     }
 }
 
-/// The version of the tables, if it was written yet. Fails where a table or a column is missing.
+/// Reads the version of the tables; `None` if the row with the version is missing. Fails if a table or a column is
+/// missing.
 async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
     let mut script = session.single();
     script.sql.push_str(concat!(

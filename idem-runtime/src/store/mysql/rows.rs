@@ -1,4 +1,4 @@
-//! Answers of the server, read.
+//! Reading the server's answers.
 
 use sqlx::Row as _;
 use sqlx::mysql::MySqlRow;
@@ -7,8 +7,8 @@ use crate::protocol::{Micros, Row};
 use crate::store::sql::{Columns, Failure};
 use crate::store::{Key, Record};
 
-/// The columns that [`read`] and [`place`] read. The time comes first: a packet that began with the length of a large
-/// value would be taken for another one.
+/// The columns that [`read`] and [`place`] read. The time comes first: if a packet began with the length of a large
+/// value, the driver would take it for another kind of packet.
 macro_rules! columns {
     () => {
         "scope, `key`, state, owner, fence, until, doubt, previous, previous_fence, attempt, fingerprint, ended, purge_at"
@@ -16,18 +16,18 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// What the clock said when a row was read.
+/// Reads the server's clock when the row was read.
 pub(super) fn now(columns: &MySqlRow) -> Result<Micros, Failure> {
     let now: i64 = columns.try_get(0)?;
     Ok(now.unsigned_abs())
 }
 
-/// The scope and the key of a row.
+/// Reads the scope and the key of a row.
 pub(super) fn place(columns: &MySqlRow) -> Result<(&[u8], &[u8]), Failure> {
     Ok((columns.try_get(1)?, columns.try_get(2)?))
 }
 
-/// The row of this key.
+/// Reads the row of this key.
 pub(super) fn read(columns: &MySqlRow, scope: &str, key: &Key) -> Result<Row, Failure> {
     let row = Columns {
         state: columns.try_get(3)?,
@@ -45,7 +45,7 @@ pub(super) fn read(columns: &MySqlRow, scope: &str, key: &Key) -> Result<Row, Fa
     row.row().map_err(|column| Failure::corrupt(scope, key, column))
 }
 
-/// The record that follows a row.
+/// Reads the record, which follows the row.
 pub(super) fn record(columns: &MySqlRow) -> Result<Option<Record>, Failure> {
     let record: Option<&[u8]> = columns.try_get(14)?;
     Ok(record.map(Record::from_bytes))

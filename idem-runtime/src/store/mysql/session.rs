@@ -11,16 +11,17 @@ use super::dialect::MySql;
 use crate::error::Error;
 use crate::store::sql::{Connected, Connections, Dialect as _, Failure, Opening, Place, Prepare, compare, patiently};
 
-/// What every connection is told once. READ COMMITTED: at a higher level an absent key locks its neighbours. Who holds a row
-/// for longer than a moment is no claim that is being committed: waiting for it would hold up those who share the transaction.
+/// The settings of each connection. READ COMMITTED, because at a higher level an absent key locks its neighbours. A row
+/// that is locked for longer than a moment isn't locked by a claim that commits; waiting for it would delay the other
+/// requests of the transaction. So the lock wait time-out is a second.
 const PREPARE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
      SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 1";
 
-/// Around statements that stand or fall together.
+/// Around statements that are carried out together or not at all.
 const BEGIN: &str = "START TRANSACTION;";
 const END: &str = "COMMIT";
 
-/// Connections that are opened with these options, asked anew for each.
+/// Makes connections with these options. `options` is called anew for each connection.
 pub(super) fn connections(
     options: impl Fn() -> MySqlConnectOptions + Send + Sync + 'static,
     most: usize,
@@ -29,7 +30,7 @@ pub(super) fn connections(
     Connections::new(Opening { options, prepare, comparing: None, is_full: MySql::is_full }, most)
 }
 
-/// The same, opened as the connections of a user's pool are.
+/// The same, with the connect options of a user's pool.
 pub(super) async fn beside(pool: MySqlPool, most: usize) -> Result<Connections<sqlx::MySql>, Error> {
     let user = pool.clone();
     let connections = connections(move || MySqlConnectOptions::clone(&user.connect_options()), most);
@@ -48,43 +49,44 @@ fn place(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::
     })
 }
 
-/// Where statements are sent to.
+/// Sends statements, on the store's connections.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) connections: Connections<sqlx::MySql>,
 }
 
-/// Statements that are sent in one round trip; each ends with a semicolon.
+/// Statements that are sent in one round trip. Each ends with a semicolon.
 #[derive(Clone)]
 pub(super) struct Script {
     pub(super) sql: String,
-    /// What ends the transaction, if it is one.
+    /// The statement that ends the transaction, or nothing if the script is none.
     end: &'static str,
 }
 
 impl Session {
-    /// Statements of which at most one writes. Between them, others may.
+    /// A script without a transaction. At most one of its statements may write, and others may write between its
+    /// statements.
     pub(super) fn single(&self) -> Script {
         Script { sql: String::new(), end: "" }
     }
 
-    /// Statements that stand or fall together, with one commit.
+    /// A script in one transaction, with one commit.
     pub(super) fn transaction(&self) -> Script {
         Script { sql: BEGIN.to_owned(), end: END }
     }
 
-    /// One statement for each of the requests, and one commit for all of them.
+    /// A script for this many requests, in one transaction if there are several.
     pub(super) fn batch(&self, requests: usize) -> Script {
         if requests == 1 { self.single() } else { self.transaction() }
     }
 
-    /// Sends statements, and answers with the rows that they return: one round trip.
+    /// Sends a script and returns the rows that its statements return. One round trip.
     pub(super) async fn fetch(&self, script: Script) -> Result<Vec<MySqlRow>, Failure> {
         let script = script.finished();
         patiently::<MySql, _, _>(|| async { Ok(self.run(&script, false).await?.rows) }).await
     }
 
-    /// Sends statements, and answers how many rows they found to change: one round trip.
+    /// Sends a script and returns how many rows its statements found to change. One round trip.
     pub(super) async fn execute(&self, script: Script) -> Result<u64, Failure> {
         let script = script.finished();
         patiently::<MySql, _, _>(|| async { Ok(self.run(&script, true).await?.found) }).await
@@ -93,7 +95,7 @@ impl Session {
     async fn run(&self, script: &Finished, counts: bool) -> Result<Answer, Failure> {
         let mut using = self.connect().await?;
         let answer = using.run(Arc::clone(&script.sql), counts).await;
-        // Without a transaction, nothing is left of what was undone.
+        // Without a transaction, a statement that the server rolled back leaves nothing on the connection.
         let whole = match &answer {
             Ok(_) => true,
             Err(failure) => failure.is_conflict::<MySql>() && !script.is_transaction,
@@ -104,7 +106,7 @@ impl Session {
         answer
     }
 
-    /// A connection, which is closed unless it is put back.
+    /// Takes a connection. It is closed unless it is put back.
     pub(super) async fn connect(&self) -> Result<Using<'_>, Failure> {
         let connected = self.connections.connect().await.inspect_err(|failure| self.note(failure))?;
         Ok(Using { session: self, connected })
@@ -118,7 +120,7 @@ impl Session {
 }
 
 impl Script {
-    /// The statements that come before the end of the transaction, and those that end it.
+    /// The statements before the end of the transaction, and the statement that ends it.
     pub(super) fn parts(self) -> (String, &'static str) {
         (self.sql, self.end)
     }
@@ -134,14 +136,14 @@ struct Finished {
     is_transaction: bool,
 }
 
-/// What the server answered.
+/// The server's answer.
 pub(super) struct Answer {
     pub(super) rows: Vec<MySqlRow>,
     found: u64,
 }
 
-/// A connection in use. One whose statements were not all carried out may be in the middle of a transaction: it is closed,
-/// so that the server undoes it.
+/// A connection in use. If not all of its statements were carried out, it may be in the middle of a transaction. It is
+/// then closed, so that the server rolls the transaction back.
 pub(super) struct Using<'s> {
     session: &'s Session,
     connected: Connected<sqlx::MySql>,
@@ -167,7 +169,7 @@ impl Using<'_> {
         })
     }
 
-    /// Its statements were carried out.
+    /// Puts the connection back, after its statements were carried out.
     pub(super) fn put_back(self) {
         self.session.connections.put_back(self.connected);
     }

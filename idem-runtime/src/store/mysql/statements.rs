@@ -1,9 +1,10 @@
 //! The statements: [`protocol::step`](crate::protocol::step) in SQL.
 //!
-//! A SET list runs from left to right, and a column that stands behind sees what was assigned before it; or all are assigned
-//! at once, where MariaDB's `sql_mode` is `SIMULTANEOUS_ASSIGNMENT`. So each reads only what is assigned later, or by itself.
+//! MySQL carries out a SET list from left to right, and a later assignment sees the earlier ones. With
+//! `SIMULTANEOUS_ASSIGNMENT` in MariaDB's `sql_mode`, all columns are assigned at once. So each assignment here reads
+//! only columns that are assigned later, and its own.
 //!
-//! What is the same before and after isn't written: neither the row, nor the log.
+//! A column that keeps its value costs nothing: MySQL then writes neither the row nor the log.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -15,8 +16,8 @@ use crate::store::numbers::{integer, interval, purge_window};
 use crate::store::sql::{Claiming, Completing};
 use crate::store::{Key, Leave, Orphans, Owner, ReleaseRequest, RenewRequest};
 
-/// The server's clock. The same throughout a statement: it is read before a lock is waited for, so a lease that is granted
-/// can only be shorter for it.
+/// The server's clock. It is the same throughout a statement, and is read before the statement waits for a lock. So a
+/// lease that is granted can only be shorter for it.
 macro_rules! now {
     () => {
         "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
@@ -24,10 +25,10 @@ macro_rules! now {
 }
 const NOW: &str = now!();
 
-/// What a row's `purge_at` counts from, as in [`protocol`](crate::protocol): the clock, or the row's fence where that lies ahead,
-/// because the clock has stepped back.
+/// The time from which a row's `purge_at` counts, as in [`protocol`](crate::protocol): the clock, or the row's fence if
+/// the fence is ahead, because the clock was set back.
 const STAYS_FROM: &str = concat!("GREATEST(", now!(), ", fence)");
-/// The same, where the fence grows in the same statement: assigned later.
+/// The same, if the statement increases the fence in a later assignment.
 const STAYS_FROM_NEXT: &str = concat!("GREATEST(", now!(), ", fence + 1)");
 
 /// [`Row::is_orphan`](crate::protocol::Row::is_orphan).
@@ -39,18 +40,18 @@ const IS_RESOLUTION: &str = concat!("(state = 5 AND doubt IS NOT NULL AND until 
 /// [`Row::is_sweepable`](crate::protocol::Row::is_sweepable).
 const IS_SWEEPABLE: &str = concat!("(purge_at <= ", now!(), " AND (state IN (2, 4) OR until <= ", now!(), "))");
 
-/// Whether a row remembers this owner as one that left. Neither by SUBSTRING nor by `%`, which mean something else where the
-/// `sql_mode` is ORACLE.
+/// The condition that an owner is among those that released the key. Uses neither SUBSTRING nor `%`, which mean
+/// something else if the `sql_mode` is ORACLE.
 fn has_ended(owner: impl fmt::Display) -> String {
     format!("MOD(LOCATE({owner}, ended), 16) = 1")
 }
 
-/// The owners that left, and one more in front.
+/// The owners that released the key, with this one added in front.
 fn ended_with(owner: impl fmt::Display) -> String {
     format!("IF({}, ended, LEFT(CONCAT({owner}, ended), 64))", has_ended(&owner))
 }
 
-/// So long after a time.
+/// A time this many microseconds after another.
 struct Later(&'static str, i64);
 
 impl fmt::Display for Later {
@@ -59,7 +60,8 @@ impl fmt::Display for Later {
     }
 }
 
-/// A `purge_at` so far from a time. What is nearly so already stays, and the index isn't written.
+/// The new `purge_at`, this long after a time. A `purge_at` that is nearly right already stays as it is, so that the
+/// index isn't written.
 struct Purged(&'static str, Option<Duration>);
 
 impl fmt::Display for Purged {
@@ -74,12 +76,12 @@ impl fmt::Display for Purged {
     }
 }
 
-/// Asks for a key, in three statements of which at most one writes. The first takes no lock, and where nothing is to be had
-/// the others aren't carried out: a duplicate waits for nobody. What changes between the look and the write is looked at
-/// again, locked.
+/// Claims a key, in three statements of which at most one writes. The first reads the row without a lock. If the key
+/// can't be had, the others do nothing, so a duplicate waits for no lock. If the key can be had, the write checks the
+/// row again under its lock.
 pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
-    // What a statement before has found, in variables of the session: the time, and 0 for an absent row, 1 for one that can
-    // be had, 2 for others.
+    // The results of an earlier statement, in variables of the session: the time, and 0 for an absent row, 1 for a row
+    // that can be claimed, 2 for any other.
     const NOW: &str = STARTED;
     let owner = Bytes(&request.owner.0);
     let fingerprint = Nullable(request.fingerprint.as_ref().map(|fingerprint| Bytes(&fingerprint.0)));
@@ -124,11 +126,11 @@ pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
     )
 }
 
-/// When the claims of a script were begun.
+/// The time at which the script's claims began.
 const STARTED: &str = "@idem_now";
 
-/// Asks for the keys of many claims that have no row: one statement instead of three for each. The others are left to be
-/// looked at, and no row of theirs is locked.
+/// Claims the keys that have no row, for many claims: one statement instead of three for each. It locks no row of the
+/// other keys. They are claimed in a second round trip.
 pub(super) fn claim_absent(sql: &mut String, requests: &[&Claiming]) -> fmt::Result {
     write!(sql, "SET {STARTED} = {};INSERT INTO idempotency ({}) SELECT * FROM (", now!(), columns!())?;
     for (nth, request) in requests.iter().enumerate() {
@@ -154,7 +156,8 @@ pub(super) fn claim_absent(sql: &mut String, requests: &[&Claiming]) -> fmt::Res
     Ok(())
 }
 
-/// Records the outcome of a key. Finds the row where it is held, also one that has it already, and leaves that as it is.
+/// Completes a key. Finds the row if the key is held. Also finds a row that has this record already, and leaves it as
+/// it is.
 pub(super) fn complete(sql: &mut String, request: &Completing) -> fmt::Result {
     write!(
         sql,
@@ -173,7 +176,7 @@ fn is_held_by(owner: Owner, fence: u64) -> String {
     format!("owner = {} AND fence = {}", Bytes(&owner.0), integer(fence))
 }
 
-/// Holds a key for longer. Finds the row where it is held.
+/// Renews a lease. Finds the row if the key is held.
 pub(super) fn renew(sql: &mut String, request: &RenewRequest<'_>) -> fmt::Result {
     write!(
         sql,
@@ -185,8 +188,8 @@ pub(super) fn renew(sql: &mut String, request: &RenewRequest<'_>) -> fmt::Result
     )
 }
 
-/// Leaves a key without completing it. Finds the row where it was held; that of a call that never ran its body is of no
-/// interest.
+/// Releases a key without a record. Finds the row if the key was held. For a call that never ran its body, the caller
+/// ignores whether a row was found.
 pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
     let change = match request.how {
         Leave::NotRun => return leave_unrun(sql, request),
@@ -203,7 +206,8 @@ pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Re
     write!(sql, "UPDATE idempotency SET {change} WHERE {is} AND {is_held} AND state < 5;")
 }
 
-/// Leaves a key before the body was started: undoes the claim, and leaves the owner's name for a late copy of it.
+/// Releases a key before its body was started: undoes the claim, and records the owner, so that a late copy of the
+/// claim is refused.
 fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
     let owner = Bytes(&request.owner.0);
     let (least, most) = purge_window(request.linger);
@@ -225,12 +229,13 @@ fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
     )
 }
 
-/// Reads keys whole.
+/// Reads the rows of keys, with their records.
 pub(super) fn read(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
     read_at(sql, NOW, keys)
 }
 
-/// The same, as of the time when the claims were begun: to tell a claim that was granted now from one that was before.
+/// The same, with the time at which the claims began, which tells a claim that was granted now from one that was
+/// granted before.
 pub(super) fn read_as_begun(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
     read_at(sql, STARTED, keys)
 }
@@ -240,7 +245,7 @@ fn read_at(sql: &mut String, now: &str, keys: &[(&[u8], &[u8])]) -> fmt::Result 
     write!(sql, "SELECT {now}, {}, record FROM idempotency FORCE INDEX (PRIMARY) WHERE {keys};", columns!())
 }
 
-/// Which of these keys are completed, and by whom.
+/// Reads which of these keys are completed, and by which owner.
 pub(super) fn read_completed(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
     let keys = IsOneOf(keys);
     write!(
@@ -249,28 +254,28 @@ pub(super) fn read_completed(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::
     )
 }
 
-/// Finds a row where the key is known.
+/// Returns a row if the key is known.
 pub(super) fn read_known(sql: &mut String, scope: &str, key: &Key) -> fmt::Result {
     write!(sql, "SELECT 1 FROM idempotency WHERE {};", Is(scope, key))
 }
 
-/// How long the lease of a key still lasts, if there is one.
+/// Reads the rest of the key's lease, if it has one.
 pub(super) fn read_lease(sql: &mut String, scope: &str, key: &Key) -> fmt::Result {
     let is = Is(scope, key);
     write!(sql, "SELECT until - {NOW} FROM idempotency WHERE {is} AND state IN (1, 3) AND until > {NOW};")
 }
 
-/// What an operator found out about an orphan.
+/// How an operator resolves a key.
 pub(super) enum Word<'a> {
-    /// It was executed: this is the record, and for how long it is remembered.
+    /// The body was executed: the record, and its ttl.
     Executed(&'a [u8], Duration),
-    /// It was not executed.
+    /// The body was not executed.
     NotExecuted,
-    /// It doesn't matter, and the key needn't be an orphan.
+    /// Forget the key, whatever its state.
     Forget,
 }
 
-/// An operator's word on a key. Finds the row where it applies.
+/// Resolves a key. Finds the row if the resolution applies.
 pub(super) fn resolve(sql: &mut String, scope: &str, key: &Key, word: &Word<'_>) -> fmt::Result {
     let ttl = if let Word::Executed(_, ttl) = word { *ttl } else { Duration::ZERO };
     let stays = interval(ttl.saturating_add(crate::protocol::linger(Duration::ZERO)));
@@ -304,7 +309,7 @@ pub(super) fn time(sql: &mut String) -> fmt::Result {
     write!(sql, "SELECT {NOW};")
 }
 
-/// How many keys there are: those that are held, orphans, free ones, completed ones, and those that a sweep would delete.
+/// Counts the keys: held, orphaned, free, completed, and those that a sweep would delete.
 pub(super) fn count(sql: &mut String) -> fmt::Result {
     write!(
         sql,
@@ -314,7 +319,7 @@ pub(super) fn count(sql: &mut String) -> fmt::Result {
     )
 }
 
-/// A page of a listing.
+/// Reads a page of a listing.
 pub(super) fn list(sql: &mut String, filter: &Filter) -> fmt::Result {
     write!(sql, "SELECT {NOW}, {} FROM idempotency WHERE TRUE", columns!())?;
     if let Some(scope) = &filter.scope {
@@ -329,7 +334,7 @@ pub(super) fn list(sql: &mut String, filter: &Filter) -> fmt::Result {
     match filter.start() {
         Start::First => {}
         Start::After(scope, key) => {
-            // Not `(scope, key) > (...)`, for which no index is used.
+            // Not `(scope, key) > (...)`, because the server uses no index for it.
             let (scope, key) = (Bytes(scope.as_bytes()), Bytes(key.as_bytes()));
             write!(sql, " AND (scope > {scope} OR (scope = {scope} AND `key` > {key}))")?;
         }
@@ -339,8 +344,8 @@ pub(super) fn list(sql: &mut String, filter: &Filter) -> fmt::Result {
     write!(sql, " ORDER BY scope, `key` LIMIT {};", filter.limit)
 }
 
-/// Locks rows that nobody needs and whose `purge_at` is not before `from`, those first that could be deleted for longest, and
-/// says which, and since when. Passes over those that others have locked.
+/// Locks rows that are no longer needed and whose `purge_at` is not before `from`, the longest due first. Returns their
+/// keys and `purge_at`. Skips rows that others have locked.
 pub(super) fn lock_sweepable(sql: &mut String, at_most: usize, from: i64) -> fmt::Result {
     write!(
         sql,
@@ -349,8 +354,8 @@ pub(super) fn lock_sweepable(sql: &mut String, at_most: usize, from: i64) -> fmt
     )
 }
 
-/// Deletes rows by their primary key, each by a statement of its own: of one for many, in a small table, MariaDB looks at all
-/// rows of the scope, and waits for those that others have locked.
+/// Deletes rows by their primary key, with one statement for each: in a small table, MariaDB would carry out one
+/// statement for many keys by reading all rows of the scope, and waiting for those that others have locked.
 pub(super) fn delete(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
     for (scope, key) in keys {
         write!(sql, "DELETE FROM idempotency WHERE scope = {} AND `key` = {};", Bytes(scope), Bytes(key))?;

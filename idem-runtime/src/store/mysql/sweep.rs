@@ -1,4 +1,4 @@
-//! Deleting the rows that nobody needs any more, a bounded number at a time.
+//! Sweeping: deleting the rows that are no longer needed, in bounded batches.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ impl Sweep for Inner {
         &self.sweeping
     }
 
-    /// In one transaction: two round trips, or one where there is nothing to delete.
+    /// In one transaction. Two round trips.
     async fn sweep(&self, at_most: usize, from: i64) -> Result<Swept, Failure> {
         patiently::<MySql, _, _>(|| sweep_once(&self.session, at_most, from)).await
     }
@@ -30,7 +30,7 @@ async fn sweep_once(session: &Session, at_most: usize, from: i64) -> Result<Swep
     let found = using.run(Arc::new(locking), false).await?.rows;
     let reached = found.last().map(|row| row.try_get(3)).transpose()?;
     let mut keys = found.iter().map(rows::place).collect::<Result<Vec<_>, _>>()?;
-    // In the order of the primary key, as everyone's.
+    // In the order of the primary key, as all batches are, so that two don't deadlock.
     keys.sort_unstable();
     let mut sql = String::new();
     statements::delete(&mut sql, &keys)?;

@@ -1,4 +1,4 @@
-//! What an operator can do with the table.
+//! The operator's interface to a PostgreSQL store.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use crate::store::numbers::{integer, interval};
 use crate::store::sql::{Failure, sweep_all};
 use crate::store::{IdempotencyAdmin, Key, Record, Standing};
 
-/// How long a row stays at least that an operator has settled, so that a late copy of a request still finds it.
+/// How long a row is kept at least after an operator resolved it, so that a late copy of a request still finds it.
 const LINGER: Duration = Duration::from_secs(60);
 
 impl IdempotencyAdmin for PostgresStore {
@@ -20,8 +20,8 @@ impl IdempotencyAdmin for PostgresStore {
         Box::pin(async move { self.entry(scope, key).await.map_err(Failure::into_error::<Postgres>) })
     }
 
-    /// Reads as many rows as the page has, or, where only some states or orphans are wanted and these are few, the whole
-    /// table once: half a second for a million rows.
+    /// Reads as many rows as the page has. If the filter names a state or orphans, and these are few, it may read the
+    /// whole table once: half a second for a million rows.
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
         Box::pin(async move { self.entries(&filter).await.map_err(Failure::into_error::<Postgres>) })
     }
@@ -44,8 +44,8 @@ impl IdempotencyAdmin for PostgresStore {
         Box::pin(async move { self.counts().await.map_err(Failure::into_error::<Postgres>) })
     }
 
-    /// In statements of at most [`PostgresOptions::sweep_batch`](super::PostgresOptions::sweep_batch) rows, after each of which
-    /// it pauses for four times as long as that took.
+    /// Deletes in statements of at most [`PostgresOptions::sweep_batch`](super::PostgresOptions::sweep_batch) rows.
+    /// After each it pauses for four times as long as the statement took.
     fn sweep(&self, at_most: usize) -> AdminFuture<'_, usize> {
         Box::pin(sweep_all(&*self.0, at_most))
     }
@@ -85,7 +85,7 @@ impl PostgresStore {
                 let (scope, key) = (place(Param::Text(scope)), place(Param::Bytes(Some(key.as_bytes()))));
                 filters += &format!(" AND (scope, key) > ({scope} COLLATE \"C\", {key})");
             }
-            // Not the pair, for which no index is used beside its scope.
+            // Without `(scope, key)`, because PostgreSQL uses no index for the pair beside `scope = $n`.
             Start::AfterInScope(key) => filters += &format!(" AND key > {}", place(Param::Bytes(Some(key.as_bytes())))),
             Start::Nowhere => return Ok(Vec::new()),
         }

@@ -1,4 +1,4 @@
-//! Claims, one or many in a statement.
+//! Claiming one key or many in one statement.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::store::numbers::{interval, purge_window};
 use crate::store::sql::{Claiming, Failure, Lanes, Work};
 use crate::store::{ClaimAnswer, Grant};
 
-/// Claims that take orphans, or leave them.
+/// Claims that take orphans over (`TAKE`), or refuse them.
 #[derive(Clone)]
 pub(super) struct Claims<const TAKE: bool>(pub(super) Arc<Inner>);
 
@@ -32,7 +32,8 @@ impl<const TAKE: bool> Work for Claims<TAKE> {
 }
 
 impl Inner {
-    /// Claims keys in one statement. `None`: another claim got in the way, and it has to be asked again.
+    /// Claims keys in one statement. An answer is `None` if another claim of the key came first, and the request has to
+    /// be sent again.
     async fn claim(&self, requests: &[&Claiming], take: bool) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let params = [
             params::texts(requests, |request| &request.scope),
@@ -54,7 +55,7 @@ impl Inner {
     }
 }
 
-/// What the row of a key says to a claim.
+/// The answer to a claim, from the row of its key.
 fn told(columns: &PgRow, request: &Claiming) -> Result<Option<ClaimAnswer>, Failure> {
     const ROW: usize = 2;
     let (row, now) = rows::read(columns, ROW, &request.scope, &request.key)?;
@@ -64,7 +65,7 @@ fn told(columns: &PgRow, request: &Claiming) -> Result<Option<ClaimAnswer>, Fail
     }
     let next = protocol::step(Some(&row), Operation::Claim(&request.request()), now);
     if next.row.is_some() {
-        // It was free when it was read: another claim got it in between, or its lease has just ended.
+        // The key was free when it was read: another claim got it in between, or its lease has just ended.
         return Ok(None);
     }
     let record = rows::record(columns, ROW)?;

@@ -1,4 +1,4 @@
-//! Completions, one or many in a statement.
+//! Completing one key or many in one statement.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::store::Standing;
 use crate::store::numbers::{integer, interval, purge_window};
 use crate::store::sql::{Completing, Failure, Lanes, Work};
 
-/// Completions.
+/// The completions of one store.
 #[derive(Clone)]
 pub(super) struct Completions(pub(super) Arc<Inner>);
 

@@ -1,4 +1,4 @@
-//! What PostgreSQL says when it can't.
+//! PostgreSQL's errors.
 
 use sqlx::error::DatabaseError;
 
@@ -14,10 +14,10 @@ fn code(error: &dyn DatabaseError) -> String {
 impl Dialect for Postgres {
     const STORE: &'static str = "PostgreSQL";
 
-    /// Connections that are refused or ended, resources that are used up, locks and cancelled statements.
+    /// Connections that were refused or ended, used-up resources, locks and cancelled statements.
     fn is_passing(error: &dyn DatabaseError) -> bool {
         let code = code(error);
-        // A pooler has no code of its own for a server that is away.
+        // Includes the code with which a pooler reports that its server is down.
         matches!(&code[..code.len().min(2)], "08" | "40" | "53" | "57") || matches!(&*code, "55P03" | "58000" | "58030")
     }
 
@@ -26,7 +26,8 @@ impl Dialect for Postgres {
         matches!(&*code(error), "40001" | "40P01")
     }
 
-    /// Stopped by an administrator or a crash, the database dropped, idle for too long; a standby.
+    /// The server was stopped by an administrator or a crash, the database was dropped, the session was idle for too
+    /// long, or the server is a standby.
     fn is_farewell(error: &dyn DatabaseError) -> bool {
         matches!(&*code(error), "57P01" | "57P02" | "57P04" | "57P05" | "25006")
     }
@@ -45,9 +46,9 @@ impl Dialect for Postgres {
 
     fn is_full(error: &dyn DatabaseError) -> bool {
         match &*code(error) {
-            // The server's limit, the database's, and the user's.
+            // The limit of the server, of the database, or of the user.
             "53300" => true,
-            // PgBouncer's.
+            // The limit of PgBouncer.
             "08P01" => error.message().contains("no more connections allowed"),
             _ => false,
         }
@@ -69,7 +70,7 @@ impl Dialect for Postgres {
             ),
             "25006" => Some("connect to the primary: a standby can't be written"),
             "26000" | "42P05" => Some("behind a pooler such as PgBouncer, open the store with `simple_queries(true)`"),
-            // How PgBouncer refuses a setting of its client.
+            // PgBouncer refuses a setting of its client.
             "08P01" if error.message().contains("startup parameter") => Some(
                 "behind a pooler such as PgBouncer, open the store with `simple_queries(true)`; one in session mode can be \
                  told `ignore_startup_parameters = extra_float_digits,options` instead",

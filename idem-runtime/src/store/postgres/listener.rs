@@ -1,4 +1,5 @@
-//! Hearing of endings in other processes: one connection for each store, opened when someone first waits.
+//! Receiving notifications of endings in other processes. Each store has one connection for it, opened at the first
+//! wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,22 +18,23 @@ use crate::task::{background, timer};
 /// The pause before a connection that broke is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The listening of a store; ends with it.
+/// The listener of a store. Dropping it ends its task.
 pub(super) struct Listener {
     connections: Connections<sqlx::Postgres>,
-    /// Whether endings in other processes are heard of at present.
+    /// Whether notifications arrive at present.
     hears: Arc<AtomicBool>,
     task: Mutex<Option<AbortHandle>>,
 }
 
 impl Listener {
-    /// One whose connection is opened as these are, and not counted among them.
+    /// Makes a listener. Its connection is opened as the store's are, and not counted among them.
     pub(super) fn new(connections: Connections<sqlx::Postgres>) -> Self {
         Self { connections, hears: Arc::default(), task: Mutex::default() }
     }
 
-    /// Starts listening, if nobody has; says whether endings are heard of already. A pooler's sessions are not listened on:
-    /// they would notify anybody, in the middle of an answer, which sqlx takes for a broken connection.
+    /// Starts the listening task if none runs. Returns whether notifications arrive already. It doesn't listen through
+    /// a pooler's sessions: the server would notify another client, in the middle of an answer, and sqlx would take
+    /// that for a broken connection.
     pub(super) fn hears(&self, notifiers: &Arc<Notifiers>) -> bool {
         if self.hears.load(Ordering::Acquire) {
             return true;
@@ -73,13 +75,13 @@ async fn hear(
     hears: &AtomicBool,
     notifiers: &Notifiers,
 ) -> sqlx::Result<()> {
-    // A new one each time: the password may have changed.
+    // A new pool each time, because the password may have changed.
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(connections.options());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     hears.store(true, Ordering::Release);
-    // What ended before this was told to nobody.
+    // Endings before this point were not notified, so all waiters look.
     notifiers.notify_all();
     while let Some(notification) = listener.try_recv().await? {
         if let Some((scope, key)) = place(notification.payload()) {
@@ -89,7 +91,7 @@ async fn hear(
     Ok(())
 }
 
-/// The scope and the key of a notification: the key in hexadecimal, a space, the scope.
+/// Parses a notification's payload into its scope and key: the key in hexadecimal, a space, the scope.
 fn place(payload: &str) -> Option<(&str, Key)> {
     let (key, scope) = payload.split_once(' ')?;
     let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();

@@ -1,4 +1,4 @@
-//! Creating the tables, and checking that they are ours.
+//! Creating the tables, and checking their version.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Executor as _, Row as _};
@@ -9,25 +9,25 @@ use super::statements;
 use crate::error::Error;
 use crate::store::sql::Failure;
 
-/// The tables, for an operator to read and run.
+/// The statements that create the tables. An operator can read and run them too.
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
-/// The view, likewise.
+/// The statement that creates the view.
 const VIEW: &str = include_str!("stuck.sql");
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 
-/// Of the statement that creates the tables, in one transaction: CREATE TABLE IF NOT EXISTS fails where two do it at
-/// once, so that one waits for the other here.
+/// Begins the transaction that creates the tables. CREATE TABLE IF NOT EXISTS fails if two processes run it at once, so
+/// one waits here for the other.
 const ONE_AT_A_TIME: &str =
     "SET LOCAL lock_timeout = 0;SELECT pg_advisory_xact_lock(hashtext('idempotency'), hashtext('schema'));";
 
-/// Where the table is, and whether the view is beside it.
+/// Finds the table's schema, and whether the view exists there.
 const FIND_VIEW: &str = "\
     SELECT quote_ident(nspname), to_regclass(quote_ident(nspname) || '.idempotency_stuck') IS NOT NULL
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE pg_class.oid = to_regclass('idempotency')";
 
-/// Creates the tables where they are missing, and the view.
+/// Creates the tables and the view if they are missing.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
     create_tables(session).await?;
     create_view(session).await.unwrap_or_else(Failure::warn_of_no_view::<Postgres>);
@@ -35,7 +35,7 @@ pub(super) async fn create(session: &Session) -> Result<(), Error> {
 }
 
 async fn create_tables(session: &Session) -> Result<(), Error> {
-    // Who may not create tables needn't, where they are there.
+    // If the tables exist, the user needs no right to create them.
     match look(session).await {
         Ok(Some(_)) => return Ok(()),
         Err(failure) if !failure.may_lack_table::<Postgres>() => return Err(unread(failure)),
@@ -45,7 +45,7 @@ async fn create_tables(session: &Session) -> Result<(), Error> {
     created.map_err(|failure| failure.into_refusal::<Postgres>("its tables could not be created"))
 }
 
-/// In the schema of the table, which may come later in the `search_path`.
+/// Creates the view in the table's schema, which may not be the first of the `search_path`.
 async fn create_view(session: &Session) -> Result<(), Failure> {
     let found: Vec<PgRow> = session.fetch(&FIND_VIEW.into(), &[]).await?;
     let Some(found) = found.first() else { return Ok(()) };
@@ -56,7 +56,7 @@ async fn create_view(session: &Session) -> Result<(), Failure> {
     execute(session, format!("{ONE_AT_A_TIME}SET LOCAL search_path = {schema};\n{VIEW}")).await
 }
 
-/// Carries out statements in one transaction: they are sent together.
+/// Carries out statements in one transaction. They are sent together.
 async fn execute(session: &Session, statements: String) -> Result<(), Failure> {
     let mut connected = session.connections.connect().await?;
     connected.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statements))).await?;
@@ -79,7 +79,8 @@ pub(super) async fn check(session: &Session) -> Result<(), Error> {
     }
 }
 
-/// The version of the tables, if it was written yet. Fails where a table or, in one of this version, a column is missing.
+/// Reads the version of the tables; `None` if the row with the version is missing. Fails if a table is missing, or a
+/// column of a table of this version.
 async fn look(session: &Session) -> Result<Option<i64>, Failure> {
     let sql = "SELECT version::bigint FROM idempotency_schema WHERE id = 1".into();
     let rows: Vec<PgRow> = session.fetch(&sql, &[]).await?;

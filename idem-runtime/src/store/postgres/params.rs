@@ -1,4 +1,4 @@
-//! Parameters: bound to a prepared statement, or written into its text.
+//! The parameters of statements: bound to a prepared statement, or written into its text.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,8 @@ pub(super) enum Param<'a> {
     ByteStrings(Vec<Option<&'a [u8]>>),
 }
 
-/// A text of each request: a plain value where there is one request, as its statement has it, and else an array.
+/// A text of each request: a plain value for a single request, and else an array, as the two forms of the statement
+/// expect it.
 pub(super) fn texts<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> &'a str) -> Param<'a> {
     match requests {
         [request] => Param::Text(of(request)),
@@ -25,7 +26,7 @@ pub(super) fn texts<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> &'a str) ->
     }
 }
 
-/// Bytes of each request.
+/// Bytes of each request, in the same way.
 pub(super) fn byte_strings<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> Option<&'a [u8]>) -> Param<'a> {
     match requests {
         [request] => Param::Bytes(of(request)),
@@ -33,7 +34,7 @@ pub(super) fn byte_strings<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> Opti
     }
 }
 
-/// A number of each request.
+/// A number of each request, in the same way.
 pub(super) fn integers<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> Option<i64>) -> Param<'a> {
     match requests {
         [request] => Param::Integer(of(request)),
@@ -41,7 +42,7 @@ pub(super) fn integers<'a, R>(requests: &[&'a R], of: impl Fn(&'a R) -> Option<i
     }
 }
 
-/// The parameters of a prepared statement.
+/// Binds the parameters for a prepared statement.
 pub(super) fn bound(params: &[Param<'_>]) -> Result<PgArguments, sqlx::Error> {
     let mut arguments = PgArguments::default();
     for param in params {
@@ -59,8 +60,8 @@ pub(super) fn bound(params: &[Param<'_>]) -> Result<PgArguments, sqlx::Error> {
     Ok(arguments)
 }
 
-/// The statement with its parameters in their places: `$1` to `$9`. Texts and bytes are written in hexadecimal, so
-/// nothing in them can end a literal, whatever the settings of the session.
+/// Writes the parameters into the statement, in place of `$1` to `$9`. Texts and bytes are written in hexadecimal, so
+/// that nothing in them can end a literal, whatever the settings of the session are.
 pub(super) fn inlined(sql: &str, params: &[Param<'_>]) -> String {
     let mut text = String::with_capacity(2 * sql.len());
     let mut rest = sql;
@@ -105,7 +106,7 @@ fn list<T>(sql: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)
 
 fn integer(sql: &mut String, number: Option<i64>) {
     match number {
-        // In parentheses: a minus binds less than what may follow.
+        // In parentheses, because a minus binds less than what may follow.
         Some(number) => drop(write!(sql, "({number}::bigint)")),
         None => sql.push_str("NULL::bigint"),
     }

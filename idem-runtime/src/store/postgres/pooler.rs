@@ -1,4 +1,4 @@
-//! Whether a pooler stands before the server that gives each transaction another session.
+//! Finding a pooler that gives each transaction another session.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,23 +10,25 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use crate::store::sql::{Failure, Sessions};
 
-/// What a session has that was begun by a connection of a store. Poolers don't pass it on.
+/// A setting of each session that a store's connection began. Poolers don't pass it on.
 pub(super) const MARK: (&str, &str) = ("idem_runtime.session", "own");
 
-/// How often each of the two connections is asked for its process.
+/// How often each of the two connections is asked for its server process.
 const ROUNDS: usize = 3;
 
-/// The same where there is a pooler for certain. On a busy one, a connection can get the same session several times running.
+/// The same if there is a pooler for certain. A busy pooler can give a connection the same session several times in a
+/// row.
 const ROUNDS_BEHIND_A_POOLER: usize = 16;
 
-/// More statements than a connection of the store has prepared: names are numbers, and have to be the same on both.
+/// How many statements the check prepares on each connection. It is more than a store's connection has prepared before,
+/// so that some have the same name, a number, on both connections.
 const STATEMENTS: usize = 64;
 
-/// Whether a store of this process has found one.
+/// Whether a store of this process has found such a pooler.
 static FOUND: AtomicBool = AtomicBool::new(false);
 
-/// Warns once in this process, in the first transaction after a store's finding whose driver names what it prepares: no
-/// transaction can ask by itself.
+/// Logs a warning, once in this process, at the first transaction after a store has found such a pooler. Only for
+/// drivers that name their prepared statements. A transaction can't find out by itself.
 pub(crate) fn warn_transactions() {
     static WARNED: Once = Once::new();
     if FOUND.load(Ordering::Relaxed) {
@@ -40,12 +42,13 @@ pub(crate) fn warn_transactions() {
     }
 }
 
-/// What a connection is asked first.
+/// The first query of each connection.
 pub(super) fn ask(connection: &mut PgConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
     Box::pin(async move { session(connection).await.map(drop) })
 }
 
-/// Where each connection has a session, each answers with the same process every time, and the two with different ones.
+/// Compares two connections. If each has a session of its own, each answers with the same process every time, and the
+/// two with different processes.
 pub(super) fn compare<'c>(
     one: &'c mut PgConnection,
     other: Option<&'c mut PgConnection>,
@@ -60,7 +63,8 @@ pub(super) fn compare<'c>(
         let are_two = connections.len() == 2;
         let mut is_steady = !are_two || connections[0].1 != connections[1].1;
         for _ in 1..if is_direct { ROUNDS } else { ROUNDS_BEHIND_A_POOLER } {
-            // A pooler may give its sessions in turn: those who ask in turn would get the same ones each time.
+            // A pooler may assign its sessions in turn. In an unchanged order, each connection would get the same
+            // session each time.
             connections.reverse();
             for (connection, expected) in &mut connections {
                 is_steady &= session(connection).await? == *expected;
@@ -78,15 +82,15 @@ pub(super) fn compare<'c>(
     })
 }
 
-/// A session of the server.
+/// A session of the server, by its process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Session {
     process: i32,
-    /// Whether a connection of a store began it.
+    /// Whether a store's connection began it.
     is_marked: bool,
 }
 
-/// Which session answers. Not prepared: behind a pooler, the answer would be anybody's.
+/// Asks which session answers. The query isn't prepared: behind a pooler, the answer could be another query's.
 async fn session(connection: &mut PgConnection) -> sqlx::Result<Session> {
     let (name, value) = MARK;
     let sql = format!("SELECT pg_backend_pid(), coalesce(current_setting('{name}', true) = '{value}', false)");
@@ -94,8 +98,9 @@ async fn session(connection: &mut PgConnection) -> sqlx::Result<Session> {
     Ok(Session { process: row.try_get(0)?, is_marked: row.try_get(1)? })
 }
 
-/// Whether a pooler that mixes sessions knows which connection has prepared what, as PgBouncer does from 1.21 on with
-/// `max_prepared_statements`: each gets its own answers, also the second time, when the statements are known by name.
+/// Whether a pooler that mixes sessions tracks which connection has prepared which statement, as PgBouncer does since
+/// 1.21 with `max_prepared_statements`. Each connection then gets its own answers, also the second time, when the
+/// statements are used by name.
 async fn keep_statements(connections: &mut [&mut PgConnection]) -> bool {
     for nth in (0..STATEMENTS).chain(0..STATEMENTS) {
         for (place, connection) in connections.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Answers of the database, read.
+//! Reading the database's answers.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -8,7 +8,7 @@ use crate::protocol::{Micros, Row};
 use crate::store::sql::{Columns, Failure};
 use crate::store::{Key, Record};
 
-/// A row, and what the clock said when it was read: the columns from `first` on.
+/// Reads a row, and the server's clock when it was read: the columns from `first` on.
 pub(super) fn read(columns: &PgRow, first: usize, scope: &str, key: &Key) -> Result<(Row, Micros), Failure> {
     let now: i64 = columns.try_get(first)?;
     let at = |nth: usize| first + 1 + nth;
@@ -29,18 +29,18 @@ pub(super) fn read(columns: &PgRow, first: usize, scope: &str, key: &Key) -> Res
     Ok((row, now.unsigned_abs()))
 }
 
-/// The record that follows a row.
+/// Reads the record, which follows the row.
 pub(super) fn record(columns: &PgRow, first: usize) -> Result<Option<Record>, Failure> {
     let record: Option<Vec<u8>> = columns.try_get(first + 1 + ROW_LEN)?;
     Ok(record.map(|record| Record::from_bytes(&record)))
 }
 
-/// The scope and the key that follow a row.
+/// Reads the scope and the key, which follow the row.
 pub(super) fn place(columns: &PgRow) -> Result<(String, Vec<u8>), Failure> {
     Ok((columns.try_get(1 + ROW_LEN)?, columns.try_get(2 + ROW_LEN)?))
 }
 
-/// Which of the requests an answer is for.
+/// The index of the request that an answer is for.
 pub(super) fn nth(columns: &PgRow) -> Result<usize, Failure> {
     let ordinal: i64 = columns.try_get(0)?;
     usize::try_from(ordinal - 1).map_err(|_| Failure::Unexpected("an answer to no request"))

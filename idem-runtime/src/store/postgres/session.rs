@@ -1,4 +1,4 @@
-//! Sending a statement, and again where others got in its way.
+//! Sending statements, and sending one again after a conflict with other transactions.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +12,16 @@ use super::{Postgres, pooler};
 use crate::error::Error;
 use crate::store::sql::{Comparing, Connections, Dialect as _, Failure, Opening, Place, compare, patiently};
 
-/// What the server is told when a connection is opened. Plans are made once for each connection, and never read the whole
-/// table: the statistics of a table that was small a minute ago would say so. Who holds a row for longer than a moment is no
-/// claim that is being committed: waiting for it would hold up those who share the statement, and keep the server waiting when
-/// its client has gone. At a stricter isolation level, the server would undo statements that meet others, again and again.
+/// The settings of each connection.
+///
+/// Plans are made once for each connection. They never read the whole table: the statistics of a table that was small a
+/// minute ago would suggest it.
+///
+/// A row that is locked for longer than a moment isn't locked by a claim that commits. Waiting for it would delay the
+/// other requests of the statement, and the server would go on waiting after its client has gone. So `lock_timeout` is
+/// a second.
+///
+/// At a stricter isolation level, the server would again and again roll back statements that meet others.
 const AT_OPENING: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -24,16 +30,16 @@ const AT_OPENING: [(&str, &str); 5] = [
     pooler::MARK,
 ];
 
-/// What goes before a statement that isn't prepared, for as long as it takes: its answer is text, in which the driver knows
-/// bytes by their digits. The rest is as [`AT_OPENING`].
+/// The settings before a statement that isn't prepared, for that statement only. Its answer is text, in which the
+/// driver expects bytes as hexadecimal digits. The others are those of [`AT_OPENING`].
 const SETTINGS: &str = "SET LOCAL transaction_isolation = 'read committed';SET LOCAL bytea_output = 'hex';\
                         SET LOCAL lock_timeout = '1s';";
 
-/// The same for a statement that reads much of the table: in the order in which it lies on the disk, if the server sees fit,
-/// and by one of its processes.
+/// The settings before a statement that reads much of the table. The server may read the table in the order of the
+/// disk, and uses one process.
 const SCAN: &str = "SET LOCAL enable_seqscan = on;SET LOCAL max_parallel_workers_per_gather = 0;";
 
-/// Where statements are sent to.
+/// Sends statements, on the store's connections.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) connections: Connections<sqlx::Postgres>,
@@ -41,20 +47,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// One over connections that are opened with these options, asked anew for each.
+    /// Makes one whose connections are opened with these options. `options` is called anew for each connection.
     pub(super) fn new(
         options: impl Fn() -> PgConnectOptions + Send + Sync + 'static,
         most: usize,
         simple: bool,
     ) -> Self {
-        // A pooler may refuse settings of its clients.
+        // A pooler may refuse the settings of its clients.
         let options = Box::new(move || if simple { options() } else { options().options(AT_OPENING) });
         let comparing = (!simple).then_some(Comparing { ask: pooler::ask, compare: pooler::compare });
         let opening = Opening { options, prepare: None, comparing, is_full: Postgres::is_full };
         Self { connections: Connections::new(opening, most), simple }
     }
 
-    /// The same, opened as the connections of a user's pool are.
+    /// The same, with the connect options of a user's pool.
     pub(super) async fn beside(pool: PgPool, most: usize, simple: bool) -> Result<Self, Error> {
         let user = pool.clone();
         let session = Self::new(move || PgConnectOptions::clone(&user.connect_options()), most, simple);
@@ -62,14 +68,14 @@ impl Session {
         Ok(session)
     }
 
-    /// Sends a statement: one round trip, and another one on a connection that has not prepared it yet.
+    /// Sends a statement. One round trip, and one more on a connection that has not prepared it yet.
     pub(super) async fn fetch(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
         let unprepared = self.simple.then(|| SETTINGS.to_owned() + &params::inlined(sql, params));
         patiently::<Postgres, _, _>(|| self.fetch_once(sql, params, unprepared.as_ref())).await
     }
 
-    /// Sends a statement that reads a large part of the table, planned for its parameters and what the table holds: one
-    /// round trip.
+    /// Sends a statement that reads a large part of the table. The server plans it for its parameters and the table's
+    /// present size. One round trip.
     pub(super) async fn scan(&self, sql: &Arc<str>, params: &[Param<'_>]) -> Result<Vec<PgRow>, Failure> {
         let unprepared = [SETTINGS, SCAN, &params::inlined(sql, params)].concat();
         patiently::<Postgres, _, _>(|| self.fetch_once(sql, params, Some(&unprepared))).await
@@ -111,7 +117,7 @@ impl Session {
     }
 }
 
-/// Not prepared: the connection may be one to a pooler.
+/// The query isn't prepared, because the connection may be one to a pooler.
 fn place(connection: &mut PgConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<Place>> + Send + '_>> {
     Box::pin(async move {
         let asked = sqlx::raw_sql("SELECT current_database()::text, current_schema()::text, current_user::text");

@@ -1,18 +1,19 @@
-//! The statements: each a whole operation of the protocol, in one round trip, with nothing left in the session.
+//! The statements. Each is a whole operation of the protocol, in one round trip, and leaves nothing in the session.
 //!
-//! They are safe at READ COMMITTED, where a statement that has waited for a row looks at it again, and at the stricter
-//! levels, where it fails whole and is sent again. Those for many keys take an array for each parameter.
+//! They are safe at READ COMMITTED, where a statement that has waited for a row reads it again. They are safe at the
+//! stricter levels, where such a statement fails as a whole and is sent again. The statements for many keys take an
+//! array for each parameter.
 
 use std::sync::Arc;
 
 use once_cell::sync::Lazy;
 
-/// The server's clock, in microseconds since the Unix epoch. It moves within a statement: `now()` would be as old as the
-/// lock that was waited for.
+/// The server's clock, in microseconds since the Unix epoch. It advances within a statement. `now()` would not: it
+/// would be the time before a lock was waited for.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
-/// What a row's `purge_at` counts from, as in [`protocol`](crate::protocol): the clock, or the row's fence where that lies ahead,
-/// because the clock has stepped back.
+/// The time from which a row's `purge_at` counts, as in [`protocol`](crate::protocol): the clock, or the row's fence if
+/// the fence is ahead, because the clock was set back.
 fn stays_from(fence: &str) -> String {
     format!("greatest({NOW}, {fence})")
 }
@@ -24,23 +25,25 @@ const ROW: &str = "state::bigint, owner, fence, until, doubt, previous::bigint, 
 /// The number of columns in [`ROW`].
 pub(super) const ROW_LEN: usize = 11;
 
-/// Whether an owner is among those that left. One that lay across two others would be 128 random bits met by chance.
+/// The condition that an owner is among those that released the key. A match across two stored owners would need 128
+/// random bits to be equal by chance.
 fn has_ended(owner: &str, row: &str) -> String {
     format!("position({owner} IN {row}.ended) > 0")
 }
 
-/// Those that left, now that this one has too.
+/// The owners that released the key, with this one added.
 fn ended_with(owner: &str) -> String {
     let again = has_ended(owner, "t");
     format!("CASE WHEN {again} THEN t.ended ELSE substr({owner} || t.ended, 1, 64) END")
 }
 
-/// Whether a claim by this owner is a repeat of the one that was granted.
+/// The condition that a claim by this owner repeats the claim that was granted.
 fn is_own(row: &str, owner: &str) -> String {
     format!("({row}.state = 1 AND {row}.owner = {owner})")
 }
 
-/// Whether a claim by this owner, with this fingerprint, may have the key; `$7` says whether it takes orphans.
+/// The condition that a claim by this owner, with this fingerprint, may get the key. `$7` says whether it takes orphans
+/// over.
 fn is_takeable(row: &str, owner: &str, fingerprint: &str) -> String {
     let gone = has_ended(owner, row);
     format!(
@@ -51,23 +54,24 @@ fn is_takeable(row: &str, owner: &str, fingerprint: &str) -> String {
     )
 }
 
-/// A row that is an orphan at this time.
+/// The condition that a row is an orphan at this time.
 fn is_orphan(now: &str) -> String {
     format!("(state = 2 OR (state IN (1, 3) AND until <= {now}))")
 }
 
-/// Whether a statement is for one request, whose parameters are plain values, or for many, whose parameters are arrays. A
-/// lone one is cheaper.
+/// Whether a statement is for one request, with plain values as parameters, or for many, with arrays. The first is
+/// cheaper.
 ///
-/// A plan is made when the table is new, and kept: a plan that reads the whole table is fatal a million rows later. The
-/// LIMIT of the requests cuts none off; it makes the planner expect one row, for which it takes the index.
+/// A plan is made when the table is new, and is kept. A plan that reads the whole table would be far too slow a million
+/// rows later. So the requests have a LIMIT that removes none of them: with it the planner expects one row, and uses
+/// the index.
 #[derive(Clone, Copy)]
 enum For {
     One,
     Many,
 }
 
-/// A statement in both ways.
+/// A statement in both forms.
 pub(super) struct Statement {
     one: Arc<str>,
     many: Arc<str>,
@@ -78,21 +82,23 @@ impl Statement {
         Self { one: text(For::One).into(), many: text(For::Many).into() }
     }
 
-    /// The one for so many requests.
+    /// The form for this many requests.
     pub(super) fn of(&self, requests: usize) -> &Arc<str> {
         if requests == 1 { &self.one } else { &self.many }
     }
 }
 
-/// Claims keys. Answers for each what became of it, unless another claim was faster: then nothing, or the row as it was
-/// before.
+/// Claims keys. Returns a row for each request, with the key's row after the claim. If another claim came first, it
+/// returns no row for the request, or the key's row as it was before.
 ///
-/// `$1` scopes, `$2` keys, `$3` owners, `$4` leases, `$5` fingerprints, `$6` how long the rows stay, `$7` takes orphans.
+/// `$1` scopes, `$2` keys, `$3` owners, `$4` leases, `$5` fingerprints, `$6` how long the rows are kept, `$7` whether
+/// to take orphans over.
 pub(super) static CLAIM: Lazy<Statement> = Lazy::new(|| Statement::new(claim));
 
 fn claim(requests: For) -> String {
-    // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even where its WHERE is false. So rows that can't be
-    // had are left out before. A proposed row carries what its request asks for: EXCLUDED is all that the update sees.
+    // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even if its WHERE is false. So rows that can't be
+    // claimed are left out before. A proposed row carries the values of its request, because the update sees only
+    // EXCLUDED.
     let own = is_own("t", "EXCLUDED.owner");
     let takeable = is_takeable("t", "EXCLUDED.owner", "EXCLUDED.fingerprint");
     let (ended, stays_from) = (ended_with("t.owner"), stays_from("t.fence + 1"));
@@ -166,27 +172,28 @@ fn claim(requests: For) -> String {
     )
 }
 
-/// [`ROW`], where other tables have columns of these names too.
+/// [`ROW`], for statements in which other tables have columns of the same names.
 const ROW_OF_U: &str = "u.state::bigint, u.owner, u.fence, u.until, u.doubt, u.previous::bigint, u.previous_fence, \
                         u.attempt::bigint, u.fingerprint, u.ended, u.purge_at";
 
-/// The end of a statement whose `done` ended what others may wait for: tells them, and answers which ones were done.
+/// The end of a statement whose `done` has the rows that it ended. Notifies their waiters, and returns which requests
+/// ended one.
 fn tell(nth: &str) -> String {
-    // Notifying costs every committer a lock of the whole database, so only where someone waits.
+    // NOTIFY costs each commit a lock of the whole database, so it is sent only if a caller waits.
     format!(
         "SELECT {nth}, CASE WHEN awaited THEN pg_notify('{CHANNEL}', encode(key, 'hex') || ' ' || scope) IS NULL END \
          FROM done"
     )
 }
 
-/// The channel on which waiters are told of endings.
+/// The channel of the notifications of endings.
 pub(super) const CHANNEL: &str = "idempotency";
 
-/// Completes keys, and answers which ones were held. One update that also finds what an earlier copy of the request did:
-/// a look beside it would not see what a concurrent copy does.
+/// Completes keys, and returns which ones were held. The one update also finds rows that an earlier copy of the request
+/// has completed, because a separate read would not see what a concurrent copy writes.
 ///
-/// `$1` scopes, `$2` keys, `$3` owners, `$4` fences, `$5` records, `$6` ttls, `$7` and `$8` how long the rows stay at
-/// least and at most.
+/// `$1` scopes, `$2` keys, `$3` owners, `$4` fences, `$5` records, `$6` ttls, `$7` and `$8` how long the rows are kept
+/// at least and at most.
 pub(super) static COMPLETE: Lazy<Statement> = Lazy::new(|| Statement::new(complete));
 
 fn complete(requests: For) -> String {
@@ -226,9 +233,10 @@ fn complete(requests: For) -> String {
     )
 }
 
-/// Renews a lease; answers a row where it was held.
+/// Renews a lease. Returns a row if the key was held.
 ///
-/// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` lease, `$6` and `$7` how long the row stays at least and at most.
+/// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` lease, `$6` and `$7` how long the row is kept at least and at
+/// most.
 pub(super) static RENEW: Lazy<Arc<str>> = Lazy::new(|| {
     let stays_from = stays_from("fence");
     format!(
@@ -241,9 +249,9 @@ pub(super) static RENEW: Lazy<Arc<str>> = Lazy::new(|| {
     .into()
 });
 
-/// Leaves a key without completing it, once its body was started; answers a row where it was held.
+/// Releases a key after its body was started. Returns a row if the key was held.
 ///
-/// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` the state that is left, `$6` how long a failed attempt stays.
+/// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` the new state, `$6` how long the row of a failed attempt is kept.
 pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
     let stays_from = stays_from("fence");
     format!(
@@ -264,9 +272,10 @@ pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
     .into()
 });
 
-/// Leaves a key before the body was started.
+/// Releases a key before its body was started.
 ///
-/// `$1` scope, `$2` key, `$3` owner, `$4` how long a failed attempt stays, `$5` how long a row stays that nobody needs.
+/// `$1` scope, `$2` key, `$3` owner, `$4` how long the row of a failed attempt is kept, `$5` how long a row is kept
+/// that is no longer needed.
 pub(super) static LEAVE_UNRUN: Lazy<Arc<str>> = Lazy::new(|| {
     let own = "t.state = 1 AND t.owner = $3";
     let (gone, ended, stays_from) = (has_ended("$3", "t"), ended_with("$3"), stays_from("t.fence"));
@@ -293,7 +302,7 @@ pub(super) static LEAVE_UNRUN: Lazy<Arc<str>> = Lazy::new(|| {
     .into()
 });
 
-/// Asks to be notified of a key's ending; answers how long its lease still lasts, if there is one.
+/// Marks the key so that its ending is notified. Returns the rest of its lease, if it has one.
 ///
 /// `$1` scope, `$2` key.
 pub(super) static AWAIT: Lazy<Arc<str>> = Lazy::new(|| {
@@ -307,15 +316,15 @@ pub(super) static AWAIT: Lazy<Arc<str>> = Lazy::new(|| {
     .into()
 });
 
-/// Answers a row where the key is known: `$1` scope, `$2` key.
+/// Returns a row if the key is known: `$1` scope, `$2` key.
 pub(super) static KNOWN: Lazy<Arc<str>> =
     Lazy::new(|| "SELECT 1::bigint FROM idempotency WHERE scope = $1 AND key = $2".into());
 
-/// One key: `$1` scope, `$2` key.
+/// Reads one key: `$1` scope, `$2` key.
 pub(super) static GET: Lazy<Arc<str>> =
     Lazy::new(|| format!("SELECT {NOW}, {ROW}, record FROM idempotency WHERE scope = $1 AND key = $2").into());
 
-/// Finds nothing: to see whether every column is there.
+/// Returns no row. It fails if a column is missing.
 pub(super) static NOTHING: Lazy<Arc<str>> =
     Lazy::new(|| format!("SELECT scope, key, {ROW}, awaited, record FROM idempotency LIMIT 0").into());
 
@@ -324,19 +333,19 @@ pub(super) fn list(filters: &str, limit: &str) -> String {
     format!("SELECT {NOW}, {ROW}, scope, key FROM idempotency WHERE true{filters} ORDER BY scope, key LIMIT {limit}")
 }
 
-/// The filter of a listing that leaves only orphans.
+/// The filter of a listing for orphans.
 pub(super) fn only_orphans() -> String {
-    // The clock is read once, and not for each row.
+    // A subquery, so that the clock is read once and not for each row.
     format!(" AND {}", is_orphan(&format!("(SELECT {NOW})")))
 }
 
-/// What is true of running keys and of orphans, said once more: where the server has no statistics of the table, it then
-/// expects few of them, and doesn't look for a page of them through all rows in key order.
+/// A condition that every running key and every orphan meets. Without statistics of the table, it makes the planner
+/// expect few such rows, so that the planner doesn't walk all rows in key order to fill a page.
 pub(super) const NEITHER_FREE_NOR_DONE: &str = " AND state IN (1, 2, 3)";
 
-/// An operator's word on an orphan, or with `$5` on any key: `$1` scope, `$2` key, `$3` the record of a body that was
-/// executed, or null, `$4` for how long it is remembered, `$5` whatever the state, `$6` how long the row stays beyond. A
-/// record replaces that of an earlier resolution.
+/// Resolves an orphan, or with `$5` any key. `$1` scope, `$2` key, `$3` the record if the body was executed, or null,
+/// `$4` its ttl, `$5` whether the state doesn't matter, `$6` how long the row is kept beyond the ttl. A record replaces
+/// that of an earlier resolution.
 pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
     format!(
         "WITH done AS (
@@ -365,7 +374,7 @@ pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
 /// The server's time.
 pub(super) static TIME: Lazy<Arc<str>> = Lazy::new(|| format!("SELECT {NOW}").into());
 
-/// How many keys there are: those that are held, orphans, free ones, completed ones, and those that a sweep would delete.
+/// Counts the keys: held, orphaned, free, completed, and those that a sweep would delete.
 pub(super) static STATS: Lazy<Arc<str>> = Lazy::new(|| {
     format!(
         "SELECT count(*) FILTER (WHERE state IN (1, 3) AND NOT orphan), count(*) FILTER (WHERE orphan),
@@ -377,8 +386,9 @@ pub(super) static STATS: Lazy<Arc<str>> = Lazy::new(|| {
     .into()
 });
 
-/// Deletes at most `$1` rows that nobody needs, none whose `purge_at` is before `$2`; answers how many, and the last
-/// `purge_at` among them. The clock is read once, so that the index can be used; several may sweep.
+/// Deletes at most `$1` rows that are no longer needed, and none whose `purge_at` is before `$2`. Returns how many, and
+/// the latest `purge_at` among them. The clock is read once, so that the index can be used. Several processes may sweep
+/// at once.
 pub(super) static SWEEP: Lazy<Arc<str>> = Lazy::new(|| {
     let now = format!("(SELECT {NOW})");
     format!(

@@ -1,4 +1,4 @@
-//! What an operator can do.
+//! The operator's interface to a Redis store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ impl IdempotencyAdmin for RedisStore {
         Box::pin(async move {
             let name = self.0.name(scope, key);
             let mut pipeline = redis::pipe();
-            // No script: who may only read may run none.
+            // Not a script, because an operator with only the right to read may run none.
             pipeline.cmd("TIME").cmd("GET").arg(&name).ignore_errors();
             let answers = self.0.links.operators.send_group(&name, &pipeline).await.map_err(Failure::Redis)?;
             let [time, row] = <[Value; 2]>::try_from(answers).map_err(|_| Failure::Answer)?;
@@ -34,9 +34,9 @@ impl IdempotencyAdmin for RedisStore {
         })
     }
 
-    /// Goes through every key of the server (`SCAN`), a hundred a round trip, and reads those that can be on the page: Redis
-    /// keeps no order, so each page costs a whole pass. To see all keys, [`visit`](IdempotencyAdmin::visit) makes one. What is
-    /// written meanwhile is listed or not.
+    /// Walks all keys of the server (`SCAN`), a hundred a round trip, and reads those that can be on the page. Redis
+    /// has no order of keys, so each page costs a whole pass. To see all keys, use [`visit`](IdempotencyAdmin::visit),
+    /// which makes one pass. A key that is written meanwhile may be listed or not.
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
         Box::pin(async move {
             let mut page = BTreeMap::new();
@@ -60,10 +60,11 @@ impl IdempotencyAdmin for RedisStore {
         })
     }
 
-    /// One pass through every key of the server (`SCAN`), a hundred a round trip, and one more to read those that were found.
+    /// Makes one pass through all keys of the server (`SCAN`), a hundred a round trip, with one more round trip to read
+    /// the rows that were found.
     ///
-    /// A key that the server returns twice, as it can while keys expire, is shown once, unless half a million others were shown
-    /// in between.
+    /// The server can return a key twice while keys expire. Such a key is shown once, unless half a million others were
+    /// shown in between.
     fn visit<'a>(&'a self, filter: &'a Filter, see: &'a mut (dyn FnMut(Entry) + Send)) -> AdminFuture<'a, ()> {
         Box::pin(async move {
             let mut shown = Shown::default();
@@ -94,7 +95,7 @@ impl IdempotencyAdmin for RedisStore {
         Box::pin(self.0.settle(scope, key, "forget", Operation::Forget, None))
     }
 
-    /// Goes through every key of the server, as [`visit`](IdempotencyAdmin::visit) does.
+    /// Reads all keys of the server, as [`visit`](IdempotencyAdmin::visit) does.
     fn stats(&self) -> AdminFuture<'_, Stats> {
         Box::pin(async {
             let mut stats = Stats::default();
@@ -104,13 +105,13 @@ impl IdempotencyAdmin for RedisStore {
         })
     }
 
-    /// Nothing is left to do: Redis deletes each row when nobody needs it any more. Asks nothing of the server.
+    /// Does nothing, and sends no request: Redis deletes each row when it is no longer needed.
     fn sweep(&self, _at_most: usize) -> AdminFuture<'_, usize> {
         Box::pin(async { Ok(0) })
     }
 }
 
-/// Whether a page with these entries has room for another at this place.
+/// Whether an entry at this place can be on a page with these entries.
 fn can_be_on(page: &BTreeMap<(String, Vec<u8>), Entry>, limit: usize, place: (&str, &[u8])) -> bool {
     page.len() < limit || page.keys().next_back().is_some_and(|(scope, key)| place < (scope.as_str(), key.as_slice()))
 }

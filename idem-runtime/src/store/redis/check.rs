@@ -1,4 +1,4 @@
-//! What is looked at when a store is opened.
+//! The checks when a store is opened.
 
 use std::sync::atomic::Ordering;
 
@@ -13,8 +13,8 @@ use super::script::HANDLERS;
 use crate::error::Error;
 
 impl Shared {
-    /// Reaches the server and those who are to confirm what it writes, has it keep the scripts of handlers that it is to
-    /// serve, and warns where it may evict rows.
+    /// Checks that the server answers and that the replicas confirm, loads the scripts if handlers will use the store,
+    /// and warns if the server may evict rows.
     pub(super) async fn check(&self, serves: bool) -> Result<(), Error> {
         let link = &self.links.handlers;
         let reached = link.send(&redis::cmd("PING")).await;
@@ -29,19 +29,19 @@ impl Shared {
             })?;
         }
         for script in HANDLERS.into_iter().filter(|_| serves) {
-            // Where that is not allowed, the first request sends it.
+            // If the user may not do that, the first request sends the script.
             let _ = link.send(&script.load()).await;
         }
         self.warn_of_eviction().await;
         Ok(())
     }
 
-    /// Warns once where the server evicts keys. Looked at again where a row has gone: settings can be changed.
+    /// Warns once if the server evicts keys. Checked again when a row is gone, because the settings can have changed.
     pub(super) async fn warn_of_eviction(&self) {
         if self.told_of_eviction.load(Ordering::Relaxed) {
             return;
         }
-        // Where that is not allowed, nobody can say.
+        // If the user may not ask, the policy isn't known.
         let Ok(texts) = self.links.handlers.info("memory").await else { return };
         if let Some(policy) = texts.iter().find_map(|text| evicts(text))
             && !self.told_of_eviction.swap(true, Ordering::Relaxed)
@@ -55,7 +55,7 @@ impl Shared {
         }
     }
 
-    /// Has nothing confirmed, by as many as are to confirm every write.
+    /// Sends the command for confirmations without a write, to see whether enough servers confirm.
     async fn try_out(&self, groups: &Groups) -> Result<(), Failure> {
         for node in groups.find_nodes().await? {
             let confirmed = self.links.confirmed.send_to(&node, groups.confirmation.command()).await?;
@@ -66,7 +66,7 @@ impl Shared {
 }
 
 impl Link {
-    /// What the server tells of itself: a cluster gives a text for each node.
+    /// Sends `INFO`. A cluster returns a text for each node.
     async fn info(&self, section: &str) -> RedisResult<Vec<String>> {
         let mut texts = Vec::new();
         collect(&self.send(redis::cmd("INFO").arg(section)).await?, &mut texts);
@@ -79,7 +79,7 @@ impl Link {
         !here.is_empty() && here == there
     }
 
-    /// Who the servers are that have rows.
+    /// Identifies the servers that have rows.
     async fn identity(&self) -> RedisResult<Vec<String>> {
         let nodes = self.slots().await?.nodes();
         let addresses: Vec<_> = nodes.into_iter().flatten().map(|(host, port)| format!("{host}:{port}")).collect();
@@ -92,7 +92,7 @@ impl Link {
 }
 
 impl Confirmation {
-    /// What a store is told that is to have more confirmed than can be.
+    /// The message if the confirmations can't be had.
     fn refusal(&self) -> &'static str {
         if self.synced {
             "`wait_aof` can't be kept to, so every claim would fail: it needs Redis 7.2 or Valkey, `appendonly yes`, and as \
@@ -103,7 +103,7 @@ impl Confirmation {
     }
 }
 
-/// The texts in an answer: a cluster gives one for each node.
+/// Collects the texts in an answer. A cluster returns one for each node.
 fn collect(answer: &Value, texts: &mut Vec<String>) {
     match answer {
         Value::BulkString(bytes) => texts.push(String::from_utf8_lossy(bytes).into_owned()),
@@ -114,13 +114,13 @@ fn collect(answer: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// By which policy a server with this `INFO` evicts keys, if it does.
+/// The policy by which a server with this `INFO` evicts keys, if it does.
 fn evicts(info: &str) -> Option<&str> {
     let policy = value(info, "maxmemory_policy")?;
     (value(info, "maxmemory")? != "0" && policy != "noeviction").then_some(policy)
 }
 
-/// What an `INFO` says under this name.
+/// The value of a name in an `INFO`.
 fn value<'i>(info: &'i str, name: &str) -> Option<&'i str> {
     info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
 }

@@ -1,4 +1,5 @@
--- ARGV: owner, lease, how long the row stays or '', fingerprint or '', '1' to take an orphan, '1' if a WAIT follows.
+-- ARGV: owner, lease, how long the row is kept or '', fingerprint or '', '1' to take an orphan over, '1' if a WAIT
+-- follows.
 local me, mine, take = ARGV[1], ARGV[4], ARGV[5] == '1'
 local repeated = st == RUNNING and ow == me
 local orphan = st == RUNNING or st == KEPT or st == UNKNOWN
@@ -10,7 +11,8 @@ end
 if not row then
   st, ow, fe, at, pv, fp = RUNNING, me, eight(now), 1, 1, mine
 elseif not repeated then
-  -- A holder that left before its body ran did nothing: the one before it is still in doubt.
+  -- A holder that released the key before its body ran changed nothing: the outcome of the holder before it is still
+  -- unknown.
   local doubt = (st == UNKNOWN and db ~= '') and db or fe
   at = st == DONE and 1 or math.min(at + 1, 4294967295)
   fe, en, db = eight(math.max(now, number(fe) + 1)), left(ow), ''

@@ -13,10 +13,11 @@ use super::failure::{broken, timed_out};
 use super::timeouts::{ANSWERING, CONNECTING};
 use crate::task::{background, timer};
 
-/// How often the driver repeats a request that is redirected or finds a node gone.
+/// How often the driver repeats a request that is redirected or whose node is gone.
 const RETRIES: u32 = 3;
 
-/// A connection to each node. The driver waits without end unless it was told how long.
+/// A driver's connection to each node. Each request has a time limit here, because the driver by default waits without
+/// one.
 #[derive(Clone)]
 pub(super) struct Cluster {
     connection: ClusterConnection,
@@ -25,18 +26,18 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// The user's. Its requests can take `longer` than usual.
+    /// The user's connection. Its requests can take `longer` than usual.
     pub(super) fn new(connection: ClusterConnection, longer: Duration) -> Self {
         Self { connection, answering: ANSWERING.saturating_add(longer) }
     }
 
-    /// Another one, to the cluster that has this server.
+    /// Another connection, to the cluster that this server belongs to.
     pub(super) async fn beside(client: &Client) -> RedisResult<Self> {
         let builder = ClusterClientBuilder::new([client.get_connection_info().clone()])
             .connection_timeout(CONNECTING)
             .response_timeout(ANSWERING)
             .retries(RETRIES);
-        // In the background: the caller's runtime may end before the store.
+        // In the background, because the caller's runtime may end before the store.
         let runtime = background::handle().ok_or_else(broken)?;
         let opened = runtime.spawn(async move { builder.build()?.get_async_connection().await });
         let connection = answer_within(CONNECTING, async { opened.await.unwrap_or_else(|_| Err(broken())) }).await?;

@@ -11,14 +11,14 @@ pub(super) struct Confirmation {
     pub(super) replicas: u32,
     /// Whether it has to be in the append-only files, the primary's too.
     pub(super) synced: bool,
-    /// How long to wait for them.
+    /// How long to wait for the confirmations.
     pub(super) timeout: Duration,
 }
 
 impl Confirmation {
-    /// The command that waits: until as many have what was written on its connection.
+    /// The command that waits until enough servers have what was written on its connection.
     pub(super) fn command(&self) -> Cmd {
-        // Zero would wait for ever.
+        // Zero would mean for ever.
         let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut command = redis::cmd(if self.synced { "WAITAOF" } else { "WAIT" });
         if self.synced {

@@ -1,4 +1,4 @@
-//! What can go wrong in Redis, and which of the two kinds of [`StoreError`] it is.
+//! Failures of Redis, and which of the two kinds of [`StoreError`] each becomes.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,15 +20,16 @@ pub(super) const STORE: &str = "Redis";
 /// Why an operation failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The driver or the server said so.
+    /// The driver or the server returned an error.
     Redis(RedisError),
-    /// A row holds what no version of this store writes. Never taken for an absent row: the body would run again.
+    /// A row has a value that no version of this store writes. It is never treated as an absent row, because the body
+    /// would run again.
     Corrupt { key: ScopedKey, field: &'static str },
-    /// A script wrote where the state machine would not have, or the other way round.
+    /// A script wrote and the state machine would not have, or the reverse.
     Disagrees { key: ScopedKey },
-    /// The server has the write, and too few have confirmed it in time: its own disk, if that counts, and the replicas.
+    /// The server has the write, but too few have confirmed it in time: its own disk, if that counts, and the replicas.
     Shortfall { wanted: Confirmation, local: bool, confirmed: i64 },
-    /// An answer that no server gives.
+    /// The answer isn't one that Redis gives.
     Answer,
 }
 
@@ -37,7 +38,7 @@ impl Failure {
         Self::Corrupt { key: ScopedKey::new(scope, key), field }
     }
 
-    /// The same failure of a request for this key.
+    /// Adds the request's key to the failure.
     pub(super) fn of(self, scope: &str, key: &Key) -> Self {
         match self {
             Self::Redis(error) if error.code() == Some("WRONGTYPE") => Self::corrupt(scope, key, NO_ROW),
@@ -45,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// What the answer of the command that waits for confirmations says is missing.
+    /// The failure if too few have confirmed, from the answer of the command that waits for confirmations.
     pub(super) fn shortfall(wanted: Confirmation, answer: &Value) -> Option<Self> {
         let (local, confirmed) = match answer {
             Value::Int(replicas) => (1, *replicas),
@@ -70,8 +71,8 @@ impl Failure {
     }
 }
 
-/// Broken connections and time-outs say nothing about what was carried out; a server that is starting, failing over or
-/// busy will answer later. A wrong password, a missing permission or a full memory would say no again.
+/// After a broken connection or a time-out, it isn't known what the server did. A server that is starting, failing over
+/// or busy will answer later. A wrong password, a missing right or a full memory would be refused again.
 pub(super) fn is_unanswered(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io => !is_refused_certificate(error),
@@ -89,35 +90,35 @@ pub(super) fn is_unanswered(error: &RedisError) -> bool {
                 | ServerErrorKind::Moved
                 | ServerErrorKind::Ask
         ),
-        // `UNBLOCKED`: the server became a replica while a WAIT was under way.
+        // `UNBLOCKED`: the server became a replica during a WAIT.
         ErrorKind::Extension => matches!(error.code(), Some("BUSY" | "NOREPLICAS" | "UNBLOCKED")),
         _ => false,
     }
 }
 
-/// Whether the server doesn't know the script: it was started anew, or is another one. The call has run nowhere.
+/// Whether the server doesn't know the script, because it was restarted or is another one. It has not run the call.
 pub(super) fn is_unknown(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// What is told where there is no connection any more.
+/// The error if there is no connection any more.
 pub(super) fn broken() -> RedisError {
     io::Error::from(io::ErrorKind::BrokenPipe).into()
 }
 
-/// What is told where an answer didn't come in time.
+/// The error if an answer didn't come in time.
 #[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
 pub(super) fn timed_out() -> RedisError {
     io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
-/// Whether the server showed a certificate that this client doesn't accept.
+/// Whether this client refused the server's certificate.
 pub(super) fn is_refused_certificate(error: &RedisError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
     source.and_then(|source| source.downcast_ref::<io::Error>()).is_some_and(tls::is_refusal)
 }
 
-/// Whether the server that this connection leads to is not, or no longer, the one to ask.
+/// Whether the connection leads to the wrong server, or is broken.
 pub(super) fn is_astray(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse | ErrorKind::Server(ServerErrorKind::ReadOnly))
         || error.code() == Some("UNBLOCKED")

@@ -1,11 +1,12 @@
-//! Callers that wait for a confirmation are settled in groups: their scripts, and behind these one command that waits for
-//! all of them.
+//! Requests that need a confirmation are sent in groups: the scripts of all requests, followed by one command that
+//! waits for the confirmation of all of them.
 //!
-//! A server answers nothing else on a connection while a `WAIT` is under way there. So one group is under way at a time, and
-//! the next one takes all who came meanwhile. In a cluster, a group is one node's.
+//! A server sends no other answer on a connection while a `WAIT` is under way there. So one group is under way at a
+//! time, and all requests that arrive meanwhile form the next one. In a cluster, each node has its own groups.
 //!
-//! A group is one pipeline: it is written to one connection, and a `WAIT` is about the writes of its own connection. What
-//! another pipeline's `WAIT` was told says nothing about a script, as a driver may have connected anew in between.
+//! A group is one pipeline, because a `WAIT` is about the writes of its own connection, and a pipeline is written to
+//! one connection. The `WAIT` of another pipeline would say nothing about a script: the driver may have reconnected in
+//! between.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,25 +22,25 @@ use super::nodes::{Node, Slots};
 use super::script::Call;
 use crate::task::{background, quietly, timer};
 
-/// What came of a call: the script's answer, and that of the command which waited for the others.
+/// The result of a call: the script's answer, and the answer of the command that waited for the confirmation.
 pub(super) struct Settled {
     pub(super) answer: Value,
     pub(super) confirmed: Value,
 }
 
-/// The calls that are to be confirmed.
+/// The calls that need a confirmation.
 pub(super) struct Groups {
     link: Link,
     pub(super) confirmation: Confirmation,
-    /// Of each node with a group under way, who waits for the next one.
+    /// For each node with a group under way, the calls that wait for the next group.
     queues: Mutex<BTreeMap<Node, Vec<Waiting>>>,
-    /// Which node has a key. Where it has changed, the driver finds the node all the same, and the map is made anew.
+    /// Which node has which key. If it is out of date, the driver still finds the node, and the map is then read again.
     slots: Mutex<Slots>,
 }
 
 struct Waiting {
     call: Call,
-    /// Whether it was in a group that the cluster took apart.
+    /// Whether the call was in a group that the cluster redirected, so that it is now sent alone.
     alone: bool,
     caller: oneshot::Sender<RedisResult<Settled>>,
 }
@@ -49,7 +50,7 @@ impl Groups {
         Arc::new(Self { link, confirmation, queues: Mutex::default(), slots: Mutex::default() })
     }
 
-    /// Asks which node has which keys; says which nodes there are.
+    /// Reads which node has which keys. Returns the nodes.
     pub(super) async fn find_nodes(&self) -> RedisResult<Vec<Node>> {
         let slots = self.link.slots().await?;
         let nodes = slots.nodes();
@@ -57,8 +58,8 @@ impl Groups {
         Ok(nodes)
     }
 
-    /// Carries out a call, with all who wait meanwhile, and has it confirmed. A caller that is dropped leaves the others
-    /// alone: its own call is carried out, or not.
+    /// Carries out a call in a group, and waits for its confirmation. If its caller is dropped, the group goes on; its
+    /// own call may be carried out or not.
     pub(super) async fn settle(self: &Arc<Self>, call: Call) -> RedisResult<Settled> {
         let (caller, settled) = oneshot::channel();
         self.enter(Waiting { call, alone: false, caller });
@@ -69,14 +70,15 @@ impl Groups {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next group, or begins one where none is under way.
+    /// Adds the call to the next group, or begins a group if none is under way.
     fn enter(self: &Arc<Self>, waiting: Waiting) {
         let node = self.slots.lock().unwrap_or_else(PoisonError::into_inner).node_of(waiting.call.key());
         let mut queues = self.queues();
         if let Some(queue) = queues.get_mut(&node) {
             return queue.push(waiting);
         }
-        // In the background, whoever is dropped: a WAIT that nobody listens to still holds up its connection.
+        // In the background, so that it goes on if the caller is dropped: an abandoned WAIT would still block its
+        // connection.
         let Some(runtime) = background::handle() else { return };
         queues.insert(node.clone(), vec![waiting]);
         drop(queues);
@@ -99,9 +101,9 @@ impl Groups {
         let key = group.first().map_or(&[][..], |waiting| waiting.call.key());
         match self.link.send_group(key, &pipeline).await {
             Ok(answers) => self.tell(group, answers),
-            // Some of the keys have another node by now.
+            // Some of the keys are on another node now.
             Err(error) if is_redirected(&error) && group.len() > 1 => {
-                // Where it can't be asked, the driver finds the nodes.
+                // If this fails, the driver finds the nodes.
                 let _ = self.find_nodes().await;
                 group.into_iter().for_each(|waiting| self.enter(Waiting { alone: true, ..waiting }));
             }
@@ -109,14 +111,14 @@ impl Groups {
                 let has_gone_on = error.is_timeout();
                 group.into_iter().for_each(|waiting| waiting.hears(Err(error.clone())));
                 if has_gone_on {
-                    // The driver doesn't wait for the answer any more, and the server still does.
+                    // The driver no longer waits for the answer, but the server is still busy with the WAIT.
                     timer::sleep(self.confirmation.timeout.saturating_sub(sent.elapsed())).await;
                 }
             }
         }
     }
 
-    /// Tells each caller its answer. A call of a script that the server doesn't know is in the next group.
+    /// Sends each caller its answer. A call whose script the server doesn't know goes into the next group.
     fn tell(self: &Arc<Self>, group: Vec<Waiting>, mut answers: Vec<Value>) {
         let confirmed = answers.pop().unwrap_or(Value::Nil);
         for (waiting, answer) in group.into_iter().zip(answers) {
@@ -134,23 +136,23 @@ impl Groups {
 
 impl Waiting {
     fn hears(self, answer: RedisResult<Settled>) {
-        // The caller may have gone; its waker is somebody else's code.
+        // The caller may have been dropped. Its waker is foreign code, which may panic.
         quietly(|| drop(self.caller.send(answer)));
     }
 }
 
-/// Whose turn it is on a node.
+/// The task that sends a node's groups.
 struct Turn {
     groups: Arc<Groups>,
     node: Node,
 }
 
 impl Turn {
-    /// The next group; `None` where nobody waits any more, and then whoever comes begins one.
+    /// The next group. `None` if no call waits; the next call then begins a new group.
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut queues = self.groups.queues();
         let queue = queues.get_mut(&self.node)?;
-        // Who has gone has left the key by a request of its own.
+        // A caller that was dropped has released its key by another request.
         queue.retain(|waiting| !waiting.caller.is_closed());
         let group = match queue.iter().position(|waiting| waiting.alone) {
             Some(nth) => vec![queue.swap_remove(nth)],
@@ -164,7 +166,7 @@ impl Turn {
     }
 }
 
-/// Where the driver panicked, those who wait ask again.
+/// If the driver panicked, the waiting callers get an error and repeat their requests.
 impl Drop for Turn {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -173,7 +175,7 @@ impl Drop for Turn {
     }
 }
 
-/// Whether a key of the group is, or is about to be, on another node.
+/// Whether a key of the group is on another node, or is moving there.
 fn is_redirected(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask))
 }

@@ -1,4 +1,4 @@
-//! The ways to a server, and finding it again.
+//! Connections to a server, and connecting again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,13 +14,13 @@ use super::failure::{is_astray, is_unanswered};
 use super::timeouts::{ANSWERING, CONNECTING};
 use crate::task::timer;
 
-/// How long a request goes on trying to connect. Its caller has a deadline of its own.
+/// How long a request tries to connect. Its caller has a deadline too.
 const RECONNECTING: Duration = Duration::from_secs(2);
 
-/// A connection that all handles share. Requests are pipelined on it.
+/// A connection that all handles share, with pipelined requests.
 #[derive(Clone)]
 pub(super) enum Link {
-    /// Our own.
+    /// The store's own.
     Line(Arc<Line>),
     /// The user's, which reconnects by itself.
     Manager(ConnectionManager),
@@ -30,7 +30,7 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Sends a command, once.
+    /// Sends a command once.
     pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         match self {
             Self::Line(line) => {
@@ -44,7 +44,7 @@ impl Link {
         }
     }
 
-    /// Sends commands, once, one behind the other.
+    /// Sends commands once, in order.
     pub(super) async fn send_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         match self {
             Self::Line(line) => {
@@ -59,11 +59,11 @@ impl Link {
     }
 }
 
-/// Where a server is found.
+/// How a server is found.
 pub(super) enum Source {
-    /// At an address.
+    /// By its address.
     Client(Box<Client>),
-    /// Where the sentinels say.
+    /// By asking the sentinels.
     #[cfg(feature = "redis-sentinel")]
     Sentinel(Box<tokio::sync::Mutex<redis::sentinel::SentinelClient>>),
 }
@@ -82,15 +82,16 @@ impl Source {
     }
 }
 
-/// Who goes without an answer after so long takes the connection for one that went silent, and the next request makes
-/// another. Those that wait on it go on.
+/// A request that is dropped after it had no answer for so long takes its connection for dead, and the next request
+/// makes a new one. Other requests on the old connection go on.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How many runtimes' connections are kept: those of a runtime that has ended are closed, but nobody says so.
+/// How many connections are kept, one for each runtime. The store isn't notified when a runtime ends and its connection
+/// closes.
 const RUNTIMES: usize = 256;
 
-/// A connection for each runtime, that is made anew where it broke, where the server doesn't answer, and where the server turns out to be a
-/// replica: an address can have moved to another primary.
+/// A connection for each runtime. A new one is made if it broke, if the server doesn't answer, and if the server turns
+/// out to be a replica: another server may be the primary now.
 pub(super) struct Line {
     source: Arc<Source>,
     config: AsyncConnectionConfig,
@@ -103,9 +104,10 @@ pub(super) struct Line {
 struct State {
     /// The oldest first.
     open: Vec<Open>,
-    /// Held by who connects, of each runtime: who connects on one that nobody drives stands still.
+    /// The lock of the request that connects, for each runtime. It isn't shared between runtimes, because a request
+    /// stops while its runtime isn't driven.
     turns: Vec<(Option<Id>, Arc<tokio::sync::Mutex<()>>)>,
-    /// What the last one was told who could not connect, and when, and on which runtime.
+    /// The last failure to connect, with its time and its runtime.
     failed: Option<(Instant, Option<Id>, RedisError)>,
 }
 
@@ -114,7 +116,7 @@ struct State {
 struct Open {
     connection: MultiplexedConnection,
     number: u64,
-    /// The runtime that drives it: on another one, requests stand still whenever nobody drives that.
+    /// The runtime that drives it. Requests of another runtime would stop whenever this one isn't driven.
     home: Option<Id>,
 }
 
@@ -137,7 +139,7 @@ impl State {
 }
 
 impl Line {
-    /// A connection to where `source` says, not made yet. Its requests can take `longer` than usual.
+    /// Makes a line to the server of `source`, without connecting yet. Its requests can take `longer` than usual.
     pub(super) fn new(source: Arc<Source>, longer: Duration) -> Self {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTING))
@@ -150,7 +152,8 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection. One request makes it, and the others wait for that one, or are told why it could not.
+    /// Returns the connection of this runtime. One request makes it. The others wait for that one, and get its error if
+    /// it fails.
     async fn open(&self) -> RedisResult<Open> {
         let home = Handle::try_current().ok().map(|runtime| runtime.id());
         if let Some(open) = self.state().open(home) {
@@ -195,7 +198,7 @@ impl Line {
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let client = self.source.client().await?;
-        // On the heap: it nests deeper than the compiler follows in a caller's future.
+        // Boxed: unboxed, the future nests deeper than the compiler's limit in a caller's future.
         Box::pin(client.get_multiplexed_async_connection_with_config(&self.config)).await
     }
 
@@ -204,7 +207,7 @@ impl Line {
     }
 }
 
-/// A request that waits for its answer; it gives its connection up by what comes of it.
+/// A request that waits for its answer. Depending on the answer, the line gives the connection up.
 struct Asked<'l> {
     line: &'l Line,
     connection: u64,
@@ -234,7 +237,7 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// Whether one of these answers, of a pipeline that ignores errors, says so.
+/// Whether one of these answers, of a pipeline that ignores errors, says that this is the wrong server.
 fn any_astray(answers: &[Value]) -> bool {
     answers.iter().any(|answer| match answer {
         Value::ServerError(error) => is_astray(&error.clone().into()),
@@ -242,8 +245,8 @@ fn any_astray(answers: &[Value]) -> bool {
     })
 }
 
-/// Whether another attempt to connect can succeed soon: not where the server has said no, as to a database that it doesn't
-/// have, nor where something else than a Redis answers.
+/// Whether another attempt to connect can succeed soon. It can't if the server has refused, for example because the
+/// database doesn't exist, or if the server isn't Redis.
 fn may_pass(error: &RedisError) -> bool {
     is_unanswered(error) && error.kind() != ErrorKind::Parse
 }

@@ -1,4 +1,4 @@
-//! Which connection carries what.
+//! Which connection carries which requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use super::confirmation::Confirmation;
 use super::failure::STORE;
 use super::link::{Line, Link, Source};
 
-/// The connections of a store. Those of its own are made when they are first used.
+/// The connections of a store. The store makes its own when they are first used.
 pub(super) struct Links {
-    /// What handlers ask for, except what is to be confirmed.
+    /// For the requests of handlers that need no confirmation.
     pub(super) handlers: Link,
-    /// What is to be confirmed: a `WAIT` holds up whatever is sent behind it.
+    /// For the requests that need a confirmation: a `WAIT` delays all requests after it.
     pub(super) confirmed: Link,
-    /// What operators ask for: a pass through all keys would hold up handlers.
+    /// For the requests of operators: a pass through all keys would delay handlers.
     pub(super) operators: Link,
 }
 
 impl Links {
-    /// The store's own.
+    /// The connections of a store that makes its own.
     pub(super) fn own(source: &Arc<Source>, confirmation: Option<&Confirmation>) -> Self {
         let longer = confirmation.map_or(Duration::ZERO, |confirmation| confirmation.timeout);
         Self {
@@ -30,7 +30,7 @@ impl Links {
         }
     }
 
-    /// The user's connection to a server, and beside it the store's own where `source` leads to the same server.
+    /// The user's connection to a server, and the store's own beside it if `source` leads to the same server.
     pub(super) async fn around(user: Link, source: Option<&Arc<Source>>, confirmation: Option<&Confirmation>) -> Self {
         let other = match source {
             Some(source) => checked(&user, Ok(line(source, Duration::ZERO))).await,
@@ -40,7 +40,7 @@ impl Links {
         Self::beside(user, other, operators, confirmation)
     }
 
-    /// The same, to a cluster.
+    /// The same, for a cluster.
     #[cfg(feature = "redis-cluster")]
     pub(super) async fn around_cluster(
         user: Link,
@@ -54,7 +54,7 @@ impl Links {
         Self::beside(user, other.clone(), other, confirmation)
     }
 
-    /// Where nothing is confirmed, nothing on the user's connection stands behind a `WAIT`.
+    /// Without confirmations, no request on the user's connection comes after a `WAIT`, so handlers use it too.
     fn beside(user: Link, other: Option<Link>, operators: Option<Link>, confirmation: Option<&Confirmation>) -> Self {
         let handlers = other.filter(|_| confirmation.is_some()).unwrap_or_else(|| user.clone());
         Self { handlers, operators: operators.unwrap_or_else(|| user.clone()), confirmed: user }
@@ -65,7 +65,8 @@ fn line(source: &Arc<Source>, longer: Duration) -> Link {
     Link::Line(Arc::new(Line::new(Arc::clone(source), longer)))
 }
 
-/// The other way to the user's server, if it is one: renewals that reach a replica fail, and what it tells operators is old.
+/// Returns `other` if it leads to the same server as the user's connection. On a replica, renewals would fail, and
+/// operators would read old rows.
 async fn checked(user: &Link, other: RedisResult<Link>) -> Option<Link> {
     if let Ok(other) = other
         && user.leads_where(&other).await

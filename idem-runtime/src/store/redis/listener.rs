@@ -1,4 +1,5 @@
-//! Hearing from the server that a key changed hands: one connection a store, made at the first wait.
+//! Receiving notifications from the server that a key was completed or released. Each store has one connection for it,
+//! made at the first wait.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -20,21 +21,21 @@ use super::names;
 use crate::store::notifiers::Notifiers;
 use crate::task::{background, timer};
 
-/// How long a wait lets a subscription take before it goes on without.
+/// How long a wait waits for a subscription before it polls instead.
 const SUBSCRIBING: Duration = Duration::from_millis(100);
 
-/// Who listens for a store. Dropping it ends the task that does.
+/// The listener of a store. Dropping it ends its task.
 pub(super) struct Listener {
     source: Option<Arc<Source>>,
     heard: Arc<Heard>,
     task: Mutex<Option<UnboundedSender<usize>>>,
 }
 
-/// What the listening task shares with those who wait.
+/// What the listening task shares with the waiters.
 struct Heard {
     prefix: Arc<[u8]>,
     notifiers: Arc<Notifiers>,
-    /// A bit for each channel that is subscribed to.
+    /// One bit for each subscribed channel.
     channels: AtomicU64,
     /// Whether the last attempt to listen failed.
     deaf: AtomicBool,
@@ -42,7 +43,7 @@ struct Heard {
 }
 
 impl Listener {
-    /// Nobody listens yet; without a source, nobody ever does.
+    /// Makes a listener without a task. Without a source, it never starts one.
     pub(super) fn new(source: Option<Arc<Source>>, prefix: Arc<[u8]>, notifiers: Arc<Notifiers>) -> Self {
         let heard = Heard {
             prefix,
@@ -54,7 +55,7 @@ impl Listener {
         Self { source, heard: Arc::new(heard), task: Mutex::new(None) }
     }
 
-    /// Listens to a channel; says whether it does by now.
+    /// Subscribes to a channel. Returns whether the subscription works by now.
     pub(super) async fn listen(&self, channel: usize) -> bool {
         if self.heard.has(channel) {
             return true;
@@ -77,14 +78,14 @@ impl Listener {
         }
     }
 
-    /// Has the task listen to a channel, and starts it if none runs.
+    /// Asks the task to subscribe to a channel. Starts the task if none runs.
     fn ask(&self, channel: usize) -> bool {
         let Some(source) = &self.source else { return false };
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_some_and(|task| task.send(channel).is_ok()) {
             return true;
         }
-        // On the background runtime: the caller's may end before the store.
+        // On the background runtime, because the caller's may end before the store.
         let Some(runtime) = background::handle() else { return false };
         let (sender, wanted) = unbounded_channel();
         let asked = sender.send(channel).is_ok();
@@ -105,7 +106,7 @@ impl Heard {
         self.changed.notify_waiters();
     }
 
-    /// What was told from here on is missed: everybody looks.
+    /// Notifications are missed from here on, so all waiters look.
     fn lost(&self) {
         self.channels.store(0, Ordering::Release);
         self.deaf.store(true, Ordering::Release);
@@ -114,7 +115,7 @@ impl Heard {
     }
 }
 
-/// Listens, and connects again where the connection broke, until the store is gone.
+/// The task: listens, and connects again after the connection broke, until the store is dropped.
 async fn attend(source: Arc<Source>, heard: Arc<Heard>, mut wanted: UnboundedReceiver<usize>) {
     let mut channels = BTreeSet::new();
     let mut pause = Duration::from_millis(50);
@@ -124,7 +125,7 @@ async fn attend(source: Arc<Source>, heard: Arc<Heard>, mut wanted: UnboundedRec
         heard.lost();
         match ended {
             Ok(()) => return,
-            // The store is gone, and so perhaps is its server.
+            // The store was dropped, and its server may be gone too.
             Err(_) if wanted.is_closed() => return,
             Err(error) => {
                 let error = Failure::from(error);
@@ -136,17 +137,17 @@ async fn attend(source: Arc<Source>, heard: Arc<Heard>, mut wanted: UnboundedRec
     }
 }
 
-/// What a session meets.
+/// What happens during a session.
 enum Event {
-    /// The row with this name changed hands.
+    /// The key of this row was completed or released.
     Told(Vec<u8>),
     Wanted(usize),
     Broken,
-    /// The store is gone.
+    /// The store was dropped.
     Gone,
 }
 
-/// Listens on one connection: `Ok` once the store is gone.
+/// Listens on one connection. Returns `Ok` after the store was dropped.
 async fn session(
     source: &Source,
     heard: &Heard,

@@ -1,14 +1,16 @@
-//! What the key of a row is called in Redis, and which channel tells of its ending.
+//! The name of a row in Redis, and the channel on which its ending is published.
 
 use crate::store::Key;
 
-/// How many channels there are: a process listens to those of the keys that it waits for.
+/// How many channels there are. A process subscribes to the channels of the keys that it waits for.
 pub(super) const CHANNELS: usize = 64;
 
-/// `PREFIX LENGTH:SCOPE:KEY`, with the scope's length in bytes: unambiguous whatever the scope and the key hold.
+/// `{prefix}{length}:{scope}:{key}`, with the length of the scope in bytes, so that names are unambiguous whatever the
+/// scope and the key contain.
 ///
-/// In a cluster, what stands between the first `{` and the next `}` alone decides which node has a key, except where that is
-/// nothing. So where the scope or the key holds a `{`, a `{}` goes before them. A `{` in the prefix is left to the user.
+/// In a cluster, the text between the first `{` and the next `}` alone decides the node of a key, unless that text is
+/// empty. So if the scope or the key contains a `{`, a `{}` comes before them. If the prefix contains a `{`, the user
+/// decides the node.
 pub(super) fn name(prefix: &[u8], scope: &str, key: &Key) -> Vec<u8> {
     let opens = |bytes: &[u8]| bytes.contains(&b'{');
     let guard = (opens(scope.as_bytes()) || opens(key.as_bytes())) && !opens(prefix);
@@ -17,10 +19,10 @@ pub(super) fn name(prefix: &[u8], scope: &str, key: &Key) -> Vec<u8> {
     [prefix, guard, length.as_bytes(), b":", scope.as_bytes(), b":", key.as_bytes()].concat()
 }
 
-/// An empty hash tag, which is none, and behind which none is looked for.
+/// An empty hash tag. It doesn't count as a tag, and the server doesn't look for another one after it.
 const GUARD: &[u8] = b"{}";
 
-/// The scope and the key of a name; `None` where it isn't one of a row.
+/// Parses the name of a row into its scope and key. `None` if it isn't a row's name.
 pub(super) fn parse(prefix: &[u8], name: &[u8]) -> Option<(String, Key)> {
     let rest = name.strip_prefix(prefix)?;
     let rest = rest.strip_prefix(GUARD).unwrap_or(rest);
@@ -29,11 +31,11 @@ pub(super) fn parse(prefix: &[u8], name: &[u8]) -> Option<(String, Key)> {
     let (scope, key) = rest[colon + 1..].split_at_checked(length)?;
     let scope = std::str::from_utf8(scope).ok()?.to_owned();
     let key = Key::from_bytes(key.strip_prefix(b":")?)?;
-    // Not `007:` or `+7:`, which no row is called, nor a guard that isn't needed.
+    // Refuses `007:` and `+7:`, which no row's name has, and a `{}` that isn't needed.
     (self::name(prefix, &scope, &key) == name).then_some((scope, key))
 }
 
-/// A pattern of `SCAN` that the names of all rows match, or those of one scope, and perhaps a few others.
+/// A pattern of `SCAN` that matches the names of all rows, or of the rows of one scope. It may match a few other names.
 pub(super) fn pattern(prefix: &[u8], scope: Option<&str>) -> Vec<u8> {
     let mut pattern = literal(prefix);
     pattern.push(b'*');
@@ -44,7 +46,7 @@ pub(super) fn pattern(prefix: &[u8], scope: Option<&str>) -> Vec<u8> {
     pattern
 }
 
-/// What matches these bytes and nothing else.
+/// The pattern that matches exactly these bytes.
 fn literal(bytes: &[u8]) -> Vec<u8> {
     let mut literal = Vec::with_capacity(bytes.len());
     for byte in bytes {
@@ -56,7 +58,7 @@ fn literal(bytes: &[u8]) -> Vec<u8> {
     literal
 }
 
-/// The slot of a cluster that has a key: CRC-16 of the key, or of its hash tag (Redis cluster specification).
+/// The slot of a key in a cluster: CRC-16 of the key, or of its hash tag (Redis cluster specification).
 pub(super) fn slot(name: &[u8]) -> u16 {
     const SLOTS: u16 = 16_384;
     let tag = || {
@@ -71,16 +73,17 @@ pub(super) fn slot(name: &[u8]) -> u16 {
     crc % SLOTS
 }
 
-/// The number of the channel that tells of a row's ending: the same in every process and version (FNV-1a).
+/// The number of the channel on which a row's ending is published. It is the same in every process and version
+/// (FNV-1a).
 pub(super) fn channel_of(name: &[u8]) -> usize {
     let hash = name
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    // The high bits of FNV are the better mixed ones.
+    // FNV mixes its high bits better.
     (hash >> 32) as usize % CHANNELS
 }
 
-/// What a channel is called.
+/// The name of a channel.
 pub(super) fn channel(prefix: &[u8], number: usize) -> Vec<u8> {
     [prefix, b"ended:", number.to_string().as_bytes()].concat()
 }

@@ -1,4 +1,4 @@
-//! Which servers there are, and how to reach one of them.
+//! The servers of a store, and sending requests to one of them.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use super::link::Link;
 use super::names;
 
-/// A server that has rows, by host and port; `None` where there is one only.
+/// A server that has rows, by host and port. `None` if there is only one server.
 pub(super) type Node = Option<(String, u16)>;
 
-/// Which node of a cluster has which slots; empty where there is one server only.
+/// Which node of a cluster has which slots. Empty if there is only one server.
 #[derive(Default)]
 pub(super) struct Slots(Vec<Range>);
 
@@ -30,13 +30,13 @@ impl Slots {
         self.0.iter().find(|range| (range.first..=range.last).contains(&slot)).map(|range| range.primary.clone())
     }
 
-    /// Each server that has rows, once.
+    /// The servers that have rows, each once.
     pub(super) fn nodes(&self) -> Vec<Node> {
         let primaries: BTreeSet<_> = self.0.iter().map(|range| &range.primary).collect();
         if primaries.is_empty() { vec![None] } else { primaries.into_iter().cloned().map(Some).collect() }
     }
 
-    /// Those in an answer to `CLUSTER SLOTS`: of each range, the first server is the primary.
+    /// Reads an answer to `CLUSTER SLOTS`. The first server of each range is its primary.
     #[cfg(feature = "redis-cluster")]
     fn parse(answer: &Value) -> Self {
         let Value::Array(ranges) = answer else { return Self::default() };
@@ -56,7 +56,7 @@ impl Slots {
 }
 
 impl Link {
-    /// Which server has which keys.
+    /// Reads which server has which keys.
     pub(super) async fn slots(&self) -> RedisResult<Slots> {
         match self {
             #[cfg(feature = "redis-cluster")]
@@ -81,7 +81,7 @@ impl Link {
         }
     }
 
-    /// Sends commands for keys of one node, of which this is one, on one connection.
+    /// Sends commands for keys of one node on one connection. `key` is one of these keys.
     #[cfg_attr(not(feature = "redis-cluster"), expect(unused_variables, reason = "there is one server only"))]
     pub(super) async fn send_group(&self, key: &[u8], pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         match self {

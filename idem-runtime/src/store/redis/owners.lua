@@ -1,4 +1,4 @@
--- Whether this owner held the key, or left it.
+-- Whether this owner is the row's owner, or released the key before.
 local function remembers(owner)
   if ow == owner then return true end
   for i = 1, #en, 16 do
@@ -7,7 +7,7 @@ local function remembers(owner)
   return false
 end
 
--- The owners that left, and this one.
+-- The owners that released the key, with this one added.
 local function left(owner)
   for i = 1, #en, 16 do
     if en:sub(i, i + 15) == owner then return en end

@@ -1,5 +1,5 @@
--- ARGV: owner, fence, how ('failed', 'unknown', 'keep' or 'unrun'), how long a failed attempt stays, how long a row
--- that nobody needs stays, channel.
+-- ARGV: owner, fence, how ('failed', 'unknown', 'keep' or 'unrun'), how long the row of a failed attempt is kept, how
+-- long a row is kept that is no longer needed, channel.
 local me, how, failed, linger = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local held = ow == me and fe == ARGV[2]
 if not sound then return { 0, now, row } end
@@ -11,7 +11,7 @@ if how == 'unrun' then
   elseif st == RUNNING and ow == me then
     at, channel = math.max(at - 1, 0), ARGV[6]
     if db ~= '' then
-      -- An orphan again: its outcome is as unknown as before.
+      -- The key is an orphan again: its outcome is still unknown.
       st = UNKNOWN
     else
       st, pu = FREE, purged(pv == 2 and failed or linger)
@@ -20,7 +20,7 @@ if how == 'unrun' then
     return 1
   else
     en = left(me)
-    -- A row that expires forgets who left.
+    -- The row has to remember for this long which owners released the key.
     if pu ~= 0 then pu = math.max(pu, purged(linger)) end
   end
 elseif how == 'failed' and held and (st == RUNNING or st == UNKNOWN) then
@@ -28,7 +28,7 @@ elseif how == 'failed' and held and (st == RUNNING or st == UNKNOWN) then
 elseif how == 'unknown' and held and st == RUNNING then
   st, db, channel = UNKNOWN, fe, ARGV[6]
 elseif how == 'keep' and held and st == RUNNING then
-  -- Still held, until its lease ends: nobody is told.
+  -- The key is held until its lease ends, so nothing is published.
   st = KEPT
 else
   return { 0, now, row }

@@ -1,5 +1,5 @@
--- The fields of the row, for a script to change and then have written, and whether it may: a row that it can't work with is
--- left as it is, for the client, which reads just as strictly, to say what is wrong.
+-- The fields of the row, which a script changes and write.lua writes, and whether the script may change them. A row
+-- that isn't sound is not changed: the client, which reads just as strictly, reports what is wrong.
 local RUNNING, UNKNOWN, KEPT, FREE, DONE = 1, 2, 3, 4, 5
 local st, pv, marks, at, un, pu, fe, ow
 local pf, db, fp, en = '', '', '', ''
@@ -18,15 +18,15 @@ end
 local over = st and un <= now
 local wa = sound and row and marks % 2 == 1
 
--- What else to write: the record of a completion. Whom to tell that the key changed hands. What to answer then: a script
--- that writes nothing answers with the row that it found.
+-- What write.lua also uses: the record of a completion, the channel on which to publish that the key was completed or
+-- released, and the script's answer. A script that writes nothing answers with the row that it found.
 local record, channel, answer = nil, nil, 1
 
--- A fence as the row holds it, in which no digit is lost, and as a number.
+-- Converts a fence to the row's 8 bytes, which lose no digit, and back to a number.
 local function eight(number) return struct.pack('>I8', number) end
 local function number(fence) return (struct.unpack('>I8', fence)) end
 
--- When the row expires if it stays so long: '' is for ever. Counts from the fence where that lies ahead, because the clock
--- was set back.
+-- When the row expires if it is kept for this long; '' is for ever. Counts from the fence if the fence is ahead,
+-- because the clock was set back.
 local function purged(stays) return stays == '' and 0 or math.max(now, number(fe)) + stays end
 

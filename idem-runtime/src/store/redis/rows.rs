@@ -1,4 +1,4 @@
-//! What the scripts answer: bytes to [`Row`]s. `head.lua` says what each part holds.
+//! Reading the answers of scripts into [`Row`]s. `head.lua` describes the bytes.
 
 use redis::Value;
 
@@ -13,19 +13,19 @@ pub(super) struct Found {
     /// The server's time.
     pub(super) now: Micros,
     pub(super) row: Option<Row>,
-    /// The record of a completed row: all of it in an answer to a duplicate.
+    /// The record of a completed row. In an answer to a duplicate, it is complete.
     pub(super) record: Option<Record>,
 }
 
-/// A part of a row or of an answer that holds what it can't; or [`NO_ROW`].
+/// The name of a part of a row or of an answer that isn't valid, or [`NO_ROW`].
 #[derive(Debug)]
 pub(super) struct Misread(pub(super) &'static str);
 
-/// There is something under the name of a row, and it is none.
+/// The value under a row's name is no row.
 pub(super) const NO_ROW: &str = "no row";
 
-/// Reads a script's answer: what it found, from which the answer to the caller follows, or nothing where it wrote what it
-/// was asked for.
+/// Reads a script's answer: the row that the script found, from which the reply follows, or `None` if it wrote what the
+/// request asked for.
 pub(super) fn answer(value: &Value) -> Result<Option<Found>, Misread> {
     match value {
         Value::Int(1) => Ok(None),
@@ -35,7 +35,7 @@ pub(super) fn answer(value: &Value) -> Result<Option<Found>, Misread> {
 }
 
 fn found(values: &[Value]) -> Result<Found, Misread> {
-    // What is absent at the end of an array is left out of it.
+    // Redis leaves out absent values at the end of an array.
     let [Value::Int(written), Value::Int(now), rest @ ..] = values else { return Err(Misread("answer")) };
     let now = u64::try_from(*now).map_err(|_| Misread("time"))?;
     let field = |nth: usize, name| match rest.get(nth) {
@@ -53,13 +53,13 @@ fn found(values: &[Value]) -> Result<Found, Misread> {
     Ok(Found { written: *written == 1, now, row, record })
 }
 
-/// How many bytes a row has at most, before its record.
+/// How many bytes a row has at most, without its record.
 pub(super) const LONGEST: usize = 48 + 8 + 8 + 16 + 16 * Ended::SLOTS;
 
 /// The layout that this version writes.
 const LAYOUT: u8 = 1;
 
-/// What is left of a row's bytes.
+/// The bytes of a row that are still to be read.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -74,7 +74,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// A row, and what follows it: the record of a completed one.
+/// Reads a row. Returns the row and the bytes after it, which are the record of a completed row.
 pub(super) fn row(bytes: &[u8]) -> Result<(Row, &[u8]), Misread> {
     let mut bytes = Bytes(bytes);
     let [LAYOUT, state, previous, marks] = bytes.take(NO_ROW)? else { return Err(Misread(NO_ROW)) };

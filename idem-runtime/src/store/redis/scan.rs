@@ -1,4 +1,4 @@
-//! Going through every row.
+//! Reading all rows.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -13,30 +13,30 @@ use crate::protocol::Micros;
 use crate::store::Key;
 use crate::store::admin::{Entry, Stats};
 
-/// How many keys of the server one round trip goes through: it does nothing else meanwhile.
+/// How many of the server's keys one `SCAN` walks. The server does nothing else meanwhile.
 const STEP: u32 = 100;
 
-/// Where a pass through all rows is.
+/// A pass through all rows.
 pub(super) struct Scan<'s> {
     shared: &'s Shared,
     scope: Option<&'s str>,
     pattern: Vec<u8>,
-    /// The server that is gone through, and those to come.
+    /// The server that is being read, and those after it.
     nodes: VecDeque<Node>,
     cursor: Vec<u8>,
-    /// The server that was gone through last.
+    /// The server of the last answer.
     last: Node,
 }
 
 impl Shared {
-    /// Begins a pass through the rows of a scope, or all of them.
+    /// Begins a pass through the rows of a scope, or through all rows.
     pub(super) async fn scan<'s>(&'s self, scope: Option<&'s str>) -> Result<Scan<'s>, Failure> {
         let pattern = names::pattern(&self.prefix, scope);
         let nodes = self.links.operators.slots().await?.nodes();
         Ok(Scan { shared: self, scope, pattern, nodes: nodes.into(), cursor: b"0".to_vec(), last: None })
     }
 
-    /// Asks each server for its time.
+    /// Asks each server for its time, and compares it with this process's.
     pub(super) async fn compare_clocks(&self, stats: &mut Stats) -> Result<(), Failure> {
         for node in self.links.operators.slots().await?.nodes() {
             let asked = SystemTime::now();
@@ -48,7 +48,7 @@ impl Shared {
 }
 
 impl Scan<'_> {
-    /// The next few rows' scopes and keys, perhaps none; `None` at the end.
+    /// The scopes and keys of the next few rows, which may be none; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<(String, Key)>>, Failure> {
         let Some(node) = self.nodes.front().cloned() else { return Ok(None) };
         let mut command = redis::cmd("SCAN");
@@ -63,14 +63,14 @@ impl Scan<'_> {
         }
         (self.cursor, self.last) = (cursor, node);
         let keys = found.into_iter().filter_map(|name| match name {
-            // What begins alike and is no row is someone else's.
+            // A name with the prefix that is no row's belongs to someone else.
             Value::BulkString(name) => names::parse(&self.shared.prefix, &name),
             _ => None,
         });
         Ok(Some(keys.filter(|(scope, _)| self.scope.is_none_or(|wanted| wanted == scope)).collect()))
     }
 
-    /// The rows of those that [`next`](Self::next) found, except where they have expired since.
+    /// Reads the rows of the keys that [`next`](Self::next) found, without those that have expired since.
     pub(super) async fn read(&self, keys: Vec<(String, Key)>) -> Result<Vec<Entry>, Failure> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -81,7 +81,7 @@ impl Scan<'_> {
             let name = self.shared.name(scope, key);
             pipeline.cmd("GETRANGE").arg(&name).arg(0).arg(rows::LONGEST).cmd("EXISTS").arg(&name);
         }
-        // One of them may be no string.
+        // A value may be no string.
         pipeline.ignore_errors();
         let mut answers = self.shared.links.operators.send_all_to(&self.last, &pipeline).await?.into_iter();
         let now = answers.next().and_then(|time| micros(&time)).ok_or(Failure::Answer)?;
@@ -101,9 +101,9 @@ impl Scan<'_> {
     }
 }
 
-/// The keys that a pass has shown: `SCAN` returns a key once more where the server's table shrinks meanwhile.
+/// The keys that a pass has shown. `SCAN` can return a key twice if the server's table shrinks meanwhile.
 ///
-/// By their hashes: two of a million keys have the same one once in thirty million passes.
+/// It stores their hashes: among a million keys, two have the same hash once in thirty million passes.
 #[derive(Default)]
 pub(super) struct Shown {
     hasher: RandomState,
@@ -112,10 +112,10 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// How many keys are remembered at least, once there are as many. A megabyte holds some 50,000.
+    /// It remembers at least this many of the latest keys. A megabyte holds some 50,000.
     const REMEMBERED: usize = 1 << 19;
 
-    /// Notes that a key is shown; whether it wasn't yet, as far as is remembered.
+    /// Adds a key. Returns whether the key is new, as far as is remembered.
     pub(super) fn is_new(&mut self, scope: &str, key: &Key) -> bool {
         let hash = self.hasher.hash_one((scope, key.as_bytes()));
         if self.earlier.contains(&hash) || !self.latest.insert(hash) {
@@ -128,7 +128,7 @@ impl Shown {
     }
 }
 
-/// The answer to `TIME`.
+/// Reads the answer to `TIME`.
 pub(super) fn micros(time: &Value) -> Option<Micros> {
     let Value::Array(parts) = time else { return None };
     let number = |nth: usize| match parts.get(nth)? {

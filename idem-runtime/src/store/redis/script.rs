@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use redis::{Arg, Cmd};
 
-/// A script of one key. The server keeps it by its hash, so that a request is the hash and not the code.
+/// A script for one key. The server stores it by its hash, so that a request contains the hash and not the code.
 pub(super) struct Script {
     code: &'static str,
     hash: LazyLock<String>,
 }
 
-/// A script is put together from the parts that it needs: what it doesn't, it need not set up in each call.
+/// Puts a script together from the parts that it needs, so that no call sets up a part that it doesn't need.
 macro_rules! script {
     ($($file:literal),+) => {{
         const CODE: &str = concat!($(include_str!($file)),+);
@@ -25,13 +25,13 @@ pub(super) static RELEASE: Script = script!("head.lua", "row.lua", "owners.lua",
 pub(super) static SETTLE: Script = script!("head.lua", "row.lua", "owners.lua", "settle.lua", "write.lua");
 pub(super) static LOOK: Script = script!("head.lua", "row.lua", "look.lua");
 
-/// Those that handlers run: loaded when a store is opened.
+/// The scripts of handlers. They are loaded when a store is opened.
 pub(super) static HANDLERS: [&Script; 4] = [&CLAIM, &RENEW, &COMPLETE, &RELEASE];
 
 impl Script {
-    /// A call for a key.
+    /// Makes a call of the script for a key.
     pub(super) fn call(&'static self, key: &[u8], arguments: impl FnOnce(&mut Cmd)) -> Call {
-        // Room for what most requests hold: a command grows by doubling.
+        // The size of most requests. A command without this capacity grows by doubling.
         const ARGUMENTS: usize = 11;
         const BYTES: usize = 256;
         let mut command = Cmd::with_capacity(ARGUMENTS, self.hash.len() + key.len() + BYTES);
@@ -40,7 +40,7 @@ impl Script {
         Call { script: self, command }
     }
 
-    /// Has the server keep it.
+    /// The command that makes the server store the script.
     pub(super) fn load(&self) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
         command.arg("LOAD").arg(self.code);
@@ -51,12 +51,12 @@ impl Script {
 /// A call of a script.
 pub(super) struct Call {
     pub(super) script: &'static Script,
-    /// By the script's hash, unless the call is [`by_code`](Self::by_code).
+    /// Names the script by its hash, unless the call was made [`by_code`](Self::by_code).
     pub(super) command: Cmd,
 }
 
 impl Call {
-    /// The same call by the script's code, which the server then keeps.
+    /// The same call with the script's code. The server then stores the script.
     pub(super) fn by_code(self) -> Self {
         let mut command = redis::cmd("EVAL");
         command.arg(self.script.code);
