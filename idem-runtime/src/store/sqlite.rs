@@ -324,5 +324,5 @@ fn spawn<T>(
 }
 
 async fn opened(opening: oneshot::Receiver<Result<(), Error>>) -> Result<(), Error> {
-    opening.await.unwrap_or_else(|_| Err(Error::config("the thread of a SQLite store ended before it had started")))
+    opening.await.unwrap_or_else(|_| Err(Error::config("a thread of the SQLite store ended before the store was open")))
 }

@@ -29,7 +29,7 @@ pub(super) fn parameters(query: Option<&str>, known: &[Names]) -> Result<Vec<(St
             // If a password contains a `?` that isn't percent-encoded, the rest of the password is here, before the
             // `@`. So the name isn't shown.
             let shown = if query.contains('@') {
-                ", unless its `?` is a password's, which is to be `%3F`".to_owned()
+                ", unless the `?` belongs to a password: write it as `%3F`".to_owned()
             } else {
                 format!(" `{}`", name.escape_debug())
             };
@@ -104,7 +104,10 @@ mod tests {
             ("sslmode=hunter2&ssl%2Dmode=a", "the parameter `sslmode` more than once"),
             ("options[a]=1&options[a]=hunter2", "the parameter `options[a]` more than once"),
             // The password is `x?hunter2`.
-            ("hunter2@host/db", "unknown parameter, unless its `?` is a password's, which is to be `%3F`: it can have"),
+            (
+                "hunter2@host/db",
+                "unknown parameter, unless the `?` belongs to a password: write it as `%3F`: it can have",
+            ),
         ] {
             let error = read(query).unwrap_err();
             assert!(error.contains(told) && !error.contains("hunter2"), "{error}");

@@ -94,7 +94,7 @@ async fn replicas_that_are_not_there_are_missed_at_once() {
     guarded(1).await.unwrap();
     let error = guarded(2).await.unwrap_err();
     assert!(matches!(error, Error::Config { .. }), "{error:?}");
-    let told = "`wait_replicas` can't be kept to, so every claim would fail: connect as many replicas, or ask for fewer: \
+    let told = "`wait_replicas` can't be met, so every claim would fail: connect as many replicas, or ask for fewer: \
                 Redis lacks a confirmation: 1 of 2 replicas confirmed within 300ms what the server has";
     assert_eq!(error.to_string(), told);
     drop(replica);
@@ -103,7 +103,7 @@ async fn replicas_that_are_not_there_are_missed_at_once() {
     // Redis 7.0 doesn't know the command. Later versions refuse it here, as the server has no append-only file.
     let unsynced = Redis::start_with(&["--appendonly", "no"]).await;
     let error = RedisStore::options().wait_aof(0, most).open(&unsynced.url()).await.unwrap_err().to_string();
-    assert!(error.contains("`wait_aof` can't be kept to") && error.contains("WAITAOF"), "{error}");
+    assert!(error.contains("`wait_aof` can't be met") && error.contains("WAITAOF"), "{error}");
 }
 
 async fn open_error(url: &str) -> Error {

@@ -67,8 +67,8 @@ pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
         (Some(VERSION), limits) => {
             if !limits.syncs_first {
                 tracing::warn!(
-                    "the MySQL server shows a commit to others before it is on its disk, so a replay can be of a completion \
-                     that is lost if the server dies in that moment: turn on `log_bin`, with `sync_binlog = 1`"
+                    "the MySQL server shows a commit to other transactions before it is on its disk, so a duplicate can get a \
+                     result that is lost if the server dies in that moment: turn on `log_bin`, with `sync_binlog = 1`"
                 );
             }
             Ok(limits)
@@ -93,7 +93,7 @@ async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
         ", record FROM idempotency LIMIT 0;"
     ));
     let rows = session.fetch(script).await?;
-    let Some(limits) = rows.first() else { return Err(Failure::Unexpected("the server doesn't say what it takes")) };
+    let Some(limits) = rows.first() else { return Err(Failure::Unexpected("the server doesn't return its limits")) };
     let packet: u64 = limits.try_get(0)?;
     let syncs_first: i64 = limits.try_get(1)?;
     let version = rows.get(1).map(|row| row.try_get(0)).transpose()?;

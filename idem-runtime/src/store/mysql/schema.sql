@@ -1,5 +1,5 @@
 -- The tables of idem-runtime's MySqlStore. The store creates them when it is opened; to create them yourself, run this in
--- the same database, and stuck.sql behind it. Running it again changes nothing. Needs MySQL 8.0 or MariaDB 10.6, and InnoDB
+-- the same database, and then stuck.sql. Running it again changes nothing. Needs MySQL 8.0 or MariaDB 10.6, and InnoDB
 -- pages of 16 KiB or more.
 --
 -- Times are microseconds since the Unix epoch, by the clock of the server.
@@ -11,19 +11,19 @@ CREATE TABLE IF NOT EXISTS idempotency (
     owner          BINARY(16)       NOT NULL,  -- who claimed it last
     fence          BIGINT           NOT NULL,  -- the fencing token that was granted last; only ever grows
     until          BIGINT           NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
-    doubt          BIGINT           NULL,      -- the fence of the last holder whose outcome is unknown (state 5: was, and an operator told it)
+    doubt          BIGINT           NULL,      -- the fence of the last holder whose outcome is unknown (state 5: an operator resolved it)
     previous       TINYINT          NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
-    previous_fence BIGINT           NULL,      -- where it was a crash: the fence of who crashed
+    previous_fence BIGINT           NULL,      -- where it was a crash: the fence of the holder that crashed
     attempt        BIGINT           NOT NULL,  -- how many times the handler has been started
     fingerprint    BINARY(16)       NULL,      -- a digest of what the key stands for
-    ended          VARBINARY(64)    NOT NULL,  -- the last owners that left, newest first: up to four times 16 bytes
+    ended          VARBINARY(64)    NOT NULL,  -- the last owners that released it, newest first: up to four times 16 bytes
     purge_at       BIGINT           NULL,      -- from when on a sweep may delete the row; null: never
     record         LONGBLOB         NULL,      -- the encoded result of a completed key
     PRIMARY KEY (scope, `key`),
-    KEY idempotency_purge_at (purge_at)        -- what a sweep looks through
+    KEY idempotency_purge_at (purge_at)        -- the index that a sweep reads
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
--- The version of these tables, so that an older program says so instead of misreading a newer table.
+-- The version of these tables, so that an older program refuses a newer table instead of misreading it.
 CREATE TABLE IF NOT EXISTS idempotency_schema (
     id      TINYINT NOT NULL,
     version BIGINT  NOT NULL,

@@ -63,7 +63,7 @@ async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>
     loop {
         if let Err(error) = hear(&connections, &hears, &notifiers).await {
             let error = Failure::from(error).into_error::<Postgres>();
-            tracing::debug!(%error, "endings in other processes are not heard of for a while");
+            tracing::debug!(%error, "no notifications of endings arrive from other processes: waiting calls poll");
         }
         hears.store(false, Ordering::Release);
         timer::sleep(PAUSE).await;

@@ -35,8 +35,8 @@ pub(crate) fn warn_transactions() {
         WARNED.call_once(|| {
             tracing::warn!(
                 "a store of this process has found a pooler that gives each transaction another session of PostgreSQL: \
-                 handlers with `tx` that connect through it with sqlx or sea-orm can get the answers to others' prepared statements; connect them past it, or in \
-                 session mode"
+                 handlers with `tx` that connect through it with sqlx or sea-orm can get the answers to other connections' \
+                 prepared statements; connect them directly to the server, or use session mode"
             );
         });
     }

@@ -1,5 +1,5 @@
 -- The tables of idem-runtime's PostgresStore. The store creates them when it is opened; to create them yourself, run
--- this in the same schema, and stuck.sql behind it. Running it again changes nothing. Needs PostgreSQL 12 or later.
+-- this in the same schema, and then stuck.sql. Running it again changes nothing. Needs PostgreSQL 12 or later.
 --
 -- Times are microseconds since the Unix epoch, by the clock of the server.
 
@@ -8,24 +8,24 @@ CREATE TABLE IF NOT EXISTS idempotency (
     key            bytea    NOT NULL,  -- the encoded idempotency key, compared byte by byte
     fence          bigint   NOT NULL,  -- the fencing token that was granted last; only ever grows
     until          bigint   NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
-    doubt          bigint,             -- the fence of the last holder whose outcome is unknown (state 5: was, and an operator told it)
-    previous_fence bigint,             -- where a crash came before this claim: the fence of who crashed
+    doubt          bigint,             -- the fence of the last holder whose outcome is unknown (state 5: an operator resolved it)
+    previous_fence bigint,             -- where a crash came before this claim: the fence of the holder that crashed
     purge_at       bigint,             -- from when on a sweep may delete the row; null: never
     attempt        integer  NOT NULL,  -- how many times the handler has been started
     state          smallint NOT NULL,  -- 1 running, 2 outcome unknown, 3 kept after an error, 4 free, 5 completed
     previous       smallint NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
-    awaited        boolean  NOT NULL DEFAULT false,  -- whether someone wants to be notified of the ending
+    awaited        boolean  NOT NULL DEFAULT false,  -- whether a caller waits to be notified of the ending
     owner          bytea    NOT NULL,  -- 16 bytes: who claimed it last
-    ended          bytea    NOT NULL,  -- the last owners that left, newest first: up to four times 16 bytes
+    ended          bytea    NOT NULL,  -- the last owners that released it, newest first: up to four times 16 bytes
     fingerprint    bytea,              -- 16 bytes: a digest of what the key stands for
     record         bytea,              -- the encoded result of a completed key
     PRIMARY KEY (scope, key)
 ) WITH (fillfactor = 70);              -- room for the completion beside its claim (a heap-only update)
 
--- What a sweep looks through.
+-- The index that a sweep reads.
 CREATE INDEX IF NOT EXISTS idempotency_purge_at ON idempotency (purge_at) WHERE purge_at IS NOT NULL;
 
--- The version of these tables, so that an older program says so instead of misreading a newer table.
+-- The version of these tables, so that an older program refuses a newer table instead of misreading it.
 CREATE TABLE IF NOT EXISTS idempotency_schema (
     id      integer PRIMARY KEY CHECK (id = 1),
     version integer NOT NULL

@@ -95,10 +95,10 @@ impl Confirmation {
     /// The message if the confirmations can't be had.
     fn refusal(&self) -> &'static str {
         if self.synced {
-            "`wait_aof` can't be kept to, so every claim would fail: it needs Redis 7.2 or Valkey, `appendonly yes`, and as \
-             many replicas as are to confirm"
+            "`wait_aof` can't be met, so every claim would fail: it needs Redis 7.2 or Valkey, `appendonly yes`, and as \
+             many replicas as have to confirm"
         } else {
-            "`wait_replicas` can't be kept to, so every claim would fail: connect as many replicas, or ask for fewer"
+            "`wait_replicas` can't be met, so every claim would fail: connect as many replicas, or ask for fewer"
         }
     }
 }

@@ -137,7 +137,7 @@ impl fmt::Display for Failure {
             Self::Redis(error) => Words { text: error, code: error.code() }.fmt(f),
             Self::Corrupt { key, field: NO_ROW } => write!(
                 f,
-                "what Redis has under the name of {key} is no row of this store: it is somebody else's, or has been damaged; \
+                "the value under the name of {key} in Redis is no row of this store: another program wrote it, or it is damaged; \
                  look at it, then delete or restore it, or give the store a `prefix` of its own"
             ),
             Self::Corrupt { key, field } => {
@@ -153,7 +153,7 @@ impl fmt::Display for Failure {
                 write!(f, "{confirmed} of {replicas} replicas confirmed within {timeout:?} what the server has")?;
                 if *synced { f.write_str(" in their append-only files") } else { Ok(()) }
             }
-            Self::Answer => f.write_str("the server gave an answer that no Redis gives"),
+            Self::Answer => f.write_str("the server gave an answer that Redis doesn't give"),
         }
     }
 }

@@ -75,8 +75,8 @@ async fn checked(user: &Link, other: RedisResult<Link>) -> Option<Link> {
     }
     tracing::warn!(
         store = STORE,
-        "`listen` names another server than the connection leads to, or one that can't be reached or doesn't say who it is \
-         (`INFO server`): it is listened to, and everything else uses the one connection"
+        "`listen` names another server than the connection, or one that can't be reached or identified (`INFO server`): the \
+         store uses it for notifications only, and the connection for all requests"
     );
     None
 }

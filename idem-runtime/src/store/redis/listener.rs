@@ -129,7 +129,7 @@ async fn attend(source: Arc<Source>, heard: Arc<Heard>, mut wanted: UnboundedRec
             Err(_) if wanted.is_closed() => return,
             Err(error) => {
                 let error = Failure::from(error);
-                tracing::debug!(%error, "no news from Redis: waiting calls look by themselves");
+                tracing::debug!(%error, "no notifications arrive from Redis: waiting calls poll");
             }
         }
         pause = if worked { Duration::from_millis(50) } else { (pause * 2).min(Duration::from_secs(5)) };

@@ -3,17 +3,17 @@
 #
 #   bash stuck.sh [ARGUMENTS OF redis-cli]          e.g.  bash stuck.sh -h redis.example -p 6379
 #
-# One line each, with tabs between:
+# One line for each key, with tabs between:
 #
 #   scope, key  the parts of a composite key are divided by `/`, and control characters are `\x09`
-#   why         `parked: ` nothing happens until somebody settles the key, or its handler's own function does;
-#               `abandoned: ` the next delivery takes it over. Behind that, what became of the call: `killed or cut off` (its
+#   why         `parked: ` nobody runs it until an operator resolves it, or the handler's `on_crash` function does;
+#               `abandoned: ` the next delivery takes it over. Then how the call ended: `killed or cut off` (its
 #               lease ran out), `dropped or panicked`, `kept after an error`
 #   since       when that call claimed the key, in UTC
 #
 # PREFIX is the store's, `idem:` unless set. A password goes into REDISCLI_AUTH. In a cluster, run it for each primary.
 #
-# It writes nothing. It goes through all keys of the server, a hundred at a time. Its user needs the commands EVAL, SCAN, TIME
+# It writes nothing. It walks all keys of the server, a hundred at a time. Its user needs the commands EVAL, SCAN, TIME
 # and GETRANGE, and to read the keys with the prefix. Needs redis-cli, and bash 4.2 or later.
 set -euo pipefail
 

@@ -274,7 +274,7 @@ impl<DB: Database> Shared<DB> {
         self.is_told.call_once(|| {
             tracing::warn!(
                 ?failure,
-                "the store gets no further connection from the database: it makes do with those that it has, and is slower"
+                "the store gets no further connection from the database: it goes on with those that it has, and is slower"
             );
         });
     }

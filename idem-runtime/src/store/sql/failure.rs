@@ -136,8 +136,8 @@ impl Failure {
         tracing::warn!(
             store = D::STORE,
             error = %self.into_error::<D>(),
-            "the view `idempotency_stuck`, which shows an operator the keys that nobody is working on, is not there or not to \
-             be seen, and could not be created: have someone with the right to create views run stuck.sql"
+            "the view `idempotency_stuck`, which shows an operator the keys that nobody is working on, does not exist or is \
+             hidden from this user, and could not be created: have a user with the right to create views run stuck.sql"
         );
     }
 
@@ -230,17 +230,17 @@ impl fmt::Display for Explained {
                 f,
                 "a scope is {length} bytes long, and {MAX_SCOPE_LEN} are allowed: give the handler a shorter `scope`"
             )?,
-            Failure::Outrun => f.write_str("the key changed hands again and again while it was asked for")?,
+            Failure::Outrun => f.write_str("other requests changed the key each time that this one was sent")?,
             Failure::TimedOut(after) => write!(f, "a statement was not answered within {after:?}")?,
             Failure::NotOpened(after) => write!(f, "no connection could be opened within {after:?}")?,
             Failure::AllInUse(after) => write!(
                 f,
-                "all connections of the store were in use for {after:?}: the server may be slow, or give it no more of them; \
-                 `max_connections` says how many it opens"
+                "all connections of the store were in use for {after:?}: the server may be slow, or have no room for more \
+                 connections; the option `max_connections` sets how many the store opens"
             )?,
             Failure::Pooled => f.write_str(
-                "a pooler gives each transaction another session, so that a statement can get another one's answer: open \
-                 the store with `simple_queries(true)`, or past the pooler",
+                "a pooler gives each transaction another session, so that a statement can get the answer of another one: open \
+                 the store with `simple_queries(true)`, or connect it directly to the server",
             )?,
             Failure::Unexpected(what) => f.write_str(what)?,
         }

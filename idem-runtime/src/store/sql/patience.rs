@@ -24,7 +24,11 @@ where
             Err(failure)
                 if failure.is_conflict::<D>() && attempts < ATTEMPTS && started.elapsed() < LONGEST_STATEMENT =>
             {
-                tracing::debug!(store = D::STORE, attempts, "a statement met others and is sent again");
+                tracing::debug!(
+                    store = D::STORE,
+                    attempts,
+                    "a statement conflicted with other transactions and is sent again"
+                );
                 timer::sleep(pause(attempts)).await;
             }
             answer => return answer,

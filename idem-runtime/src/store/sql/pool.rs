@@ -39,15 +39,16 @@ pub(in crate::store) async fn compare<D: Dialect, DB: Database>(
     own: &Connections<DB>,
     ask: Ask<DB>,
 ) -> Result<(), Error> {
-    let refused = |failure: Failure| failure.into_refusal::<D>("its connections could not be asked where they lead");
+    let refused =
+        |failure: Failure| failure.into_refusal::<D>("its connections could not be asked for their database and user");
     let asked = timer::within(|| LONGEST_STATEMENT, pin!(ask_pool(pool, ask))).await;
     let theirs = match asked.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
         Ok(place) => place,
         Err(sqlx::Error::PoolTimedOut) => {
             let within = LONGEST_STATEMENT.min(pool.options().get_acquire_timeout());
             return Err(Error::config(format!(
-                "the pool gave no connection within {within:?} that could be asked where it leads: open the store before \
-                 the pool's connections are all in use, or raise its `max_connections`"
+                "the pool gave no connection within {within:?} that could be asked for its database and user: open the store \
+                 before the pool's connections are all in use, or raise the pool's `max_connections`"
             )));
         }
         Err(sqlx::Error::PoolClosed) => {
@@ -66,8 +67,8 @@ pub(in crate::store) async fn compare<D: Dialect, DB: Database>(
         return Ok(());
     }
     Err(Error::config(format!(
-        "the pool's connections lead to {theirs}, and those that the store opens itself, with the pool's connect options, \
-         to {ours}: put what the pool sets in `after_connect` or `before_acquire` into its connect options"
+        "the pool's connections use {theirs}, but those that the store opens itself with the pool's connect options use \
+         {ours}: put what the pool sets in `after_connect` or `before_acquire` into its connect options"
     )))
 }
 

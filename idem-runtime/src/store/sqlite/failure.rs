@@ -63,7 +63,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
-                write!(f, "{error}: it was opened to be read (`mode=ro`), or this process may only read it")
+                write!(f, "{error}: the file was opened read-only (`mode=ro`), or this process may only read it")
             }
             Self::Sqlite(error) => Words { text: &**error, code: code(error).as_deref() }.fmt(f),
             Self::Corrupt { key, column } => write!(
@@ -72,8 +72,8 @@ impl fmt::Display for Failure {
             ),
             Self::LongLog { bytes } => write!(
                 f,
-                "nothing is swept while the file's write-ahead log is over 64 MB: it has {} MB, and can't start over as \
-                 somebody has been reading the file since before: end that transaction, then sweep again",
+                "nothing is swept while the file's write-ahead log is over 64 MB: it has {} MB, and can't start over because \
+                 a transaction is reading the file: end that transaction, then sweep again",
                 bytes / (1024 * 1024)
             ),
             Self::Closed => f.write_str("the store's threads have ended"),

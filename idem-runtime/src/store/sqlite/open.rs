@@ -74,8 +74,8 @@ fn unread(path: &Path, error: rusqlite::Error) -> Error {
         // SQLite would have to create the log and its index for a file in WAL mode, or to write the file itself after a
         // crash.
         Some(ErrorCode::ReadOnly) => {
-            "no other process has it open, and to read it then SQLite has to write to it or to its folder, which this one \
-             may not"
+            "no other process has it open, so SQLite has to write to it or to its folder to read it, and this process may \
+             not"
         }
         _ => return explain(path, error),
     };
@@ -209,10 +209,10 @@ mod tests {
 
     /// The error is made by hand, because the user that runs the tests may write everywhere.
     #[test]
-    fn who_only_reads_a_file_that_nobody_has_open_is_told_what_is_missing() {
+    fn a_reader_of_a_file_that_no_process_has_open_is_told_what_is_missing() {
         let error =
             rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_CANTINIT), None);
         let told = unread(Path::new("idem.sqlite"), error).to_string();
-        assert!(told.contains("no other process has it open, and to read it then SQLite has to write"), "{told}");
+        assert!(told.contains("no other process has it open, so SQLite has to write to it"), "{told}");
     }
 }

@@ -1,5 +1,5 @@
 -- The tables of idem-runtime's SqliteStore. The store creates them when it opens a file; to create them yourself, run
--- this against the same file, and stuck.sql behind it. Running it again changes nothing. Needs SQLite 3.37 or later.
+-- this against the same file, and then stuck.sql. Running it again changes nothing. Needs SQLite 3.37 or later.
 --
 -- Times are microseconds since the Unix epoch, by the clock of the machine.
 
@@ -10,21 +10,21 @@ CREATE TABLE IF NOT EXISTS idempotency (
     owner          BLOB    NOT NULL,  -- 16 bytes: who claimed it last
     fence          INTEGER NOT NULL,  -- the fencing token that was granted last; only ever grows
     until          INTEGER NOT NULL,  -- when the lease ends (states 1 and 3: the outcome is unknown then), or the ttl (state 5)
-    doubt          INTEGER,           -- the fence of the last holder whose outcome is unknown (state 5: was, and an operator told it)
+    doubt          INTEGER,           -- the fence of the last holder whose outcome is unknown (state 5: an operator resolved it)
     previous       INTEGER NOT NULL,  -- what came before this claim: 1 nothing, 2 a failure, 3 a crash
-    previous_fence INTEGER,           -- where it was a crash: the fence of who crashed
+    previous_fence INTEGER,           -- where it was a crash: the fence of the holder that crashed
     attempt        INTEGER NOT NULL,  -- how many times the handler has been started
     fingerprint    BLOB,              -- 16 bytes: a digest of what the key stands for
-    ended          BLOB    NOT NULL,  -- the last owners that left, newest first: up to four times 16 bytes
+    ended          BLOB    NOT NULL,  -- the last owners that released it, newest first: up to four times 16 bytes
     purge_at       INTEGER,           -- from when on a sweep may delete the row; null: never
     record         BLOB,              -- the encoded result of a completed key
     PRIMARY KEY (scope, key)
 ) STRICT, WITHOUT ROWID;
 
--- What a sweep looks through.
+-- The index that a sweep reads.
 CREATE INDEX IF NOT EXISTS idempotency_purge_at ON idempotency (purge_at) WHERE purge_at IS NOT NULL;
 
--- The version of these tables, so that an older program says so instead of misreading a newer table.
+-- The version of these tables, so that an older program refuses a newer table instead of misreading it.
 CREATE TABLE IF NOT EXISTS idempotency_schema (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     version INTEGER NOT NULL

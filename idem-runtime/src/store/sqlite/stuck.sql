@@ -1,10 +1,10 @@
 
--- The keys whose last call never said how it ended, for an operator to look at. Run this behind
--- schema.sql. One row each:
+-- The keys whose last call never said how it ended, for an operator to look at. Run this after
+-- schema.sql. One row for each key:
 --
 --   scope, key  the key as text; the parts of a composite key are divided by `/`
---   why         `parked: ` nothing happens until somebody settles the key, or its handler's own function does;
---               `abandoned: ` the next delivery takes it over. Behind that, what became of the call: `killed or cut off` (its
+--   why         `parked: ` nobody runs it until an operator resolves it, or the handler's `on_crash` function does;
+--               `abandoned: ` the next delivery takes it over. Then how the call ended: `killed or cut off` (its
 --               lease ran out), `dropped or panicked`, `kept after an error`
 --   since       when that call claimed the key, in UTC
 CREATE VIEW IF NOT EXISTS idempotency_stuck AS
