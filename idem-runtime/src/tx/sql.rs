@@ -7,6 +7,8 @@
 mod mysql;
 mod postgres;
 mod sqlite;
+#[cfg(all(test, feature = "sqlite"))]
+mod table;
 
 use std::time::Duration;
 

@@ -260,7 +260,8 @@ impl Protocol {
         }
     }
 
-    fn sees_start(&self, state: &mut State, owner: Drawn, fence: u64) {
+    /// What a body must not start over, or beside.
+    pub(crate) fn sees_start(&self, state: &mut State, owner: Drawn, fence: u64) {
         let State { truth, workers, local, .. } = state;
         let policy = self.setup.policy;
         let in_doubt = truth.in_doubt().any(|body| body.owner != owner);

@@ -7,6 +7,7 @@ use stateright::{Model, Property};
 use crate::setup::{CLAIM_ATTEMPTS, Fault, START, Setup};
 use crate::state::{Ask, How, MOST, Request, Stage, State, Told, Worker};
 use crate::truth::{Flags, Truth, Went};
+use crate::tx::TxEnd;
 
 /// The protocol, and what a run looks for: a state in which that is broken isn't gone on from.
 pub struct Protocol {
@@ -51,6 +52,8 @@ pub enum Action {
     StepBack,
     Sweep,
     Says(Word),
+    TxClaims,
+    TxEnds(TxEnd),
 }
 
 impl Action {
@@ -70,6 +73,7 @@ impl Action {
             Self::Until(fault) => fault,
             Self::StepBack => Fault::Back,
             Self::Says(_) => Fault::Operator,
+            Self::TxClaims => Fault::Tx,
             _ => return None,
         })
     }
@@ -145,14 +149,25 @@ impl Protocol {
         }
     }
 
-    fn of_key(state: &State, actions: &mut Vec<Action>) {
-        actions.extend(state.deadlines().map(|(fault, _)| Action::Until(fault)));
-        actions.push(Action::StepBack);
+    /// What befalls the row, and waits where a transaction holds it.
+    fn of_key(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.pending.is_some() {
+            return actions.extend(TxEnd::ALL.map(Action::TxEnds));
+        }
         if state.is_sweepable() {
             actions.push(Action::Sweep);
         }
         if state.budget.left(Fault::Operator) {
             actions.extend(state.words().map(Action::Says));
+        }
+        if state.budget.left(Fault::Tx) && self.can_begin(state) {
+            actions.push(Action::TxClaims);
+        }
+        // They are in order: what is sent twice is under way twice, and one is like the other.
+        for (nth, request) in state.requests.iter().enumerate() {
+            if nth == 0 || state.requests[nth - 1] != *request {
+                actions.push(Action::CarryOut(*request));
+            }
         }
     }
 
@@ -196,6 +211,8 @@ impl Protocol {
             Action::Cancel(number) => self.cancels(state, number)?,
             Action::Crash(number) => self.crashes(state, number),
             Action::Until(_) | Action::StepBack | Action::Sweep | Action::Says(_) => self.befalls(state, action)?,
+            Action::TxClaims => self.begins(state)?,
+            Action::TxEnds(end) => self.ends_tx(state, end)?,
         }
         Some(())
     }
@@ -208,6 +225,7 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             row: None,
+            pending: None,
             now: START,
             local: START,
             workers: vec![Worker::at(0, Stage::Idle); usize::from(self.setup.workers)],
@@ -222,15 +240,11 @@ impl Model for Protocol {
         if state.truth.broken.meets(self.wanted) {
             return;
         }
-        // They are in order: what is sent twice is under way twice, and one is like the other.
-        for (nth, request) in state.requests.iter().enumerate() {
-            if nth == 0 || state.requests[nth - 1] != *request {
-                actions.push(Action::CarryOut(*request));
-            }
-        }
         (0..self.setup.workers).for_each(|number| self.of_worker(state, number, actions));
         Self::of_background(state, actions);
-        Self::of_key(state, actions);
+        self.of_key(state, actions);
+        actions.extend(state.deadlines().map(|(fault, _)| Action::Until(fault)));
+        actions.push(Action::StepBack);
         actions.retain(|action| action.fault().is_none_or(|fault| state.budget.left(fault)));
     }
 

@@ -23,6 +23,7 @@ pub const SHORT: &[&str] = &[
     "calls=1 lease=1 retry=1 cancel=1 wait=2",
     "calls=1 lease=1 crash=1 retry=1 cancel=1 error=1 ttl=1 fingerprints",
     "calls=1 lease=1 crash=1 cancel=1 ttl=1 operator=2",
+    "calls=1 lease=1 crash=1 retry=1 cancel=1 purge=1 tx=1",
 ];
 
 /// What is checked by hand, under each policy.
@@ -32,6 +33,7 @@ pub const LONG: &[&str] = &[
     "calls=2 lease=1 crash=1 retry=1 renew=1 keep=1",
     "calls=2 lease=1 crash=1 error=1 purge=2 back=1",
     "calls=1 lease=1 crash=1 retry=1 cancel=1 ttl=1 purge=1 operator=2",
+    "calls=1 lease=1 crash=1 retry=1 cancel=1 error=1 ttl=1 purge=1 tx=1",
     "workers=3 calls=1 lease=1 crash=1 cancel=1 error=1",
     "workers=3 calls=1 lease=2 crash=1 retry=1",
     "workers=3 calls=1 lease=1 retry=1 cancel=1 ttl=1 purge=1",

@@ -91,11 +91,13 @@ pub enum Fault {
     Late,
     /// A duplicate waits for the holder and claims again.
     Wait,
+    /// A call in tx mode claims the key.
+    Tx,
 }
 
 impl Fault {
     /// All of them, in order, with their names.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::Lease, "lease"),
         (Self::Ttl, "ttl"),
         (Self::Purge, "purge"),
@@ -112,6 +114,7 @@ impl Fault {
         (Self::Operator, "operator"),
         (Self::Late, "late"),
         (Self::Wait, "wait"),
+        (Self::Tx, "tx"),
     ];
 }
 
@@ -122,6 +125,10 @@ pub(crate) struct Budget([u8; Fault::ALL.len()]);
 impl Budget {
     pub(crate) fn left(&self, fault: Fault) -> bool {
         self.0[fault as usize] > 0
+    }
+
+    pub(crate) fn of(&self, fault: Fault) -> u8 {
+        self.0[fault as usize]
     }
 
     pub(crate) fn spend(&mut self, fault: Fault) {

@@ -20,6 +20,9 @@ pub struct Call {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub(crate) struct Drawn(u8);
 
+/// The owners from this number on are of calls in tx mode.
+const TRANSACTIONS: u8 = 200;
+
 impl Drawn {
     pub(crate) const OPERATOR: Self = Self(0);
     /// The one that comes when all is quiet.
@@ -30,9 +33,14 @@ impl Drawn {
         Self(1 + (call.worker * most + call.nth) * most + draw)
     }
 
-    /// The call that drew it.
+    /// Of a call in tx mode.
+    pub(crate) fn transaction(nth: u8) -> Self {
+        Self(TRANSACTIONS + nth)
+    }
+
+    /// The call in lease mode that drew it.
     pub(crate) fn call(self) -> Option<Call> {
-        let nth = self.0.checked_sub(1).filter(|_| self != Self::OUTSIDER)? / MOST as u8;
+        let nth = self.0.checked_sub(1).filter(|_| self.0 < TRANSACTIONS)? / MOST as u8;
         Some(Call { worker: nth / MOST as u8, nth: nth % MOST as u8 })
     }
 
@@ -158,6 +166,8 @@ pub(crate) enum Told {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct State {
     pub(crate) row: Option<Row>,
+    /// What a transaction has made of the row, and not committed.
+    pub(crate) pending: Option<Row>,
     /// The store's clock.
     pub(crate) now: Micros,
     /// The workers' clock, which doesn't step back.

@@ -117,18 +117,18 @@ fn sees_grant(truth: &mut Truth, made: &Made<'_>, grant: Grant) {
             let runs = last
                 .is_some_and(|last| truth.bodies.iter().any(|body| body.fence == last.fence && body.went == Went::On));
             truth.breaks_if(runs, Broken::RepeatHasAnotherFence);
-            sees_new_grant(truth, made, grant);
+            sees_new_grant(truth, made.before, owner, grant, now);
         }
     }
     truth.lease = Some((owner, now + micros(LEASE)));
 }
 
-fn sees_new_grant(truth: &mut Truth, made: &Made<'_>, Grant { fence, attempt, previous }: Grant) {
-    let (owner, now) = (made.request.owner, made.now);
+pub(crate) fn sees_new_grant(truth: &mut Truth, before: Option<&Row>, owner: Drawn, grant: Grant, now: Micros) {
+    let Grant { fence, attempt, previous } = grant;
     truth.breaks_if(fence <= truth.highest, Broken::FenceDoesNotGrow);
     truth.breaks_if(truth.has_record(now), Broken::CompletedRunsAgain);
     truth.breaks_if(truth.holder(now).is_some_and(|holder| holder != owner), Broken::TwoHolders);
-    if let Some(row) = made.before.filter(|row| row.state == RowState::Unknown) {
+    if let Some(row) = before.filter(|row| row.state == RowState::Unknown) {
         let is_known = truth.bodies.iter().any(|b| b.fence == row.fence && b.went == Went::Well && !b.recorded);
         truth.breaks_if(is_known, Broken::OutcomeLost);
     }

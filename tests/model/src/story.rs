@@ -8,6 +8,7 @@ use idem_runtime::store::{Owner, Previous};
 use crate::model::{Action, Protocol, Word};
 use crate::setup::{Fault, START, STEP_BACK};
 use crate::state::{Ask, Call, Drawn, How, Request, Stage, State};
+use crate::tx::TxEnd;
 
 impl Protocol {
     /// Tells what happens on a path of states, each with the action that leaves it.
@@ -72,6 +73,15 @@ impl Protocol {
             Action::Sweep => "A sweep deletes the row.".to_owned(),
             Action::Says(Word::Executed) => "An operator says: it was executed.".to_owned(),
             Action::Says(Word::NotExecuted) => "An operator says: it was not executed.".to_owned(),
+            Action::TxClaims => "A call in tx mode claims the key in its transaction, and its body runs.".to_owned(),
+            Action::TxEnds(TxEnd::Records) => "The transaction is committed, with its result.".to_owned(),
+            Action::TxEnds(TxEnd::Withdraws) => {
+                "The body failed; its claim is taken back, and the transaction is committed.".to_owned()
+            }
+            Action::TxEnds(TxEnd::StaysPending) => {
+                "The call was dropped, and its transaction is committed all the same.".to_owned()
+            }
+            Action::TxEnds(TxEnd::RollsBack) => "The transaction is rolled back.".to_owned(),
             Action::Says(Word::Forget) => "An operator says: forget it.".to_owned(),
         }
     }

@@ -70,8 +70,9 @@ impl Protocol {
         let State { row, truth, now, .. } = state;
         // Under rerun an orphan is forgotten once it was kept for as long as the claim said: no lease of its own lasts
         // longer, and no failure.
+        let tells = |row: Row| row.is_orphan(*now) || matches!(row.previous, Previous::AfterCrash { .. });
         let forgets = self.setup.policy == Policy::Rerun
-            && row.is_some_and(|row| row.is_orphan(*now))
+            && row.is_some_and(tells)
             && truth.lease.is_none_or(|(_, until)| until + micros(self.setup.ttl) <= *now);
         if forgets {
             truth.settle_before(u64::MAX);
