@@ -28,6 +28,8 @@
 //! fills a struct by position, it rounds, and it has no `RawValue` of `serde_json`.
 //!
 //! This module keeps no value after a call: see [`DecodeError`] for its errors and [`with_scratch`] for its buffer.
+//!
+//! Of the other rooms of this crate, this one may import only `protocol` (ARCHITECTURE.md, "Floors").
 
 mod de;
 mod describe;

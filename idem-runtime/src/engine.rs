@@ -1,4 +1,10 @@
 //! The order of a call: claim, run, record.
+//!
+//! A claim goes to the store before the body runs, and the lease is renewed while it runs. Then the outcome is recorded,
+//! or the key is released.
+//!
+//! Of the other rooms of this crate, this one may import `protocol`, `codec`, `task`, `error`, `handler` and, of `store`,
+//! the traits but none of the stores (ARCHITECTURE.md, "Floors").
 
 mod admit;
 mod blocking;

@@ -1,4 +1,6 @@
 //! What can go wrong, and what to do about it.
+//!
+//! Of the other rooms of this crate, this one may import only `protocol` and `codec` (ARCHITECTURE.md, "Floors").
 
 mod human;
 mod short;

@@ -1,5 +1,8 @@
 //! An annotated handler: its place and settings, its return type, its policies for failures, its view of the claim, the
 //! events of its calls, and what a consumer does with their results.
+//!
+//! Of the other rooms of this crate, this one may import `protocol`, `codec`, `task`, `error` and `store` (ARCHITECTURE.md,
+//! "Floors").
 
 mod claim;
 pub mod consumer;

@@ -1,5 +1,8 @@
 //! What the code that the attribute generates calls. It changes without notice, because `idem-macros` and this crate
 //! are pinned to the same version.
+//!
+//! Nothing is decided here: each function calls the room that does the work. It is the last room, and may import all
+//! others (ARCHITECTURE.md, "Floors").
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -30,6 +30,9 @@
 //! assert!(next.row.is_none(), "a duplicate writes nothing");
 //! ```
 
+// This room may import none of the others (ARCHITECTURE.md, "Floors"). It knows no clock, no store, no serde and no
+// randomness: its callers give it the time, the owner and the bytes of the record.
+
 mod blob;
 pub(crate) mod key;
 pub(crate) mod request;

@@ -6,6 +6,9 @@
 //! lock and read the row, call `step`, and write the row that it returns. Then run the conformance suite
 //! (`idem_runtime::conformance`, behind the feature of that name) on the store.
 
+// Of the other rooms, this one may import `protocol`, `codec`, `task` and `error`, and never the engine
+// (ARCHITECTURE.md, "Floors").
+
 pub(crate) mod admin;
 mod any;
 pub(crate) mod clock;

@@ -4,6 +4,9 @@
 //! An effect in that database and its record are committed together or not at all. So a duplicate can't repeat the
 //! effect. There is no lease that could be lost.
 //!
+
+// Of the other rooms, this one may import `protocol`, `codec`, `task`, `error`, `store`, `handler` and `engine`
+// (ARCHITECTURE.md, "Floors"). Of the engine it uses how a record is replayed and how a call is refused.
 #![cfg_attr(feature = "postgres", doc = "```no_run")]
 #![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
 //! # use idem_runtime::{Error, idempotent, tx};

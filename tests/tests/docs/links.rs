@@ -7,7 +7,14 @@ use crate::{pages, project, read};
 
 /// All of them: README, the book, and what stands in other folders.
 fn markdown() -> Vec<String> {
-    let more = ["BENCHMARKS.md", "CHANGELOG.md", "examples/README.md", "findings/README.md", "tests/model/README.md"];
+    let more = [
+        "ARCHITECTURE.md",
+        "BENCHMARKS.md",
+        "CHANGELOG.md",
+        "examples/README.md",
+        "findings/README.md",
+        "tests/model/README.md",
+    ];
     pages().into_iter().chain(more.map(str::to_owned)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The floors of `idem-runtime/src`: each room imports only rooms that stand earlier in the list, and no modules import each
 //! other. ARCHITECTURE.md, which says so, names what exists.
 
+mod architecture;
 mod circles;
 mod names;
 mod paths;
