@@ -57,7 +57,7 @@ pub use crate::protocol::request::{
 };
 pub use crate::protocol::values::{Fingerprint, Grant, Owner, Previous, Record};
 
-/// Where keys are kept.
+/// A store of idempotency keys and their records.
 ///
 /// Each of the four required methods is one atomic step and one round trip. [`protocol::step`](crate::protocol::step)
 /// is the executable specification of what each does to a row.

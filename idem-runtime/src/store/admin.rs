@@ -252,9 +252,9 @@ impl Resolution {
     }
 }
 
-/// The operator's interface to a store. Every store of this crate implements it. [`admin::connect`](connect) opens a
-/// store by URL for an operator only. A store that is open returns it from
-/// [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
+/// The operator's interface to a store. Every store of this crate implements it.
+/// [`admin::connect`](crate::admin::connect) opens a store by URL for an operator only. A store that is open returns it
+/// from [`IdempotencyStore::admin`](crate::IdempotencyStore::admin).
 ///
 /// ```no_run
 /// # async fn settle() -> Result<(), Box<dyn std::error::Error>> {

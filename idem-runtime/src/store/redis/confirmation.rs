@@ -1,10 +1,10 @@
-//! Who else has to confirm a write before it counts.
+//! Which other servers have to confirm a write before it counts.
 
 use std::time::Duration;
 
 use redis::Cmd;
 
-/// Who else has to confirm a write before it counts.
+/// Which other servers have to confirm a write before it counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Confirmation {
     /// How many replicas.
