@@ -1,12 +1,12 @@
-//! The suite that a store author runs: is this store one?
+//! The suite with which the author of a store tests it.
 //!
-//! Each case stands for a rule of the protocol or for a fault that was found in a store of another library. A case works
-//! in a scope of its own, under random keys, so the suite can be run on a store that holds other rows, and be run again
-//! on the same one. It takes a few seconds, most of which it sleeps.
+//! Each case tests a rule of the protocol, or a fault that was found in a store of another library. Each case uses a
+//! scope of its own, with a random name. So the suite can run on a store that holds other rows, and can run again on
+//! the same store. It takes a few seconds, and sleeps most of that time.
 //!
 //! # What a store author does
 //!
-//! Write the four methods (see [`store`](crate::store)), then one test. Here is a whole store, in memory, with the state
+//! Write the four methods (see [`store`](crate::store)) and one test. This is a whole store in memory, with the state
 //! machine of this crate:
 //!
 //! ```
@@ -26,7 +26,7 @@
 //! struct MyStore(Arc<Mutex<Rows>>);
 //!
 //! impl MyStore {
-//!     /// Finds the row, asks the state machine while nobody else can write it, writes what it says.
+//!     /// Finds the row, calls the state machine while nobody else can write the row, and writes the row that it returns.
 //!     fn apply(&self, scope: &str, key: &Key, operation: Operation<'_>) -> (Reply, Option<Record>) {
 //!         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
 //!         let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_micros() as u64);
@@ -37,7 +37,7 @@
 //!         if let Some(row) = next.row {
 //!             let record = match operation {
 //!                 Operation::Complete(request) => Some(request.record.clone()),
-//!                 // A duplicate that gives up is noted in a completed row too: its record stays.
+//!                 // A duplicate that gives up is remembered in a completed row too, whose record stays.
 //!                 _ => kept.clone().filter(|_| row.state == State::Done),
 //!             };
 //!             rows.insert(place, (row, record));
@@ -73,15 +73,15 @@
 //! }
 //! ```
 //!
-//! # What it can't see
+//! # What it can't test
 //!
-//! Durability over a restart or a failover. Clocks: all handles read one machine's, so a store that decides by its
-//! client's clock is found only if its handles can be given clocks that differ. A clock that is set back, unless
-//! [`Suite::clock`] says how. Rows that another process writes: run it
-//! with [`Suite::processes`] on connections of their own.
+//! - Whether rows survive a restart or a failover.
+//! - Whether the store decides by its client's clock: all handles read the clock of one machine. It is found only if
+//!   the handles can be given different clocks.
+//! - A clock that is set back, unless [`Suite::clock`] says how to move it.
+//! - Rows that another process writes. For these, use [`Suite::processes`], with connections of their own.
 //!
-//! Leases of tens of milliseconds need a store that answers within them: on a slow machine, give it a longer
-//! [`Suite::lease`].
+//! The store has to answer within the short leases of the cases. On a slow machine, set a longer [`Suite::lease`].
 
 mod bench;
 mod case;
@@ -139,11 +139,11 @@ impl Default for Suite {
     }
 }
 
-/// How long a case may take. Far longer than any should.
+/// How long a case may take. No case should take nearly as long.
 const CASE_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Suite {
-    /// Every case, with short leases of 300 ms.
+    /// All cases, with short leases of 300 ms.
     pub fn new() -> Self {
         let [a, b, c, d, e, f, g, h, ..] = Owner::random().0;
         let seed = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
@@ -162,31 +162,31 @@ impl Suite {
         cases::together().chain(cases::alone()).map(|case| case.name)
     }
 
-    /// Only the case with this name; called again, that one too.
+    /// Runs only the case with this name. Call it again to add another case.
     pub fn only(mut self, case: impl Into<String>) -> Self {
         self.only.push(case.into());
         self
     }
 
-    /// How long the leases and ttls are that cases wait out: longer for a store that is slow to answer.
+    /// The length of the leases and ttls whose end the cases wait for. Make it longer for a store that answers slowly.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How many times the store is opened. The cases then meet on several handles that were opened apart, as processes
-    /// do; all have to see the same rows. By default it is opened once, and cloned.
+    /// How many times the store is opened. The cases then use several handles that were opened apart, as different
+    /// processes would, and all have to see the same rows. By default, the store is opened once and cloned.
     pub fn processes(mut self, processes: usize) -> Self {
         self.processes = processes.max(1);
         self
     }
 
-    /// How the store's clock is moved, for the cases about one that is set back; without this, they are skipped. The function
-    /// makes the clock so far ahead of what it is by itself: by an hour, by two minutes, by nothing. When its future ends,
-    /// that is so for every handle.
+    /// How to move the store's clock, for the cases in which it is set back. Without this, they are skipped. The
+    /// function sets how far the clock is ahead of its real time: an hour, two minutes, or nothing. When its future
+    /// ends, that has to hold for each handle.
     ///
-    /// Where a clock can't be moved, rows can be: with every time and fence in them as much lower as the clock is to be
-    /// ahead, the store can't tell the difference.
+    /// If the clock can't be moved, move the rows: lower each time and fence in them by as much as the clock is to be
+    /// ahead. To the store, that is the same.
     ///
     /// These cases run alone, after all others.
     pub fn clock<F: Future<Output = ()> + Send + 'static>(
@@ -197,14 +197,15 @@ impl Suite {
         self
     }
 
-    /// At most how many random sequences are compared with the state machine, and for how long new ones are begun: by
-    /// default 400, and 2 s. The first 64 of them are always played.
+    /// How many random sequences are compared with the state machine at most, and for how long new ones are begun. The
+    /// default is 400 and 2 s. The first 64 are always run.
     pub fn sequences(mut self, sequences: u64, at_most: Duration) -> Self {
         (self.differential.sequences, self.differential.at_most) = (sequences, at_most);
         self
     }
 
-    /// Draws the random sequences from this seed, as a report shows it. By default each run has its own.
+    /// Draws the random sequences from this seed. A report shows the seed of its run. By default, each run draws its
+    /// own.
     pub fn seed(mut self, seed: u64) -> Self {
         self.differential.seed = seed;
         self
@@ -277,7 +278,7 @@ impl Report {
         }
     }
 
-    /// A name that was asked for and isn't a case's.
+    /// Reports a name that was asked for and that no case has.
     fn unknown(&mut self, name: &str) {
         let mismatch = Mismatch {
             step: "the choice of cases".to_owned(),

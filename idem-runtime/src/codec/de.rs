@@ -1,7 +1,7 @@
-//! Bytes to serde. Strings and bytes are lent from the input, and nothing else is allocated here.
+//! Decodes bytes through serde. Strings and bytes are borrowed from the input, so decoding itself allocates nothing.
 //!
-//! The input can be anything: a row that was damaged, or that an earlier version of the program wrote. So no length in it
-//! is believed beyond the bytes that are there, and no nesting beyond [`LEVELS`].
+//! The input can be anything, such as a row that was damaged or that an earlier version of the program wrote. So a
+//! length in it is checked against the bytes that are there, and nesting against [`LEVELS`].
 
 mod failure;
 mod items;
@@ -20,13 +20,13 @@ use super::wire::{
 
 type Result<T> = std::result::Result<T, Failure>;
 
-/// Reads values, one after the other.
+/// Reads values one after the other.
 pub(super) struct Decoder<'de> {
     bytes: &'de [u8],
     at: usize,
-    /// How many levels more there can be.
+    /// How many more levels of nesting are allowed.
     levels: u16,
-    /// Where a map is that is a number of `serde_json`, and is read by one who asked for a name.
+    /// The start of the map that is a `serde_json` number, while a visitor reads it that asked for names.
     number: Option<usize>,
 }
 
@@ -35,12 +35,13 @@ impl<'de> Decoder<'de> {
         Self { bytes, at: 0, levels: LEVELS, number: None }
     }
 
-    /// Nothing follows.
+    /// Checks that nothing follows the value.
     pub(super) fn end(&self) -> Result<()> {
         if self.rest() == 0 { Ok(()) } else { Err(Failure::expected("the end of the record", self.at)) }
     }
 
-    /// Goes one level deeper. Types can be nested where bytes are not (`struct A(Option<Box<A>>)`), so these count too.
+    /// Goes one level deeper. A type can be nested where its bytes are not (`struct A(Option<Box<A>>)`), so levels of
+    /// types count too.
     #[inline]
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let Some(levels) = self.levels.checked_sub(1) else {
@@ -52,8 +53,8 @@ impl<'de> Decoder<'de> {
         read
     }
 
-    /// Reads what has parts. A type that ignores the error of a part (`unwrap_or_default`) leaves the decoder somewhere
-    /// within; it must be behind the value before the next is read.
+    /// Reads a value that has parts. If a type ignores the error of a part (`unwrap_or_default`), the decoder stands
+    /// somewhere within the value. It is moved to the end of the value before the next one is read.
     #[inline]
     fn whole<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let start = self.at;
@@ -64,19 +65,19 @@ impl<'de> Decoder<'de> {
     fn after(&mut self, start: usize, error: Failure) -> Failure {
         if self.at < self.bytes.len() {
             self.at = start;
-            // If it fails, nothing more is found.
+            // If this fails, the decoder is at the end of the input.
             let _ = IgnoredAny::deserialize(&mut *self);
         }
         error.or_at(start)
     }
 
-    /// Something else than is expected; skips it, whatever it is.
+    /// The error for a value of an unexpected kind. Skips the value.
     #[cold]
     fn refuse(&mut self, expected: &dyn Expected) -> Failure {
         self.after(self.at, Failure::anywhere(expected.to_string()))
     }
 
-    /// Reads a part, so that an error without a position gets that of the part.
+    /// Reads a part. An error without a position gets the position of the part.
     #[inline]
     fn part<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
         let start = self.at;
@@ -101,8 +102,8 @@ impl<'de> Decoder<'de> {
         })
     }
 
-    /// The fields of a struct: derived visitors would take an array as well, by position, and with it what was a tuple in
-    /// another deploy.
+    /// Reads the fields of a struct, from a map only. A derived visitor would also take an array, by position, and so
+    /// read what was a tuple in another version of the program.
     fn fields<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         match self.peek()? & !ARGUMENT {
             MAP => self.map(visitor),
@@ -111,7 +112,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// Small numbers are most numbers.
+    /// A fast path for small numbers, which are the most frequent.
     #[inline]
     fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         match self.bytes.get(self.at) {
@@ -123,13 +124,13 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// A float of so many binary digits. Where it was an integer in another deploy, it has to be one that such a float can
-    /// hold: serde would round it.
+    /// Reads a float with this many binary digits. If another version of the program wrote an integer, the float has to
+    /// hold it exactly, because serde would round it.
     fn float<V: Visitor<'de>>(&mut self, digits: u32, visitor: V) -> Result<V::Value> {
         let start = self.at;
         let major = self.peek()? & !ARGUMENT;
         if let UNSIGNED | NEGATIVE = major {
-            // -1 - n is as long as n + 1.
+            // The number is -1 - n, which has as many digits as n + 1.
             let n = u128::from(self.argument()?) + u128::from(major == NEGATIVE);
             if n != 0 && n.ilog2() + 1 - n.trailing_zeros() > digits {
                 return Err(Failure::expected("an integer that a float holds exactly", start));
@@ -139,7 +140,7 @@ impl<'de> Decoder<'de> {
         self.deserialize_any(visitor)
     }
 
-    /// An `f64` as an `f32`, which has fewer digits: only one that isn't beyond its range, infinite or zero there.
+    /// Reads an `f64` as an `f32`. It is rounded, but refused if it would become infinite or zero.
     fn narrowed<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         let start = self.at;
         let wide = self.double()?;
@@ -150,7 +151,7 @@ impl<'de> Decoder<'de> {
         visitor.visit_f64(wide)
     }
 
-    /// An integer where a name is expected.
+    /// The error for an integer where a name is expected.
     fn no_index<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         let n = self.argument()?;
         match i64::try_from(n) {
@@ -171,7 +172,7 @@ impl<'de> Decoder<'de> {
 impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     type Error = Failure;
 
-    // As the encoder: what serde buffers is read as human readable.
+    // As in the encoder, because serde reads its own buffer as human readable.
     fn is_human_readable(&self) -> bool {
         true
     }
@@ -213,7 +214,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                     self.at += 1;
                     visitor.visit_bool(first == TRUE)
                 }
-                // Both `()` and `None`: serde takes a unit for a `None` as well.
+                // Null is both `()` and `None`, and serde accepts a unit for a `None`.
                 NULL => {
                     self.at += 1;
                     visitor.visit_unit()
@@ -276,8 +277,9 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.string(visitor)
     }
 
-    /// A name is text. Derived visitors would take a `u64` as an index, and with it the key of what was a map in another
-    /// deploy; an `i64` is none to them. Under `flatten`, where a key can be of any type, it is as good.
+    /// Reads a name, which is text. A derived visitor would take a `u64` for an index, and so take the key of what was
+    /// a map in another version of the program. It takes no `i64` for an index. Under `flatten`, where a key can be of
+    /// any type, an `i64` does as well.
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.bytes.get(self.at) {
@@ -302,7 +304,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
 
     #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
-        // It is written as a struct, and its visitor takes nothing else.
+        // A `RawValue` is written as a struct, and its visitor takes nothing else.
         if name == RAW_VALUE {
             return self.deserialize_any(visitor);
         }
@@ -341,7 +343,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        // Reads every byte of it nevertheless: damage is found wherever it is.
+        // Reads each byte of the ignored value all the same, so that damage in it is found.
         self.deserialize_any(IgnoredAny)?;
         visitor.visit_unit()
     }

@@ -1,4 +1,4 @@
-//! serde to bytes, straight into the buffer.
+//! Encodes values through serde, directly into the buffer.
 
 mod items;
 mod number;
@@ -19,9 +19,9 @@ type Result<T = ()> = std::result::Result<T, EncodeError>;
 /// Writes one value at the end of a buffer.
 pub(super) struct Encoder<'o, const CANONICAL: bool> {
     out: &'o mut Vec<u8>,
-    /// How many levels more there can be.
+    /// How many more levels of nesting are allowed.
     levels: u16,
-    /// A part failed, and is written by half: even if the type that it is a part of ignores that.
+    /// A part failed and is only half written. The encoding fails then, even if the surrounding type ignores the error.
     failed: bool,
 }
 
@@ -45,7 +45,7 @@ impl<'o, const CANONICAL: bool> Encoder<'o, CANONICAL> {
         self.out.extend_from_slice(&bytes[..len]);
     }
 
-    /// Writes the head at `start` again, for what has turned out to be the argument.
+    /// Writes the head at `start` again, with the actual argument.
     #[cold]
     fn correct_head(&mut self, start: usize, major: u8, wrong: u64, right: u64) {
         let (_, wrong_len) = head(major, wrong);
@@ -87,7 +87,7 @@ impl<'o, const CANONICAL: bool> Encoder<'o, CANONICAL> {
         self.items_within(levels, major, announced)
     }
 
-    /// `levels` are those to go back to when the items are written.
+    /// `levels` is what the encoder's levels are set back to after the items.
     fn items_within<'e>(
         &'e mut self,
         levels: u16,
@@ -95,7 +95,8 @@ impl<'o, const CANONICAL: bool> Encoder<'o, CANONICAL> {
         announced: Option<usize>,
     ) -> Result<Items<'e, 'o, CANONICAL>> {
         self.deeper()?;
-        // Whether a length is known in advance can depend on how a value came about, so the canonical form has it always.
+        // Whether serde knows a length in advance can depend on how the value was made. So the canonical form always
+        // has the length.
         let announced = if CANONICAL { Some(announced.unwrap_or(0)) } else { announced };
         let start = self.out.len();
         match announced {
@@ -146,8 +147,8 @@ impl<'e, 'o, const CANONICAL: bool> ser::Serializer for &'e mut Encoder<'o, CANO
     type SerializeStruct = Items<'e, 'o, CANONICAL>;
     type SerializeStructVariant = Items<'e, 'o, CANONICAL>;
 
-    // What `flatten` and untagged and internally tagged enums buffer is read from serde's own deserializer, which is human
-    // readable. Were this one not, a type with two forms (`IpAddr`, `Uuid`) would be written in one and read in the other.
+    // `flatten` and untagged and internally tagged enums read from serde's own buffer, which is human readable. If this
+    // encoder were not, a type with two forms (`IpAddr`, `Uuid`) would be written in one form and read in the other.
     fn is_human_readable(&self) -> bool {
         true
     }
@@ -276,7 +277,8 @@ impl<'e, 'o, const CANONICAL: bool> ser::Serializer for &'e mut Encoder<'o, CANO
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result {
         let start = self.out.len();
         self.nested(value)?;
-        // What begins like this is a null behind as many tags as there are `Some`s: nothing much moves.
+        // A value that begins like this is a null with one tag for each `Some`. So inserting another tag moves only a
+        // few bytes.
         if let Some(&(NULL | SOME)) = self.out.get(start) {
             self.out.insert(start, SOME);
         }
@@ -360,7 +362,7 @@ impl<'e, 'o, const CANONICAL: bool> ser::Serializer for &'e mut Encoder<'o, CANO
     }
 }
 
-/// Takes what is formatted.
+/// Appends formatted text to the buffer.
 struct Append<'o>(&'o mut Vec<u8>);
 
 impl Write for Append<'_> {

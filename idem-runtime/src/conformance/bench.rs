@@ -15,7 +15,7 @@ use crate::store::admin::Entry;
 use crate::store::{AnyStore, IdempotencyAdmin, IdempotencyStore};
 use crate::task::timer;
 
-/// How much of the differential case is played.
+/// How many sequences the differential case runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) sequences: u64,
@@ -26,7 +26,7 @@ pub(super) struct Settings {
 /// A lease that doesn't end while a case runs.
 pub(super) const LONG: Duration = Duration::from_secs(600);
 
-/// Where the handles come from: one maker for each process that the suite stands for.
+/// Makes the handles: it has one source for each process that the suite simulates.
 pub(super) struct Handles {
     pub(super) makers: Vec<Box<dyn Fn() -> AnyStore + Send + Sync>>,
     pub(super) next: AtomicUsize,
@@ -36,16 +36,16 @@ pub(super) struct Handles {
 #[derive(Clone)]
 pub(super) struct Bench {
     pub(super) handles: Arc<Handles>,
-    /// A scope of the case's own.
+    /// The scope of this case.
     pub(super) scope: String,
-    /// The lease and the ttl that cases wait out.
+    /// The lease and the ttl whose end the cases wait for.
     pub(super) short: Duration,
     pub(super) clock: Clock,
     pub(super) differential: Settings,
 }
 
 impl Bench {
-    /// A handle of its own on the store.
+    /// A new handle of the store.
     pub(super) fn handle(&self) -> AnyStore {
         let makers = &self.handles.makers;
         makers[self.handles.next.fetch_add(1, Ordering::Relaxed) % makers.len()]()
@@ -76,7 +76,7 @@ impl Bench {
         }
     }
 
-    /// What an operator can do; the case is skipped where that is nothing.
+    /// The store's operator interface. If it has none, the case is skipped.
     pub(super) fn admin(&self) -> Verdict<Arc<dyn IdempotencyAdmin>> {
         self.handle().admin().ok_or(Stop::Skipped)
     }
@@ -86,12 +86,12 @@ impl Bench {
         timer::sleep(self.short + self.margin()).await;
     }
 
-    /// How much of a clock's rounding a case forgives.
+    /// How much rounding of a clock a case allows.
     pub(super) fn margin(&self) -> Duration {
         (self.short / 10).max(Duration::from_millis(20))
     }
 
-    /// An orphan of the key `order-1`: its holder left in the middle of its body. Answers who, and with which grant.
+    /// Makes `order-1` an orphan: its holder leaves while its body runs. Returns the holder and its grant.
     pub(super) async fn orphan(&self) -> Verdict<(Caller, Grant)> {
         let holder = self.caller();
         let grant = holder.granted("the first claim").await?;
@@ -99,7 +99,7 @@ impl Bench {
         Ok((holder, grant))
     }
 
-    /// A running key `order-1` whose holder was silent for longer than its lease.
+    /// Makes `order-1` a running key whose holder didn't renew until its lease was over.
     pub(super) async fn dead(&self) -> Verdict<(Caller, Grant)> {
         let holder = self.caller().lease(self.short);
         let grant = holder.granted("the first claim").await?;
@@ -140,7 +140,7 @@ pub(super) struct Caller {
     pub(super) retain: Option<Duration>,
 }
 
-/// How a caller asks.
+/// The settings of a caller.
 impl Caller {
     pub(super) fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
@@ -152,7 +152,7 @@ impl Caller {
         self
     }
 
-    /// As `on_crash = "park"` asks.
+    /// Claims as with `on_crash = "park"`.
     pub(super) fn parking(mut self) -> Self {
         self.orphans = Orphans::Refuse;
         self.retain = None;
@@ -165,7 +165,7 @@ impl Caller {
     }
 }
 
-/// What a caller does, and what it expects to be told.
+/// The requests of a caller, and the answers that it expects.
 impl Caller {
     pub(super) async fn claim(&self, step: impl Display) -> Verdict<ClaimAnswer> {
         answer(step, self.store.claim(self.request()).await)
@@ -185,7 +185,7 @@ impl Caller {
         Ok(grant)
     }
 
-    /// Granted as if nobody had ever held the key.
+    /// Claims, and expects the grant of a key that nobody held before.
     pub(super) async fn granted_first(&self, step: impl Display) -> Verdict<Grant> {
         self.granted_as(step, 1, Previous::First).await
     }
@@ -194,10 +194,10 @@ impl Caller {
         equal(&step, self.claim(&step).await?, wanted)
     }
 
-    /// Told that another holds a live lease of at most [`LONG`]; answers what is left of it.
+    /// Claims, and expects that another call holds a lease of at most [`LONG`]. Returns what is left of it.
     pub(super) async fn held_off(&self, step: impl Display) -> Verdict<Duration> {
         match self.claim(&step).await? {
-            // A store may round to its clock's step.
+            // A store may round to the resolution of its clock.
             ClaimAnswer::InProgress { remaining }
                 if remaining > Duration::ZERO && remaining <= LONG + Duration::from_millis(20) =>
             {
@@ -207,7 +207,7 @@ impl Caller {
         }
     }
 
-    /// Told this result.
+    /// Claims, and expects this record.
     pub(super) async fn replayed(&self, step: impl Display, wanted: &Record) -> Verdict {
         match self.claim(&step).await? {
             ClaimAnswer::Completed(found) => same_record(step, &found, wanted),
@@ -242,7 +242,7 @@ impl Caller {
         stands(&step, answer(&step, self.store.release(ReleaseRequest::new(&request, fence, how)).await)?, wanted)
     }
 
-    /// Leaves before its body ran, not knowing whether it was granted anything.
+    /// Leaves before its body ran, without knowing whether its claim was granted.
     pub(super) async fn gives_up(&self, step: impl Display) -> Verdict {
         self.leaves(step, 0, Leave::NotRun, Standing::Held).await
     }

@@ -1,4 +1,4 @@
-//! The cases, by what they are about.
+//! All cases, by subject.
 
 mod admin;
 mod claims;
@@ -20,7 +20,7 @@ mod waiting;
 use super::case::Case;
 use super::differential;
 
-/// A table of cases: what each stands for, and the function that is the case, and its name.
+/// A table of cases. Each line has what the case stands for and its function, whose name is the name of the case.
 macro_rules! cases {
     ($($stands_for:literal => $case:path as $name:ident,)*) => {
         &[$(crate::conformance::case::Case {
@@ -35,7 +35,7 @@ macro_rules! cases {
 }
 use cases;
 
-/// Those that run together.
+/// The cases that run at the same time.
 pub(super) fn together() -> impl Iterator<Item = &'static Case> {
     [
         claims::CASES,
@@ -58,7 +58,7 @@ pub(super) fn together() -> impl Iterator<Item = &'static Case> {
     .flatten()
 }
 
-/// Those that run one after the other, because each keeps a store as busy as it can, or moves its clock.
+/// The cases that run one after the other, because each uses the store's full capacity or moves its clock.
 pub(super) fn alone() -> impl Iterator<Item = &'static Case> {
     races::CASES.iter().chain(clocks::CASES)
 }

@@ -10,7 +10,7 @@ use super::verdict::{Stop, Verdict};
 
 type SetAhead = dyn Fn(Duration) -> Job<'static, ()> + Send + Sync;
 
-/// How it is moved, if it can be.
+/// How to move the clock, if it can be moved.
 #[derive(Clone, Default)]
 pub(super) struct Clock(Option<Arc<SetAhead>>);
 
@@ -21,7 +21,7 @@ impl Clock {
         Self(Some(Arc::new(move |ahead| Box::pin(set_ahead(ahead)))))
     }
 
-    /// Makes it so far ahead of what it is by itself; skips the case where it can't be moved.
+    /// Sets how far the clock is ahead of its real time. If the clock can't be moved, the case is skipped.
     pub(super) async fn set_ahead(&self, ahead: Duration) -> Verdict {
         let Some(set_ahead) = &self.0 else { return Err(Stop::Skipped) };
         set_ahead(ahead).await;

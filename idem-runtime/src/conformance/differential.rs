@@ -1,5 +1,5 @@
-//! The differential case: random sequences of operations on one key, run on the store and on the state machine,
-//! [`protocol::step`](crate::protocol::step), which have to answer the same.
+//! The differential case. It runs random sequences of operations on one key on the store and on the state machine,
+//! [`protocol::step`](crate::protocol::step), and compares the answers.
 
 mod model;
 mod play;
@@ -27,13 +27,13 @@ pub(super) const CASES: &[Case] = &[Case {
 
 const NAME: &str = "answers_as_the_state_machine";
 
-/// How many sequences run side by side, each on a key of its own: they mostly sleep.
+/// How many sequences run at the same time, each on a key of its own. They sleep most of the time.
 const SIDE_BY_SIDE: usize = 64;
 
-/// How long the search for a shorter sequence goes on.
+/// How long to search for a shorter sequence that fails.
 const SHRINKING: Duration = Duration::from_secs(5);
 
-/// The runner that draws sequence `number`, the same each time.
+/// The runner that draws sequence `number`. It draws the same sequence each time.
 fn runner(settings: Settings, number: u64) -> TestRunner {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&settings.seed.to_be_bytes());
@@ -42,7 +42,7 @@ fn runner(settings: Settings, number: u64) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
-/// What proptest draws and shrinks.
+/// The sequence, as proptest draws and shrinks it.
 fn draw(runner: &mut TestRunner, admin: bool) -> Option<impl ValueTree<Value = Program> + use<>> {
     program::programs(admin).new_tree(runner).ok()
 }
@@ -70,7 +70,7 @@ async fn answers_as_the_state_machine(bench: Bench) -> Verdict {
                     Err(Stop::Skipped) => return Err(Stop::Skipped),
                     Err(Stop::Failed(mismatch)) => {
                         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                        // The one that is quickest to shrink.
+                        // Keeps the sequence that can be shrunk fastest.
                         if found.as_ref().is_none_or(|(_, other, _)| program.pauses() < other.pauses()) {
                             *found = Some((number, program, mismatch));
                         }
@@ -87,7 +87,8 @@ async fn answers_as_the_state_machine(bench: Bench) -> Verdict {
     }
 }
 
-/// The shortest sequence found that fails as sequence `number` did. proptest shrinks synchronously, hence the thread.
+/// The failure of the shortest sequence that was found, begun with sequence `number`. It runs on a thread of its own,
+/// because proptest shrinks synchronously.
 async fn shrunk(bench: &Bench, timing: Timing, number: u64, admin: bool, first: Mismatch) -> Verdict<Mismatch> {
     let (settings, playing) = (bench.differential, bench.clone());
     let shortest = run::on_thread(move |runtime| {
@@ -96,7 +97,7 @@ async fn shrunk(bench: &Bench, timing: Timing, number: u64, admin: bool, first: 
         if let Some(tree) = draw(&mut runner, admin) {
             let started = Instant::now();
             let _ = runner.run_one(tree, |program| {
-                // Nothing is tried any more: what failed last is what is shown.
+                // The time is over: no other sequence is tried, and the last failure is reported.
                 if started.elapsed() > SHRINKING {
                     return Ok(());
                 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::verdict::Mismatch;
 
-/// What came of a run of the suite: shown, it lists the cases that failed.
+/// The result of a run of the suite. Its `Display` lists the cases that failed.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a report says whether the store passed"]
 pub struct Report {
@@ -24,7 +24,7 @@ impl Report {
         &self.passed
     }
 
-    /// The names of the cases that don't apply to this store: those of an operator, where it has no
+    /// The names of the cases that don't apply to this store: those of an operator, if it has no
     /// [`admin`](crate::IdempotencyStore::admin).
     pub fn skipped(&self) -> &[&'static str] {
         &self.skipped
@@ -74,7 +74,7 @@ impl Failure {
         self.stands_for
     }
 
-    /// At which step of the case.
+    /// The step of the case that failed.
     pub fn step(&self) -> &str {
         &self.mismatch.step
     }

@@ -1,4 +1,4 @@
-//! Running futures together: interleaved in one task, and at once on threads.
+//! Runs futures concurrently in one task, or in parallel on threads.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::task::background;
 /// A future that can be sent to a thread.
 pub(super) type Job<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The outputs of all, in their order. All are polled whenever one of them wakes: there are few.
+/// The outputs of all futures, in order. Each wake-up polls all of them, because they are few.
 pub(super) async fn all<T: Send>(jobs: Vec<Job<'_, T>>) -> Vec<T> {
     let mut outputs: Vec<Option<T>> = jobs.iter().map(|_| None).collect();
     let mut jobs: Vec<_> = jobs.into_iter().enumerate().collect();
@@ -48,14 +48,14 @@ fn message(payload: &(dyn Any + Send)) -> String {
     format!("a panic: {}", text.unwrap_or("without a message"))
 }
 
-/// The outputs of all, in their order, each run on a thread of its own; the threads start at once.
+/// The outputs of all futures, in order. Each runs on a thread of its own, and the threads start at the same time.
 ///
-/// Cases that race their callers in one task would race them on a store that never waits one after the other.
+/// In one task, callers would not race on a store that never waits: they would run one after the other.
 pub(super) async fn race<T: Send + 'static>(jobs: Vec<Job<'static, T>>) -> Verdict<Vec<T>> {
     let gate = Arc::new(RwLock::new(()));
     let mut answers = Vec::new();
     {
-        // Whoever is at the gate waits until the last thread is.
+        // Each thread waits at this gate until all threads have been started.
         let _closed = gate.write().unwrap_or_else(PoisonError::into_inner);
         for job in jobs {
             let gate = Arc::clone(&gate);
@@ -72,7 +72,7 @@ pub(super) async fn race<T: Send + 'static>(jobs: Vec<Job<'static, T>>) -> Verdi
     Ok(outputs)
 }
 
-/// Runs `work` on a thread of its own, with the runtime of the caller to wait on: a store's driver may need it.
+/// Runs `work` on a thread of its own, with the caller's runtime, which a store's driver may need.
 pub(super) fn on_thread<T: Send + 'static>(
     work: impl FnOnce(&Handle) -> T + Send + 'static,
 ) -> Verdict<oneshot::Receiver<T>> {
@@ -81,7 +81,7 @@ pub(super) fn on_thread<T: Send + 'static>(
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new()
         .spawn(move || {
-            // Nobody listens where the case was given up.
+            // Fails if the case was given up, and is ignored then.
             let _ = sender.send(work(&runtime));
         })
         .map_err(|error| failed("a race", "a thread to run on", Plain(error)))?;

@@ -1,4 +1,4 @@
-//! How a case ends, and the words to say what it expected.
+//! How a case ends, and the functions that compare an answer with the expected one.
 
 use std::fmt::{self, Debug, Display};
 
@@ -11,7 +11,7 @@ pub(super) type Verdict<T = ()> = Result<T, Stop>;
 /// Why a case ends early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The store isn't one that the case is about.
+    /// The case doesn't apply to this store.
     Skipped,
     /// The store broke a rule.
     Failed(Mismatch),
@@ -25,29 +25,29 @@ pub(super) struct Mismatch {
     pub(super) answered: String,
 }
 
-/// The stop of a case whose expectation was not met.
+/// Stops a case because the store didn't answer as expected.
 pub(super) fn failed(step: impl Display, expected: impl Display, answered: impl Debug) -> Stop {
     let answered = format!("{answered:?}");
     Stop::Failed(Mismatch { step: step.to_string(), expected: expected.to_string(), answered })
 }
 
-/// Fails where `answered` isn't `wanted`.
+/// Fails if `answered` isn't `wanted`.
 #[allow(clippy::needless_pass_by_value, reason = "what is wanted is mostly written in place")]
 pub(super) fn equal<T: Debug + PartialEq>(step: impl Display, answered: T, wanted: T) -> Verdict {
     if answered == wanted { Ok(()) } else { Err(failed(step, format!("{wanted:?}"), answered)) }
 }
 
-/// Fails where the standing isn't `wanted`. A store that can't tell says `Lost` where there is no row.
+/// Fails if the standing isn't `wanted`. A store that can't tell may answer `Lost` for `Gone`.
 pub(super) fn stands(step: impl Display, answered: Standing, wanted: Standing) -> Verdict {
     if stands_for(answered, wanted) { Ok(()) } else { equal(step, answered, wanted) }
 }
 
-/// Whether a store may answer so where the state machine says `wanted`.
+/// Whether a store may give this answer if the state machine says `wanted`.
 pub(super) fn stands_for(answered: Standing, wanted: Standing) -> bool {
     answered == wanted || (answered, wanted) == (Standing::Lost, Standing::Gone)
 }
 
-/// Fails where `holds` is false.
+/// Fails if `holds` is false.
 pub(super) fn ensure(holds: bool, step: impl Display, expected: impl Display, answered: impl Debug) -> Verdict {
     if holds { Ok(()) } else { Err(failed(step, expected, answered)) }
 }
@@ -61,12 +61,12 @@ impl<T: Display> Debug for Plain<T> {
     }
 }
 
-/// An answer, or the failure to give one.
+/// The store's answer. Fails if the store returned an error.
 pub(super) fn answer<T>(step: impl Display, answer: Result<T, StoreError>) -> Verdict<T> {
     answer.map_err(|error| failed(step, "an answer", Plain(error)))
 }
 
-/// Fails where the bytes differ, and says where: the records themselves may be long.
+/// Fails if the bytes differ. The message says at which byte, and doesn't hold the records, which may be long.
 pub(super) fn same_record(step: impl Display, found: &Record, wanted: &Record) -> Verdict {
     let (found, wanted) = (found.as_bytes(), wanted.as_bytes());
     if found == wanted {

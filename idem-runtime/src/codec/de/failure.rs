@@ -1,11 +1,11 @@
-//! Why a value can't be read, for as long as the reading goes on.
+//! The error while a value is being read.
 
 use std::fmt;
 
 use serde::de;
 
-/// Knows more than a [`DecodeError`](super::super::DecodeError): the text of a type's own error, by which some types find
-/// their way. `serde_with::EnumMap` knows by it that a map has no more entries.
+/// It holds more than a [`DecodeError`](super::super::DecodeError): the text of a type's own error. Some types read
+/// that text: by it, `serde_with::EnumMap` recognises the end of a map.
 #[derive(Debug)]
 pub(in super::super) struct Failure {
     reason: Reason,
@@ -14,9 +14,9 @@ pub(in super::super) struct Failure {
 
 #[derive(Debug)]
 enum Reason {
-    /// Names types, fields and variants of the program. Where serde says what it found, this doesn't listen.
+    /// The names of types, fields and variants of the program. It doesn't hold what serde found instead.
     Expected(String),
-    /// Can be made from anything, so it never leaves the codec.
+    /// The text of a type's own error. It can hold a value, so it never leaves the codec.
     Custom(String),
 }
 
@@ -25,18 +25,18 @@ impl Failure {
         Self { at: Some(at), ..Self::anywhere(expected) }
     }
 
-    /// Made where the position isn't known: by a type's own `Deserialize`.
+    /// An error without a position, as a type's own `Deserialize` makes it.
     pub(super) fn anywhere(expected: impl Into<String>) -> Self {
         Self { reason: Reason::Expected(expected.into()), at: None }
     }
 
-    /// Keeps the innermost position.
+    /// Sets the position, unless the error has one: the innermost position counts.
     pub(super) fn or_at(mut self, at: usize) -> Self {
         self.at.get_or_insert(at);
         self
     }
 
-    /// What was expected, without a text that can hold a value, and where.
+    /// What was expected, without any text that can hold a value, and at which byte.
     pub(in super::super) fn into_expected(self) -> (String, usize) {
         let expected = match self.reason {
             Reason::Expected(expected) => expected,

@@ -1,4 +1,4 @@
-//! The items themselves: heads, strings, numbers.
+//! Reads single items: heads, strings and numbers.
 
 use std::str;
 
@@ -49,15 +49,15 @@ impl<'de> Decoder<'de> {
         self.broken("a value that doesn't end before its end", start)
     }
 
-    /// These bytes aren't of the format, so where the next value begins is unknown: whoever ignores the error finds
-    /// nothing more.
+    /// The error for bytes that aren't of the format. Nobody knows then where the next value begins. So the decoder
+    /// moves to the end of the input, and a type that ignores the error finds nothing more.
     #[cold]
     pub(super) fn broken(&mut self, expected: &str, start: usize) -> Failure {
         self.at = self.bytes.len();
         Failure::expected(expected, start)
     }
 
-    /// What the first byte, and those that belong to it, say of length or number.
+    /// Reads an item's first byte and its argument, which is a length or a number.
     #[inline]
     pub(super) fn argument(&mut self) -> Result<u64> {
         let start = self.at;
@@ -119,7 +119,7 @@ impl<'de> Decoder<'de> {
         }
         let len = self.argument()?;
         match usize::try_from(len) {
-            // Believed, so it can be told to whoever reserves memory for the items.
+            // The length fits into the rest of the input. So a visitor may reserve memory for it.
             Ok(len) if len <= self.rest() / width => Ok(Items { left: Some(len) }),
             _ => Err(self.truncated(start)),
         }

@@ -1,4 +1,4 @@
-//! What values consist of: elements, entries, a variant and its content.
+//! Reads the parts of a value: elements, entries, and a variant and its content.
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess,
 use super::super::wire::BREAK;
 use super::{Decoder, Failure, Result};
 
-/// How many items there are still; `None` until the break, where that isn't known.
+/// How many items are left. `None` if the length is indefinite and the break has not been read.
 pub(super) struct Items {
     pub(super) left: Option<usize>,
 }
@@ -35,12 +35,12 @@ impl Items {
 pub(super) struct Parts<'d, 'de> {
     pub(super) decoder: &'d mut Decoder<'de>,
     pub(super) items: Items,
-    /// Where they begin.
+    /// The position of the first byte of the value.
     pub(super) start: usize,
 }
 
 impl Parts<'_, '_> {
-    /// There are no more.
+    /// Checks that there are no more parts.
     pub(super) fn end(mut self, expected: &str) -> Result<()> {
         let at = self.decoder.at;
         if self.items.next(self.decoder)? { Err(Failure::expected(expected, at)) } else { Ok(()) }

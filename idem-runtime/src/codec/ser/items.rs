@@ -1,4 +1,4 @@
-//! What consists of items: arrays and maps, as they are written.
+//! Writes arrays and maps.
 
 use serde::ser::{self, Serialize};
 
@@ -9,16 +9,16 @@ use super::{Encoder, Result};
 /// The elements of an array, or the entries of a map, as they are written.
 pub(in super::super) struct Items<'e, 'o, const CANONICAL: bool> {
     encoder: &'e mut Encoder<'o, CANONICAL>,
-    /// The levels before.
+    /// The encoder's levels before the array or map.
     levels: u16,
     major: u8,
-    /// Where the head is.
+    /// The position of the head.
     start: usize,
-    /// What the head says.
+    /// The length that the head has.
     announced: Option<usize>,
-    /// How many elements, or keys and values, there are so far.
+    /// How many elements, or keys and values, were written so far.
     written: usize,
-    /// Where the entries of a map are, to sort them; unused unless canonical.
+    /// The positions of a map's entries, to sort them. Only used in the canonical form.
     entries: Vec<Entry>,
 }
 
@@ -65,7 +65,7 @@ impl<'e, 'o, const CANONICAL: bool> Items<'e, 'o, CANONICAL> {
             return Err(EncodeError);
         }
         let len = if self.major == MAP {
-            // A key without a value.
+            // The last key has no value.
             if !self.written.is_multiple_of(2) {
                 return Err(EncodeError);
             }
@@ -76,14 +76,14 @@ impl<'e, 'o, const CANONICAL: bool> Items<'e, 'o, CANONICAL> {
         match self.announced {
             None => self.encoder.out.push(BREAK),
             Some(announced) if announced == len => {}
-            // To serde a length is a hint, and there are types that give a wrong one.
+            // For serde, a length is a hint. Some types give a wrong one.
             Some(announced) => self.encoder.correct_head(self.start, self.major, announced as u64, len as u64),
         }
         self.encoder.levels = self.levels;
         Ok(())
     }
 
-    /// Sorts the entries by their encoded keys. Where keys are equal, the entries stay in order.
+    /// Sorts the entries by their encoded keys. Entries with equal keys keep their order.
     fn sort(&mut self) {
         let out = &mut *self.encoder.out;
         let key = |entry: &Entry| &out[entry.key..entry.value];

@@ -1,4 +1,5 @@
-//! Numbers of `serde_json`, where any dependency has turned on its feature `arbitrary_precision`: a struct with one text.
+//! Numbers of `serde_json` if a dependency has turned on its feature `arbitrary_precision`: each is a struct with one
+//! text.
 
 use std::str;
 
@@ -8,11 +9,12 @@ use super::super::wire::{INLINE, NUMBER, TEXT};
 use super::{Encoder, Result};
 
 impl<const CANONICAL: bool> Encoder<'_, CANONICAL> {
-    /// Writes the number at `start` as a build without that feature does, if it has the same digits when it is read again;
-    /// everything else stays.
+    /// Writes the number at `start` again as a build without that feature would write it, if it then has the same
+    /// digits when it is read. Any other number stays as it is.
     ///
-    /// That goes for the integers of 64 bits. A float isn't the same to all who know these numbers: `bigdecimal` would read
-    /// the nearest binary fraction. In the canonical form, which is never read, it is one.
+    /// Integers of 64 bits are written so. Floats aren't, because some types that read these numbers would get another
+    /// value: `bigdecimal` would read the nearest binary fraction. In the canonical form, which is never read, floats
+    /// are written so too.
     pub(super) fn shorten_number(&mut self, start: usize) -> Result {
         let Some(text) = number(&self.out[start..]) else { return Ok(()) };
         let integer = text.parse::<i128>().ok().filter(|n| n.to_string() == text);
@@ -29,7 +31,7 @@ impl<const CANONICAL: bool> Encoder<'_, CANONICAL> {
     }
 }
 
-/// The text of the number that `bytes` are, unless it is too long to be shortened.
+/// The text of the number in `bytes`. `None` if it is too long to be shortened.
 fn number(bytes: &[u8]) -> Option<&str> {
     let (head, text) = bytes.strip_prefix(NUMBER)?.split_first()?;
     if *head <= TEXT | INLINE { str::from_utf8(text).ok() } else { None }

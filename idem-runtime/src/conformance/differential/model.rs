@@ -1,7 +1,7 @@
-//! The rows that the store may have by now.
+//! The rows that the store may have at a step of a sequence.
 //!
-//! When the store read its clock isn't known, only that it was between the sending of a request and its answer. So near
-//! the end of a lease or a ttl the state machine has two answers, and each leads to a row of its own: a [`World`].
+//! The store read its clock at some time between the sending of a request and its answer. So near the end of a lease or
+//! a ttl, two answers are right, and each leads to another row: a [`World`].
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::conformance::verdict::stands_for;
 use crate::protocol::{self, ClaimAnswer, Grant, Micros, Operation, Record, Reply, Row, Standing, State};
 
-/// Between these the store took a time: of a request, or of the end of a lease or a ttl.
+/// The earliest and the latest time at which the store can have handled a request, or a lease or ttl can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: Micros,
@@ -19,30 +19,30 @@ pub(super) struct Span {
 /// One row that the store may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct World {
-    /// Its fence is the store's, and its lease or ttl ends at [`END`], which stands for `until`.
+    /// Its fence is the store's. Its lease or ttl ends at [`END`], in place of the real `until`.
     row: Option<Row>,
     until: Span,
     record: Option<Record>,
 }
 
-/// What the store said.
+/// The store's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Claim(ClaimAnswer),
     Standing(Standing),
 }
 
-/// All rows that the store may have.
+/// All rows that the store may have now.
 #[derive(Debug)]
 pub(super) struct Worlds {
     worlds: Vec<World>,
     /// The highest fence that was granted.
     pub(super) highest: u64,
-    /// How much of the clock's rounding is forgiven.
+    /// How much rounding of the clock is allowed.
     slack: Micros,
 }
 
-/// The state machine is asked with a clock of its own: at this time a lease or ttl ends.
+/// The state machine is called with a clock of its own, on which each lease or ttl ends at this time.
 const END: Micros = 1 << 40;
 
 impl Worlds {
@@ -52,12 +52,12 @@ impl Worlds {
         Self { worlds: vec![absent], highest: 0, slack }
     }
 
-    /// Keeps the rows that agree with the answer to `operation`, which the store carried out within `at`; `record` is
-    /// what it completes with.
+    /// Keeps the rows that agree with the answer to `operation`, which the store carried out within `at`. `record` is
+    /// the record of a completion.
     ///
     /// # Errors
     ///
-    /// What would have been right, where no row agrees.
+    /// The right answers, if no row agrees.
     pub(super) fn follow(
         &mut self,
         operation: Operation<'_>,
@@ -120,7 +120,7 @@ impl Worlds {
         Ok(after)
     }
 
-    /// Whether the store's answer is the state machine's; what it should have been if not.
+    /// Compares the store's answer with the state machine's. `Err`: what it should have been.
     fn agrees(&self, world: &World, reply: Reply, at: Span, answer: &Answer) -> Result<(), String> {
         let (agrees, expected) = match reply {
             Reply::Acquired(grant) => self.agrees_to_grant(world, grant, answer),
@@ -149,7 +149,7 @@ impl Worlds {
         if agrees { Ok(()) } else { Err(expected) }
     }
 
-    /// Fences are the store's own; they only have to grow, and a repeat's is the same.
+    /// The store chooses its fences. They only have to grow, and a repeated claim has to get the same one.
     fn agrees_to_grant(&self, world: &World, grant: Grant, answer: &Answer) -> (bool, String) {
         let repeated = world.row.is_some_and(|row| row.fence == grant.fence);
         let mut expected = format!("Acquired with attempt {}, {:?}", grant.attempt, grant.previous);
@@ -168,7 +168,7 @@ impl Worlds {
 }
 
 impl World {
-    /// Whether the lease or the ttl can have been over, or not, at some time within `at`.
+    /// Whether, at some time within `at`, the lease or the ttl can have been over (or not over, as `over` says).
     fn can_be(&self, over: bool, at: Span, slack: Micros) -> bool {
         if over { at.to + slack >= self.until.from } else { at.from < self.until.to + slack }
     }

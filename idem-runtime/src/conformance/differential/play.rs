@@ -1,4 +1,4 @@
-//! Playing a sequence on the store, step by step, with the state machine beside it.
+//! Runs a sequence on the store, step by step, and compares each answer with the state machine.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -18,18 +18,18 @@ use crate::task::timer;
 pub(super) struct Timing {
     short: Duration,
     pause: Duration,
-    /// Within this of an end, either answer counts.
+    /// Nearer than this to the end of a lease or ttl, both answers are right.
     slack: Duration,
 }
 
 impl Timing {
-    /// From the shortest lease that the suite waits for.
+    /// The timing for the short lease of the suite.
     pub(super) fn of(short: Duration) -> Self {
         Self { short: short / 2, pause: short * 9 / 10, slack: short / 6 }
     }
 }
 
-/// Plays a sequence on a key of its own.
+/// Runs a sequence on a key of its own.
 pub(super) async fn play(bench: &Bench, timing: Timing, program: &Program) -> Verdict {
     let key = Owner::random().0;
     let callers = program.callers.iter().map(|spec| {
@@ -52,7 +52,7 @@ pub(super) async fn play(bench: &Bench, timing: Timing, program: &Program) -> Ve
     Ok(())
 }
 
-/// Who takes part, and how they claim.
+/// Describes the callers of a sequence and how they claim.
 fn introduction(program: &Program) -> String {
     let mut text = String::new();
     for (caller, spec) in program.callers.iter().enumerate() {
@@ -65,13 +65,13 @@ fn introduction(program: &Program) -> String {
 }
 
 struct Stage {
-    /// Each with the fence that it was granted.
+    /// The callers, each with the fence that it was granted.
     callers: Vec<(Caller, Option<u64>)>,
-    /// Who was granted the key last.
+    /// The caller that was granted the key last.
     holder: usize,
     worlds: Worlds,
     started: Instant,
-    /// What was done so far, and what the store answered.
+    /// The steps so far, and the store's answers, as text.
     played: String,
     timing: Timing,
 }
@@ -91,7 +91,7 @@ impl Stage {
                 return Ok(());
             }
             Step::Sweep => {
-                // Nothing in a sequence is old enough to be swept.
+                // This changes nothing: no row of a sequence is old enough to be swept.
                 bench.admin()?.sweep(1_000).await.map_err(|error| self.failed(number, step, "an answer", &error))?;
                 self.note(number, step, "");
                 return Ok(());
@@ -137,7 +137,7 @@ impl Stage {
     }
 
     fn now(&self) -> Micros {
-        // Room before the beginning: an end less the slack is still a time.
+        // Counted from before the beginning, so that an end minus the slack is not negative.
         micros(self.started.elapsed() + LONG)
     }
 
@@ -160,7 +160,7 @@ impl Stage {
     }
 }
 
-/// Asks the store what the state machine is asked.
+/// Sends the store the same operation as the state machine.
 async fn ask(
     bench: &Bench,
     caller: &Caller,

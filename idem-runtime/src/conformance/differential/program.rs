@@ -9,7 +9,7 @@ use crate::protocol::Leave;
 /// How many callers a sequence has.
 pub(super) const CALLERS: usize = 5;
 
-/// In the place of a caller: whoever was granted the key last.
+/// Stands for the caller that was granted the key last.
 pub(super) const HOLDER: usize = usize::MAX;
 
 /// A sequence.
@@ -20,13 +20,13 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// How much of it is waiting.
+    /// How many of its steps wait.
     pub(super) fn pauses(&self) -> (usize, usize) {
         (self.steps.iter().filter(|step| matches!(step, Step::Pause)).count(), self.steps.len())
     }
 }
 
-/// How one caller claims: its repeats are the same.
+/// How one caller claims. It repeats its claim with the same settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spec {
     pub(super) short_lease: bool,
@@ -35,15 +35,15 @@ pub(super) struct Spec {
     pub(super) fingerprint: u8,
 }
 
-/// One operation. A caller is its index, or [`HOLDER`]; each may come at any time and as often as it likes, so late copies, twins and
-/// strangers are all just sequences.
+/// One operation. A caller is given by its index, or is [`HOLDER`]. Any operation may come at any time and any number
+/// of times. So late copies, repeats and requests of strangers all occur.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Claim(usize),
     Renew(usize, Fence),
     Complete(usize, Fence, Ttl),
     Release(usize, Fence, Leave),
-    /// Until every short lease and ttl is over.
+    /// Waits until each short lease and ttl is over.
     Pause,
     Forget,
     ResolveExecuted(Ttl),
@@ -51,10 +51,10 @@ pub(super) enum Step {
     Sweep,
 }
 
-/// Which fence a caller names.
+/// The fence in a caller's request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fence {
-    /// The one it was granted, or where it was granted none, the highest that anyone was.
+    /// The fence that it was granted. If it was granted none, the highest that any caller was granted.
     Own,
     /// One less than that.
     Other,
