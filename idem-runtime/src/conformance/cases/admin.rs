@@ -1,4 +1,4 @@
-//! What an operator can do. Skipped where the store has no `admin`.
+//! An operator's requests. Skipped if the store has no `admin`.
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -17,18 +17,18 @@ pub(super) const CASES: &[Case] = cases! {
     "list: a page ends, and the next one goes on" => list_is_paged,
     "list: by state" => list_is_filtered_by_state,
     "visit: every key that matches, once" => visit_shows_every_key_once,
-    "visit: what is shown a key may ask the store" => visit_holds_no_lock,
+    "visit: the closure that gets a key may call the store" => visit_holds_no_lock,
     "stats: each state is counted" => stats_count_each_state,
-    "resolve: Executed is replayed, and shuts the holder out" => resolved_as_executed_is_replayed,
+    "resolve: Executed is replayed, and the holder loses the key" => resolved_as_executed_is_replayed,
     "resolve: Executed is remembered for its ttl" => resolved_as_executed_expires,
-    "resolve: another result replaces an operator's, and NotExecuted doesn't take it back" => resolution_is_replaced,
-    "resolve: a resolution is replaced for a ttl of its own, within that of the one before" => replaced_resolution_has_its_ttl,
+    "resolve: another result replaces an operator's, and NotExecuted doesn't" => resolution_is_replaced,
+    "resolve: a resolution can be replaced within its ttl, and the new one has a ttl of its own" => replaced_resolution_has_its_ttl,
     "resolve: what a handler recorded is never replaced" => handlers_record_is_not_replaced,
     "resolve: NotExecuted lets the next delivery run" => resolved_as_not_executed_runs,
     "resolve: only a key whose outcome is unknown" => only_an_orphan_is_resolved,
-    "forget is a tombstone: without it, a late claim claims for nobody" => forgotten_key_refuses_its_late_requests,
+    "forget: the row stays, or a late copy of a claim claims for a caller that has gone" => forgotten_key_refuses_its_late_requests,
     "forget: whatever the state" => any_key_is_forgotten,
-    "R8: fences grow over a forget" => fence_grows_over_a_forget,
+    "R8: fences grow after a forget" => fence_grows_over_a_forget,
 };
 
 async fn operator_sees_a_key(bench: Bench) -> Verdict {
@@ -106,7 +106,7 @@ async fn list_is_paged(bench: Bench) -> Verdict {
     equal("the keys on all pages", pages.concat(), all)
 }
 
-/// One key in each state, named by it.
+/// Makes one key in each state. Each is named by its state.
 pub(super) async fn one_of_each(bench: &Bench) -> Verdict<Vec<(Caller, Grant)>> {
     let mut claimed = Vec::new();
     for name in ["Running", "Unknown", "Kept", "Free", "Done"] {
@@ -142,7 +142,7 @@ async fn visit_shows_every_key_once(bench: Bench) -> Verdict {
     bench.caller_in(&format!("{}::other", bench.scope), "order-7").granted("a claim in another scope").await?;
     let freed = bench.caller_of("order-3");
     equal("forget", answer("forget", admin.forget(&bench.scope, &freed.key).await)?, Standing::Held)?;
-    // The limit is that of a page.
+    // A filter's limit is the length of a page, and doesn't limit a visit.
     let filter = Filter::all().scope(&bench.scope).limit(3);
     let shown = visited(&bench, "visit of a scope", &filter).await?;
     equal("the keys shown of a scope", shown, (0..7).map(|number| format!("order-{number}")).collect())?;
@@ -150,7 +150,7 @@ async fn visit_shows_every_key_once(bench: Bench) -> Verdict {
     equal("the keys shown of those that are free", shown, vec!["order-3".to_owned()])
 }
 
-/// A question that a store can answer at once is answered; another is begun, and dropped.
+/// Calls the store while a visit shows a key. A call that can't be answered at once is dropped.
 async fn visit_holds_no_lock(bench: Bench) -> Verdict {
     let admin = bench.admin()?;
     bench.caller_of("order-1").granted("a claim").await?;
@@ -174,7 +174,7 @@ async fn stats_count_each_state(bench: Bench) -> Verdict {
     let admin = bench.admin()?;
     one_of_each(&bench).await?;
     let stats = answer("stats", admin.stats().await)?;
-    // Other cases have keys of their own in the store.
+    // At least so many, because other cases have keys in the store too.
     let each = stats.running >= 2 && stats.orphaned >= 1 && stats.free >= 1 && stats.completed >= 1;
     ensure(each, "stats", "at least two running (one kept), and one of each other state", stats)
 }
@@ -188,7 +188,7 @@ fn executed(ttl: Duration) -> Resolution {
     Resolution::Executed { record: record("by hand"), ttl }
 }
 
-/// Each late request of a holder that was shut out.
+/// Each late request of a holder that lost its key.
 async fn is_shut_out(holder: &Caller, grant: Grant) -> Verdict {
     holder.renews("a renewal of whoever held it", grant.fence, Standing::Lost).await?;
     holder.completes("a completion of whoever held it", grant.fence, &record("late"), Standing::Lost).await?;
@@ -251,7 +251,7 @@ async fn replaced_resolution_has_its_ttl(bench: Bench) -> Verdict {
     bench.caller().granted_first("a claim once the ttl is over").await.map(drop)
 }
 
-/// Also where an operator could have resolved the key before its handler came back to it.
+/// Also if an operator could have resolved the key before its handler completed it.
 async fn handlers_record_is_not_replaced(bench: Bench) -> Verdict {
     bench.admin()?;
     let (late, lost) = bench.orphan().await?;

@@ -1,4 +1,4 @@
-//! A clock that is set back. Skipped where the suite isn't told how.
+//! A clock that is set back. Skipped if the suite isn't told how to move it.
 
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use crate::store::IdempotencyStore as _;
 use crate::store::admin::Resolution;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R8: fences grow where the clock is set back, whatever becomes of the row" => fence_grows_over_a_clock_set_back,
+    "R8: fences grow after the clock is set back, whatever happens to the row" => fence_grows_over_a_clock_set_back,
 };
 
 /// How far the clock is set back.
 const BACK: Duration = Duration::from_secs(60 * 60);
 
-/// Then so much goes by: longer than the lease, the ttl and the linger of every request here, and not as long as [`BACK`].
+/// How much time passes after that: more than the lease, the ttl and the linger of each request here, and less than
+/// [`BACK`].
 const LATER: Duration = Duration::from_secs(180);
 
 const ENDINGS: [&str; 8] = [
@@ -31,7 +32,7 @@ const ENDINGS: [&str; 8] = [
 ];
 
 async fn fence_grows_over_a_clock_set_back(bench: Bench) -> Verdict {
-    // Moved back also where the case fails: others may follow on this store.
+    // The clock is moved back even if the case fails, because other cases may follow on this store.
     let verdict = fences_grow(&bench).await;
     bench.clock.set_ahead(Duration::ZERO).await?;
     verdict

@@ -7,18 +7,18 @@ use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: a completion whose answer was lost" => repeated_completion_is_held,
-    "R9: its ttl being over, it was recorded all the same" => repeated_completion_is_held_after_its_ttl,
-    "a completion is an update: an upsert lets it come back to life" => completion_of_an_absent_key_is_lost,
+    "R9: a repeated completion is Held even after its ttl" => repeated_completion_is_held_after_its_ttl,
+    "a completion is an update: an upsert would record it anew after its ttl" => completion_of_an_absent_key_is_lost,
     "R7: a completion by another owner" => completion_by_another_owner_is_lost,
     "R7: a completion with another fence" => completion_with_another_fence_is_lost,
     "R7: a known outcome is better than an unknown one" => late_completion_is_held,
-    "the same after the guard has said OutcomeUnknown" => completion_after_a_panic_is_held,
-    "pitfall 1: an ending that no fence stops" => completion_after_a_takeover_is_lost,
+    "a completion is accepted after the guard has written OutcomeUnknown" => completion_after_a_panic_is_held,
+    "pitfall 1: an ending without a check of the fence" => completion_after_a_takeover_is_lost,
     "pitfall 1: the zombie completes what the taker has completed" => completion_after_the_takers_is_lost,
     "pitfall 1: the zombie completes what the taker has failed" => completion_after_the_takers_failure_is_lost,
     "a completion after Failed or Keep" => completion_of_an_ended_key_is_lost,
     "the zombie completes a key that has expired and was claimed again" => completion_of_an_earlier_life_is_lost,
-    "pitfall 8: what is completed outlives the lease" => completion_outlives_the_lease,
+    "pitfall 8: a completed key is remembered for longer than its lease" => completion_outlives_the_lease,
 };
 
 async fn repeated_completion_is_held(bench: Bench) -> Verdict {
@@ -35,7 +35,7 @@ async fn repeated_completion_is_held_after_its_ttl(bench: Bench) -> Verdict {
     holder.completes_for("the completion", grant.fence, &result, bench.short, Standing::Held).await?;
     bench.past_the_short().await;
     holder.completes("its repeat once the ttl is over", grant.fence, &result, Standing::Held).await?;
-    // It changed nothing: the ttl doesn't start anew.
+    // The repeat changed nothing, so the ttl doesn't start anew.
     bench.caller().granted_first("a claim after it").await.map(drop)
 }
 

@@ -1,5 +1,5 @@
-//! Late copies of a claim, of a caller that has gone. Without the answer `Ended` they claim for nobody, and the key is
-//! blocked for a lease.
+//! Late copies of the claim of a caller that has gone. Without the answer `Ended`, such a copy is granted the key, and
+//! the key is blocked for the length of a lease.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, record};
@@ -13,7 +13,7 @@ pub(super) const CASES: &[Case] = cases! {
     "R9: a late copy of a claim after NotRun" => late_claim_after_not_run_is_ended,
     "R9: a late copy of a claim once its completion has expired" => late_claim_after_the_ttl_is_ended,
     "R9: a late copy of a claim after a takeover" => late_claim_after_a_takeover_is_ended,
-    "R9: with three slots, a copy overtaken by three other calls claims for nobody" => last_four_owners_are_remembered,
+    "R9: the last four owners are remembered: three are too few for a copy that three calls overtake" => last_four_owners_are_remembered,
     "R9: a copy of a rival's claim that arrives when the holder has died" => late_claim_of_a_rival_that_gave_up_is_ended,
 };
 

@@ -1,4 +1,4 @@
-//! Leases and ttls: how long, by whose clock, and what is left when they are over.
+//! Leases and ttls: their length, their clock, and what is left after them.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R17: an expired key is as good as absent" => expired_key_is_absent,
-    "R8: fences grow over an expiry" => fence_grows_over_an_expiry,
+    "R17: an expired key counts as absent" => expired_key_is_absent,
+    "R8: fences grow after an expiry" => fence_grows_over_an_expiry,
     "R17: ttl counts from the completion" => ttl_counts_from_the_completion,
-    "pitfall 8: one key's lease says nothing of another's" => leases_are_independent,
+    "pitfall 8: the lease of one key doesn't change another's" => leases_are_independent,
     "a lease of a day, exactly" => lease_of_a_day_is_one,
     "a lease and a ttl of a thousand years don't overflow" => thousand_years_are_long,
     "pitfall 25: leases of less than a second are not rounded" => short_lease_is_neither_zero_nor_a_second,
@@ -52,7 +52,7 @@ async fn ttl_counts_from_the_completion(bench: Bench) -> Verdict {
     holder.completes_for("its completion, half a ttl later", grant.fence, &result, ttl, Standing::Held).await?;
     timer::sleep(bench.short * 2 + bench.margin()).await;
     let found = bench.caller().replayed("a duplicate within the ttl, counted from the completion", &result).await;
-    // On a machine that stood still for longer, the ttl is over.
+    // If the machine stood still for longer, the ttl is over.
     if recorded.elapsed() < ttl { found } else { Err(Stop::Skipped) }
 }
 
@@ -104,7 +104,7 @@ async fn short_lease_is_neither_zero_nor_a_second(bench: Bench) -> Verdict {
                 bench.past_the_short().await;
                 return bench.caller_of(&key).granted("a rival once it is over").await.map(drop);
             }
-            // On a machine that stood still for longer, the lease is over.
+            // If the machine stood still for longer, the lease is over.
             _ if sent.elapsed() + bench.margin() >= bench.short => {}
             other => return Err(failed("a duplicate", "InProgress", other)),
         }

@@ -1,4 +1,4 @@
-//! The same key with another payload.
+//! Claims of the same key with another fingerprint.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, record};
@@ -8,12 +8,12 @@ use crate::protocol::{ClaimAnswer, Leave, Standing};
 pub(super) const CASES: &[Case] = cases! {
     "KeyReused while running" => running_key_refuses_another_fingerprint,
     "KeyReused while kept" => kept_key_refuses_another_fingerprint,
-    "without it, another payload runs over an unknown effect" => orphan_refuses_another_fingerprint,
-    "the same for a holder that died" => dead_key_refuses_another_fingerprint,
+    "KeyReused for an orphan: else another payload runs after an unknown effect" => orphan_refuses_another_fingerprint,
+    "KeyReused for a key whose holder died" => dead_key_refuses_another_fingerprint,
     "pitfall 20: a completion drops the fingerprint, or a fast path skips it" => completed_key_refuses_another_fingerprint,
-    "where either side has no fingerprint, they match" => missing_fingerprint_matches,
-    "a key that nobody needs takes the next claim's fingerprint" => freed_key_takes_a_new_fingerprint,
-    "a takeover brings its own fingerprint" => takeover_takes_a_new_fingerprint,
+    "if the claim or the row has no fingerprint, they match" => missing_fingerprint_matches,
+    "a key that is free or expired takes the next claim's fingerprint" => freed_key_takes_a_new_fingerprint,
+    "a takeover sets its own fingerprint" => takeover_takes_a_new_fingerprint,
 };
 
 async fn running_key_refuses_another_fingerprint(bench: Bench) -> Verdict {

@@ -1,4 +1,4 @@
-//! Keys and scopes: everything that differs, differs.
+//! Different keys and scopes are different to the store.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, record};
@@ -12,15 +12,15 @@ pub(super) const CASES: &[Case] = cases! {
     "keys are binary: NUL ends a C string" => keys_differ_by_nul_bytes,
     "keys are binary: not all of them are UTF-8" => keys_differ_by_invalid_utf8,
     "every byte is a key" => every_byte_is_a_key,
-    "pitfall 18: a column that is too narrow cuts" => longest_keys_differ_by_their_last_byte,
-    "keys are text and no numbers" => keys_differ_by_digits,
-    "a key is data: it is quoted, escaped or bound" => keys_of_punctuation_differ,
+    "pitfall 18: a column that is too narrow cuts keys off" => longest_keys_differ_by_their_last_byte,
+    "keys are not read as numbers" => keys_differ_by_digits,
+    "a key is data: the store quotes, escapes or binds it" => keys_of_punctuation_differ,
     "pitfall 17: a namespace without the function" => scopes_are_apart,
     "pitfall 18: a separator between scope and key is not escaped" => boundary_of_scope_and_key_is_kept,
     "a scope is a path of modules, which can be long" => long_scopes_are_apart,
 };
 
-/// Completes each of these keys with a result of its own, then asks for all of them.
+/// Completes each of these keys with a result of its own. Then claims each, and expects its result.
 async fn differ<K: AsRef<[u8]>>(bench: &Bench, keys: &[(String, K)]) -> Verdict {
     let shown = |(scope, key): &(String, K)| {
         let (key, len) = (key.as_ref(), key.as_ref().len());
@@ -99,7 +99,7 @@ async fn scopes_are_apart(bench: Bench) -> Verdict {
 
 async fn boundary_of_scope_and_key_is_kept(bench: Bench) -> Verdict {
     let mut keys = Vec::new();
-    // Joined by its separator, or by none, each pair is one text.
+    // Joined by this separator, scope and key of each pair give the same text.
     for separator in ["", ":", "/", "::", ".", "\u{1f}", "|", "#", "-", "_", " ", "\n", "}"] {
         keys.push((format!("{}{separator}b", bench.scope), "c".to_owned()));
         keys.push((bench.scope.clone(), format!("b{separator}c")));

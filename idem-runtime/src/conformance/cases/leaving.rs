@@ -1,4 +1,4 @@
-//! Leaving a key without completing it, the body having been started.
+//! Leaving a key without completing it, after its body was started.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, record};
@@ -13,7 +13,7 @@ pub(super) const CASES: &[Case] = cases! {
     "R7: a release with another fence" => release_with_another_fence_is_lost,
     "no ending creates a row" => release_of_an_absent_key_is_lost,
     "R7: a known outcome is better than an unknown one" => failure_after_a_panic_is_held,
-    "R7: the same once the lease is over" => late_failure_is_held,
+    "R7: a failure is accepted after the lease" => late_failure_is_held,
     "an ending that comes after another changes nothing" => second_ending_changes_nothing,
     "pitfall 14: an ambiguous failure holds the key" => kept_key_is_held_until_its_lease_ends,
 };

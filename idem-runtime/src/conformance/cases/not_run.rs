@@ -1,4 +1,4 @@
-//! Leaving a key before the body was started, knowing or not whether it was granted.
+//! Leaving a key before the body was started. The caller may not know whether its claim was granted.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, record};
@@ -6,17 +6,17 @@ use crate::conformance::verdict::{Verdict, ensure};
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
-    "R9: NotRun overtakes its own claim, which then claims for nobody" => not_run_before_its_claim_refuses_it,
-    "the same on a key that failed before" => not_run_before_its_claim_refuses_it_on_a_free_key,
+    "R9: NotRun arrives before its own claim, which is then refused" => not_run_before_its_claim_refuses_it,
+    "R9: NotRun arrives before its own claim, on a key that failed before" => not_run_before_its_claim_refuses_it_on_a_free_key,
     "R13: dropped while claiming, nothing ran" => not_run_frees_the_key,
-    "nothing ran: the attempt is given back" => not_run_gives_the_attempt_back,
-    "NotRun after a failure leaves it remembered" => not_run_keeps_the_failure,
-    "without it, a taker that leaves before it has reconciled lets the next one run as First" => not_run_of_a_takeover_restores_the_orphan,
+    "nothing ran, so the attempt isn't counted" => not_run_gives_the_attempt_back,
+    "NotRun keeps what is known of an earlier failure" => not_run_keeps_the_failure,
+    "NotRun of a takeover makes the key an orphan again: else the next call runs as First" => not_run_of_a_takeover_restores_the_orphan,
     "pitfall 10: a waiter that times out frees the owner's key" => not_run_of_a_stranger_leaves_the_holder,
-    "R9: NotRun whose answer was lost" => repeated_not_run_is_held,
+    "R9: a NotRun whose answer was lost" => repeated_not_run_is_held,
     "NotRun of a duplicate leaves the record" => not_run_leaves_a_completed_key,
     "NotRun of a stranger leaves an orphan" => not_run_of_a_stranger_leaves_the_orphan,
-    "NotRun goes by the owner: the caller may know no fence" => not_run_goes_by_the_owner,
+    "NotRun is decided by the owner, because the caller may know no fence" => not_run_goes_by_the_owner,
 };
 
 async fn not_run_before_its_claim_refuses_it(bench: Bench) -> Verdict {
@@ -73,7 +73,7 @@ async fn not_run_of_a_takeover_restores_the_orphan(bench: Bench) -> Verdict {
     taker.granted_as("the takeover", 2, Previous::AfterCrash { fence: lost.fence }).await?;
     taker.gives_up("the taker gives up before it has asked what happened").await?;
     bench.caller().parking().told("a claim under park", ClaimAnswer::Orphaned).await?;
-    // Not the fence of the taker, which did nothing.
+    // The fence of the first holder, and not of the one that took over, which did nothing.
     let previous = Previous::AfterCrash { fence: lost.fence };
     bench.caller().granted_as("a claim under rerun", 2, previous).await.map(drop)
 }

@@ -9,13 +9,13 @@ pub(super) const CASES: &[Case] = cases! {
     "park: a holder that died" => dead_key_is_orphaned_under_park,
     "park: a holder that panicked, at once" => unknown_key_is_orphaned_under_park,
     "park: a kept key once its lease is over" => kept_key_is_orphaned_once_over,
-    "park: a refused claim leaves the orphan as it is" => refused_orphan_stays,
+    "park: a refused claim doesn't change the orphan" => refused_orphan_stays,
     "pitfall 3: an orphaned claim is a lost message" => dead_key_is_taken_over,
     "R13: a panic ends the lease at once" => unknown_key_is_taken_over_at_once,
     "on_error = keep: held until the lease ends, then as on_crash says" => kept_key_is_taken_over_once_over,
     "a takeover of a takeover names the last holder" => takeover_of_a_takeover_names_the_last_holder,
-    "a takeover's own failure settles the doubt" => failed_takeover_settles_the_doubt,
-    "R17: a takeover's completion settles the doubt" => completed_takeover_settles_the_doubt,
+    "after a takeover fails, no outcome is unknown any more" => failed_takeover_settles_the_doubt,
+    "R17: after a takeover completes, no outcome is unknown any more" => completed_takeover_settles_the_doubt,
 };
 
 /// A kept key `order-1` whose lease is over.
@@ -88,7 +88,7 @@ async fn failed_takeover_settles_the_doubt(bench: Bench) -> Verdict {
     taker.leaves("the taker fails", grant.fence, Leave::Failed, Standing::Held).await?;
     let next = bench.caller().parking();
     next.granted_as("the redelivery under park", 3, Previous::AfterFailure).await?;
-    // Nothing is in doubt any more, so a claim that is given up leaves a free key.
+    // No outcome is unknown any more, so a claim that is given up leaves a free key.
     next.gives_up("it gives up").await?;
     bench.caller().parking().granted_as("the redelivery after that", 3, Previous::AfterFailure).await.map(drop)
 }

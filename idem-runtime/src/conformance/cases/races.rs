@@ -1,4 +1,4 @@
-//! Requests that meet. Each caller runs on a thread of its own.
+//! Concurrent requests. Each caller runs on a thread of its own.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::protocol::{
 use crate::store::IdempotencyStore as _;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R2, pitfall 5: check, then act" => of_racers_for_a_free_key_one_wins,
-    "R2, pitfall 4: two takers win one orphan" => of_racers_for_an_orphan_one_takes_over,
-    "R2, pitfall 4: the same where the holder died" => of_racers_for_a_dead_key_one_takes_over,
-    "R2: the same where it failed" => of_racers_for_a_failed_key_one_wins,
-    "R2: the same where it has expired" => of_racers_for_an_expired_key_one_wins,
-    "pitfall 30: the loser of a race is told neither" => losers_of_a_race_are_replayed_what_the_winner_did,
+    "R2, pitfall 5: a store that first reads and then writes grants a key twice" => of_racers_for_a_free_key_one_wins,
+    "R2, pitfall 4: two calls take over one orphan" => of_racers_for_an_orphan_one_takes_over,
+    "R2, pitfall 4: two calls take over a key whose holder died" => of_racers_for_a_dead_key_one_takes_over,
+    "R2: of racers for a failed key, one wins" => of_racers_for_a_failed_key_one_wins,
+    "R2: of racers for an expired key, one wins" => of_racers_for_an_expired_key_one_wins,
+    "pitfall 30: the loser of a race learns neither that the key runs nor its result" => losers_of_a_race_are_replayed_what_the_winner_did,
     "R7: of a late completion and a takeover, one wins" => completion_races_a_takeover,
     "R7, pitfall 1: of a late failure and a takeover, one wins" => failure_races_a_takeover,
     "R7: of a late renewal and a takeover, one wins" => renewal_races_a_takeover,
@@ -34,7 +34,7 @@ fn job<T>(future: impl Future<Output = T> + Send + 'static) -> Job<'static, T> {
     Box::pin(future)
 }
 
-/// What each of many callers, who claim this key at once, is told.
+/// The answers to many callers that claim this key at the same time.
 async fn claims(bench: &Bench, key: &str) -> Verdict<Vec<(Caller, ClaimAnswer)>> {
     let racers = (0..RACERS).map(|_| {
         let caller = bench.caller_of(key);
@@ -46,7 +46,7 @@ async fn claims(bench: &Bench, key: &str) -> Verdict<Vec<(Caller, ClaimAnswer)>>
     race(racers.collect()).await?.into_iter().collect()
 }
 
-/// Lets many claim this key at once, and answers who alone was granted it.
+/// Lets many callers claim this key at the same time, and returns the only one that was granted it.
 async fn one_wins(bench: &Bench, key: &str) -> Verdict<(Caller, Grant)> {
     let step = format!("{RACERS} claims of one key at once");
     let answers = claims(bench, key).await?;
@@ -88,7 +88,7 @@ async fn of_racers_for_an_orphan_one_takes_over(bench: Bench) -> Verdict {
     Ok(())
 }
 
-/// Keys whose holders were silent for longer than their leases.
+/// Makes keys whose holders didn't renew until their leases were over.
 async fn dead_keys(bench: &Bench, rounds: usize) -> Verdict<Vec<(Caller, Grant)>> {
     let mut dead = Vec::new();
     for round in 0..rounds {
@@ -165,7 +165,7 @@ async fn losers_of_a_race_are_replayed_what_the_winner_did(bench: Bench) -> Verd
     Ok(())
 }
 
-/// What a late request of the old holder is told, and a claim that meets it.
+/// The answers to a late request of the old holder and to a claim at the same time.
 async fn meet(
     late: impl Future<Output = Verdict<Standing>> + Send + 'static,
     taker: &Caller,
@@ -179,7 +179,7 @@ async fn meet(
     let mut told = race(vec![late, claim]).await?.into_iter();
     match (told.next().transpose()?, told.next().transpose()?) {
         (Some((Some(standing), _)), Some((_, Some(answer)))) => Ok((standing, answer)),
-        // `race` answers as many as it was given.
+        // `race` returns as many outputs as it was given futures.
         _ => Err(Stop::Skipped),
     }
 }

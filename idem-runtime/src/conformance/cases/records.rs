@@ -1,4 +1,4 @@
-//! Records come back as they were, byte by byte.
+//! A store returns the same bytes that were recorded.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, record};
@@ -7,12 +7,12 @@ use crate::protocol::{Leave, Record, Standing};
 use crate::store::IdempotencyStore as _;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R4, pitfall 21: an empty result is one" => short_records_come_back,
+    "R4, pitfall 21: an empty result is a result" => short_records_come_back,
     "a record is binary" => record_of_every_byte_comes_back,
     "records of every length around the usual limits" => records_of_any_length_come_back,
     "a record of a mebibyte" => large_record_comes_back,
-    "R15: a store says how much it takes" => largest_record_is_stated,
-    "a key that is taken over loses no record to its predecessor" => record_is_the_last_holders,
+    "R15: a store states the largest record that it takes" => largest_record_is_stated,
+    "a key that was taken over keeps the record of its last holder" => record_is_the_last_holders,
 };
 
 async fn comes_back(bench: &Bench, key: String, result: Record) -> Verdict {
@@ -22,7 +22,7 @@ async fn comes_back(bench: &Bench, key: String, result: Record) -> Verdict {
     bench.caller_of(&key).replayed(format!("a duplicate of {key}"), &result).await
 }
 
-/// Bytes without a pattern that a compression, an encoding or a cut could hide behind.
+/// Bytes without a pattern, so that a wrong compression, a wrong encoding or a cut shows.
 fn noise(len: usize) -> Record {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let bytes = std::iter::repeat_with(|| {
@@ -61,7 +61,7 @@ async fn large_record_comes_back(bench: Bench) -> Verdict {
 
 async fn largest_record_is_stated(bench: Bench) -> Verdict {
     let most = bench.handle().max_record_len();
-    // Two bytes stand for "completed, and the result was not kept".
+    // A record of two bytes means "completed, and the result was not kept", so a store has to take at least that.
     ensure(most >= 2, "max_record_len", "at least the two bytes of a record without result", most)
 }
 

@@ -1,4 +1,4 @@
-//! Holding a key for longer.
+//! Renewing a lease.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, LONG, record};
@@ -11,8 +11,8 @@ pub(super) const CASES: &[Case] = cases! {
     "R7: a renewal by another owner" => renewal_by_another_owner_is_lost,
     "R7: a renewal with another fence" => renewal_with_another_fence_is_lost,
     "R7: a renewal after a takeover" => renewal_after_a_takeover_is_lost,
-    "OutcomeUnknown is a state: a renewal under way would revive a lease of zero" => renewal_does_not_revive_an_unknown_key,
-    "a renewal of a key that was ended otherwise" => renewal_of_an_ended_key_is_lost,
+    "OutcomeUnknown is a state: a renewal that is under way would extend a lease that was ended" => renewal_does_not_revive_an_unknown_key,
+    "a renewal of a key that was ended in another way" => renewal_of_an_ended_key_is_lost,
     "a renewal creates no row" => renewal_of_an_absent_key_is_lost,
 };
 
@@ -36,7 +36,7 @@ async fn renewal_by_another_owner_is_lost(bench: Bench) -> Verdict {
     let grant = holder.granted("the first claim").await?;
     bench.caller().renews("a stranger's renewal with the holder's fence", grant.fence, Standing::Lost).await?;
     bench.past_the_short().await;
-    // Had it counted, the lease would still hold.
+    // If the renewal had counted, the lease would still hold.
     bench.caller().granted("a rival once the lease is over").await.map(drop)
 }
 

@@ -1,4 +1,4 @@
-//! Sweeping: what is deleted, and what is not. Skipped where the store has no `admin`.
+//! Which rows a sweep deletes, and which not. Skipped if the store has no `admin`.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::store::IdempotencyStore as _;
 use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R17, pitfall 28: a sweep deletes what nobody needs" => sweep_deletes_what_is_over,
-    "R8: fences grow over a sweep" => fence_grows_over_a_sweep,
+    "R17, pitfall 28: a sweep deletes rows that nobody needs" => sweep_deletes_what_is_over,
+    "R8: fences grow after a sweep" => fence_grows_over_a_sweep,
     "R9: a late completion finds no row, and creates none" => completion_of_a_swept_key_is_lost,
-    "a sweep leaves what somebody needs" => sweep_leaves_live_rows,
-    "park: a swept orphan would run again" => sweep_leaves_parked_orphans,
-    "R9: a swept row no longer tells a late request" => sweep_leaves_rows_within_their_linger,
+    "a sweep keeps rows that somebody needs" => sweep_leaves_live_rows,
+    "park: a sweep keeps orphans, which would else run again" => sweep_leaves_parked_orphans,
+    "R9: a sweep keeps a row for as long as a late request can arrive" => sweep_leaves_rows_within_their_linger,
     "pitfall 28: a sweep in one huge DELETE" => sweep_is_bounded,
 };
 
@@ -34,7 +34,7 @@ async fn swept_away(bench: &Bench, caller: &Caller) -> Verdict {
     Err(failed("get of a key that nobody needs, after sweeps", "None", kept))
 }
 
-/// Completes for a millisecond, and lets the row go at once after it.
+/// Completes with a ttl of a millisecond, after which the row can be swept at once.
 async fn completes_briefly(caller: &Caller, fence: u64, result: &Record) -> Verdict {
     let claim = caller.request();
     let mut request = CompleteRequest::new(&claim, fence, result, Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! Waiting for a key to change hands. Too early is fine, too late is not.
+//! Waiting until a key's holder has left it. A wait may return too early, and not too late.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
     "R3: a wait returns by its deadline" => wait_returns_by_its_deadline,
-    "R3: a waiter hears of a completion" => waiter_hears_of_a_completion,
-    "R3: a waiter hears of a failure, and runs" => waiter_hears_of_a_failure,
-    "R3: a waiter that meets a parked key is told at once" => waiter_hears_of_a_panic,
-    "R3: every waiter hears of it" => all_waiters_hear_of_a_completion,
-    "a lost wake-up: the key changes hands between the claim and the wait" => wait_for_what_has_happened_returns,
-    "a lost wake-up: the key changes hands while the wait begins" => wait_that_meets_a_completion_returns,
+    "R3: a completion ends a wait" => waiter_hears_of_a_completion,
+    "R3: a failure ends a wait, and the waiter runs" => waiter_hears_of_a_failure,
+    "R3: a key that becomes an orphan ends a wait at once" => waiter_hears_of_a_panic,
+    "R3: a completion ends every wait" => all_waiters_hear_of_a_completion,
+    "a lost wake-up: the holder leaves between the claim and the wait" => wait_for_what_has_happened_returns,
+    "a lost wake-up: the holder leaves while the wait begins" => wait_that_meets_a_completion_returns,
     "a wait for a key that nobody holds" => wait_for_an_absent_key_returns,
 };
 
@@ -33,11 +33,10 @@ async fn waits(caller: &Caller, step: &str, at_most: Duration, round: u32) -> Ve
     Ok(started.elapsed())
 }
 
-/// What a waiter was told, and after how long.
+/// The answer to a waiter, and how long it waited.
 type Told = (ClaimAnswer, Duration);
 
-/// Waits and claims, as a handler with `wait` does, until it is told something else than
-/// that the key is running.
+/// Waits and claims, as a handler with `wait` does, until the answer is not that the key is running.
 async fn told_in_the_end(caller: Caller) -> Verdict<Told> {
     let started = Instant::now();
     for round in 0.. {
@@ -60,7 +59,7 @@ async fn wait_returns_by_its_deadline(bench: Bench) -> Verdict {
     Ok(())
 }
 
-/// Lets the holder leave while others wait; what each is told.
+/// Lets the holder leave while others wait, and returns the answer to each.
 async fn heard<F>(
     bench: &Bench,
     waiters: Vec<Caller>,
