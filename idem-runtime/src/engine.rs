@@ -17,7 +17,6 @@ mod unrecorded;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::time::Instant;
 
 use self::admit::Admission;
 pub(crate) use self::admit::checked_fingerprint;
@@ -32,6 +31,7 @@ use crate::handler::{Event, Ops, Site, Watch};
 use crate::protocol::{Grant, Key, Leave, Previous, Record};
 use crate::store::IdempotencyStore;
 use crate::task::block_on::block_on;
+use crate::task::sync::Instant;
 
 /// Runs an async handler.
 pub fn run<S, B, O, V, E, P, C, D>(

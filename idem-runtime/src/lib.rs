@@ -40,6 +40,9 @@ mod handler;
 pub mod private;
 pub mod protocol;
 pub mod store;
+#[cfg(idem_shuttle)]
+#[path = "../../tests/shuttle/src/subjects.rs"]
+pub mod subjects;
 mod task;
 pub mod testing;
 pub mod tx;

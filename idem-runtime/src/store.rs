@@ -28,6 +28,9 @@ pub(crate) mod postgres;
 pub(crate) mod redis;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod sql;
+#[cfg(idem_shuttle)]
+#[path = "../../tests/shuttle/src/sql.rs"]
+pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]

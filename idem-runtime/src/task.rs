@@ -9,6 +9,7 @@ pub(crate) mod block_on;
 pub(crate) mod drain;
 mod endings;
 mod quiet;
+pub(crate) mod sync;
 pub(crate) mod timer;
 
 pub(crate) use self::quiet::quietly;

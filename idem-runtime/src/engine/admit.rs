@@ -1,7 +1,7 @@
 //! The claim of a call: whether the call runs, replays or is refused.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::call::{Call, Phase, unanswered};
 use super::patience::{LONGEST_PAUSE, pause};
@@ -12,6 +12,7 @@ use crate::handler::{Claim, Site};
 use crate::protocol::key::KeyInput;
 use crate::protocol::{ClaimAnswer, Fingerprint, Grant, Key, Owner, Record, WaitRequest};
 use crate::store::IdempotencyStore;
+use crate::task::sync::Instant;
 use crate::task::timer;
 
 /// How often a claim is sent before its failure is returned to the caller.

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::task::coop::unconstrained;
-use tokio::task::{JoinError, JoinHandle};
-
 use crate::error::{Error, StoreError};
 use crate::protocol::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Key, ReleaseRequest, RenewRequest, Standing, WaitRequest,
 };
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
+use crate::task::sync::task::coop::unconstrained;
+use crate::task::sync::task::{JoinError, JoinHandle};
 use crate::task::{background, block_on};
 
 /// Runs `work`, which blocks the thread, if that is allowed. It is allowed on a thread without a runtime, on a worker

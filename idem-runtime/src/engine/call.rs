@@ -6,10 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::{Duration, Instant};
-
-use tokio::runtime::Handle;
-use tokio::task::coop::unconstrained;
+use std::time::Duration;
 
 use super::dropped::{Ending, Left};
 use super::patience::{pause, time_to_answer};
@@ -23,6 +20,9 @@ use crate::handler::{Claim, ClaimSlot, Event, Ops, Site, Watch, recording};
 use crate::protocol::key::KeyInput;
 use crate::protocol::{Grant, Key, Leave, Owner, Record, RenewRequest, Standing};
 use crate::store::IdempotencyStore;
+use crate::task::sync::Instant;
+use crate::task::sync::runtime::Handle;
+use crate::task::sync::task::coop::unconstrained;
 use crate::task::timer;
 
 /// The longest time that a caller waits for the release of its key.

@@ -3,9 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
-
-use tokio::runtime::Handle;
+use std::time::Duration;
 
 use super::patience::{LONGEST_PAUSE, SHORTEST_ATTEMPT, pause, time_to_answer};
 use super::request::{completion, release};
@@ -14,6 +12,8 @@ use crate::error::Shown;
 use crate::handler::Site;
 use crate::protocol::{Key, Leave, Owner, Record, Standing};
 use crate::store::IdempotencyStore;
+use crate::task::sync::Instant;
+use crate::task::sync::runtime::Handle;
 use crate::task::{background, quietly, timer};
 
 /// The longest pause before a completion is repeated after its lease is over. It is short, because the next delivery

@@ -2,18 +2,16 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use once_cell::sync::Lazy;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use crate::error::Shown;
 use crate::handler::Site;
 use crate::protocol::{ClaimRequest, Key, Owner, RenewRequest, Standing};
 use crate::store::IdempotencyStore;
+use crate::task::sync::atomic::{AtomicUsize, Ordering};
+use crate::task::sync::task::{self, AbortHandle};
+use crate::task::sync::{Instant, Lazy, Mutex, MutexGuard, Notify, thread_local};
 use crate::task::{background, timer};
 
 /// The end of a lease that is being renewed.
@@ -146,7 +144,7 @@ impl<S: IdempotencyStore> Drop for Beat<S> {
 }
 
 /// The number of lists. It is large enough that two threads rarely use the same one.
-const LISTS: usize = 16;
+const LISTS: usize = if cfg!(idem_shuttle) { 1 } else { 16 };
 
 static BEATS: Lazy<[Beats; LISTS]> = Lazy::new(Default::default);
 
@@ -234,7 +232,7 @@ impl Beats {
         for entry in &mut list.entries {
             match entry {
                 Entry::Due(due, pulse) if *due <= now => {
-                    *entry = Entry::Beating(tokio::spawn(Arc::clone(pulse).start()).abort_handle());
+                    *entry = Entry::Beating(task::spawn(Arc::clone(pulse).start()).abort_handle());
                 }
                 Entry::Due(due, _) => next = Some(next.map_or(*due, |next| next.min(*due))),
                 Entry::Vacant | Entry::Beating(_) => {}

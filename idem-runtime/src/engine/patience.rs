@@ -1,8 +1,9 @@
 //! How long the engine waits for a store's answer, and when it sends a request again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::handler::Site;
+use crate::task::sync::Instant;
 
 /// The first pause before a request is repeated. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

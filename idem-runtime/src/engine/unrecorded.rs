@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
+use crate::task::sync::{Mutex, MutexGuard, oneshot};
 
 /// How many bytes of results may wait in this process.
 const MOST: usize = 64 * 1024 * 1024;

@@ -4,8 +4,6 @@
 //! No event and no label holds a result or a fingerprinted value. An event shows its key as
 //! [`log_keys`](crate::log_keys) says. A label never does.
 
-use std::time::Instant;
-
 #[cfg(feature = "metrics")]
 use metrics::{Label, Metadata};
 use tracing::Level;
@@ -15,6 +13,7 @@ use super::site::Site;
 use crate::error::{Error, Shown};
 use crate::protocol::Key;
 use crate::task::quietly;
+use crate::task::sync::Instant;
 
 #[cfg(feature = "metrics")]
 const METADATA: Metadata<'static> = Metadata::new("idempotency", metrics::Level::INFO, Some("idem_runtime"));

@@ -8,12 +8,10 @@ mod slot;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
-use tokio::sync::Notify;
 
 use self::clock::Clock;
 use self::shard::Shard;
@@ -23,6 +21,8 @@ use crate::protocol::{
     WaitRequest, micros,
 };
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
+use crate::task::sync::atomic::{AtomicUsize, Ordering};
+use crate::task::sync::{Mutex, MutexGuard, Notify};
 use crate::task::{quietly, timer};
 
 /// A store in this process's memory, for tests, and for a single process that may lose its keys at a restart.

@@ -3,14 +3,12 @@
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
-
-use once_cell::sync::OnceCell;
-use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 
 use super::endings::UnderWay;
+use super::sync::runtime::{Builder, Handle, RuntimeFlavor};
+use super::sync::{Instant, OnceCell, mpsc, thread};
 
 /// The background runtime. It is started when it is first needed. `None` if the system has no thread or file descriptor
 /// left; the next call tries again.
@@ -24,15 +22,15 @@ fn start() -> std::io::Result<Handle> {
     let (built, building) = mpsc::channel();
     // The runtime is built on its own thread. If that fails, its parts are dropped there too: Tokio panics if a runtime
     // is dropped within another one.
-    std::thread::Builder::new().name("idem-background".to_owned()).spawn(
-        move || match Builder::new_current_thread().enable_all().build() {
+    thread::Builder::new().name("idem-background".to_owned()).spawn(move || {
+        match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
                 let _ = built.send(Ok(runtime.handle().clone()));
                 runtime.block_on(pending::<()>());
             }
             Err(error) => drop(built.send(Err(error))),
-        },
-    )?;
+        }
+    })?;
     building.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread in the background has ended")))
 }
 
@@ -94,7 +92,7 @@ fn count<F: Future<Output = bool> + Send + 'static>(ending: Pin<Box<F>>, counted
 
 /// Runs a future on this runtime, if it [runs by itself](running_by_itself), and if not, on the background runtime. If this
 /// runtime ends before the future is polled, the future runs on the background runtime too.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", idem_shuttle))]
 pub(crate) fn run(home: Option<&Handle>, future: impl Future<Output = ()> + Send + 'static) {
     let mut future: Option<Ending> = Some(Box::pin(future));
     match running_by_itself(home) {

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::coop;
+use super::sync::atomic::{AtomicBool, Ordering};
+use super::sync::runtime::{Handle, RuntimeFlavor};
+use super::sync::task::{block_in_place, coop};
+use super::sync::thread::{self, Thread};
+use super::sync::thread_local;
 
 /// Runs `work`, which blocks the thread, if that is allowed here. `None`: it is not allowed, and `work` has not run.
 pub(crate) fn where_allowed<T>(in_place: bool, work: impl FnOnce() -> T) -> Option<T> {
@@ -18,7 +19,7 @@ pub(crate) fn where_allowed<T>(in_place: bool, work: impl FnOnce() -> T) -> Opti
         return (in_place || !is_polled_by_runtime()).then(work);
     }
     let mut work = Some(work);
-    let entered = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(|| work.take().map(|work| work()))));
+    let entered = catch_unwind(AssertUnwindSafe(|| block_in_place(|| work.take().map(|work| work()))));
     match (entered, work) {
         (Ok(output), _) => output,
         (Err(panic), None) => resume_unwind(panic),
@@ -90,13 +91,13 @@ struct Parking {
 
 impl Parking {
     fn of_this_thread() -> Arc<Self> {
-        Arc::new(Self { thread: std::thread::current(), woken: AtomicBool::new(false) })
+        Arc::new(Self { thread: thread::current(), woken: AtomicBool::new(false) })
     }
 
     /// Parks until woken. Returns at once if it was woken since it last returned.
     fn park(&self) {
         while !self.woken.swap(false, Ordering::Acquire) {
-            std::thread::park();
+            thread::park();
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Waiting for the endings that this process carries out in the background.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::endings::{self, Expected, left};
+use super::sync::Instant;
 use super::{background, block_on, timer};
 
 /// Waits until each call of this process that has ended is settled in its store, or until `timeout` is over. Returns

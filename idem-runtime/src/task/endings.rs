@@ -2,14 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
+use std::sync::PoisonError;
 
 use super::quiet::quietly;
+use super::sync::atomic::{AtomicBool, Ordering};
+use super::sync::{Instant, Mutex, MutexGuard, Notified, Notify};
 
 static ENDINGS: Mutex<Endings> = Mutex::new(Endings { under_way: 0, given_up: BinaryHeap::new() });
 

@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use tokio::task::coop::{Unconstrained, unconstrained};
-use tokio::time::Sleep;
-
-use crate::task::{background, quietly};
+use super::sync::task::coop::{Unconstrained, unconstrained};
+use super::sync::time::{self, Sleep};
+use super::sync::{Mutex, MutexGuard};
+use super::{background, quietly};
 
 /// A timer of the background runtime. So it works under any executor: one that isn't Tokio's, a Tokio runtime without
 /// timers, and a parked thread. It uses the real clock, also where a test has paused Tokio's: by a paused clock, this
@@ -49,7 +49,7 @@ pub(crate) fn sleep(duration: Duration) -> Timer {
     Timer(background::handle().map(|handle| {
         let _context = handle.enter();
         Alarm {
-            sleep: Box::pin(unconstrained(tokio::time::sleep(duration))),
+            sleep: Box::pin(unconstrained(time::sleep(duration))),
             sleeper: Arc::new(Sleeper(Mutex::new(Waker::noop().clone()))),
         }
     }))

@@ -4,7 +4,7 @@
 //! because it isn't committed: the database makes them wait. Once committed, a pending row counts as absent. So a call
 //! that is cancelled or panics needn't undo anything: if its caller commits all the same, nothing is claimed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::ended::{has_ended, lost};
 use super::found::{Found, Standing};
@@ -19,6 +19,7 @@ use crate::protocol::key::KeyInput;
 use crate::protocol::{Fingerprint, Key, Owner, Record, linger};
 use crate::store::numbers::MAX_SCOPE_LEN;
 use crate::task::block_on::block_on;
+use crate::task::sync::Instant;
 
 /// How often a claim that finds nothing is sent again. It finds nothing if another transaction ended in between.
 const CLAIM_ATTEMPTS: u32 = 100;

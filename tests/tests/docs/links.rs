@@ -14,6 +14,7 @@ fn markdown() -> Vec<String> {
         "examples/README.md",
         "findings/README.md",
         "tests/model/README.md",
+        "tests/shuttle/README.md",
     ];
     pages().into_iter().chain(more.map(str::to_owned)).collect()
 }

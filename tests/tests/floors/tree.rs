@@ -83,13 +83,14 @@ fn has(attributes: &[Attribute], name: &str) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident(name))
 }
 
-/// Whether these attributes leave something out of every build but a test's: `#[test]`, `#[cfg(test)]`, `#[cfg(all(test, ..))]`.
+/// Whether these attributes leave something out of every build but a test's: `#[test]`, `#[cfg(test)]`, `#[cfg(all(test, ..))]`,
+/// `#[cfg(idem_shuttle)]`.
 pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     has(attributes, "test")
         || attributes.iter().any(|attribute| match &attribute.meta {
             Meta::List(list) if list.path.is_ident("cfg") => {
                 let asked = list.tokens.to_string().replace(' ', "");
-                asked == "test" || asked.starts_with("all(test,")
+                asked == "test" || asked.starts_with("all(test,") || asked == "idem_shuttle"
             }
             _ => false,
         })

@@ -1,8 +1,9 @@
 //! The clock of a memory store.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::protocol::{Micros, micros};
+use crate::task::sync::Instant;
 
 pub(super) struct Clock {
     time: Time,

@@ -5,18 +5,18 @@
 //! becomes free takes all waiting requests. So a lone request never waits for others to fill a batch.
 
 #[cfg(test)]
+#[path = "coalesce/tests.rs"] // tests/shuttle includes this file
 mod tests;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::{Dialect, Failure, LONGEST_STATEMENT};
 use crate::store::{Key, StoreError};
+use crate::task::sync::runtime::Handle;
+use crate::task::sync::{Instant, Mutex, MutexGuard, oneshot};
 use crate::task::{background, quietly, timer};
 
 /// How many lanes there are, that is, how many statements of one kind are under way at a time. With one lane, a
