@@ -43,14 +43,14 @@ pub const LONG: &[&str] = &[
 pub const WITHOUT: &[(&str, Broken, usize)] = &[
     ("rerun calls=1 without=owner-per-call", Broken::TwoBodiesOfOneFence, 9),
     ("rerun calls=1 cancel=1 without=leaver-says-not-run", Broken::Phantom, 6),
-    ("rerun calls=1 lease=1 retry=1 without=unanswered-claims-count", Broken::Phantom, 10),
+    ("rerun calls=1 lease=1 retry=1 without=unanswered-claims-count", Broken::Phantom, 11),
     ("rerun calls=1 lease=1 without=late-grant-is-discarded", Broken::TwoBodiesAtOnce, 7),
     ("reconcile calls=1 lease=2 crash=1 without=late-grant-is-discarded", Broken::RunsAgainUnreconciled, 11),
     ("reconcile calls=1 lease=2 crash=1 without=lease-is-seen-again", Broken::RunsAgainUnreconciled, 18),
     ("rerun calls=1 cancel=1 without=ending-survives-drop", Broken::OutcomeLost, 9),
     ("reconcile calls=2 lease=1 crash=1 error=1 without=reconcile-error-is-not-run", Broken::RunsAgainUnreconciled, 13),
     ("rerun calls=1 keep=1 without=keep-ends-heartbeat", Broken::Stuck, 7),
-    ("rerun calls=1 lease=1 retry=1 cancel=1 purge=1 without=repeats-end-in-time", Broken::Phantom, 11),
+    ("rerun calls=1 lease=1 retry=1 cancel=1 purge=1 without=repeats-end-in-time", Broken::Phantom, 8),
 ];
 
 /// A run, as the words say.
