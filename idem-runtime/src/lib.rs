@@ -85,23 +85,3 @@ pub mod admin {
 pub mod key {
     pub use crate::protocol::key::{IdempotencyKey, KeyInput, KeyWriter, Written, encode};
 }
-
-/// The README's examples compile.
-#[cfg(all(doctest, feature = "sqlite"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-/// The book's first page, which compiles and runs.
-#[cfg(all(doctest, feature = "memory", feature = "sqlite"))]
-#[doc = include_str!("../../docs/src/start.md")]
-struct Start;
-
-/// The book's page on tests, which compiles and runs.
-#[cfg(all(doctest, feature = "memory"))]
-#[doc = include_str!("../../docs/src/testing.md")]
-struct Testing;
-
-/// The book's page on tx mode, which compiles and runs.
-#[cfg(all(doctest, feature = "sqlite"))]
-#[doc = include_str!("../../docs/src/tx.md")]
-struct Tx;

@@ -92,3 +92,23 @@ impl Failure {
         }
     }
 }
+
+/// The README's examples compile. Here, and not in `idem-runtime`: its package has no files from outside of its folder.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// The book's first page, which compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/start.md")]
+struct Start;
+
+/// The book's page on tests, which compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/testing.md")]
+struct Testing;
+
+/// The book's page on tx mode, which compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/tx.md")]
+struct Tx;

@@ -4,9 +4,11 @@ mod book;
 mod brokers;
 mod clocks;
 mod complete;
+mod features;
 mod guarantee;
 mod links;
 mod operating;
+mod packages;
 mod shutdown;
 
 use std::path::{Path, PathBuf};
@@ -81,10 +83,10 @@ fn what_is_shown_is_compiled() {
     assert!(lacking.is_empty(), "what no file has\n{lacking}");
 }
 
-/// A page's complete programs are the doctests of `idem-runtime`.
+/// A page's complete programs are the doctests of this package.
 #[test]
 fn each_page_with_a_complete_program_is_a_doctest() {
-    let front = read("idem-runtime/src/lib.rs");
+    let front = read("tests/src/lib.rs");
     let complete = |line: &str| line.starts_with("```rust") && line != "```rust,ignore";
     let pages = pages().into_iter().filter(|page| read(page).lines().any(complete)).collect::<Vec<_>>();
     assert!(pages.len() >= 4, "{pages:?}");
