@@ -123,9 +123,16 @@ use proc_macro2::TokenStream;
 /// The arguments move into the body's future, which holds each of them once. An argument that the body doesn't use after its first
 /// `await` takes its place in the future all the same, as it has to be kept until the claim is granted. A `self` by value that the
 /// key or the store reads is held twice.
+#[cfg(any(proc_macro, test))]
 #[proc_macro_attribute]
 pub fn idempotent(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rewrite(args.into(), &item.into()).into()
+}
+
+/// The attribute on token streams. `fuzz/attribute` builds this crate as a library, which no other crate can link as it is.
+#[cfg(all(fuzzing, not(proc_macro)))]
+pub fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
+    rewrite(args, item)
 }
 
 /// Writes the idempotent function. After a mistake it writes the errors and the item as it was, so that no other error follows.

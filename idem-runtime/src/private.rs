@@ -4,6 +4,9 @@
 //! Nothing is decided here: each function calls the room that does the work. It is the last room, and may import all
 //! others (ARCHITECTURE.md, "Floors").
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -32,6 +32,8 @@ use self::groups::Groups;
 use self::link::{Link, Source};
 use self::links::Links;
 use self::listener::Listener;
+#[cfg(fuzzing)]
+pub(crate) use self::names::{name, parse};
 pub use self::options::RedisOptions;
 use self::rows::Found;
 use self::script::{CLAIM, COMPLETE, Call, LOOK, RELEASE, RENEW};

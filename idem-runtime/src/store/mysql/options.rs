@@ -99,6 +99,16 @@ impl MySqlOptions {
     /// [`Error::Config`] if the URL is wrong, or has an unknown or repeated parameter; if the server can't be reached;
     /// and if the tables can't be created, or are those of another version.
     pub async fn open(self, url: &str) -> Result<MySqlStore, Error> {
+        let options = Self::read(url)?;
+        // Only in this mode does the driver use the process's provider of cryptography.
+        if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
+            tls::prepare();
+        }
+        MySqlStore::start(session::connections(move || options.clone(), self.max_connections), self).await
+    }
+
+    /// What a URL says about a connection.
+    pub(crate) fn read(url: &str) -> Result<MySqlConnectOptions, Error> {
         // Checked here first, because the driver ignores a parameter that it doesn't know.
         url::parameters(url::query(url), PARAMETERS)?;
         // The driver's message is not shown: it can contain the URL's password.
@@ -106,17 +116,12 @@ impl MySqlOptions {
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "mysql" | "mariadb"))
             .and_then(|_| url.parse().ok());
-        let options = options.ok_or_else(|| {
+        options.ok_or_else(|| {
             Error::config(
                 "this is no URL of a MySQL or MariaDB database: write `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, with \
                  special characters percent-encoded",
             )
-        })?;
-        // Only in this mode does the driver use the process's provider of cryptography.
-        if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
-            tls::prepare();
-        }
-        MySqlStore::start(session::connections(move || options.clone(), self.max_connections), self).await
+        })
     }
 
     /// Opens the store in the database of a pool of yours.

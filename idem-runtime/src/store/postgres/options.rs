@@ -129,6 +129,17 @@ impl PostgresOptions {
     /// if the tables can't be created, or are those of another version; and if a pooler gives each transaction another
     /// session and [`simple_queries`](Self::simple_queries) isn't set.
     pub async fn open(self, url: &str) -> Result<PostgresStore, Error> {
+        let options = Self::read(url)?;
+        // Only in this mode does the driver use the process's provider of cryptography.
+        if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
+            tls::prepare();
+        }
+        let session = Session::new(move || options.clone(), self.max_connections, self.simple_queries);
+        PostgresStore::start(session, self).await
+    }
+
+    /// What a URL says about a connection.
+    pub(crate) fn read(url: &str) -> Result<PgConnectOptions, Error> {
         // Checked here first, because the driver ignores a parameter that it doesn't know, and logs its value.
         url::parameters(url::query(url), PARAMETERS)?;
         // The driver's message is not shown: it can contain the URL's password.
@@ -136,18 +147,12 @@ impl PostgresOptions {
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
             .and_then(|_| url.parse().ok());
-        let options = options.ok_or_else(|| {
+        options.ok_or_else(|| {
             Error::config(
                 "this is no URL of a PostgreSQL database: write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with \
                  special characters percent-encoded",
             )
-        })?;
-        // Only in this mode does the driver use the process's provider of cryptography.
-        if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
-            tls::prepare();
-        }
-        let session = Session::new(move || options.clone(), self.max_connections, self.simple_queries);
-        PostgresStore::start(session, self).await
+        })
     }
 
     /// Opens the store in the database of a pool of yours.

@@ -11,7 +11,7 @@ pub(super) const CHANNELS: usize = 64;
 /// In a cluster, the text between the first `{` and the next `}` alone decides the node of a key, unless that text is
 /// empty. So if the scope or the key contains a `{`, a `{}` comes before them. If the prefix contains a `{`, the user
 /// decides the node.
-pub(super) fn name(prefix: &[u8], scope: &str, key: &Key) -> Vec<u8> {
+pub(crate) fn name(prefix: &[u8], scope: &str, key: &Key) -> Vec<u8> {
     let opens = |bytes: &[u8]| bytes.contains(&b'{');
     let guard = (opens(scope.as_bytes()) || opens(key.as_bytes())) && !opens(prefix);
     let length = scope.len().to_string();
@@ -23,7 +23,7 @@ pub(super) fn name(prefix: &[u8], scope: &str, key: &Key) -> Vec<u8> {
 const GUARD: &[u8] = b"{}";
 
 /// Parses the name of a row into its scope and key. `None` if it isn't a row's name.
-pub(super) fn parse(prefix: &[u8], name: &[u8]) -> Option<(String, Key)> {
+pub(crate) fn parse(prefix: &[u8], name: &[u8]) -> Option<(String, Key)> {
     let rest = name.strip_prefix(prefix)?;
     let rest = rest.strip_prefix(GUARD).unwrap_or(rest);
     let colon = rest.iter().position(|byte| *byte == b':')?;

@@ -134,14 +134,19 @@ impl RedisOptions {
     /// [`Error::Config`] if the URL can't be read, or has an unknown or repeated parameter, and if the server can't be
     /// reached, or refuses the client, within some seconds.
     pub async fn open(self, url: &str) -> Result<RedisStore, Error> {
-        let is_socket = ["unix:", "redis+unix:", "valkey+unix:"].iter().any(|scheme| url.starts_with(scheme));
-        url::parameters(url::query(url), if is_socket { SOCKET_PARAMETERS } else { PARAMETERS })?;
-        let client = Client::open(url).and_then(|client| prompt(&client));
-        let client = client.map_err(|error| refusal(url, error, cfg!(feature = "tls")))?;
+        let client = Self::read(url)?;
         if matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
             tls::prepare();
         }
         self.over(Source::Client(Box::new(client))).await
+    }
+
+    /// What a URL says about a connection.
+    pub(crate) fn read(url: &str) -> Result<Client, Error> {
+        let is_socket = ["unix:", "redis+unix:", "valkey+unix:"].iter().any(|scheme| url.starts_with(scheme));
+        url::parameters(url::query(url), if is_socket { SOCKET_PARAMETERS } else { PARAMETERS })?;
+        let client = Client::open(url).and_then(|client| prompt(&client));
+        client.map_err(|error| refusal(url, error, cfg!(feature = "tls")))
     }
 
     /// Opens the store with a connection of yours, which reconnects by itself. Its time-outs are yours to set: the
