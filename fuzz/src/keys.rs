@@ -94,6 +94,18 @@ fn meaning(part: &Part) -> Option<Meaning> {
     }
 }
 
+/// How deep parts are nested at most. Each level doubles the escapes of the level below.
+const DEEPEST: usize = 6;
+
+fn depth(part: &Part) -> usize {
+    match part {
+        Part::One(part) => 1 + depth(part),
+        Part::Two(parts) => 1 + depth(&parts.0).max(depth(&parts.1)),
+        Part::Three(parts) => 1 + depth(&parts.0).max(depth(&parts.1)).max(depth(&parts.2)),
+        _ => 0,
+    }
+}
+
 fn decode(bytes: &[u8]) -> Meaning {
     match bytes {
         [SEPARATOR, parts @ ..] => Meaning::Parts(split(parts).iter().map(|part| decode(part)).collect()),
@@ -126,6 +138,9 @@ struct Input {
 
 pub fn run(input: &[u8]) {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) else { return };
+    if depth(&input.part) > DEEPEST {
+        return;
+    }
     match encode(&input.part) {
         KeyInput::Missing => assert_eq!(None, meaning(&input.part)),
         KeyInput::TooLong(len) => assert!(len > Key::MAX_LEN),

@@ -9,7 +9,8 @@ pub(super) type Names = &'static [&'static str];
 /// The query of a URL: what follows the first `?`, without the fragment.
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 pub(super) fn query(url: &str) -> Option<&str> {
-    let url = url.split_once('#').map_or(url, |(url, _)| url);
+    // A `#` before the `@` is in a password that isn't percent-encoded. What follows it is no fragment then.
+    let url = url.split_once('#').filter(|(_, behind)| !behind.contains('@')).map_or(url, |(url, _)| url);
     url.split_once('?').map(|(_, query)| query)
 }
 
@@ -112,5 +113,19 @@ mod tests {
             let error = read(query).unwrap_err();
             assert!(error.contains(told) && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+    #[test]
+    fn a_password_that_is_not_encoded_is_not_shown() {
+        for url in ["db://user:a?hunter2#b@host/db", "db://user:a#b?hunter2@host/db", "db://user:?hunter2=#&@host"] {
+            let error = parameters(query(url), KNOWN).unwrap_err().to_string();
+            assert!(
+                error.contains("unless the `?` belongs to a password") && !error.contains("hunter2"),
+                "{url}: {error}"
+            );
+        }
+        assert_eq!(query("db://host/db?sslmode=a#b"), Some("sslmode=a"));
+        assert_eq!(query("db://host/db#b?sslmode=a"), None);
     }
 }
