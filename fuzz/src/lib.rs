@@ -9,8 +9,11 @@ mod types;
 pub mod urls;
 pub mod values;
 
+/// What a target does with its input.
+pub type Run = fn(&[u8]);
+
 /// The targets, by the names of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Run); 6] = [
     ("attribute", attribute::run),
     ("bytes", bytes::run),
     ("keys", keys::run),
