@@ -22,11 +22,13 @@ pub(super) const CASES: &[Case] = cases! {
     "resolve: Executed is replayed, and the holder loses the key" => resolved_as_executed_is_replayed,
     "resolve: Executed is remembered for its ttl" => resolved_as_executed_expires,
     "resolve: another result replaces an operator's, and NotExecuted doesn't" => resolution_is_replaced,
-    "resolve: a resolution can be replaced within its ttl, and the new one has a ttl of its own" => replaced_resolution_has_its_ttl,
+    "resolve: a resolution can be replaced within its ttl, and the new one has a ttl of its own"
+        => replaced_resolution_has_its_ttl,
     "resolve: what a handler recorded is never replaced" => handlers_record_is_not_replaced,
     "resolve: NotExecuted lets the next delivery run" => resolved_as_not_executed_runs,
     "resolve: only a key whose outcome is unknown" => only_an_orphan_is_resolved,
-    "forget: the row stays, or a late copy of a claim claims for a caller that has gone" => forgotten_key_refuses_its_late_requests,
+    "forget: the row stays, or a late copy of a claim claims for a caller that has gone"
+        => forgotten_key_refuses_its_late_requests,
     "forget: whatever the state" => any_key_is_forgotten,
     "R8: fences grow after a forget" => fence_grows_over_a_forget,
 };

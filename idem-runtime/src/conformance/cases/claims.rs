@@ -14,7 +14,8 @@ pub(super) const CASES: &[Case] = cases! {
     "R9: a repeat after a failure says AfterFailure again" => repeated_claim_after_a_failure_is_granted_the_same,
     "R9: a repeated takeover gets the same grant, and no first run" => repeated_takeover_is_granted_the_same,
     "a repeated claim renews the lease" => repeated_claim_renews_the_lease,
-    "R9: a late repeat keeps the fence, or a running holder is fenced out by its own request" => late_repeated_claim_keeps_the_fence,
+    "R9: a late repeat keeps the fence, or a running holder is fenced out by its own request"
+        => late_repeated_claim_keeps_the_fence,
     "R3: a duplicate of a running key" => running_key_is_in_progress,
     "R3, pitfall 25: a broker gets the remaining lease as delay" => remaining_lease_counts_down,
     "R3, pitfall 6: a duplicate of a running key is acknowledged as handled" => running_key_is_not_completed,
@@ -22,7 +23,8 @@ pub(super) const CASES: &[Case] = cases! {
     "R4: a late copy of the holder's own claim" => completed_key_is_replayed_to_its_holder,
     "R4: on_crash doesn't matter for a completed key" => completed_key_is_replayed_under_park,
     "R10: all handles decide by the store's clock" => handles_share_the_stores_clock,
-    "R12, pitfall 14: a redelivery after a failure is told from a first delivery" => failed_key_is_granted_as_after_failure,
+    "R12, pitfall 14: a redelivery after a failure is told from a first delivery"
+        => failed_key_is_granted_as_after_failure,
 };
 
 async fn free_key_is_granted(bench: Bench) -> Verdict {

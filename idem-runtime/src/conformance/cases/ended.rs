@@ -13,8 +13,10 @@ pub(super) const CASES: &[Case] = cases! {
     "R9: a late copy of a claim after NotRun" => late_claim_after_not_run_is_ended,
     "R9: a late copy of a claim once its completion has expired" => late_claim_after_the_ttl_is_ended,
     "R9: a late copy of a claim after a takeover" => late_claim_after_a_takeover_is_ended,
-    "R9: the last four owners are remembered: three are too few for a copy that three calls overtake" => last_four_owners_are_remembered,
-    "R9: a copy of a rival's claim that arrives when the holder has died" => late_claim_of_a_rival_that_gave_up_is_ended,
+    "R9: the last four owners are remembered: three are too few for a copy that three calls overtake"
+        => last_four_owners_are_remembered,
+    "R9: a copy of a rival's claim that arrives when the holder has died"
+        => late_claim_of_a_rival_that_gave_up_is_ended,
 };
 
 async fn late_claim_after_a_failure_is_ended(bench: Bench) -> Verdict {

@@ -7,11 +7,13 @@ use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: NotRun arrives before its own claim, which is then refused" => not_run_before_its_claim_refuses_it,
-    "R9: NotRun arrives before its own claim, on a key that failed before" => not_run_before_its_claim_refuses_it_on_a_free_key,
+    "R9: NotRun arrives before its own claim, on a key that failed before"
+        => not_run_before_its_claim_refuses_it_on_a_free_key,
     "R13: dropped while claiming, nothing ran" => not_run_frees_the_key,
     "nothing ran, so the attempt isn't counted" => not_run_gives_the_attempt_back,
     "NotRun keeps what is known of an earlier failure" => not_run_keeps_the_failure,
-    "NotRun of a takeover makes the key an orphan again: else the next call runs as First" => not_run_of_a_takeover_restores_the_orphan,
+    "NotRun of a takeover makes the key an orphan again: else the next call runs as First"
+        => not_run_of_a_takeover_restores_the_orphan,
     "pitfall 10: a waiter that times out frees the owner's key" => not_run_of_a_stranger_leaves_the_holder,
     "R9: a NotRun whose answer was lost" => repeated_not_run_is_held,
     "NotRun of a duplicate leaves the record" => not_run_leaves_a_completed_key,

@@ -17,7 +17,8 @@ pub(super) const CASES: &[Case] = cases! {
     "R2, pitfall 4: two calls take over a key whose holder died" => of_racers_for_a_dead_key_one_takes_over,
     "R2: of racers for a failed key, one wins" => of_racers_for_a_failed_key_one_wins,
     "R2: of racers for an expired key, one wins" => of_racers_for_an_expired_key_one_wins,
-    "pitfall 30: the loser of a race learns neither that the key runs nor its result" => losers_of_a_race_are_replayed_what_the_winner_did,
+    "pitfall 30: the loser of a race learns neither that the key runs nor its result"
+        => losers_of_a_race_are_replayed_what_the_winner_did,
     "R7: of a late completion and a takeover, one wins" => completion_races_a_takeover,
     "R7, pitfall 1: of a late failure and a takeover, one wins" => failure_races_a_takeover,
     "R7: of a late renewal and a takeover, one wins" => renewal_races_a_takeover,

@@ -11,7 +11,8 @@ pub(super) const CASES: &[Case] = cases! {
     "R7: a renewal by another owner" => renewal_by_another_owner_is_lost,
     "R7: a renewal with another fence" => renewal_with_another_fence_is_lost,
     "R7: a renewal after a takeover" => renewal_after_a_takeover_is_lost,
-    "OutcomeUnknown is a state: a renewal that is under way would extend a lease that was ended" => renewal_does_not_revive_an_unknown_key,
+    "OutcomeUnknown is a state: a renewal that is under way would extend a lease that was ended"
+        => renewal_does_not_revive_an_unknown_key,
     "a renewal of a key that was ended in another way" => renewal_of_an_ended_key_is_lost,
     "a renewal creates no row" => renewal_of_an_absent_key_is_lost,
 };
