@@ -50,7 +50,7 @@ pub const WITHOUT: &[(&str, Broken, usize)] = &[
     ("rerun calls=1 cancel=1 without=ending-survives-drop", Broken::OutcomeLost, 9),
     ("reconcile calls=2 lease=1 crash=1 error=1 without=reconcile-error-is-not-run", Broken::RunsAgainUnreconciled, 13),
     ("rerun calls=1 keep=1 without=keep-ends-heartbeat", Broken::Stuck, 7),
-    ("rerun calls=1 lease=1 retry=1 cancel=1 purge=1 without=repeats-end-in-time", Broken::Phantom, 8),
+    ("rerun calls=1 lease=1 retry=1 cancel=1 purge=1 without=repeats-end-in-time", Broken::Phantom, 11),
 ];
 
 /// A run, as the words say.
