@@ -166,6 +166,10 @@ impl KeyWriter<'_> {
         let mut text = Buffer::default();
         // Writing to a `Buffer` never fails.
         let _ = write!(text, "{value}");
+        if text.is_too_long() {
+            self.0.extend_beyond(&text);
+            return Written(());
+        }
         self.bytes(text.as_slice())
     }
 
@@ -182,6 +186,10 @@ impl KeyWriter<'_> {
             part.write_key(KeyWriter(&mut encoded));
             self.0.missing |= encoded.missing;
             self.0.push(SEPARATOR);
+            if encoded.is_too_long() {
+                self.0.extend_beyond(&encoded);
+                continue;
+            }
             for &byte in encoded.as_slice() {
                 if matches!(byte, SEPARATOR | ESCAPE) {
                     self.0.push(ESCAPE);
@@ -215,18 +223,33 @@ impl Buffer {
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if end <= self.short.len() {
-            self.short[self.len..end].copy_from_slice(bytes);
+        let start = self.len;
+        self.len = start.saturating_add(bytes.len());
+        if start > Key::MAX_LEN {
+            // Nobody reads the bytes of a key that is too long, only its length.
+            return;
+        }
+        if self.len <= self.short.len() {
+            self.short[start..self.len].copy_from_slice(bytes);
         } else {
             if self.long.is_empty() {
-                self.long.extend_from_slice(&self.short[..self.len]);
+                self.long.extend_from_slice(&self.short[..start]);
             }
             self.long.extend_from_slice(bytes);
         }
-        self.len = end;
     }
 
+    fn is_too_long(&self) -> bool {
+        self.len > Key::MAX_LEN
+    }
+
+    /// Takes in a part that is too long, and so makes the whole key too long: as its length alone. Nested parts would
+    /// double in length on each level otherwise, as each level escapes the separators of those below it.
+    fn extend_beyond(&mut self, part: &Self) {
+        self.len = self.len.saturating_add(part.len);
+    }
+
+    /// The bytes, unless they are too long.
     fn as_slice(&self) -> &[u8] {
         if self.long.is_empty() { &self.short[..self.len] } else { &self.long }
     }
@@ -244,7 +267,8 @@ impl Write for Buffer {
 pub enum KeyInput {
     /// The key, or a part of it, is `None` or empty.
     Missing,
-    /// The key is longer than [`Key::MAX_LEN`]. This is its length in bytes.
+    /// The key is longer than [`Key::MAX_LEN`]. This is its length in bytes, or at least so much of it as was written until
+    /// it was too long.
     TooLong(usize),
     /// A key.
     Key(Key),
@@ -266,9 +290,50 @@ pub fn encode<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
     key.write_key(KeyWriter(&mut encoded));
     if encoded.missing {
         KeyInput::Missing
-    } else if encoded.len > Key::MAX_LEN {
+    } else if encoded.is_too_long() {
         KeyInput::TooLong(encoded.len)
     } else {
         KeyInput::Key(Key(Blob::new(encoded.as_slice())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key of nested parts, as many levels deep.
+    struct Nested(u32);
+
+    impl IdempotencyKey for Nested {
+        fn write_key(&self, key: KeyWriter<'_>) -> Written {
+            match self.0 {
+                0 => key.text("x"),
+                below => key.parts(&[&Nested(below - 1)]),
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_many_levels_is_too_long_and_takes_no_more_memory_than_the_longest_key() {
+        let KeyInput::TooLong(length) = encode(&Nested(24)) else { panic!("a key of 24 levels isn't too long") };
+        assert!(length < 10 * Key::MAX_LEN, "{length}");
+        assert!(matches!(encode(&Nested(8)), KeyInput::Key(_)));
+    }
+
+    #[test]
+    fn the_length_of_a_key_that_is_too_long_is_told() {
+        let long = "x".repeat(5_000);
+        assert!(matches!(encode(&long), KeyInput::TooLong(5_000)));
+        assert!(matches!(encode(&("ab", &long)), KeyInput::TooLong(5_004)));
+        assert!(matches!(encode(&(&long, "ab")), KeyInput::TooLong(5_004)));
+
+        struct Displayed<'a>(&'a str);
+        impl IdempotencyKey for Displayed<'_> {
+            fn write_key(&self, key: KeyWriter<'_>) -> Written {
+                key.display(self.0)
+            }
+        }
+        assert!(matches!(encode(&Displayed(&long)), KeyInput::TooLong(5_000)));
+        assert!(matches!(encode(&(Displayed(&long), None::<u8>)), KeyInput::Missing));
     }
 }

@@ -204,7 +204,8 @@ impl RedisOptions {
 }
 
 /// The error for a URL that can't be used. `tls` says whether the feature is on. The error doesn't contain the URL,
-/// which can contain a password.
+/// which can contain a password. So it leaves out the driver's error if that quotes a part of the URL, as redis 1.8 does
+/// with the value of `protocol`.
 fn refusal(url: &str, error: RedisError, tls: bool) -> Error {
     match url.split_once(':') {
         Some((scheme @ ("rediss" | "valkeys"), _)) if !tls => Error::feature_off(scheme, "tls"),
@@ -213,7 +214,7 @@ fn refusal(url: &str, error: RedisError, tls: bool) -> Error {
                 "this is no URL of a Redis server: write `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which all \
                       but the host can be left out"
                     .to_owned(),
-            source: Some(StoreError::refused(STORE, error).in_own_words()),
+            source: error.detail().is_none().then(|| StoreError::refused(STORE, error).in_own_words()),
         },
     }
 }
@@ -240,6 +241,15 @@ mod tests {
         assert_eq!(refusal("valkeys://host", false), advice.replace("rediss", "valkeys"));
         for (url, tls) in [("redis://host", false), ("rediss://host", true)] {
             assert!(!refusal(url, tls).contains("feature"), "{url}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_the_url_is_shown_whatever_the_driver_says_about_it() {
+        for url in ["redis://host?protocol=hunter2", "redis+unix:///socket?protocol=hunter2", "redis://host:hunter2"] {
+            let error = super::RedisOptions::read(url).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("hunter2"), "{said}");
         }
     }
 }
