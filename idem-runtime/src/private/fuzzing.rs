@@ -1,4 +1,5 @@
-//! Doors for the fuzz targets, which are in a package of their own (`fuzz`). They exist under `cfg(fuzzing)` alone.
+//! Doors for the fuzz targets, which are in a package of their own (`fuzz`). They exist under `cfg(fuzzing)` alone, with
+//! the features of all stores that have a URL.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -32,7 +32,7 @@ use self::groups::Groups;
 use self::link::{Link, Source};
 use self::links::Links;
 use self::listener::Listener;
-#[cfg(fuzzing)]
+#[cfg(all(fuzzing, feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::names::{name, parse};
 pub use self::options::RedisOptions;
 use self::rows::Found;
