@@ -103,6 +103,11 @@ struct Readme;
 #[doc = include_str!("../../docs/src/start.md")]
 struct Start;
 
+/// The book's page on choosing a mode, a key, a ttl and a lease: its program compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/choosing.md")]
+struct Choosing;
+
 /// The book's page on tests, which compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/src/testing.md")]

@@ -24,8 +24,9 @@ impl Report {
         &self.passed
     }
 
-    /// The names of the cases that don't apply to this store: those of an operator, if it has no
-    /// [`admin`](crate::IdempotencyStore::admin).
+    /// The names of the cases that could not be run: those of an operator and of sweeps, if the store has no
+    /// [`admin`](crate::IdempotencyStore::admin), those of a clock that is set back, if [`Suite::clock`](super::Suite::clock) is
+    /// not set, and those during which the machine stood still for too long to tell.
     pub fn skipped(&self) -> &[&'static str] {
         &self.skipped
     }
