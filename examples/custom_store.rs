@@ -2,15 +2,14 @@
 //! `step` what becomes of it, and writes that, while nobody else can write the row.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use idem_runtime::IdempotencyStore;
 use idem_runtime::protocol::{Operation, Reply, Row, State, step};
 use idem_runtime::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, Key, Record, ReleaseRequest, RenewRequest, Standing, StoreError,
 };
-use idem_runtime::{IdempotencyStore, Outcome, idempotent};
 
 /// A handle: its clones share the rows.
 #[derive(Clone, Default)]
@@ -61,20 +60,31 @@ impl IdempotencyStore for MapStore {
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
         Ok(self.apply(request.scope, request.key, Operation::Release(&request))?.0.into_standing())
     }
+
+    // Its futures wait for no I/O, so any thread may poll them.
+    fn needs_runtime(&self) -> bool {
+        false
+    }
 }
 
-#[idempotent(key = "order_id", scope = "welcome", store = store)]
-async fn welcome(store: &MapStore, order_id: &str) -> Result<Outcome<String>, idem_runtime::Error> {
+#[idem_runtime::idempotent(key = "order_id", scope = "welcome", store = store)]
+async fn welcome(store: &MapStore, order_id: &str) -> Result<idem_runtime::Outcome<String>, idem_runtime::Error> {
     Ok(format!("thank you for {order_id}").into())
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    // Is it a store? In a crate of its own, this line is a test.
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Is it a store? In a crate of its own, this is the test below.
     idem_runtime::conformance::run(async || MapStore::default()).await;
     println!("MapStore conforms");
     let store = MapStore::default();
     println!("{:?}", welcome(&store, "order-17").await?);
     println!("{:?}", welcome(&store, "order-17").await?); // a duplicate
     Ok(())
+}
+
+#[cfg(test)]
+#[tokio::test(flavor = "multi_thread")]
+async fn map_store_conforms() {
+    idem_runtime::conformance::run(async || MapStore::default()).await;
 }

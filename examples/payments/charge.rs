@@ -26,7 +26,7 @@ pub(crate) struct Receipt {
     pub(crate) cents: u64,
 }
 
-/// The scope of the attribute below, which takes a literal.
+/// The scope of the handler below. `keys.rs` looks at its keys.
 pub(crate) const SCOPE: &str = "payments/charge";
 
 /// Charges an order.
@@ -42,7 +42,7 @@ pub(crate) const SCOPE: &str = "payments/charge";
 #[idempotent(
     key = "order.id",
     fingerprint = "order.cents",
-    scope = "payments/charge",
+    scope = SCOPE,
     store = shop.store,
     claim = claim,
     lease = "2s",

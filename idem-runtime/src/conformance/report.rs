@@ -70,7 +70,8 @@ impl Failure {
         self.case
     }
 
-    /// The rule or the known fault that the case stands for.
+    /// The rule that the case stands for, or the fault that was found in another store. A number such as `R9` is that of a
+    /// rule, by which the book's page "How it was proven" groups them.
     pub fn stands_for(&self) -> &'static str {
         self.stands_for
     }

@@ -10,20 +10,20 @@ use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
     "a free key is granted as First, attempt 1" => free_key_is_granted,
-    "R9, pitfall 9: a repeated claim takes its own row for a rival's" => repeated_claim_is_granted_the_same,
+    "R9, fault: a repeated claim takes its own row for a rival's" => repeated_claim_is_granted_the_same,
     "R9: a repeat after a failure says AfterFailure again" => repeated_claim_after_a_failure_is_granted_the_same,
     "R9: a repeated takeover gets the same grant, and no first run" => repeated_takeover_is_granted_the_same,
     "a repeated claim renews the lease" => repeated_claim_renews_the_lease,
     "R9: a late repeat keeps the fence, or a running holder is fenced out by its own request"
         => late_repeated_claim_keeps_the_fence,
     "R3: a duplicate of a running key" => running_key_is_in_progress,
-    "R3, pitfall 25: a broker gets the remaining lease as delay" => remaining_lease_counts_down,
-    "R3, pitfall 6: a duplicate of a running key is acknowledged as handled" => running_key_is_not_completed,
+    "R3: a broker gets the remaining lease as delay" => remaining_lease_counts_down,
+    "R3, fault: a duplicate of a running key is acknowledged as handled" => running_key_is_not_completed,
     "R4: a duplicate of a completed key" => completed_key_is_replayed,
     "R4: a late copy of the holder's own claim" => completed_key_is_replayed_to_its_holder,
     "R4: on_crash doesn't matter for a completed key" => completed_key_is_replayed_under_park,
     "R10: all handles decide by the store's clock" => handles_share_the_stores_clock,
-    "R12, pitfall 14: a redelivery after a failure is told from a first delivery"
+    "R12: a redelivery after a failure is told from a first delivery"
         => failed_key_is_granted_as_after_failure,
 };
 

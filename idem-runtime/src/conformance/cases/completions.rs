@@ -13,12 +13,12 @@ pub(super) const CASES: &[Case] = cases! {
     "R7: a completion with another fence" => completion_with_another_fence_is_lost,
     "R7: a known outcome is better than an unknown one" => late_completion_is_held,
     "a completion is accepted after the guard has written OutcomeUnknown" => completion_after_a_panic_is_held,
-    "pitfall 1: an ending without a check of the fence" => completion_after_a_takeover_is_lost,
-    "pitfall 1: the zombie completes what the taker has completed" => completion_after_the_takers_is_lost,
-    "pitfall 1: the zombie completes what the taker has failed" => completion_after_the_takers_failure_is_lost,
+    "fault: an ending without a check of the fence" => completion_after_a_takeover_is_lost,
+    "fault: the zombie completes what the taker has completed" => completion_after_the_takers_is_lost,
+    "fault: the zombie completes what the taker has failed" => completion_after_the_takers_failure_is_lost,
     "a completion after Failed or Keep" => completion_of_an_ended_key_is_lost,
     "the zombie completes a key that has expired and was claimed again" => completion_of_an_earlier_life_is_lost,
-    "pitfall 8: a completed key is remembered for longer than its lease" => completion_outlives_the_lease,
+    "a completed key is remembered for longer than its lease" => completion_outlives_the_lease,
 };
 
 async fn repeated_completion_is_held(bench: Bench) -> Verdict {

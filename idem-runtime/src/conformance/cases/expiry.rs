@@ -12,10 +12,10 @@ pub(super) const CASES: &[Case] = cases! {
     "R17: an expired key counts as absent" => expired_key_is_absent,
     "R8: fences grow after an expiry" => fence_grows_over_an_expiry,
     "R17: ttl counts from the completion" => ttl_counts_from_the_completion,
-    "pitfall 8: the lease of one key doesn't change another's" => leases_are_independent,
+    "the lease of one key doesn't change another's" => leases_are_independent,
     "a lease of a day, exactly" => lease_of_a_day_is_one,
     "a lease and a ttl of a thousand years don't overflow" => thousand_years_are_long,
-    "pitfall 25: leases of less than a second are not rounded" => short_lease_is_neither_zero_nor_a_second,
+    "leases of less than a second are not rounded" => short_lease_is_neither_zero_nor_a_second,
     "R12: a failure is remembered for longer than its lease" => failure_outlives_the_lease,
 };
 

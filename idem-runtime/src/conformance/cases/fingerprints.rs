@@ -10,7 +10,7 @@ pub(super) const CASES: &[Case] = cases! {
     "KeyReused while kept" => kept_key_refuses_another_fingerprint,
     "KeyReused for an orphan: else another payload runs after an unknown effect" => orphan_refuses_another_fingerprint,
     "KeyReused for a key whose holder died" => dead_key_refuses_another_fingerprint,
-    "pitfall 20: a completion drops the fingerprint, or a fast path skips it"
+    "fault: a completion drops the fingerprint, or a fast path skips it"
         => completed_key_refuses_another_fingerprint,
     "if the claim or the row has no fingerprint, they match" => missing_fingerprint_matches,
     "a key that is free or expired takes the next claim's fingerprint" => freed_key_takes_a_new_fingerprint,

@@ -6,17 +6,17 @@ use crate::conformance::verdict::Verdict;
 use crate::protocol::{Key, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
-    "pitfall 18: a collation that folds case" => keys_differ_by_case,
-    "pitfall 18: a collation that folds accents, or a Unicode normal form" => keys_differ_by_accent_and_normal_form,
-    "pitfall 18: a column that pads with spaces" => keys_differ_by_spaces,
+    "fault: a collation that folds case" => keys_differ_by_case,
+    "fault: a collation that folds accents, or a Unicode normal form" => keys_differ_by_accent_and_normal_form,
+    "fault: a column that pads with spaces" => keys_differ_by_spaces,
     "keys are binary: NUL ends a C string" => keys_differ_by_nul_bytes,
     "keys are binary: not all of them are UTF-8" => keys_differ_by_invalid_utf8,
     "every byte is a key" => every_byte_is_a_key,
-    "pitfall 18: a column that is too narrow cuts keys off" => longest_keys_differ_by_their_last_byte,
+    "fault: a column that is too narrow cuts keys off" => longest_keys_differ_by_their_last_byte,
     "keys are not read as numbers" => keys_differ_by_digits,
     "a key is data: the store quotes, escapes or binds it" => keys_of_punctuation_differ,
-    "pitfall 17: a namespace without the function" => scopes_are_apart,
-    "pitfall 18: a separator between scope and key is not escaped" => boundary_of_scope_and_key_is_kept,
+    "fault: a namespace without the function" => scopes_are_apart,
+    "fault: a separator between scope and key is not escaped" => boundary_of_scope_and_key_is_kept,
     "a scope is a path of modules, which can be long" => long_scopes_are_apart,
 };
 

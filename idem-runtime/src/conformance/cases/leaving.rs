@@ -7,15 +7,15 @@ use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
     "R9: a release whose answer was lost" => repeated_release_is_held,
-    "pitfall 1: the zombie's failure deletes the taker's claim" => release_after_a_takeover_is_lost,
-    "pitfall 1: the zombie's failure deletes the taker's record" => release_of_a_completed_key_is_lost,
-    "pitfall 10: a loser or waiter frees the owner's key" => release_of_anothers_claim_is_lost,
+    "fault: the zombie's failure deletes the taker's claim" => release_after_a_takeover_is_lost,
+    "fault: the zombie's failure deletes the taker's record" => release_of_a_completed_key_is_lost,
+    "fault: a loser or waiter frees the owner's key" => release_of_anothers_claim_is_lost,
     "R7: a release with another fence" => release_with_another_fence_is_lost,
     "no ending creates a row" => release_of_an_absent_key_is_lost,
     "R7: a known outcome is better than an unknown one" => failure_after_a_panic_is_held,
     "R7: a failure is accepted after the lease" => late_failure_is_held,
     "an ending that comes after another changes nothing" => second_ending_changes_nothing,
-    "pitfall 14: an ambiguous failure holds the key" => kept_key_is_held_until_its_lease_ends,
+    "an ambiguous failure holds the key" => kept_key_is_held_until_its_lease_ends,
 };
 
 /// The endings that go by owner and fence.

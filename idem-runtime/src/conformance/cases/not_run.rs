@@ -14,7 +14,7 @@ pub(super) const CASES: &[Case] = cases! {
     "NotRun keeps what is known of an earlier failure" => not_run_keeps_the_failure,
     "NotRun of a takeover makes the key an orphan again: else the next call runs as First"
         => not_run_of_a_takeover_restores_the_orphan,
-    "pitfall 10: a waiter that times out frees the owner's key" => not_run_of_a_stranger_leaves_the_holder,
+    "fault: a waiter that times out frees the owner's key" => not_run_of_a_stranger_leaves_the_holder,
     "R9: a NotRun whose answer was lost" => repeated_not_run_is_held,
     "NotRun of a duplicate leaves the record" => not_run_leaves_a_completed_key,
     "NotRun of a stranger leaves an orphan" => not_run_of_a_stranger_leaves_the_orphan,

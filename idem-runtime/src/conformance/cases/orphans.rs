@@ -10,7 +10,7 @@ pub(super) const CASES: &[Case] = cases! {
     "park: a holder that panicked, at once" => unknown_key_is_orphaned_under_park,
     "park: a kept key once its lease is over" => kept_key_is_orphaned_once_over,
     "park: a refused claim doesn't change the orphan" => refused_orphan_stays,
-    "pitfall 3: an orphaned claim is a lost message" => dead_key_is_taken_over,
+    "fault: an orphaned claim is a lost message" => dead_key_is_taken_over,
     "R13: a panic ends the lease at once" => unknown_key_is_taken_over_at_once,
     "on_error = keep: held until the lease ends, then as on_crash says" => kept_key_is_taken_over_once_over,
     "a takeover of a takeover names the last holder" => takeover_of_a_takeover_names_the_last_holder,

@@ -12,15 +12,15 @@ use crate::protocol::{
 use crate::store::IdempotencyStore as _;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R2, pitfall 5: a store that first reads and then writes grants a key twice" => of_racers_for_a_free_key_one_wins,
-    "R2, pitfall 4: two calls take over one orphan" => of_racers_for_an_orphan_one_takes_over,
-    "R2, pitfall 4: two calls take over a key whose holder died" => of_racers_for_a_dead_key_one_takes_over,
+    "R2, fault: a store that first reads and then writes grants a key twice" => of_racers_for_a_free_key_one_wins,
+    "R2, fault: two calls take over one orphan" => of_racers_for_an_orphan_one_takes_over,
+    "R2, fault: two calls take over a key whose holder died" => of_racers_for_a_dead_key_one_takes_over,
     "R2: of racers for a failed key, one wins" => of_racers_for_a_failed_key_one_wins,
     "R2: of racers for an expired key, one wins" => of_racers_for_an_expired_key_one_wins,
-    "pitfall 30: the loser of a race learns neither that the key runs nor its result"
+    "fault: the loser of a race learns neither that the key runs nor its result"
         => losers_of_a_race_are_replayed_what_the_winner_did,
     "R7: of a late completion and a takeover, one wins" => completion_races_a_takeover,
-    "R7, pitfall 1: of a late failure and a takeover, one wins" => failure_races_a_takeover,
+    "R7: of a late failure and a takeover, one wins" => failure_races_a_takeover,
     "R7: of a late renewal and a takeover, one wins" => renewal_races_a_takeover,
     "R9: a concurrent repeat of a completion is Held too" => repeats_of_a_completion_are_all_held,
     "R9: concurrent copies of a claim are granted the same" => copies_of_a_claim_are_granted_the_same,

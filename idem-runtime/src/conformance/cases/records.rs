@@ -7,7 +7,7 @@ use crate::protocol::{Leave, Record, Standing};
 use crate::store::IdempotencyStore as _;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R4, pitfall 21: an empty result is a result" => short_records_come_back,
+    "R4: an empty result is a result" => short_records_come_back,
     "a record is binary" => record_of_every_byte_comes_back,
     "records of every length around the usual limits" => records_of_any_length_come_back,
     "a record of a mebibyte" => large_record_comes_back,

@@ -6,7 +6,7 @@ use crate::conformance::verdict::Verdict;
 use crate::protocol::{ClaimAnswer, Leave, Previous, Standing};
 
 pub(super) const CASES: &[Case] = cases! {
-    "R6, pitfall 7: a lease shorter than its handler" => renewal_extends_the_lease,
+    "R6: a lease shorter than its handler" => renewal_extends_the_lease,
     "R6: a late renewal is accepted while nobody has taken over" => late_renewal_is_held,
     "R7: a renewal by another owner" => renewal_by_another_owner_is_lost,
     "R7: a renewal with another fence" => renewal_with_another_fence_is_lost,

@@ -11,13 +11,13 @@ use crate::store::IdempotencyStore as _;
 use crate::task::timer;
 
 pub(super) const CASES: &[Case] = cases! {
-    "R17, pitfall 28: a sweep deletes rows that nobody needs" => sweep_deletes_what_is_over,
+    "R17: a sweep deletes rows that nobody needs" => sweep_deletes_what_is_over,
     "R8: fences grow after a sweep" => fence_grows_over_a_sweep,
     "R9: a late completion finds no row, and creates none" => completion_of_a_swept_key_is_lost,
     "a sweep keeps rows that somebody needs" => sweep_leaves_live_rows,
     "park: a sweep keeps orphans, which would else run again" => sweep_leaves_parked_orphans,
     "R9: a sweep keeps a row for as long as a late request can arrive" => sweep_leaves_rows_within_their_linger,
-    "pitfall 28: a sweep in one huge DELETE" => sweep_is_bounded,
+    "fault: a sweep in one huge DELETE" => sweep_is_bounded,
 };
 
 /// Sweeps until the key is gone.
