@@ -86,7 +86,7 @@ pub enum Error {
     KeyTooLong {
         /// The handler's scope.
         scope: &'static str,
-        /// The key's encoded length in bytes.
+        /// The key's encoded length in bytes. Of a key with parts within parts, it is at least so long.
         length: usize,
     },
     /// The value that `fingerprint` names can't be encoded, because serde refuses it. Examples are a time before 1970
