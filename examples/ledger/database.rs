@@ -111,16 +111,16 @@ impl tx::Transaction for Tx {
         self.database
     }
 
-    fn is_in_transaction(&self) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
         true // its type says so
     }
 
     async fn query(&mut self, statement: tx::Statement<'_>) -> Result<Option<Vec<tx::Value>>, tx::Failure> {
         let found = bound(&statement).fetch_optional(&mut *self.tx).await;
         let read = |row: sqlx::any::AnyRow| {
-            let values = statement.columns.iter().enumerate().map(|(nth, column)| match column {
-                tx::Column::Integer => row.try_get(nth).map(tx::Value::Integer),
-                tx::Column::Bytes => row.try_get(nth).map(tx::Value::Bytes),
+            let values = statement.columns.iter().map(|column| match column.kind {
+                tx::ColumnKind::Integer => row.try_get(column.name).map(tx::Value::Integer),
+                tx::ColumnKind::Bytes => row.try_get(column.name).map(tx::Value::Bytes),
             });
             values.collect()
         };
@@ -160,7 +160,7 @@ fn failure(database: tx::Database, error: sqlx::Error) -> tx::Failure {
 }
 
 fn bound<'q>(statement: &tx::Statement<'q>) -> sqlx::query::Query<'q, Any, sqlx::any::AnyArguments> {
-    statement.params.iter().fold(sqlx::query(statement.sql), |query, param| match *param {
+    statement.params.iter().fold(sqlx::query(sqlx::AssertSqlSafe(statement.sql)), |query, param| match *param {
         tx::Param::Text(text) => query.bind(text),
         tx::Param::Bytes(bytes) => query.bind(bytes),
         tx::Param::Integer(number) => query.bind(number),

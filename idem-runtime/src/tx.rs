@@ -198,10 +198,10 @@ fn warn_behind_pooler(database: Database) {
 pub struct Statement<'a> {
     /// The text. There are only a few texts for each database, so it pays to keep them prepared. Parameters are `$1`,
     /// `$2` on PostgreSQL, `?1`, `?2` on SQLite, and `?` on MySQL.
-    pub sql: &'static str,
+    pub sql: &'a str,
     /// One value for each parameter.
     pub params: &'a [Param<'a>],
-    /// The types of the columns that [`Transaction::query`] returns. Empty for [`Transaction::execute`].
+    /// The columns that [`Transaction::query`] returns, in their order. Empty for [`Transaction::execute`].
     pub columns: &'static [Column],
 }
 
@@ -227,9 +227,29 @@ impl std::fmt::Debug for Param<'_> {
     }
 }
 
-/// The type of a column of an answer. Any column can be null.
+/// A column of an answer. Any column can be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
+#[non_exhaustive]
+pub struct Column {
+    /// Its name in the answer, for a driver that finds the values by name.
+    pub name: &'static str,
+    /// The type of its values.
+    pub kind: ColumnKind,
+}
+
+impl Column {
+    const fn integer(name: &'static str) -> Self {
+        Self { name, kind: ColumnKind::Integer }
+    }
+
+    const fn bytes(name: &'static str) -> Self {
+        Self { name, kind: ColumnKind::Bytes }
+    }
+}
+
+/// The type of the values of a [`Column`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
     /// A signed integer of 64 bits.
     Integer,
     /// Bytes.
@@ -239,9 +259,9 @@ pub enum Column {
 /// A value of an answer.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
-    /// The value of a [`Column::Integer`].
+    /// The value of a [`ColumnKind::Integer`].
     Integer(Option<i64>),
-    /// The value of a [`Column::Bytes`].
+    /// The value of a [`ColumnKind::Bytes`].
     Bytes(Option<Vec<u8>>),
 }
 
@@ -265,7 +285,7 @@ impl std::fmt::Debug for Value {
 /// succeeded.
 ///
 /// ```
-/// use idem_runtime::tx::{Column, Database, Failure, Statement, Transaction, Value};
+/// use idem_runtime::tx::{Column, ColumnKind, Database, Failure, Statement, Transaction, Value};
 ///
 /// # struct Driver;
 /// # struct DriverRow;
@@ -294,7 +314,7 @@ impl std::fmt::Debug for Value {
 ///         Database::Postgres
 ///     }
 ///
-///     fn is_in_transaction(&self) -> bool {
+///     fn is_in_transaction(&mut self) -> bool {
 ///         true // its type says so
 ///     }
 ///
@@ -302,9 +322,9 @@ impl std::fmt::Debug for Value {
 ///         let row = self.0.fetch(statement.sql, statement.params).await.map_err(failed)?;
 ///         Ok(row.map(|row| {
 ///             let columns = statement.columns.iter().enumerate();
-///             let value = |(nth, column): (usize, &Column)| match column {
-///                 Column::Integer => Value::Integer(row.get_i64(nth)),
-///                 Column::Bytes => Value::Bytes(row.get_bytes(nth)),
+///             let value = |(nth, column): (usize, &Column)| match column.kind {
+///                 ColumnKind::Integer => Value::Integer(row.get_i64(nth)),
+///                 ColumnKind::Bytes => Value::Bytes(row.get_bytes(nth)),
 ///             };
 ///             columns.map(value).collect()
 ///         }))
@@ -328,8 +348,9 @@ pub trait Transaction {
     fn database(&self) -> Database;
 
     /// Whether the driver knows that a transaction is open. If a driver can't tell, implement this trait only for its
-    /// type of a transaction, and not for its connection.
-    fn is_in_transaction(&self) -> bool;
+    /// type of a transaction, and not for its connection. It takes a `&mut`, because some drivers keep what they know
+    /// behind one.
+    fn is_in_transaction(&mut self) -> bool;
 
     /// Runs a statement, and returns its row. It has one row or none.
     ///
@@ -360,7 +381,7 @@ pub trait BlockingTransaction {
     fn database(&self) -> Database;
 
     /// As [`Transaction::is_in_transaction`].
-    fn is_in_transaction(&self) -> bool;
+    fn is_in_transaction(&mut self) -> bool;
 
     /// As [`Transaction::query`].
     ///
@@ -383,7 +404,7 @@ impl<T: BlockingTransaction> Transaction for T {
         BlockingTransaction::database(self)
     }
 
-    fn is_in_transaction(&self) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
         BlockingTransaction::is_in_transaction(self)
     }
 

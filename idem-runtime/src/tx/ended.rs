@@ -5,7 +5,9 @@ use crate::error::{Error, NeedsAHuman, ScopedKey, StoreError};
 
 /// Asks MariaDB whether a transaction is open. MySQL has no such variable. It takes the condition for a comment, and so
 /// always answers that one is open.
-const IS_OPEN: &str = "SELECT 1 /*M!100000 AND @@in_transaction */";
+const IS_OPEN: &str = "SELECT 1 /*M!100000 AND @@in_transaction */ AS is_open";
+
+const IS_OPEN_COLUMNS: [Column; 1] = [Column::integer("is_open")];
 
 /// Asks PostgreSQL, which refuses a savepoint outside of a transaction. The caller has to roll back after it.
 const SAVEPOINT: &str = "SAVEPOINT idempotency";
@@ -35,7 +37,7 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
             made.is_err_and(|failure| failure.code() == Some(NOT_IN_TRANSACTION))
         }
         Database::MySql => {
-            let open = tx.query(statement(IS_OPEN, &[Column::Integer])).await;
+            let open = tx.query(statement(IS_OPEN, &IS_OPEN_COLUMNS)).await;
             open.is_ok_and(|row| row == Some(vec![Value::Integer(Some(0))]))
         }
         // SQLite refuses a `BEGIN` within a transaction.

@@ -39,15 +39,15 @@ pub(super) enum Standing {
 impl Found {
     /// The columns of the answer.
     pub(super) const COLUMNS: [Column; 9] = [
-        Column::Integer,
-        Column::Integer,
-        Column::Integer,
-        Column::Integer,
-        Column::Integer,
-        Column::Integer,
-        Column::Integer,
-        Column::Bytes,
-        Column::Bytes,
+        Column::integer("fence"),
+        Column::integer("previous"),
+        Column::integer("state"),
+        Column::integer("time_left"),
+        Column::integer("is_kept_for_ever"),
+        Column::integer("packet"),
+        Column::integer("is_open"),
+        Column::bytes("fingerprint"),
+        Column::bytes("record"),
     ];
 
     pub(super) fn read(row: Vec<Value>) -> Result<Self, Failure> {

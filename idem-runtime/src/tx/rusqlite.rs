@@ -4,7 +4,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Savepoint, params_from_iter};
 
 use super::ended::lost;
-use super::{BlockingTransaction, Column, Commit, Database, Failure, Param, Statement, Value};
+use super::{BlockingTransaction, ColumnKind, Commit, Database, Failure, Param, Statement, Value};
 use crate::error::Error;
 
 impl ToSql for Param<'_> {
@@ -30,9 +30,9 @@ fn query(connection: &Connection, statement: Statement<'_>) -> rusqlite::Result<
     let answer = match rows.next()? {
         None => return Ok(None),
         Some(row) => statement.columns.iter().enumerate().map(|(nth, column)| {
-            Ok(match column {
-                Column::Integer => Value::Integer(row.get(nth)?),
-                Column::Bytes => Value::Bytes(row.get(nth)?),
+            Ok(match column.kind {
+                ColumnKind::Integer => Value::Integer(row.get(nth)?),
+                ColumnKind::Bytes => Value::Bytes(row.get(nth)?),
             })
         }),
     };
@@ -50,7 +50,7 @@ macro_rules! derefs_to_a_connection {
                 Database::Sqlite
             }
 
-            fn is_in_transaction(&self) -> bool {
+            fn is_in_transaction(&mut self) -> bool {
                 !self.is_autocommit()
             }
 

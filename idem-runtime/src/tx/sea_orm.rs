@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
 
 use super::ended::{ASK, begin_again, has_ended, lost};
-use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
+use super::{ColumnKind, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 /// `None` for a database that a later version of sea-orm adds.
 fn database(tx: &DatabaseTransaction) -> Option<Database> {
@@ -46,9 +46,9 @@ fn built(backend: DbBackend, statement: Statement<'_>) -> sea_orm::Statement {
 async fn query(tx: &DatabaseTransaction, statement: Statement<'_>) -> Result<Option<Vec<Value>>, DbErr> {
     let Some(row) = tx.query_one_raw(built(tx.get_database_backend(), statement)).await? else { return Ok(None) };
     let values = statement.columns.iter().enumerate().map(|(nth, column)| {
-        Ok(match column {
-            Column::Integer => Value::Integer(row.try_get_by_index(nth)?),
-            Column::Bytes => Value::Bytes(row.try_get_by_index(nth)?),
+        Ok(match column.kind {
+            ColumnKind::Integer => Value::Integer(row.try_get_by_index(nth)?),
+            ColumnKind::Bytes => Value::Bytes(row.try_get_by_index(nth)?),
         })
     });
     values.collect::<Result<_, DbErr>>().map(Some)
@@ -64,7 +64,7 @@ macro_rules! implement {
 
             /// Its type says that it is in a transaction. For a database that isn't known it says no, so that the call
             /// is refused before any SQL is sent.
-            fn is_in_transaction(&self) -> bool {
+            fn is_in_transaction(&mut self) -> bool {
                 database(self).is_some()
             }
 

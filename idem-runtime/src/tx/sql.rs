@@ -30,7 +30,7 @@ pub(super) struct Place<'a> {
 /// A statement and its parameters.
 #[derive(Debug)]
 pub(super) struct Built<'a> {
-    sql: &'static str,
+    sql: &'a str,
     params: Vec<Param<'a>>,
     columns: &'static [Column],
 }

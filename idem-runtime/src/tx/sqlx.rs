@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::ended::{ASK, begin_again, has_ended, lost};
-use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
+use super::{ColumnKind, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 macro_rules! implement {
     ($feature:literal, $database:ident, $connection:ident, $arguments:ty, $code:expr) => {
@@ -20,7 +20,8 @@ macro_rules! implement {
             }
 
             fn bound<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, Db, $arguments> {
-                let query = sqlx::query(statement.sql);
+                // The library's own texts hold no value of a caller.
+                let query = sqlx::query(sqlx::AssertSqlSafe(statement.sql));
                 statement.params.iter().fold(query, |query, param| match *param {
                     Param::Text(text) => query.bind(text),
                     Param::Bytes(bytes) => query.bind(bytes),
@@ -34,7 +35,7 @@ macro_rules! implement {
                     Database::$database
                 }
 
-                fn is_in_transaction(&self) -> bool {
+                fn is_in_transaction(&mut self) -> bool {
                     sqlx::Connection::is_in_transaction(self)
                 }
 
@@ -42,11 +43,10 @@ macro_rules! implement {
                     super::warn_behind_pooler(Database::$database);
                     let row = bound(statement).fetch_optional(self).await.map_err(failed)?;
                     let Some(row) = row else { return Ok(None) };
-                    let columns = statement.columns.iter().enumerate();
-                    let values = columns.map(|(nth, column)| {
-                        Ok(match column {
-                            Column::Integer => Value::Integer(row.try_get(nth)?),
-                            Column::Bytes => Value::Bytes(row.try_get(nth)?),
+                    let values = statement.columns.iter().map(|column| {
+                        Ok(match column.kind {
+                            ColumnKind::Integer => Value::Integer(row.try_get(column.name)?),
+                            ColumnKind::Bytes => Value::Bytes(row.try_get(column.name)?),
                         })
                     });
                     values.collect::<sqlx::Result<_>>().map(Some).map_err(failed)
@@ -63,7 +63,7 @@ macro_rules! implement {
                     Database::$database
                 }
 
-                fn is_in_transaction(&self) -> bool {
+                fn is_in_transaction(&mut self) -> bool {
                     sqlx::Connection::is_in_transaction(&**self)
                 }
 

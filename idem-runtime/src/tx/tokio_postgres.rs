@@ -12,7 +12,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use super::ended::ASK;
-use super::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
+use super::{Column, ColumnKind, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 fn failed(error: Error) -> Failure {
     let code = error.code().map(|code| code.code().to_owned());
@@ -33,9 +33,9 @@ fn typed<'p>(params: &'p [Param<'p>]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
 
 fn values(row: &Row, columns: &[Column]) -> Result<Vec<Value>, Error> {
     let values = columns.iter().enumerate().map(|(nth, column)| {
-        Ok(match column {
-            Column::Integer => Value::Integer(row.try_get(nth)?),
-            Column::Bytes => Value::Bytes(row.try_get(nth)?),
+        Ok(match column.kind {
+            ColumnKind::Integer => Value::Integer(row.try_get(nth)?),
+            ColumnKind::Bytes => Value::Bytes(row.try_get(nth)?),
         })
     });
     values.collect()
@@ -49,7 +49,7 @@ macro_rules! implement {
                 Database::Postgres
             }
 
-            fn is_in_transaction(&self) -> bool {
+            fn is_in_transaction(&mut self) -> bool {
                 true
             }
 

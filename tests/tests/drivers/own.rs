@@ -5,13 +5,15 @@ use std::sync::Mutex;
 
 use bytes::BytesMut;
 use idem_runtime::Error;
-use idem_runtime::tx::{Column, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value, commit};
+use idem_runtime::tx::{
+    ColumnKind, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value, commit,
+};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::Driver;
 use super::tokio_postgres::Client as Driven;
 
-type Prepared = Mutex<HashMap<&'static str, tokio_postgres::Statement>>;
+type Prepared = Mutex<HashMap<String, tokio_postgres::Statement>>;
 
 pub(crate) struct Client {
     driven: Driven,
@@ -24,13 +26,13 @@ pub(crate) struct Tx<'t> {
 }
 
 impl Tx<'_> {
-    async fn prepare(&self, sql: &'static str) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+    async fn prepare(&self, sql: &str) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
         let known = self.prepared.lock().unwrap().get(sql).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let prepared = self.tx.prepare(sql).await?;
-        self.prepared.lock().unwrap().insert(sql, prepared.clone());
+        self.prepared.lock().unwrap().insert(sql.to_owned(), prepared.clone());
         Ok(prepared)
     }
 
@@ -38,12 +40,11 @@ impl Tx<'_> {
         let prepared = self.prepare(statement.sql).await?;
         let row = self.tx.query_opt(&prepared, &references(&bound(statement.params))).await?;
         Ok(row.map(|row| {
-            let columns = statement.columns.iter().enumerate();
-            let value = |(nth, column): (usize, &Column)| match column {
-                Column::Integer => Value::Integer(row.get(nth)),
-                Column::Bytes => Value::Bytes(row.get(nth)),
-            };
-            columns.map(value).collect()
+            let values = statement.columns.iter().map(|column| match column.kind {
+                ColumnKind::Integer => Value::Integer(row.get(column.name)),
+                ColumnKind::Bytes => Value::Bytes(row.get(column.name)),
+            });
+            values.collect()
         }))
     }
 
@@ -93,7 +94,7 @@ impl Transaction for Tx<'_> {
         Database::Postgres
     }
 
-    fn is_in_transaction(&self) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
         true
     }
 
@@ -111,7 +112,7 @@ impl Transaction for &Tx<'_> {
         Database::Postgres
     }
 
-    fn is_in_transaction(&self) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
         true
     }
 

@@ -1,6 +1,6 @@
 //! A blocking transaction type of a user's own, for sync and async handlers, as a `&` and as a `&mut` parameter.
 
-use idem_runtime::tx::{BlockingTransaction, Column, Database, Failure, Param, Statement, Value, schema};
+use idem_runtime::tx::{BlockingTransaction, ColumnKind, Database, Failure, Param, Statement, Value, schema};
 use idem_runtime::{Error, Outcome, idempotent};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
@@ -21,11 +21,10 @@ impl Ledger {
     fn query(&self, statement: Statement<'_>) -> rusqlite::Result<Option<Vec<Value>>> {
         let params = params_from_iter(statement.params.iter().map(Bound));
         let read = |row: &rusqlite::Row<'_>| {
-            let columns = statement.columns.iter().enumerate();
-            let values = columns.map(|(nth, column)| {
-                Ok(match column {
-                    Column::Integer => Value::Integer(row.get(nth)?),
-                    Column::Bytes => Value::Bytes(row.get(nth)?),
+            let values = statement.columns.iter().map(|column| {
+                Ok(match column.kind {
+                    ColumnKind::Integer => Value::Integer(row.get(column.name)?),
+                    ColumnKind::Bytes => Value::Bytes(row.get(column.name)?),
                 })
             });
             values.collect::<rusqlite::Result<_>>()
@@ -58,7 +57,7 @@ impl BlockingTransaction for &Ledger {
         Database::Sqlite
     }
 
-    fn is_in_transaction(&self) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
         !self.0.is_autocommit()
     }
 
@@ -77,8 +76,8 @@ impl BlockingTransaction for Ledger {
         BlockingTransaction::database(&self)
     }
 
-    fn is_in_transaction(&self) -> bool {
-        BlockingTransaction::is_in_transaction(&self)
+    fn is_in_transaction(&mut self) -> bool {
+        BlockingTransaction::is_in_transaction(&mut &*self)
     }
 
     fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {

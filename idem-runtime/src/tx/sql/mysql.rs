@@ -71,11 +71,12 @@ pub(super) const TEXTS: Texts = Texts {
     ),
     // A locking read. A plain one could see the table as it was when the transaction began.
     read: Some(concat!(
-        "SELECT IF(owner = ? AND state = 4, fence, NULL), previous, state, until - ",
+        "SELECT IF(owner = ? AND state = 4, fence, NULL) AS fence, previous, state, until - ",
         now!(),
-        ", purge_at IS NULL, CAST(@@max_allowed_packet AS SIGNED), CAST(IF(@@autocommit, 1 ",
+        " AS time_left, purge_at IS NULL AS is_kept_for_ever, CAST(@@max_allowed_packet AS SIGNED) AS packet, \
+         CAST(IF(@@autocommit, 1 ",
         and_is_open!(),
-        ", -1) AS SIGNED), fingerprint, IF(state = 5, record, NULL) \
+        ", -1) AS SIGNED) AS is_open, fingerprint, IF(state = 5, record, NULL) AS record \
          FROM idempotency WHERE scope = ? AND `key` = ? FOR UPDATE"
     )),
     complete: concat!(

@@ -72,8 +72,10 @@ pub(super) const TEXTS: Texts = Texts {
         "
             RETURNING fence, previous
         )
-        SELECT fence, previous::bigint, 4::bigint, 0::bigint, 0::bigint, NULL::bigint, NULL::bigint, NULL::bytea,
-            NULL::bytea FROM taken
+        SELECT fence, previous::bigint AS previous, 4::bigint AS state, 0::bigint AS time_left,
+            0::bigint AS is_kept_for_ever, NULL::bigint AS packet, NULL::bigint AS is_open,
+            NULL::bytea AS fingerprint, NULL::bytea AS record
+        FROM taken
         UNION ALL
         SELECT NULL, u.previous::bigint, u.state::bigint, u.until - ",
         now!(),

@@ -30,12 +30,14 @@ pub(super) const TEXTS: Texts = Texts {
          purge_at = max(fence + 1, excluded.fence) + excluded.purge_at - excluded.fence, owner = excluded.owner, state = 4, record = NULL \
          WHERE ",
         takeable!(),
-        " RETURNING fence, previous, 4, 0, 0, NULL, NULL, NULL, NULL"
+        " RETURNING fence, previous, 4 AS state, 0 AS time_left, 0 AS is_kept_for_ever, NULL AS packet, NULL AS is_open, \
+         NULL AS fingerprint, NULL AS record"
     ),
     // `?1`, the owner, is not used: the claim says whether it got the key.
     read: Some(
-        "SELECT NULL, previous, state, until - ?4, purge_at IS NULL, NULL, NULL, fingerprint, \
-         CASE WHEN state = 5 THEN record END FROM idempotency WHERE scope = ?2 AND key = ?3",
+        "SELECT NULL AS fence, previous, state, until - ?4 AS time_left, purge_at IS NULL AS is_kept_for_ever, \
+         NULL AS packet, NULL AS is_open, fingerprint, CASE WHEN state = 5 THEN record END AS record \
+         FROM idempotency WHERE scope = ?2 AND key = ?3",
     ),
     complete: "UPDATE idempotency SET state = 5, record = ?1, until = ?9 + ?2, \
                purge_at = CASE WHEN purge_at >= max(?9, fence) + ?3 THEN purge_at ELSE max(?9, fence) + ?4 END \
