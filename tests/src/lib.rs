@@ -10,6 +10,7 @@ pub mod reference;
 pub mod rng;
 pub mod server;
 pub mod standing;
+pub mod statements;
 pub mod steps;
 pub mod stuck;
 pub mod vfs;

@@ -10,6 +10,7 @@ mod links;
 mod operating;
 mod packages;
 mod shutdown;
+mod versions;
 
 use std::path::{Path, PathBuf};
 

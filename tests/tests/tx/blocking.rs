@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use idem_runtime::tx::{Database, commit, schema};
 use idem_runtime::{Error, Outcome, idempotent};
-use rusqlite::trace::{TraceEvent, TraceEventCodes};
+use idem_tests::statements;
 use rusqlite::{Connection, Savepoint, Transaction, TransactionBehavior};
 
 #[derive(Debug)]
@@ -291,16 +291,11 @@ async fn r20_handlers_work_on_a_current_thread_runtime() {
 fn r26_sqlite_is_asked_twice_and_a_duplicate_writes_nothing() {
     static ASKED: AtomicU32 = AtomicU32::new(0);
     let (_home, mut connection) = bench();
-    connection.trace_v2(
-        TraceEventCodes::SQLITE_TRACE_STMT,
-        Some(|event| {
-            if let TraceEvent::Stmt(_, sql) = event
-                && sql.contains("idempotency")
-            {
-                ASKED.fetch_add(1, Ordering::SeqCst);
-            }
-        }),
-    );
+    statements::watch(&connection, |sql| {
+        if sql.contains("idempotency") {
+            ASKED.fetch_add(1, Ordering::SeqCst);
+        }
+    });
     let tx = immediate(&mut connection);
     for (outcome, changes) in [(Outcome::Executed(1), 3), (Outcome::Replayed(1), 0)] {
         let before = tx.total_changes();

@@ -1,8 +1,7 @@
 //! Tests of the conformance suite: it passes sound stores, and fails each broken store in the case that was made for its fault.
 
-use std::future::{Ready, ready};
-use std::path::PathBuf;
-use std::sync::Mutex;
+mod sqlite;
+
 use std::time::Duration;
 
 use idem_runtime::conformance::{self, Suite};
@@ -18,42 +17,6 @@ async fn memory_store_conforms() {
     let store = MemoryStore::new();
     let clock = store.clone();
     Suite::new().clock(move |ahead| clock.set_clock_ahead(ahead)).run(async || store.clone()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sqlite_store_conforms() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("keys.db");
-    let rows = Rows { path: path.clone(), ahead: Mutex::default() };
-    let suite = Suite::new().clock(move |ahead| rows.set_clock_ahead(ahead));
-    suite.run(|| async { SqliteStore::open(&path).await.expect("a new file") }).await;
-}
-
-/// The rows of a SQLite store. The store uses this process's clock, which can't be set: so the test moves the times in the rows.
-struct Rows {
-    path: PathBuf,
-    ahead: Mutex<Duration>,
-}
-
-impl Rows {
-    fn set_clock_ahead(&self, ahead: Duration) -> Ready<()> {
-        let before = std::mem::replace(&mut *self.ahead.lock().unwrap(), ahead);
-        let by = before.as_micros() as i64 - ahead.as_micros() as i64;
-        let file = rusqlite::Connection::open(&self.path).unwrap();
-        file.busy_timeout(Duration::from_secs(10)).unwrap();
-        let times =
-            ["fence", "until", "doubt", "previous_fence", "purge_at"].map(|time| format!("{time} = {time} + {by}"));
-        file.execute(&format!("UPDATE idempotency SET {}", times.join(", ")), []).unwrap();
-        ready(())
-    }
-}
-
-/// Two stores on one file, as two processes have them.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_sqlite_stores_on_one_file_conform() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("keys.db");
-    Suite::new().processes(2).run(|| async { SqliteStore::open(&path).await.expect("a file") }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
