@@ -1,17 +1,19 @@
-//! The arguments of the attribute, with the places where they were written.
+//! The arguments of the attribute and of `run_once!`, with the places where they were written.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprPath, Ident, LitStr, Path, Token};
+use syn::{Expr, ExprPath, ExprReference, Ident, LitStr, Path, Token};
 
+use crate::block::Block;
 use crate::duration::{self, Length};
 use crate::errors::Errors;
 use crate::key::Parts;
 use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_decode, on_error};
 use crate::suggest::{self, list};
+use crate::tx;
 use crate::value::Value;
 
 /// Every argument, in the order of the documentation.
@@ -33,9 +35,19 @@ const NAMES: [&str; 15] = [
     "crate",
 ];
 
+/// What the arguments belong to.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) enum Form {
+    #[default]
+    Attribute,
+    /// `run_once!`.
+    Block,
+}
+
 /// The arguments. An argument with a mistake is reported, and absent here.
 #[derive(Default)]
 pub(crate) struct Args {
+    pub(crate) form: Form,
     pub(crate) key: Option<Parts>,
     pub(crate) store: Option<Expr>,
     pub(crate) scope: Option<Scope>,
@@ -47,7 +59,10 @@ pub(crate) struct Args {
     pub(crate) on_crash: OnCrash,
     pub(crate) run_without_key: bool,
     pub(crate) run_without_store: bool,
+    /// `tx` of the attribute: the parameter.
     pub(crate) tx: Option<Ident>,
+    /// `tx` of `run_once!`: a reference to a variable or field.
+    pub(crate) tx_reference: Option<ExprReference>,
     pub(crate) claim: Option<Ident>,
     /// The function that makes an answer of a record that can't be decoded.
     pub(crate) on_decode: Option<Path>,
@@ -63,28 +78,47 @@ pub(crate) enum Scope {
 }
 
 impl Args {
-    /// Reads the arguments, and reports each mistake in them.
+    /// Reads the arguments of the attribute, and reports each mistake in them.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        let parsed = (|input: ParseStream<'_>| {
-            while !input.is_empty() {
-                if let Err(error) = args.argument(input, errors) {
-                    errors.push(error);
-                    skip_to_next(input);
-                }
-                if !input.is_empty() && input.parse::<Token![,]>().is_err() {
-                    errors.push(input.error("arguments are separated by a comma"));
-                    skip_to_next(input);
-                    input.parse::<Option<Token![,]>>()?;
-                }
-            }
-            Ok(())
-        })
-        .parse2(tokens);
+        let parsed = (|input: ParseStream<'_>| args.read(input, |_| false, errors)).parse2(tokens);
         if let Err(error) = parsed {
             errors.push(error);
         }
         args
+    }
+
+    /// Reads the arguments of `run_once!`, up to its block.
+    pub(crate) fn before_block(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let mut args = Self { form: Form::Block, ..Self::default() };
+        args.read(input, Block::begins, errors)?;
+        Ok(args)
+    }
+
+    /// Reads arguments up to the end, or to where `ends` says, and reports each mistake in them.
+    fn read(
+        &mut self,
+        input: ParseStream<'_>,
+        ends: fn(ParseStream<'_>) -> bool,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
+        while !input.is_empty() && !ends(input) {
+            if let Err(error) = self.argument(input, errors) {
+                errors.push(error);
+                skip_to_next(input);
+            }
+            if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+                errors.push(input.error("arguments are separated by a comma"));
+                skip_to_next(input);
+                input.parse::<Option<Token![,]>>()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the call is in tx mode.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.tx.is_some() || self.tx_reference.is_some()
     }
 
     /// Whether this argument was given, with or without a mistake.
@@ -121,13 +155,13 @@ impl Args {
         if input.parse::<Option<Token![=]>>()?.is_none() {
             return Err(syn::Error::new(
                 ident.span(),
-                format!("`{written}` needs a value: write `{written} = {}`", example(&written)),
+                format!("`{written}` needs a value: write `{written} = {}`", self.example(&written)),
             ));
         }
         if input.is_empty() || input.peek(Token![,]) {
             return Err(syn::Error::new(
                 ident.span(),
-                format!("`{written}` has no value behind the `=`: write `{written} = {}`", example(&written)),
+                format!("`{written}` has no value behind the `=`: write `{written} = {}`", self.example(&written)),
             ));
         }
         let value = value(&written, input)?;
@@ -147,12 +181,17 @@ impl Args {
             "on_crash" => self.on_crash = on_crash(&value)?,
             "missing_key" => self.run_without_key = error_or_run(name, &value)?,
             "on_store_error" => self.run_without_store = error_or_run(name, &value)?,
-            "tx" => self.tx = Some(tx(&value)?),
+            "tx" if self.form == Form::Block => self.tx_reference = Some(tx::reference(value)?),
+            "tx" => self.tx = Some(tx::parameter(&value)?),
             "claim" => self.claim = Some(claim(&value)?),
             "on_decode" => self.on_decode = on_decode(&value)?,
             _ => self.krate = Some(krate(&value)?),
         }
         Ok(())
+    }
+
+    fn example(&self, name: &str) -> &'static str {
+        if name == "tx" && self.form == Form::Block { "&mut tx" } else { example(name) }
     }
 }
 
@@ -257,13 +296,6 @@ fn length(name: &str, value: &Value) -> syn::Result<Length> {
             format!("a duration is a string with a unit, such as `{name} = {}`", example(name)),
         )),
     }
-}
-
-fn tx(value: &Value) -> syn::Result<Ident> {
-    value.variable(
-        "`tx` needs the name of the parameter that is the transaction, such as `tx = \"tx\"`: a reference to it, and no \
-         expression",
-    )
 }
 
 fn claim(value: &Value) -> syn::Result<Ident> {

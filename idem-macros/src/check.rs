@@ -1,4 +1,6 @@
-//! Every check that needs only the text of the attribute and of the function. Nothing is rewritten here.
+//! Every check that needs only the text of the attribute and of the function, or of `run_once!`. Nothing is rewritten here.
+
+pub(crate) mod block;
 
 use std::collections::BTreeSet;
 
@@ -6,9 +8,11 @@ use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Attribute, Expr, ExprPath, GenericArgument, GenericParam, Ident, PathArguments, Type, TypeParamBound};
+use syn::{
+    Attribute, Expr, ExprPath, GenericArgument, GenericParam, Generics, Ident, PathArguments, Type, TypeParamBound,
+};
 
-use crate::args::{Args, Scope};
+use crate::args::{Args, Form, Scope};
 use crate::duration::Length;
 use crate::errors::Errors;
 use crate::hidden::Hidden;
@@ -45,27 +49,13 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     check_output(function, hidden, errors);
     check_scope(args, function, errors);
     if let Some(Scope::Const(path)) = &args.scope {
-        check_scope_path(path, function, &known, errors);
+        check_scope_path(path, &known, &function.sig.generics, errors);
     }
-    check_durations(args, errors);
     tx::check(args, function, errors);
-    match &args.key {
-        Some(key) => {
-            check_names("key", key, &known, errors);
-            if key.exprs.len() > MAX_PARTS {
-                errors.at_span(
-                    key.span(),
-                    format!("a key has at most {MAX_PARTS} parts: put some of them into a tuple, such as `key = (a, (b, c))`"),
-                );
-            }
-            check_floats(&key.exprs, function, errors);
-        }
-        None if args.was_given("key") => {}
-        None => errors.at_span(
-            Span::call_site(),
-            "an idempotent handler needs a key: write `#[idempotent(key = \"order_id\")]`, with an expression over the \
-             parameters that identifies the message",
-        ),
+    check_settings(args, hidden.is_some() || function.sig.asyncness.is_some(), errors);
+    if let Some(key) = &args.key {
+        check_names("key", key, &known, errors);
+        check_floats(&key.exprs, function, errors);
     }
     if let Some(fingerprint) = &args.fingerprint {
         check_names("fingerprint", fingerprint, &known, errors);
@@ -75,14 +65,45 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     {
         errors.at(claim, format!("`{claim}` is a parameter already: give `claim` the name of a new variable"));
     }
+}
+
+/// Reports every mistake in the arguments that shows without a signature. `is_async`: what they belong to is.
+fn check_settings(args: &Args, is_async: bool, errors: &mut Errors) {
+    check_durations(args, errors);
+    tx::check_excluded(args, errors);
+    match &args.key {
+        Some(key) if key.exprs.len() > MAX_PARTS => errors.at_span(
+            key.span(),
+            format!("a key has at most {MAX_PARTS} parts: put some of them into a tuple, such as `key = (a, (b, c))`"),
+        ),
+        Some(_) => {}
+        None if args.was_given("key") => {}
+        None => errors.at_span(
+            Span::call_site(),
+            match args.form {
+                Form::Attribute => {
+                    "an idempotent handler needs a key: write `#[idempotent(key = \"order_id\")]`, with an expression over \
+                     the parameters that identifies the message"
+                }
+                Form::Block => {
+                    "`run_once!` needs a key: write `run_once!(key = order.id, ..)`, with an expression that identifies the \
+                     message"
+                }
+            },
+        ),
+    }
     if let Some(span) = args.on_crash.function()
-        && hidden.is_none()
-        && function.sig.asyncness.is_none()
+        && !is_async
     {
+        let make_it = match args.form {
+            Form::Attribute => "an `async` handler: make this function `async`",
+            Form::Block => "an `async` block: write `async {` or `async || {`",
+        };
         errors.at_span(
             span,
-            "a function as `on_crash` needs an `async` handler: make this function `async`, or write \
-             `on_crash = \"rerun\"` or `on_crash = \"park\"`",
+            format!(
+                "a function as `on_crash` needs {make_it}, or write `on_crash = \"rerun\"` or `on_crash = \"park\"`"
+            ),
         );
     }
 }
@@ -139,21 +160,28 @@ fn check_output(function: &Function, hidden: Option<&Hidden>, errors: &mut Error
     };
     match output {
         None => errors.at(&function.sig.ident, format!("this handler returns nothing, {WRITE_RESULT}")),
-        Some(Type::Tuple(unit)) if unit.elems.is_empty() => {
-            errors.at(unit, format!("this handler returns nothing, {WRITE_RESULT}"));
-        }
-        Some(never @ Type::Never(_)) => errors.at(never, format!("this handler never returns, {WRITE_RESULT}")),
         Some(output) if hidden.is_none() && is_future(output) => errors.at(
             output,
             "this function returns a future and is not `async`: the key would be claimed before the future is polled; \
              write it as an `async fn`",
         ),
-        Some(opaque @ Type::ImplTrait(_)) => errors.at(
+        Some(output) => check_type(output, errors),
+    }
+}
+
+/// Reports a type that no handler or block can return.
+fn check_type(output: &Type, errors: &mut Errors) {
+    match output {
+        Type::Tuple(unit) if unit.elems.is_empty() => {
+            errors.at(unit, format!("this handler returns nothing, {WRITE_RESULT}"));
+        }
+        never @ Type::Never(_) => errors.at(never, format!("this handler never returns, {WRITE_RESULT}")),
+        opaque @ Type::ImplTrait(_) => errors.at(
             opaque,
             "an idempotent handler can't return `impl Trait`: a result is recorded and read again, so name its type, \
              such as `Result<Receipt, E>`",
         ),
-        Some(output) => check_borrowed(output, errors),
+        output => check_borrowed(output, errors),
     }
 }
 
@@ -238,7 +266,7 @@ fn check_scope(args: &Args, function: &Function, errors: &mut Errors) {
 }
 
 /// Reports a scope that names a parameter or a type parameter. The scope is in a `static`, which can use neither.
-fn check_scope_path(path: &ExprPath, function: &Function, parameters: &BTreeSet<String>, errors: &mut Errors) {
+fn check_scope_path(path: &ExprPath, parameters: &BTreeSet<String>, generics: &Generics, errors: &mut Errors) {
     let Some(first) = path.path.segments.first().filter(|_| path.qself.is_none()) else { return };
     let name = first.ident.unraw().to_string();
     let is_type = |parameter: &GenericParam| match parameter {
@@ -254,7 +282,7 @@ fn check_scope_path(path: &ExprPath, function: &Function, parameters: &BTreeSet<
                  `&'static str`, and put what varies into the key"
             ),
         );
-    } else if name == "Self" || function.sig.generics.params.iter().any(is_type) {
+    } else if name == "Self" || generics.params.iter().any(is_type) {
         errors.at(
             path,
             format!(
@@ -298,7 +326,7 @@ fn check_durations(args: &Args, errors: &mut Errors) {
             );
         }
     }
-    let Some(lease) = args.lease.as_ref().filter(|_| args.tx.is_none()) else { return };
+    let Some(lease) = args.lease.as_ref().filter(|_| !args.in_transaction()) else { return };
     if args.ttl.is_none() && args.was_given("ttl") {
         return;
     }

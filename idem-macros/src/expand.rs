@@ -1,4 +1,4 @@
-//! The function that the attribute emits: rewritten, or as it was after a mistake.
+//! What the attribute and `run_once!` emit: the function or block rewritten, or as it was after a mistake.
 
 mod in_transaction;
 mod rewrite;
@@ -6,14 +6,17 @@ mod under_lease;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::Ident;
+use syn::spanned::Spanned as _;
+use syn::{Ident, Type};
 
 use self::rewrite::{Rewrite, krate};
 use crate::args::Args;
+use crate::block::Block;
 use crate::borrowed::{take_borrowed, take_mut};
 use crate::hidden::Hidden;
 use crate::item::{Function, braces};
 use crate::key::bindings;
+use crate::tx::Tx;
 
 /// The function with the library's calls around its body.
 pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden>) -> TokenStream {
@@ -22,15 +25,18 @@ pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden
         (None, syn::ReturnType::Type(_, output)) => {
             let output = (**output).clone();
             // In tx mode, the body's future is made after the claim, so the key's borrows have ended by then.
-            let borrowed = if function.sig.asyncness.is_some() && args.tx.is_none() {
+            let borrowed = if function.sig.asyncness.is_some() && !args.in_transaction() {
                 take_borrowed(args, &mut function)
             } else {
                 Vec::new()
             };
-            let rewrite = Rewrite { args, function: &function, output: &output, hidden: None };
-            match function.sig.asyncness {
-                Some(_) => rewrite.asynchronous(&function.body, &borrowed),
-                None => rewrite.blocking(&function.body),
+            let rewrite = of_function(args, &function, &output, None);
+            let body = &function.body;
+            match (function.sig.asyncness, &rewrite.tx) {
+                (Some(_), None) => rewrite.asynchronous(body, &borrowed),
+                (Some(_), Some(tx)) => rewrite.in_transaction(tx, body),
+                (None, None) => rewrite.blocking(&rewrite.closure(body)),
+                (None, Some(tx)) => rewrite.in_transaction_blocking(tx, &rewrite.closure(body)),
             }
         }
         (None, syn::ReturnType::Default) => function.body.stmts.clone(),
@@ -41,6 +47,47 @@ pub(crate) fn expand(args: &Args, mut function: Function, hidden: Option<&Hidden
     emit(&function, &body)
 }
 
+fn of_function<'r>(
+    args: &'r Args,
+    function: &'r Function,
+    output: &'r Type,
+    hidden: Option<&'r Hidden>,
+) -> Rewrite<'r> {
+    let (name, tx) = (Some(&function.sig.ident), Tx::find(args, function));
+    Rewrite { args, name, output: Some(output), output_place: output.span(), hidden, tx }
+}
+
+/// What `run_once!` evaluates to: a future, or the value of a sync block.
+pub(crate) fn run_once(args: &Args, block: &Block) -> TokenStream {
+    let tx = args.tx_reference.as_ref().map(Tx::Reference);
+    let output_place = block.output().map_or(block.place, Type::span);
+    let rewrite = Rewrite { args, name: None, output: block.output(), output_place, hidden: None, tx };
+    let bind_claim = rewrite.bind_claim();
+    let value = match (block.asyncness, &rewrite.tx) {
+        (Some(_), None) => rewrite.asynchronous_block(block),
+        (Some(_), Some(tx)) => rewrite.in_transaction_block(tx, block),
+        (None, None) => rewrite.blocking(&block.closure(None, bind_claim.as_ref())),
+        (None, Some(tx)) => rewrite.in_transaction_blocking(tx, &block.closure(None, None)),
+    };
+    quote!({ #value })
+}
+
+/// The block as it was, for use after a mistake. It is not run.
+pub(crate) fn untouched_block(args: &Args, block: &Block) -> TokenStream {
+    let claim = args.claim.as_ref().map(|claim| declare(claim, args));
+    let closure = block.closure(None, claim.as_ref());
+    quote!(let _ = #closure;)
+}
+
+/// A variable for the claim that is never read.
+fn declare(claim: &Ident, args: &Args) -> TokenStream {
+    let krate = krate(args);
+    quote! {
+        #[allow(unused_variables)]
+        let #claim: &#krate::Claim = #krate::private::never();
+    }
+}
+
 /// The function as it was, for use after a mistake. If `claim` was given, the body may use that variable: it is declared, as
 /// otherwise a second error would follow.
 pub(crate) fn untouched(args: &Args, function: &Function) -> TokenStream {
@@ -49,12 +96,8 @@ pub(crate) fn untouched(args: &Args, function: &Function) -> TokenStream {
         |claim: &Ident| function.parameters().any(|p| bindings(&p.pat).iter().any(|b| b.ident == *claim));
     let body = match &args.claim {
         Some(claim) if !is_parameter(claim) => {
-            let krate = krate(args);
-            quote! {
-                #[allow(unused_variables)]
-                let #claim: &#krate::Claim = #krate::private::never();
-                #stmts
-            }
+            let claim = declare(claim, args);
+            quote!(#claim #stmts)
         }
         _ => stmts.clone(),
     };
@@ -88,8 +131,11 @@ fn emit(function: &Function, body: &TokenStream) -> TokenStream {
 //     }
 fn boxed(args: &Args, function: &Function, hidden: &Hidden) -> TokenStream {
     let Hidden { before, pin, prelude, body, output } = hidden;
-    let rewrite = Rewrite { args, function, output, hidden: Some(hidden) };
-    let rewritten = rewrite.asynchronous(body, &[]);
+    let rewrite = of_function(args, function, output, Some(hidden));
+    let rewritten = match &rewrite.tx {
+        None => rewrite.asynchronous(body, &[]),
+        Some(tx) => rewrite.in_transaction(tx, body),
+    };
     quote! {
         #(#before)*
         #pin(async move { #(#prelude)* #rewritten })

@@ -1,7 +1,8 @@
-//! The `#[idempotent]` attribute of `idem-runtime`. Depend on `idem-runtime`, which re-exports it, and not on this
+//! The `#[idempotent]` attribute and the `run_once!` macro of `idem-runtime`. Depend on `idem-runtime`, which re-exports it, and not on this
 //! crate.
 
 mod args;
+mod block;
 mod borrowed;
 mod check;
 mod duration;
@@ -18,6 +19,7 @@ mod tx;
 mod value;
 
 use proc_macro2::TokenStream;
+use syn::parse::{ParseStream, Parser as _};
 
 /// Makes a handler idempotent: of the messages that have the same key, one runs the handler, and the others get its recorded
 /// result.
@@ -129,6 +131,13 @@ pub fn idempotent(args: proc_macro::TokenStream, item: proc_macro::TokenStream) 
     rewrite(args.into(), &item.into()).into()
 }
 
+/// Runs a block once for each key, for a key that is made in the body of a function, in a loop or in a closure.
+#[cfg(any(proc_macro, test))]
+#[proc_macro]
+pub fn run_once(tokens: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    once(tokens.into()).into()
+}
+
 /// The attribute on token streams. `fuzz/attribute` builds this crate as a library, which no other crate can link as it is.
 #[cfg(all(fuzzing, not(proc_macro)))]
 pub fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
@@ -153,6 +162,38 @@ fn rewrite(args: TokenStream, item: &TokenStream) -> TokenStream {
         Some(errors) => {
             let item = expand::untouched(&args, &function);
             quote::quote!(#errors #item)
+        }
+    }
+}
+
+/// Writes what `run_once!` evaluates to. After a mistake it writes the errors and the block as it was.
+fn once(tokens: TokenStream) -> TokenStream {
+    let mut errors = errors::Errors::default();
+    let parsed = (|input: ParseStream<'_>| {
+        let args = args::Args::before_block(input, &mut errors)?;
+        let block = if input.is_empty() { Err(block::missing(input.span())) } else { block::Block::parse(input) };
+        // The rest was reported.
+        if block.is_err() {
+            input.parse::<TokenStream>()?;
+        }
+        Ok((args, block))
+    })
+    .parse2(tokens);
+    match parsed {
+        Ok((args, Ok(block))) => {
+            let compiles = check::block::check(&args, &block, &mut errors);
+            match errors.into_tokens() {
+                None => expand::run_once(&args, &block),
+                Some(errors) => {
+                    let block = compiles.then(|| expand::untouched_block(&args, &block));
+                    quote::quote!({ #block #errors })
+                }
+            }
+        }
+        Ok((_, Err(error))) | Err(error) => {
+            errors.push(error);
+            let errors = errors.into_tokens();
+            quote::quote!({ #errors })
         }
     }
 }

@@ -1,18 +1,18 @@
-//! `tx = "tx"`: the parameter that is a transaction, and the arguments that can't be given with it.
+//! `tx = "tx"` and, in `run_once!`, `tx = &mut tx`: the transaction, and the arguments that can't be given with it.
 
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Ident, Lifetime, Pat, Token, Type, TypeReference};
-
-use proc_macro2::{Span, TokenStream};
+use syn::{Expr, ExprReference, Ident, Lifetime, Pat, Type, TypeReference};
 
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::item::{Function, ungroup};
-use crate::key::bindings;
+use crate::key::{self, bindings};
 use crate::suggest;
+use crate::value::Value;
 
 /// The arguments that only lease mode has, and why tx mode doesn't have them.
 const EXCLUDED: [(&str, &str); 7] = [
@@ -28,47 +28,99 @@ const EXCLUDED: [(&str, &str); 7] = [
 /// An example of the type of such a parameter, for messages.
 const EXAMPLE: &str = "&mut sqlx::PgTransaction<'_>";
 
-/// The parameter that is a transaction.
-pub(crate) struct Tx<'f> {
-    pub(crate) ident: &'f Ident,
-    pub(crate) reference: &'f TypeReference,
-    /// The `mut` of `mut tx: ..`.
-    mutability: Option<Token![mut]>,
+/// The transaction of a call.
+pub(crate) enum Tx<'f> {
+    /// A parameter of the annotated function.
+    Parameter { pattern: &'f syn::PatIdent, reference: &'f TypeReference },
+    /// The value of `tx` in `run_once!`.
+    Reference(&'f ExprReference),
+    /// The same, held in this variable.
+    Lent { variable: Ident, reference: &'f ExprReference },
 }
 
 impl<'f> Tx<'f> {
     /// Finds the parameter. `None` if `tx` wasn't given, or doesn't name a parameter that is a reference.
     pub(crate) fn find(args: &Args, function: &'f Function) -> Option<Self> {
         let wanted = args.tx.as_ref()?;
-        named(function).find(|(pattern, _)| pattern.ident == *wanted).and_then(|(pattern, ty)| match ungroup(ty) {
-            Type::Reference(reference) => {
-                Some(Self { ident: &pattern.ident, reference, mutability: pattern.mutability })
-            }
+        let (pattern, ty) = named(function).find(|(pattern, _)| pattern.ident == *wanted)?;
+        match ungroup(ty) {
+            Type::Reference(reference) => Some(Self::Parameter { pattern, reference }),
             _ => None,
-        })
-    }
-
-    /// A `&mut` to the type that the trait is implemented for. For a parameter of type `&X`, that type is `&X` itself.
-    pub(crate) fn handle(&self) -> TokenStream {
-        let mut ident = self.ident.clone();
-        ident.set_span(ident.span().located_at(self.place()));
-        match self.reference.mutability {
-            Some(_) => quote_spanned!(self.place()=> &mut *#ident),
-            None => quote_spanned!(self.place()=> &mut &*#ident),
         }
     }
 
-    /// The place of the referenced type. Generated code that doesn't compile where the type is no transaction has this place, so
-    /// that the compiler's error points at the type.
-    pub(crate) fn place(&self) -> Span {
-        Span::call_site().located_at(self.reference.elem.span())
+    /// A `&mut` to the type that the trait is implemented for. For a parameter of type `&X` and for `tx = &x`, that type is `&X`
+    /// itself.
+    pub(crate) fn handle(&self) -> TokenStream {
+        let (name, mutability) = match self {
+            Self::Parameter { pattern, reference } => {
+                let mut ident = pattern.ident.clone();
+                ident.set_span(ident.span().located_at(self.place()));
+                (quote!(*#ident), reference.mutability)
+            }
+            Self::Reference(reference) => (reference.expr.to_token_stream(), reference.mutability),
+            Self::Lent { variable, reference } => (quote!(*#variable), reference.mutability),
+        };
+        match mutability {
+            Some(_) => quote_spanned!(self.place()=> &mut #name),
+            None => quote_spanned!(self.place()=> &mut &#name),
+        }
     }
 
-    /// Gives the body a variable of that name of its own, which is dropped at the end of the body.
-    pub(crate) fn rebind(&self) -> TokenStream {
-        let Self { ident, mutability, .. } = self;
-        let mutable = self.reference.mutability;
-        quote!(let #mutability #ident = &#mutable *#ident;)
+    /// The place of the referenced type, or of the reference. Generated code that doesn't compile where the type is no transaction
+    /// has this place, so that the compiler's error points at it.
+    pub(crate) fn place(&self) -> Span {
+        Span::call_site().located_at(match self {
+            Self::Parameter { reference, .. } => reference.elem.span(),
+            Self::Reference(reference) | Self::Lent { reference, .. } => reference.span(),
+        })
+    }
+
+    /// A statement that takes the reference, and the transaction behind it. `None` for a parameter, which is one.
+    pub(crate) fn lend(&self) -> Option<(TokenStream, Self)> {
+        let Self::Reference(reference) = self else { return None };
+        let variable = Ident::new("handle", Span::mixed_site());
+        Some((quote!(let #variable = #reference;), Self::Lent { variable, reference }))
+    }
+
+    /// Gives the body of a function a variable of that name of its own, which is dropped at the end of the body. A block uses the
+    /// variable that is in scope.
+    pub(crate) fn rebind(&self) -> Option<TokenStream> {
+        let Self::Parameter { pattern: syn::PatIdent { ident, mutability, .. }, reference } = self else { return None };
+        let mutable = reference.mutability;
+        Some(quote!(let #mutability #ident = &#mutable *#ident;))
+    }
+}
+
+/// The value of the attribute's `tx`.
+pub(crate) fn parameter(value: &Value) -> syn::Result<Ident> {
+    value.variable(
+        "`tx` needs the name of the parameter that is the transaction, such as `tx = \"tx\"`: a reference to it, and no \
+         expression",
+    )
+}
+
+/// The value of `tx` in `run_once!`.
+pub(crate) fn reference(value: Value) -> syn::Result<ExprReference> {
+    let place = value.span();
+    match value.expression("tx") {
+        Ok(Expr::Reference(reference)) if root(&reference.expr).is_some() => Ok(reference),
+        _ => Err(syn::Error::new(
+            place,
+            "`tx` needs a reference to the variable or field that is the transaction, written as one: `tx = &mut tx`, \
+             `tx = &mut *tx` where `tx` is a reference itself, or `tx = &tx` where its driver needs no `&mut`",
+        )),
+    }
+}
+
+/// The variable of an expression that is a variable, a field of one, or what one of these points to.
+pub(crate) fn root(place: &Expr) -> Option<&Ident> {
+    match place {
+        Expr::Field(field) => root(&field.base),
+        Expr::Paren(inner) => root(&inner.expr),
+        Expr::Group(inner) => root(&inner.expr),
+        Expr::Unary(deref) if matches!(deref.op, syn::UnOp::Deref(_)) => root(&deref.expr),
+        place => key::name(place),
     }
 }
 
@@ -80,14 +132,21 @@ fn named(function: &Function) -> impl Iterator<Item = (&syn::PatIdent, &Type)> {
     })
 }
 
-/// Reports arguments that can't be given with `tx`, and a `tx` that doesn't name a reference to a transaction.
-pub(crate) fn check(args: &Args, function: &Function, errors: &mut Errors) {
-    let Some(tx) = &args.tx else { return };
+/// Reports arguments that can't be given with `tx`.
+pub(crate) fn check_excluded(args: &Args, errors: &mut Errors) {
+    if !args.in_transaction() {
+        return;
+    }
     for (name, why) in EXCLUDED {
         if let Some(place) = args.place_of(name) {
             errors.at_span(place, format!("`{name}` can't be given with `tx`: {why}"));
         }
     }
+}
+
+/// Reports a `tx` that doesn't name a parameter that is a reference to a transaction.
+pub(crate) fn check(args: &Args, function: &Function, errors: &mut Errors) {
+    let Some(tx) = &args.tx else { return };
     let Some((pattern, ty)) = named(function).find(|(pattern, _)| pattern.ident == *tx) else {
         if function.parameters().any(|parameter| bindings(&parameter.pat).iter().any(|bound| bound.ident == *tx)) {
             return errors.at(

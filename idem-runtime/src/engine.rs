@@ -49,6 +49,7 @@ where
     C: Reconcile<V, E>,
     D: DecodePolicy<V, E>,
 {
+    call.begin();
     run_in::<false, _, _, _, _, _, _, _, _>(call, body, ops, on_error, on_crash, on_decode)
 }
 
@@ -66,6 +67,7 @@ where
     P: ErrorPolicy<E>,
     D: DecodePolicy<V, E>,
 {
+    call.begin();
     let in_place = call.is_answered_in_place();
     let mut spawned = call.over(Spawned);
     let entered = blocking::enter(call.site.scope, in_place, || {

@@ -1,4 +1,4 @@
-//! What both modes write: names, the call site, the key, the store and the policies.
+//! What all forms write: names, the call site, the key, the store and the policies.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,15 +8,21 @@ use syn::{Ident, Type};
 
 use crate::args::{Args, Scope};
 use crate::hidden::Hidden;
-use crate::item::Function;
 use crate::policy::{OnCrash, OnError};
+use crate::tx::Tx;
 
-/// A function that is rewritten: its arguments, and the type that its body returns.
+/// What is rewritten: its arguments, and the type that its body returns.
 pub(super) struct Rewrite<'r> {
     pub(super) args: &'r Args,
-    pub(super) function: &'r Function,
-    pub(super) output: &'r Type,
+    /// The name of the function. A block has none.
+    pub(super) name: Option<&'r Ident>,
+    /// The type that the body returns. `None` if a block doesn't say it.
+    pub(super) output: Option<&'r Type>,
+    /// Where an error about the returned type is shown.
+    pub(super) output_place: Span,
     pub(super) hidden: Option<&'r Hidden>,
+    /// The transaction in tx mode.
+    pub(super) tx: Option<Tx<'r>>,
 }
 
 impl Rewrite<'_> {
@@ -42,27 +48,37 @@ impl Rewrite<'_> {
         }
     }
 
-    /// The statements before the call: the call site, the operations of the return type and, with `claim`, the slot of the claim.
+    /// The statements of a function before the call: the call site, the operations of the return type and, with `claim`, the slot
+    /// of the claim.
     pub(super) fn setup(&self) -> TokenStream {
-        let p = self.private();
-        let (site, ops, slot, claim) = (local("site"), local("ops"), local("slot"), local("claim"));
-        let output = self.output;
-        let new_site = self.site();
-        let output = {
-            let function = located(quote!(#p::output), output.span());
-            quote_spanned!(output.span()=> #function::<#output, _, _, _>())
+        let (site, ops, slot) = (self.bind_site(), self.bind_ops(), self.bind_slot());
+        quote!(#site #ops #slot)
+    }
+
+    pub(super) fn bind_site(&self) -> TokenStream {
+        let (p, name, site) = (self.private(), local("site"), self.site());
+        quote!(let #name: &'static #p::Site = #site;)
+    }
+
+    pub(super) fn bind_ops(&self) -> TokenStream {
+        let (p, ops, place) = (self.private(), local("ops"), self.output_place);
+        let function = located(quote!(#p::output), place);
+        let output = match self.output {
+            Some(output) => output.to_token_stream(),
+            None => quote_spanned!(place=> _),
         };
-        let new_slot = self.args.claim.as_ref().map(|_| {
+        let output = quote_spanned!(place=> #function::<#output, _, _, _>());
+        quote!(let #ops = #output;)
+    }
+
+    pub(super) fn bind_slot(&self) -> Option<TokenStream> {
+        self.args.claim.as_ref().map(|_| {
+            let (p, site, slot, claim) = (self.private(), local("site"), local("slot"), local("claim"));
             quote! {
                 let #slot = #p::ClaimSlot::new(#site);
                 let #claim = &#slot;
             }
-        });
-        quote! {
-            let #site: &'static #p::Site = #new_site;
-            let #ops = #output;
-            #new_slot
-        }
+        })
     }
 
     /// The call site: a `static` in a block of its own, so that the user's code can't see its name.
@@ -73,7 +89,7 @@ impl Rewrite<'_> {
             Some(Scope::Text(text)) => text.to_token_stream(),
             Some(Scope::Const(path)) => self.call_at(path.span(), "scope", &self.user(path)),
             None => {
-                let name = self.function.sig.ident.unraw().to_string();
+                let name = self.name.map(|name| name.unraw().to_string());
                 quote!(::core::concat!(::core::module_path!(), "::", #name))
             }
         };
@@ -99,14 +115,15 @@ impl Rewrite<'_> {
         let p = self.private();
         let site = local("site");
         let (store, key, fingerprint) = (self.store(), self.key(), self.fingerprint());
-        let slot = match &self.args.claim {
-            None => quote!(::core::option::Option::None),
-            Some(_) => {
-                let claim = local("claim");
-                quote!(::core::option::Option::Some(#claim))
-            }
-        };
-        quote!(#p::Call::new(#site, #store, #key, #fingerprint, #slot))
+        quote!(#p::Call::new(#site, #store, #key, #fingerprint))
+    }
+
+    /// `call.claim_into(claim);`, if `claim` was given.
+    pub(super) fn lend_slot(&self) -> Option<TokenStream> {
+        self.args.claim.as_ref().map(|_| {
+            let (call, claim) = (local("call"), local("claim"));
+            quote!(#call.claim_into(#claim);)
+        })
     }
 
     pub(super) fn key(&self) -> Option<TokenStream> {

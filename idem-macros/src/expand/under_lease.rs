@@ -1,13 +1,13 @@
-//! The rewritten function in lease mode.
+//! A rewritten function, or a block, in lease mode.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Ident;
 
 use super::rewrite::{Rewrite, local};
+use crate::block::Block;
 use crate::borrowed::Borrowed;
 use crate::item::Body;
-use crate::tx::Tx;
 
 impl Rewrite<'_> {
     // Input:
@@ -19,7 +19,7 @@ impl Rewrite<'_> {
     //         let ops = output::<Ret, ..>();
     //         let (mut call, order_id) = {
     //             let (order_id,) = (order_id,);
-    //             let call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None);
+    //             let call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None);
     //             (call, order_id)
     //         };
     //         let body = async move {
@@ -30,15 +30,11 @@ impl Rewrite<'_> {
     //         run(&mut call, body, ops, ReleaseErrors, NoReconcile, RefuseUnreadable).await
     //     }
     pub(super) fn asynchronous(&self, body: &Body, borrowed: &[Borrowed]) -> TokenStream {
-        if let Some(tx) = Tx::find(self.args, self.function) {
-            return self.in_transaction(&tx, body);
-        }
         let p = self.private();
-        let output = self.output;
         let (call_name, body_name, ops) = (local("call"), local("body"), local("ops"));
         let setup = self.setup();
         let call = self.call();
-        let bind_claim = self.bind_claim();
+        let (lend_slot, bind_claim, fake_return) = (self.lend_slot(), self.bind_claim(), self.fake_return());
         let (on_error, on_crash, on_decode) = (self.on_error(), self.on_crash(), self.on_decode());
         let names: Vec<&Ident> = borrowed.iter().map(|borrowed| &borrowed.ident).collect();
         let muts: Vec<Option<TokenStream>> =
@@ -66,16 +62,13 @@ impl Rewrite<'_> {
                 #(match #names { _ => {} })*
             }
         };
-        // An async block can't be given a return type. The branch that is never taken tells the compiler the type before it checks
-        // the body: so a type error is reported at the user's expression, and not at the attribute.
         quote! {
             #setup
             #bind_call
+            #lend_slot
             let #body_name = async move {
                 #bind_claim
-                if false {
-                    return #p::never::<#output>();
-                }
+                #fake_return
                 #body
             };
             let #body_name = ::core::pin::pin!(#body_name);
@@ -90,30 +83,85 @@ impl Rewrite<'_> {
     //     fn f(order_id: String, cents: u64) -> Ret {
     //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
     //         let ops = output::<Ret, ..>();
-    //         let mut call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None, None);
+    //         let mut call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None);
     //         let body = move || -> Ret { BODY };
     //         run_blocking(&mut call, body, ops, ReleaseErrors, RefuseUnreadable)
     //     }
-    pub(super) fn blocking(&self, body: &Body) -> TokenStream {
-        if let Some(tx) = Tx::find(self.args, self.function) {
-            return self.in_transaction_blocking(&tx, body);
-        }
+    pub(super) fn blocking(&self, closure: &TokenStream) -> TokenStream {
         let p = self.private();
-        let output = self.output;
         let (call_name, body_name, ops) = (local("call"), local("body"), local("ops"));
-        let setup = self.setup();
-        let call = self.call();
-        let bind_claim = self.bind_claim();
+        let (setup, call, lend_slot) = (self.setup(), self.call(), self.lend_slot());
         let (on_error, on_decode) = (self.on_error(), self.on_decode());
-        let body = match bind_claim {
-            Some(bind_claim) => quote!({ #bind_claim #body }),
-            None => quote!(#body),
-        };
         quote! {
             #setup
             let mut #call_name = #call;
-            let #body_name = move || -> #output #body;
+            #lend_slot
+            let #body_name = #closure;
             #p::run_blocking(&mut #call_name, #body_name, #ops, #on_error, #on_decode)
         }
+    }
+
+    /// The body of a sync function.
+    pub(super) fn closure(&self, body: &Body) -> TokenStream {
+        let (output, bind_claim) = (self.output, self.bind_claim());
+        match bind_claim {
+            Some(bind_claim) => quote!(move || -> #output { #bind_claim #body }),
+            None => quote!(move || -> #output #body),
+        }
+    }
+
+    // Input:
+    //     run_once!(key = order.id, scope = "shop/charge", async || -> Ret { BODY })
+    //
+    // Output:
+    //     {
+    //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
+    //         let ops = output::<Ret, ..>();
+    //         let mut call = Call::new(site, installed(), key(&(order.id)), FingerprintInput::None);
+    //         let policies = (ReleaseErrors, NoReconcile, RefuseUnreadable);
+    //         let mut body = async || -> Ret { BODY };
+    //         async move {
+    //             let body = pin!(body());
+    //             run(&mut call, body, ops, policies.0, policies.1, policies.2).await
+    //         }
+    //     }
+    //
+    // The body is an async closure for `async { .. }` too. Its future borrows what the closure has captured, unless the body consumes
+    // it. So the outer future holds that once: a future in the closure's place would be moved to be pinned, and take up its size
+    // twice.
+    pub(super) fn asynchronous_block(&self, block: &Block) -> TokenStream {
+        let p = self.private();
+        let [call_name, body, policies, ops, claim] = ["call", "body", "policies", "ops", "claim"].map(local);
+        let (bind_site, bind_ops, call) = (self.bind_site(), self.bind_ops(), self.call());
+        let (bind_slot, lend_slot) = (self.bind_slot(), self.lend_slot());
+        let (on_error, on_crash, on_decode) = (self.on_error(), self.on_crash(), self.on_decode());
+        let slot = self.args.claim.as_ref().map(|_| quote!(#claim));
+        let parameter = slot.as_ref().map(|slot| quote!(#slot: &#p::ClaimSlot));
+        let closure = block.closure(parameter.as_ref(), self.bind_claim().as_ref());
+        // A call that lives as long as the slot, which the outer future holds.
+        let rebind_call = slot.as_ref().map(|_| quote!(let mut #call_name = #call_name;));
+        quote! {
+            #bind_site
+            #bind_ops
+            #[allow(unused_mut)]
+            let mut #call_name = #call;
+            let #policies = (#on_error, #on_crash, #on_decode);
+            #[allow(unused_mut)]
+            let mut #body = #closure;
+            async move {
+                #bind_slot
+                #rebind_call
+                #lend_slot
+                let #body = ::core::pin::pin!(#body(#slot));
+                #p::run(&mut #call_name, #body, #ops, #policies.0, #policies.1, #policies.2).await
+            }
+        }
+    }
+
+    /// A branch that is never taken. An async block can't be given a return type: this tells the compiler the type before it checks
+    /// the body, so that a type error is reported at the user's expression, and not at the attribute.
+    pub(super) fn fake_return(&self) -> Option<TokenStream> {
+        let (p, output) = (self.private(), self.output?);
+        Some(quote!(if false { return #p::never::<#output>(); }))
     }
 }

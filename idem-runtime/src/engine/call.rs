@@ -61,28 +61,32 @@ pub struct Call<'c, S: IdempotencyStore> {
 
 impl<'c, S: IdempotencyStore> Call<'c, S> {
     /// A call that has not claimed yet.
-    pub fn new(
-        site: &'static Site,
-        store: Option<S>,
-        key: KeyInput,
-        fingerprint: FingerprintInput,
-        slot: Option<&'c ClaimSlot>,
-    ) -> Self {
-        let watch = Watch::start(site, &key);
-        let home = store.as_ref().filter(|store| store.needs_runtime()).and_then(|_| Handle::try_current().ok());
+    pub fn new(site: &'static Site, store: Option<S>, key: KeyInput, fingerprint: FingerprintInput) -> Self {
         Self {
             site,
             store,
             key,
             fingerprint,
-            slot,
+            slot: None,
             owner: Owner([0; 16]),
             fence: 0,
             deadline: None,
             phase: Phase::Idle,
-            watch,
-            home,
+            watch: Watch::default(),
+            home: None,
         }
+    }
+
+    /// Puts the claim into this slot, once it is granted.
+    pub fn claim_into(&mut self, slot: &'c ClaimSlot) {
+        self.slot = Some(slot);
+    }
+
+    /// The call begins: here, and not where it is made, as the future of a block may be polled elsewhere, later or never.
+    pub(super) fn begin(&mut self) {
+        self.watch = Watch::start(self.site, &self.key);
+        let store = self.store.as_ref().filter(|store| store.needs_runtime());
+        self.home = store.and_then(|_| Handle::try_current().ok());
     }
 
     /// The same call with its store wrapped.

@@ -42,8 +42,7 @@ pub struct TxCall {
 impl TxCall {
     /// A call that has not claimed yet.
     pub fn new(site: &'static Site, key: KeyInput, fingerprint: FingerprintInput) -> Self {
-        let watch = Watch::start(site, &key);
-        Self { site, key, fingerprint, watch }
+        Self { site, key, fingerprint, watch: Watch::default() }
     }
 }
 
@@ -85,6 +84,7 @@ where
     D: DecodePolicy<V, E>,
 {
     let site = call.site;
+    call.watch = Watch::start(site, &call.key);
     match admit(&call, tx).await {
         Ok(Admission::Run(pending, event)) => {
             site.observe(event, call.key.key());

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod attributes;
+mod blocks;
 mod functions;
 mod generics;
 mod macros;

@@ -1,6 +1,6 @@
-//! What the attribute adds to a future: the future must not hold the arguments twice.
+//! What the attribute and `run_once!` add to a future: the future must not hold the arguments, or what a block captures, twice.
 
-use idem_runtime::idempotent;
+use idem_runtime::{idempotent, run_once};
 
 use super::{Handled, pause};
 
@@ -89,4 +89,43 @@ fn arguments_are_not_kept_twice() {
         println!("{what}: {bare} -> {annotated}, {more} more");
         assert!(more <= engine + kept + 64, "{what}: {bare} -> {annotated}");
     }
+}
+
+#[test]
+fn what_a_block_captures_is_not_kept_twice() {
+    let (large, id): (Large, u64) = ([0; 4096], 1);
+    let annotated = size(none_annotated()) - size(none());
+    let borrows = async {
+        pause().await;
+        Handled::Ok(id + u64::from(large[7]))
+    };
+    let engine = size(run_once!(key = id, scope = "sizes/borrows", async {
+        pause().await;
+        Handled::Ok(id + u64::from(large[7]))
+    })) - size(borrows);
+    println!("a block that borrows: {engine} more; an annotated function: {annotated} more");
+    // The conversions of the result are made where the macro stands, so the future holds them too.
+    assert!(engine <= annotated + 96, "{engine}");
+
+    let bare = size(async move {
+        pause().await;
+        Handled::Ok(id + u64::from(large[7]))
+    });
+    let reads = size(run_once!(key = id, scope = "sizes/reads", async move {
+        pause().await;
+        Handled::Ok(id + u64::from(large[7]))
+    }));
+    let claims = size(run_once!(key = id, scope = "sizes/claims", claim = c, async move {
+        pause().await;
+        Handled::Ok(id + u64::from(large[7]) + c.fence())
+    }));
+    let local = size(run_once!(key = id, scope = "sizes/local", async {
+        let large: Large = [0; 4096];
+        pause().await;
+        Handled::Ok(id + u64::from(large[7]))
+    }));
+    println!("4 KiB: {bare} bare, {reads} in a block, {claims} with its claim, {local} as a variable in the block");
+    assert!(reads <= bare + engine + 64, "{reads}");
+    assert!(local <= bare + engine + 64, "{local}");
+    assert!(claims <= bare + engine + 768, "{claims}");
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use idem_runtime::tx::{Database, commit, schema};
-use idem_runtime::{Error, Outcome, idempotent};
+use idem_runtime::{Error, Outcome, idempotent, run_once};
 use idem_tests::statements;
 use rusqlite::{Connection, Savepoint, Transaction, TransactionBehavior};
 
@@ -107,6 +107,27 @@ fn r25_an_err_leaves_no_claim_behind_even_if_the_caller_commits() {
     assert_eq!(rows, 0);
     let tx = immediate(&mut connection);
     assert_eq!(book(&tx, "a", 1).unwrap(), Outcome::Executed(1));
+}
+
+#[test]
+fn a_block_records_in_a_transaction_and_in_a_savepoint() {
+    let (_home, mut connection) = bench();
+    let mut tx = immediate(&mut connection);
+    for (amount, expected) in [(1, Outcome::Executed(1)), (2, Outcome::Replayed(1))] {
+        let booked = run_once!(tx = &tx, key = 1, scope = "blocking/tx", || -> Result<Outcome<u64>, Failed> {
+            effect(&tx, "a");
+            Ok(amount.into())
+        });
+        assert_eq!(booked.unwrap(), expected);
+    }
+    let savepoint = tx.savepoint().unwrap();
+    let moved = vec![1_u8];
+    let booked: Result<_, Failed> =
+        run_once!(tx = &savepoint, key = 1, scope = "blocking/savepoint", move || Ok(Outcome::Executed(moved)));
+    assert_eq!(booked.unwrap().into_inner(), [1]);
+    savepoint.commit().unwrap();
+    tx.commit().unwrap();
+    assert_eq!(effects(&connection, "a"), 1);
 }
 
 #[idempotent(key = "id", tx = "tx")]

@@ -1,5 +1,6 @@
 //! The rules of tx mode, on one database: `super` says which.
 
+mod blocks;
 mod bodies;
 mod modes;
 mod refusals;
