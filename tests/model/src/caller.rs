@@ -120,7 +120,7 @@ impl Protocol {
                 self.body_went(state, number, Went::Unknown);
                 self.ends(state, number, How::OutcomeUnknown);
             }
-            Stage::Ending(How::Complete | How::Failed) if !self.setup.has(Rule::EndingSurvivesDrop) => {
+            Stage::Ending(How::Complete | How::Failed | How::NotRun) if !self.setup.has(Rule::EndingSurvivesDrop) => {
                 self.ends(state, number, How::OutcomeUnknown);
             }
             _ => return None,
@@ -153,6 +153,12 @@ impl Protocol {
         self.body_went(state, number, Went::Unknown);
         state.worker(number).beats = !self.setup.has(Rule::KeepEndsHeartbeat);
         self.ends(state, number, How::Keep);
+    }
+
+    /// The body returns, and says that it did nothing.
+    pub(crate) fn skips(&self, state: &mut State, number: u8) {
+        let is_not_run = self.setup.has(Rule::SkipIsNotRun);
+        self.body_ends(state, number, Went::Skipped, if is_not_run { How::NotRun } else { How::Failed });
     }
 
     /// The function that reconciles knows what was done.

@@ -202,7 +202,7 @@ impl Protocol {
             Action::HearOfRenewal(number) => self.hears_of_renewal(state, number)?,
             Action::BodyReturns(number) => self.body_ends(state, number, Went::Well, How::Complete),
             Action::BodyFails(number) => self.body_ends(state, number, Went::Settled, How::Failed),
-            Action::BodySkips(number) => self.body_ends(state, number, Went::Settled, How::NotRun),
+            Action::BodySkips(number) => self.skips(state, number),
             Action::BodyKeeps(number) => self.keeps(state, number),
             Action::ReconcileFinds(number) => self.found(state, number),
             Action::ReconcileFindsNothing(number) => self.found_nothing(state, number),

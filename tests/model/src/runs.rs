@@ -18,6 +18,8 @@ pub const SHORT: &[&str] = &[
     "calls=1 lease=1 crash=1 retry=1 cancel=1 error=1 ttl=1 purge=1 short-ttl",
     "calls=1 lease=1 crash=1 retry=1 cancel=1 renew=1",
     "calls=1 lease=1 crash=1 retry=1 keep=1 skip=1",
+    "calls=2 lease=1 crash=1 cancel=1 skip=1",
+    "calls=1 lease=1 retry=1 cancel=1 error=1 renew=1 skip=1",
     "calls=1 lease=1 crash=1 retry=1 purge=2 back=1",
     "calls=1 lease=1 crash=1 retry=1 purge=1 life=1",
     "calls=1 lease=1 retry=1 cancel=1 wait=2",
@@ -35,6 +37,7 @@ pub const LONG: &[&str] = &[
     "calls=1 lease=1 crash=1 retry=1 cancel=1 ttl=1 purge=1 operator=2",
     "calls=1 lease=1 crash=1 retry=1 cancel=1 error=1 ttl=1 purge=1 tx=1",
     "workers=3 calls=1 lease=1 crash=1 cancel=1 error=1",
+    "workers=3 calls=1 lease=1 crash=1 cancel=1 skip=1",
     "workers=3 calls=1 lease=2 crash=1 retry=1",
     "workers=3 calls=1 lease=1 retry=1 cancel=1 ttl=1 purge=1",
 ];
@@ -49,6 +52,8 @@ pub const WITHOUT: &[(&str, Broken, usize)] = &[
     ("reconcile calls=1 lease=2 crash=1 without=lease-is-seen-again", Broken::RunsAgainUnreconciled, 18),
     ("rerun calls=1 cancel=1 without=ending-survives-drop", Broken::OutcomeLost, 9),
     ("reconcile calls=2 lease=1 crash=1 error=1 without=reconcile-error-is-not-run", Broken::RunsAgainUnreconciled, 13),
+    ("park calls=1 cancel=1 skip=1 without=ending-survives-drop", Broken::ParkedWithoutDoubt, 10),
+    ("rerun calls=2 lease=1 crash=1 skip=1 without=skip-is-not-run", Broken::WrongPrevious, 12),
     ("rerun calls=1 keep=1 without=keep-ends-heartbeat", Broken::Stuck, 7),
     ("rerun calls=1 lease=1 retry=1 cancel=1 purge=1 without=repeats-end-in-time", Broken::Phantom, 11),
 ];

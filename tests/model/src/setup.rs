@@ -153,6 +153,8 @@ pub enum Rule {
     EndingSurvivesDrop,
     /// An error of the function that reconciles is `NotRun`; without it `Failed`.
     ReconcileErrorIsNotRun,
+    /// The ending of a body that says that it did nothing is `NotRun`; without it `Failed`.
+    SkipIsNotRun,
     /// `keep` ends the heartbeat.
     KeepEndsHeartbeat,
     /// All copies of a request are sent within its life; without it a paused process goes on with an old claim.
@@ -163,7 +165,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::OwnerPerCall, "owner-per-call"),
         (Self::LeaverSaysNotRun, "leaver-says-not-run"),
         (Self::UnansweredClaimsCount, "unanswered-claims-count"),
@@ -171,6 +173,7 @@ impl Rule {
         (Self::LeaseIsSeenAgain, "lease-is-seen-again"),
         (Self::EndingSurvivesDrop, "ending-survives-drop"),
         (Self::ReconcileErrorIsNotRun, "reconcile-error-is-not-run"),
+        (Self::SkipIsNotRun, "skip-is-not-run"),
         (Self::KeepEndsHeartbeat, "keep-ends-heartbeat"),
         (Self::RepeatsEndInTime, "repeats-end-in-time"),
         (Self::StoreParks, "store-parks"),

@@ -200,13 +200,13 @@ fn sees_release(truth: &mut Truth, made: &Made<'_>, how: How, fence: u64) {
     }
     if how == How::Failed {
         truth.failed = Some(made.now + made.ttl);
-        if truth.body(owner, fence).is_some() {
+        if truth.body(owner, fence).is_some_and(|body| body.went != Went::Skipped) {
             truth.settle_before(fence);
         }
     }
 }
 
-/// The caller left before its body ran.
+/// The caller left before its body ran, or its body said that it did nothing.
 fn sees_not_run(truth: &mut Truth, made: &Made<'_>) {
     let owner = made.request.owner;
     let held = |row: Option<&Row>| row.is_some_and(|r| r.state == RowState::Running && r.owner == owner.owner());

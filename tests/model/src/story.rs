@@ -55,7 +55,7 @@ impl Protocol {
             Action::BodyKeeps(number) => {
                 format!("The body of {} fails with an error that keeps the key.", call(number))
             }
-            Action::BodySkips(number) => format!("The body of {} did nothing, and `NotRun` is sent.", call(number)),
+            Action::BodySkips(number) => format!("The body of {} says that it did nothing.", call(number)),
             Action::ReconcileFinds(number) => {
                 format!("The reconcile function of {} finds the outcome; a completion is sent.", call(number))
             }

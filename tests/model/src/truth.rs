@@ -13,8 +13,10 @@ pub(crate) enum Went {
     Well,
     /// Nobody knows.
     Unknown,
-    /// It did nothing, or someone found out what it did.
+    /// It failed, or someone found out what it did.
     Settled,
+    /// It says that it did nothing. So nothing is known of the bodies before it.
+    Skipped,
 }
 
 /// A body that was started.
@@ -29,7 +31,7 @@ pub(crate) struct Body {
 impl Body {
     /// It may have had an effect that nothing tells of.
     pub(crate) fn is_in_doubt(&self) -> bool {
-        self.went != Went::Settled && !self.recorded
+        !matches!(self.went, Went::Settled | Went::Skipped) && !self.recorded
     }
 }
 
