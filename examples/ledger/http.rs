@@ -38,7 +38,7 @@ async fn post_transfer(
     let key = idempotency_key(&headers)?;
     let Json(transfer) = body?;
     Ok(match bank.transfer(key, &transfer).await? {
-        Outcome::Executed(receipt) => (StatusCode::CREATED, Json(receipt)).into_response(),
+        Outcome::Executed(receipt) | Outcome::Skipped(receipt) => (StatusCode::CREATED, Json(receipt)).into_response(),
         Outcome::Replayed(receipt) => {
             (StatusCode::CREATED, [("idempotency-replayed", "true")], Json(receipt)).into_response()
         }

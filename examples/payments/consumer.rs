@@ -86,7 +86,7 @@ impl Deliver {
         for _ in 0..MAX_DELIVERIES {
             let result = charge(&self.shop, &delivery.order).await;
             match (disposition(&result), result) {
-                (_, Ok(Outcome::Executed(_))) => return Ok(Ending::Executed),
+                (_, Ok(Outcome::Executed(_) | Outcome::Skipped(_))) => return Ok(Ending::Executed),
                 (_, Ok(Outcome::Replayed(_))) => return Ok(Ending::Replayed),
                 (Disposition::DeadLetter, Err(error)) => return refuse(error).map(Ending::Refused),
                 // Another delivery would fail in the same way.

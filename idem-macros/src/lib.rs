@@ -59,7 +59,7 @@ use syn::parse::{ParseStream, Parser as _};
 /// | `missing_key` | `"error"`, `"run"` | `"error"` | what a call does whose key is `None` or empty: get `Error::MissingKey`, or run without protection |
 /// | `on_store_error` | `"error"`, `"run"` | `"error"` | what a call does when the store fails at the claim: get `Error::Store`, or run without protection |
 /// | `tx` | the name of a parameter that is a reference to a transaction | none | tx mode: the claim and the result are written in this transaction, together with what the handler writes. See `idem_runtime::tx`. Excludes `store`, `lease`, `wait`, `on_error`, `on_crash`, `on_store_error` and `claim` |
-/// | `claim` | a name that no parameter has | none | the body has its `&Claim` in a variable of this name: `fence()`, `attempt()`, `previous()`, `derive("charge-card")` |
+/// | `claim` | a name that no parameter has | none | the body has its `&Claim` in a variable of this name: `fence()`, `attempt()`, `previous()`, `derive("charge-card")`, `skip()` |
 /// | `on_decode` | `"error"`, or a path to a `fn(&DecodeError) -> Result<T, E>` | `"error"` | what a duplicate gets if its record can't be read as `T`, as after a change of the type: `Error::Decode`, or what the function returns (see [below](#when-the-type-of-the-result-changes)) |
 /// | `crate` | path | `::idem_runtime` | for a renamed or re-exported dependency |
 ///

@@ -119,12 +119,12 @@ where
         }
         call.start_body(grant);
         let returned = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
-        let outcome = match judge(call, returned, ops, &on_error) {
-            Ok(outcome) => outcome,
+        let returned = match judge(call, returned, ops, &on_error) {
+            Ok(returned) => returned,
             Err(lost) => return call.refuse(call.lease_lost(true, lost), ops),
         };
         match call.settle().await {
-            Ok(()) => ended(&mut call.watch, outcome, ops),
+            Ok(()) => ended(&mut call.watch, returned, ops),
             Err(error) => call.refuse(error, ops),
         }
     }
@@ -168,22 +168,23 @@ fn judge<S: IdempotencyStore, O, V, E>(
     returned: Result<O, LeaseLost>,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
-) -> Result<Result<V, E>, LeaseLost> {
+) -> Result<Returned<O, V, E>, LeaseLost> {
     // The store said that this call no longer holds the key, so there is nothing to leave.
     let output = returned.inspect_err(|_| call.phase = Phase::Idle)?;
-    let outcome = (ops.into_result)(output);
-    match &outcome {
-        Ok(value) => call.will_record(|| (ops.encode)(value), ops.decode),
-        Err(error) => {
-            call.observe(Event::Failed);
-            match on_error.judge(error) {
-                Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
-                Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
-                Verdict::Record => call.will_record(|| on_error.encode(error), |encoded| on_error.decode(encoded)),
-            }
-        }
+    let returned = Returned::of(output, call.is_skipped(), ops);
+    if let Some(event) = returned.event() {
+        call.observe(event);
     }
-    Ok(outcome)
+    match &returned {
+        Returned::Skipped(_) => call.phase = Phase::Leaving(Leave::NotRun),
+        Returned::Outcome(Ok(value)) => call.will_record(|| (ops.encode)(value), ops.decode),
+        Returned::Outcome(Err(error)) => match on_error.judge(error) {
+            Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
+            Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
+            Verdict::Record => call.will_record(|| on_error.encode(error), |encoded| on_error.decode(encoded)),
+        },
+    }
+    Ok(returned)
 }
 
 /// Asks the user's function what became of the call that died. `Some`: what to return. `None`: the body may run.
@@ -222,7 +223,7 @@ where
         Ok(Err(error)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
             let _ = call.settle().await;
-            Some(ended(&mut call.watch, Err(error), ops))
+            Some(ended(&mut call.watch, Returned::Outcome(Err(error)), ops))
         }
     }
 }
@@ -279,14 +280,47 @@ pub(crate) fn refuse<O, V, E>(
     (ops.refused)(error)
 }
 
-/// What the handler returns if its body returned `outcome`.
-pub(crate) fn ended<O, V, E>(watch: &mut Watch, outcome: Result<V, E>, ops: Ops<O, V, E>) -> O {
-    match outcome {
-        Ok(value) => {
+/// What a body returned.
+pub(crate) enum Returned<O, V, E> {
+    /// It says that it did nothing.
+    Skipped(O),
+    Outcome(Result<V, E>),
+}
+
+impl<O, V, E> Returned<O, V, E> {
+    /// `is_skipped`: whether its claim says that it did nothing, which counts if it did not fail.
+    pub(crate) fn of(output: O, is_skipped: bool, ops: Ops<O, V, E>) -> Self {
+        if (ops.skipped)(&output) {
+            return Self::Skipped(output);
+        }
+        match (ops.into_result)(output) {
+            Ok(value) if is_skipped => Self::Skipped((ops.executed)(value)),
+            outcome => Self::Outcome(outcome),
+        }
+    }
+
+    /// What is told of it, beside the end of the call.
+    pub(crate) fn event(&self) -> Option<Event> {
+        match self {
+            Self::Skipped(_) => Some(Event::Skipped),
+            Self::Outcome(Ok(_)) => None,
+            Self::Outcome(Err(_)) => Some(Event::Failed),
+        }
+    }
+}
+
+/// What the handler returns after its body.
+pub(crate) fn ended<O, V, E>(watch: &mut Watch, returned: Returned<O, V, E>, ops: Ops<O, V, E>) -> O {
+    match returned {
+        Returned::Skipped(output) => {
+            watch.ends("skipped");
+            output
+        }
+        Returned::Outcome(Ok(value)) => {
             watch.ends("executed");
             (ops.executed)(value)
         }
-        Err(error) => {
+        Returned::Outcome(Err(error)) => {
             watch.ends("failed");
             (ops.failed)(error)
         }
@@ -295,9 +329,9 @@ pub(crate) fn ended<O, V, E>(watch: &mut Watch, outcome: Result<V, E>, ops: Ops<
 
 /// The same for a call that ran without protection.
 fn unprotected<S: IdempotencyStore, O, V, E>(call: &mut Call<'_, S>, output: O, ops: Ops<O, V, E>) -> O {
-    let outcome = (ops.into_result)(output);
-    if outcome.is_err() {
-        call.observe(Event::Failed);
+    let returned = Returned::of(output, call.is_skipped(), ops);
+    if let Some(event) = returned.event() {
+        call.observe(event);
     }
-    ended(&mut call.watch, outcome, ops)
+    ended(&mut call.watch, returned, ops)
 }

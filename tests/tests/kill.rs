@@ -63,6 +63,7 @@ async fn deliver(store: &SqliteStore, log: &Log, key: &str, takes: Duration) -> 
     match work(store, log, key, takes).await {
         Ok(Outcome::Executed(result)) => log.line("executed", key, 0, &result),
         Ok(Outcome::Replayed(result)) => log.line("replayed", key, 0, &result),
+        Ok(Outcome::Skipped(_)) => panic!("`work` skips nothing"),
         Err(Error::InProgress { .. }) => return true,
         Err(Error::LeaseLost { .. }) => {
             log.line("lost", key, 0, "-");
@@ -156,7 +157,7 @@ async fn r02_r13_killed_processes_lose_and_repeat_nothing() {
         let key = format!("k{number}");
         match work(&store, &log, &key, Duration::ZERO).await.unwrap() {
             Outcome::Replayed(result) => recorded.insert(key, result),
-            Outcome::Executed(_) => panic!("{key} was executed again"),
+            outcome => panic!("{key} was run again: {outcome:?}"),
         };
     }
     let entries = store.admin().unwrap().list(Filter::all().limit(usize::MAX)).await.unwrap();

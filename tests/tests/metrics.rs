@@ -55,6 +55,22 @@ fn calls_are_counted_by_scope_and_by_what_happened() {
     assert!(timed["idempotency_store_seconds"] >= 6);
 }
 
+#[idempotent(key = "id", scope = "metrics/skipped", store = store, claim = claim)]
+fn skip(store: &Probe, id: u32) -> Result<(), Failure> {
+    claim.skip();
+    Ok(())
+}
+
+#[test]
+fn a_body_that_did_nothing_is_counted() {
+    let (counts, timed) = counted("metrics/skipped", || {
+        let store = Probe::new();
+        (0..2).for_each(|_| skip(&store, 1).unwrap());
+    });
+    assert_eq!(counts, [("executed", 2), ("skipped", 2)].map(|(event, count)| (event.to_owned(), count)).into());
+    assert_eq!(timed["idempotency_handler_seconds"], 2);
+}
+
 #[idempotent(key = "id", scope = "metrics/tx", tx = "tx")]
 fn handle_in(tx: &Transaction<'_>, id: u32, fail: bool) -> Result<u32, Failure> {
     let charged = tx.query_row("SELECT ?1", [id], |row| row.get(0)).unwrap();

@@ -193,6 +193,11 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         self.phase = Phase::Running;
     }
 
+    /// Whether the body said, by its claim, that it did nothing.
+    pub(super) fn is_skipped(&self) -> bool {
+        self.slot.is_some_and(ClaimSlot::is_skipped)
+    }
+
     /// The body has returned. Its outcome will be recorded, also if the call is dropped from here on.
     pub(super) fn will_record<T>(
         &mut self,

@@ -1,7 +1,8 @@
 //! The claim, as the handler sees it.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -25,17 +26,19 @@ pub struct Claim {
     key: Key,
     owner: Owner,
     grant: Grant,
+    /// Its clones say the same.
+    skipped: Arc<AtomicBool>,
 }
 
 impl Claim {
     pub(crate) fn granted(scope: &'static str, key: Key, owner: Owner, grant: Grant) -> Self {
-        Self { scope, key, owner, grant }
+        Self { scope, key, owner, grant, skipped: Arc::default() }
     }
 
     /// The claim of a call that runs without protection.
     pub(crate) fn unprotected(scope: &'static str, key: Option<Key>) -> Self {
         let grant = Grant { fence: 0, attempt: 1, previous: Previous::First };
-        Self { scope, key: key.unwrap_or_else(Key::empty), owner: Owner::random(), grant }
+        Self::granted(scope, key.unwrap_or_else(Key::empty), Owner::random(), grant)
     }
 
     /// The fencing token. For one key, each later claim has a higher one. So a downstream service that keeps the
@@ -45,7 +48,8 @@ impl Claim {
         self.grant.fence
     }
 
-    /// How many times the handler was started for this key, this time included.
+    /// How many times the handler was started for this key, this time included. Earlier times that did nothing
+    /// ([`skip`](Self::skip)) aren't counted.
     pub fn attempt(&self) -> u32 {
         self.grant.attempt
     }
@@ -63,6 +67,28 @@ impl Claim {
     /// The namespace of the key.
     pub fn scope(&self) -> &str {
         self.scope
+    }
+
+    /// Says that the body did nothing: the message is not for this handler, or its time has not come. What the body then
+    /// returns with `Ok` is handed to the caller and not recorded. The key is left as after an
+    /// [`Outcome::Skipped`](crate::Outcome::Skipped), which says the same by the return type. If the body returns an `Err`,
+    /// that is a failure as ever, and a body that panics or is cancelled leaves its outcome unknown as ever.
+    ///
+    /// It can't be taken back. In a function of `on_crash` it says nothing: that one returns `None`.
+    ///
+    /// ```
+    /// # use idem_runtime::{Error, idempotent};
+    /// #[idempotent(key = "order_id", claim = c)]
+    /// async fn ship(order_id: &str, warehouse: &str) -> Result<u32, Error> {
+    ///     if warehouse != "Leipzig" {
+    ///         c.skip(); // another service ships it
+    ///         return Ok(0);
+    ///     }
+    ///     Ok(1)
+    /// }
+    /// ```
+    pub fn skip(&self) {
+        self.skipped.store(true, Ordering::Release);
     }
 
     /// A stable key for a downstream call. It is the same in each run of this key, and differs for another key, scope
@@ -113,6 +139,11 @@ impl ClaimSlot {
     pub(crate) fn set(&self, claim: Claim) {
         // It is set once, before the body starts.
         drop(self.claim.set(claim));
+    }
+
+    /// Whether the body said that it did nothing.
+    pub(crate) fn is_skipped(&self) -> bool {
+        self.claim.get().is_some_and(|claim| claim.skipped.load(Ordering::Acquire))
     }
 
     /// The claim, for the body.

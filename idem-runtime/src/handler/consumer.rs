@@ -83,7 +83,7 @@ use crate::error::Error;
 /// What to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// The message is handled, by this delivery or by an earlier one.
+    /// The message is handled, by this delivery or by an earlier one, or it is not for this handler.
     Acknowledge,
     /// The message is not handled. Have it delivered again.
     Retry {
@@ -126,7 +126,7 @@ impl Refusal for Error {
 ///
 /// | returned | disposition |
 /// |---|---|
-/// | `Ok`, executed or replayed | acknowledge |
+/// | `Ok`: executed, replayed or [skipped](crate::Outcome::Skipped) | acknowledge |
 /// | the handler's own `Err` | retry: its key is free again |
 /// | the handler's own `Err` that [is final](Refusal::is_final). An error that `on_error` recorded should be final, because each retry replays it | dead letter |
 /// | [`Error::InProgress`] | retry, after what is left of the running call's lease |

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use crate::protocol::Previous;
 
 /// What happened to a call. Each call has one event for how it went on after its claim. A call has another one if its
-/// body was started and did not end well.
+/// body was started and did not end well, or said that it did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The first delivery of a key. Its body is started.
@@ -37,6 +37,8 @@ pub(crate) enum Event {
     Unprotected,
     /// The body returned an `Err`.
     Failed,
+    /// The body said that it did nothing.
+    Skipped,
     /// A duplicate of a completed key whose record can't be read. It gets what the function of `on_decode` returns.
     Unreadable,
     /// The call was refused for another reason: a missing key, a setting, a record that can't be read.
@@ -66,6 +68,7 @@ impl Event {
             Self::StoreFailed => "store_failed",
             Self::Unprotected => "unprotected",
             Self::Failed => "failed",
+            Self::Skipped => "skipped",
             Self::Unreadable => "unreadable",
             Self::Refused => "refused",
         }
@@ -74,7 +77,9 @@ impl Event {
     /// A warning if an operator should look at it.
     pub(super) fn level(self) -> Level {
         match self {
-            Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered | Self::Failed => Level::DEBUG,
+            Self::Executed | Self::Replayed | Self::InProgress | Self::Redelivered | Self::Failed | Self::Skipped => {
+                Level::DEBUG
+            }
             _ => Level::WARN,
         }
     }

@@ -10,6 +10,7 @@ use crate::protocol::Record;
 /// return type that can't be recorded is one compile error and not five.
 #[derive(Debug)]
 pub struct Ops<O, V, E> {
+    pub(crate) skipped: fn(&O) -> bool,
     pub(crate) into_result: fn(O) -> Result<V, E>,
     pub(crate) executed: fn(V) -> O,
     pub(crate) replayed: fn(V) -> O,
@@ -30,6 +31,7 @@ impl<O, V, E> Copy for Ops<O, V, E> {}
 /// The functions of a return type.
 pub(crate) fn of<O: HandlerOutput<M>, M>() -> Ops<O, O::Value, O::Error> {
     Ops {
+        skipped: O::skipped,
         into_result: O::into_result,
         executed: O::executed,
         replayed: O::replayed,

@@ -68,6 +68,12 @@ pub trait HandlerOutput<M>: Sized {
     /// The handler's own failure.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 
+    /// Whether the body says that it did nothing, as with [`Outcome::Skipped`]. The caller then gets this value, and nothing
+    /// is recorded. It has to be `false` for a failure.
+    fn skipped(&self) -> bool {
+        false
+    }
+
     /// What the caller gets if its call ran the body.
     fn executed(value: Self::Value) -> Self;
 
@@ -82,7 +88,7 @@ pub trait HandlerOutput<M>: Sized {
 }
 
 /// A result that says whether the body ran in this call. The handler returns `Result<Outcome<T>, E>`, and its body
-/// builds the `Outcome` with `.into()`.
+/// builds the `Outcome` with `.into()`, or as [`Outcome::Skipped`].
 ///
 /// It is not `Serialize`, because only the `T` is recorded.
 ///
@@ -99,19 +105,54 @@ pub enum Outcome<T> {
     Executed(T),
     /// An earlier call ran the body. This is its recorded result.
     Replayed(T),
+    /// The body ran in this call, and says that it did nothing: the message is not for this handler, or its time has not
+    /// come. The caller gets the `T`, and nothing is recorded. The key is left as if this call had never come, so the next
+    /// delivery runs the body, and the attempt isn't counted. An earlier call's unknown outcome stays unknown.
+    ///
+    /// It costs the same two round trips as a result that is recorded. If the store fails at the second one, the key is
+    /// released in the background, and the caller gets its `T` all the same. In tx mode, the claim is withdrawn from the
+    /// transaction. [`Claim::skip`](crate::Claim::skip) says the same for any other return type.
+    ///
+    /// ```
+    /// use idem_runtime::{Error, MemoryStore, Outcome, idempotent, with_store};
+    ///
+    /// #[idempotent(key = "order_id")]
+    /// async fn ship(order_id: u32, warehouse: &str) -> Result<Outcome<u32>, Error> {
+    ///     if warehouse != "Leipzig" {
+    ///         return Ok(Outcome::Skipped(0)); // another service ships it
+    ///     }
+    ///     Ok(1.into())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # with_store(MemoryStore::new(), async {
+    /// assert_eq!(ship(7, "Lyon").await?, Outcome::Skipped(0));
+    /// assert_eq!(ship(7, "Leipzig").await?, Outcome::Executed(1));
+    /// assert_eq!(ship(7, "Lyon").await?, Outcome::Replayed(1));
+    /// # Ok(())
+    /// # }).await
+    /// # }
+    /// ```
+    Skipped(T),
 }
 
 impl<T> Outcome<T> {
     /// The result.
     pub fn into_inner(self) -> T {
         match self {
-            Self::Executed(value) | Self::Replayed(value) => value,
+            Self::Executed(value) | Self::Replayed(value) | Self::Skipped(value) => value,
         }
     }
 
     /// Whether the result was recorded by an earlier call.
     pub fn is_replayed(&self) -> bool {
         matches!(self, Self::Replayed(_))
+    }
+
+    /// Whether the body says that it did nothing, so that nothing was recorded.
+    pub fn is_skipped(&self) -> bool {
+        matches!(self, Self::Skipped(_))
     }
 }
 
@@ -185,6 +226,10 @@ where
 
     fn into_result(self) -> Result<T, E> {
         self.map(Outcome::into_inner)
+    }
+
+    fn skipped(&self) -> bool {
+        matches!(self, Ok(Outcome::Skipped(_)))
     }
 
     fn executed(value: T) -> Self {

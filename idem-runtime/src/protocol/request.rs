@@ -144,8 +144,8 @@ pub enum Leave {
     OutcomeUnknown,
     /// The handler returned an `Err` and may have had an effect. The key is held until its lease ends.
     Keep,
-    /// The body was not started. The store looks at the owner and not at the fence, because the caller may not know
-    /// whether its claim was granted.
+    /// The body was not started, or it said that it did nothing. The store looks at the owner and not at the fence,
+    /// because a caller whose body was not started may not know whether its claim was granted.
     NotRun,
 }
 

@@ -92,7 +92,8 @@ pub struct Row {
     pub doubt: Option<u64>,
     /// What the last claim was told about the holder before it. In `Free`, what the next claim is told.
     pub previous: Previous,
-    /// How many times the handler was started for this key.
+    /// How many times the handler was started for this key. Not counted: the times that did nothing
+    /// ([`Leave::NotRun`](super::Leave::NotRun)).
     pub attempt: u32,
     /// The fingerprint of the last claim.
     pub fingerprint: Option<Fingerprint>,
@@ -134,7 +135,7 @@ impl Row {
     /// outcome was unknown.
     pub(super) fn fence_in_doubt(&self) -> u64 {
         match self.state {
-            // If the last holder left before its body ran, it did nothing, and the holder before it is still in doubt.
+            // If the last holder left with `NotRun`, it did nothing, and the holder before it is still in doubt.
             State::Unknown | State::Done => self.doubt.unwrap_or(self.fence),
             State::Running | State::Kept | State::Free => self.fence,
         }

@@ -283,7 +283,7 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
     }
 }
 
-/// The caller left before its body ran. Undoes what its claim was granted, and remembers the owner, so that a copy of
+/// The caller left before its body ran, or its body said that it did nothing. Undoes what its claim was granted, and remembers the owner, so that a copy of
 /// the claim that is still under way is refused.
 fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
     let stays = |stays| Some(purge_at(row.map_or(0, |row| row.fence), now, stays));

@@ -102,7 +102,8 @@ pub struct Grant {
     /// The fencing token. For one key, it only ever grows. So a downstream service that keeps the highest one that it
     /// has seen can refuse a holder that has lost its lease (Kleppmann, "How to do distributed locking", 2016).
     pub fence: u64,
-    /// How many times the handler was started for this key, this time included.
+    /// How many times the handler was started for this key, this time included. Earlier times that did nothing aren't
+    /// counted.
     pub attempt: u32,
     /// What the store knows about the last holder.
     pub previous: Previous,

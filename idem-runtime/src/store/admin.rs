@@ -153,7 +153,7 @@ pub struct Stats {
     pub running: u64,
     /// Orphans: the outcome of the last holder is unknown.
     pub orphaned: u64,
-    /// Free: the last attempt failed, or no attempt ran.
+    /// Free: the last attempt failed or did nothing, or no attempt ran.
     pub free: u64,
     /// Completed.
     pub completed: u64,

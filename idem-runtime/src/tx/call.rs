@@ -11,7 +11,7 @@ use super::found::{Found, Standing};
 use super::sql::{self, Place};
 use super::{BlockingTransaction, Failure, Transaction};
 use crate::codec::fingerprint::FingerprintInput;
-use crate::engine::{checked_fingerprint, ended, refuse, replay};
+use crate::engine::{Returned, checked_fingerprint, ended, refuse, replay};
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::handler::policy::{DecodePolicy, ReleaseErrors};
 use crate::handler::{Event, Ops, Site, Watch, recording};
@@ -107,21 +107,21 @@ where
     let Entered { site, pending, started, mut watch } = entered;
     site.observe_handler(started);
     let key = pending.as_ref().map(|pending| &pending.key);
-    let outcome = (ops.into_result)(output);
-    if outcome.is_err() {
-        site.observe(Event::Failed, key);
+    let returned = Returned::of(output, false, ops);
+    if let Some(event) = returned.event() {
+        site.observe(event, key);
     }
-    let settled = match &pending {
-        Some(pending) => {
-            let record = outcome.as_ref().ok().map(|value| {
-                recording::keep(site, Some(&pending.key), pending.max_record_len, (ops.encode)(value), ops.decode)
-            });
-            settle(site, pending, tx, record).await
+    let settled = match (&pending, &returned) {
+        (None, _) => Ok(()),
+        (Some(pending), Returned::Outcome(Ok(value))) => {
+            let encoded = (ops.encode)(value);
+            let record = recording::keep(site, Some(&pending.key), pending.max_record_len, encoded, ops.decode);
+            settle(site, pending, tx, Some(record)).await
         }
-        None => Ok(()),
+        (Some(pending), _) => settle(site, pending, tx, None).await,
     };
     match settled {
-        Ok(()) => ended(&mut watch, outcome, ops),
+        Ok(()) => ended(&mut watch, returned, ops),
         Err(error) => refuse(site, key, &mut watch, error, ops),
     }
 }
@@ -135,7 +135,7 @@ where
     let settled = match record {
         Some(record) => complete(site, pending, tx, &record).await,
         None => {
-            // A failure is ignored, because the caller needs the handler's own error. Either the transaction has failed
+            // A failure is ignored, because the caller needs what the handler returned. Either the transaction has failed
             // before, or the row stays and counts as absent.
             let _ = tx.execute(sql::withdraw(tx.database(), &pending.place(site)).statement()).await;
             Ok(())

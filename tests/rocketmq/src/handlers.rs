@@ -277,6 +277,7 @@ fn outcome(charged: &Charged) -> String {
     match charged {
         Ok(Outcome::Executed(_)) => "executed".into(),
         Ok(Outcome::Replayed(_)) => "replayed".into(),
+        Ok(Outcome::Skipped(_)) => "skipped".into(),
         Err(ChargeError::Declined) => "declined".into(),
         Err(ChargeError::Idempotency(Error::InProgress { .. })) => "in progress".into(),
         Err(ChargeError::Idempotency(error)) => error.to_string(),

@@ -124,6 +124,7 @@ fn acknowledge(outcome: &Outcome<Receipt>) {
     let line = match outcome {
         Outcome::Executed(receipt) => format!("{ACK}executed {receipt}\n"),
         Outcome::Replayed(receipt) => format!("{ACK}replayed {receipt}\n"),
+        Outcome::Skipped(_) => panic!("no transfer is skipped"),
     };
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).unwrap();

@@ -3,13 +3,14 @@
 mod crashes;
 mod errors;
 mod results;
+mod skips;
 mod stores;
 
 use idem_runtime::{Claim, Previous};
 use serde::{Deserialize, Serialize};
 
 /// How the previous holder of the key ended, as the body is told.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Before {
     Nobody,
     Failed,

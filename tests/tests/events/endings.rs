@@ -18,6 +18,7 @@ use super::{assert_named, ended, told};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Does {
     Return,
+    Skip,
     Fail,
     Panic,
     /// Waits for ever. Only for async bodies.
@@ -27,6 +28,7 @@ enum Does {
 impl Does {
     fn now(self) -> Result<Outcome<u32>, Failure> {
         match self {
+            Self::Skip => Ok(Outcome::Skipped(7)),
             Self::Fail => Err(Failure::Declined),
             Self::Panic => panic!("as it was told"),
             Self::Return | Self::Wait => Ok(7.into()),
@@ -79,6 +81,7 @@ fn a_call_that_runs_ends_as_its_body_does_and_a_duplicate_is_replayed() {
         let store = Probe::new();
         let outcome = |does| told("order-1", || call(&store, "order-1", 5, does));
         assert_eq!(outcome(Does::Fail), ("failed".to_owned(), vec!["executed".to_owned(), "failed".to_owned()]));
+        assert_eq!(outcome(Does::Skip), ("skipped".to_owned(), vec!["redelivered".to_owned(), "skipped".to_owned()]));
         assert_eq!(outcome(Does::Return), ("executed".to_owned(), vec!["redelivered".to_owned()]));
         assert_eq!(outcome(Does::Return), ("replayed".to_owned(), vec!["replayed".to_owned()]));
         let reused = told("order-1", || call(&store, "order-1", 6, Does::Return));

@@ -15,6 +15,7 @@ use super::told;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Does {
     Return,
+    Skip,
     Fail,
     Panic,
     /// Deletes the row of its own claim.
@@ -28,6 +29,7 @@ enum Does {
 impl Does {
     fn now(self, tx: &Connection) -> Result<Outcome<u32>, Failure> {
         match self {
+            Self::Skip => return Ok(Outcome::Skipped(7)),
             Self::Fail => return Err(Failure::Declined),
             Self::Panic => panic!("as it was told"),
             Self::Forget => tx.execute_batch("DELETE FROM idempotency").unwrap(),
@@ -91,6 +93,7 @@ fn a_call_that_runs_ends_as_its_body_does_and_a_duplicate_is_replayed() {
         let tx = begin(connection);
         let outcome = |cents, does| outcome(call, &tx, ("order-1", cents), does);
         assert_eq!(outcome(5, Does::Fail), expected("failed", &["executed", "failed"]));
+        assert_eq!(outcome(5, Does::Skip), expected("skipped", &["executed", "skipped"]));
         assert_eq!(outcome(5, Does::Return), expected("executed", &["executed"]));
         assert_eq!(outcome(5, Does::Return), expected("replayed", &["replayed"]));
         assert_eq!(outcome(6, Does::Return), expected("key_reused", &["key_reused"]));
@@ -102,6 +105,7 @@ fn a_call_without_a_key_ends_as_its_body_does() {
     each(|call, connection| {
         let tx = begin(connection);
         assert_eq!(outcome(call, &tx, ("", 5), Does::Return), expected("executed", &["unprotected"]));
+        assert_eq!(outcome(call, &tx, ("", 5), Does::Skip), expected("skipped", &["unprotected", "skipped"]));
         assert_eq!(outcome(call, &tx, ("", 5), Does::Fail), expected("failed", &["unprotected", "failed"]));
     });
 }

@@ -110,7 +110,7 @@ impl Run<'_> {
         for (key, outcome) in self.pass(&store).await {
             match outcome {
                 Outcome::Replayed(result) => recorded.insert(key, result),
-                Outcome::Executed(_) => panic!("{key} was executed again"),
+                outcome => panic!("{key} was run again: {outcome:?}"),
             };
         }
         let filter = Filter::all().scope(SCOPE).limit(2 * self.orders.keys as usize);

@@ -75,6 +75,7 @@ pub(crate) async fn deliver(store: &Recorder, key: &str, mood: Mood) -> Option<O
             let (kind, result) = match &outcome {
                 Outcome::Executed(result) => (Kind::Executed, result),
                 Outcome::Replayed(result) => (Kind::Replayed, result),
+                Outcome::Skipped(_) => panic!("`work` skips nothing"),
             };
             store.history.line(kind, &key, 0, result);
             return Some(outcome);

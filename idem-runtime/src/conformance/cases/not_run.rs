@@ -1,4 +1,5 @@
-//! Leaving a key before the body was started. The caller may not know whether its claim was granted.
+//! Leaving a key before the body was started, or after a body that said that it did nothing. The caller may not know
+//! whether its claim was granted.
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, record};
@@ -18,6 +19,10 @@ pub(super) const CASES: &[Case] = cases! {
     "R9: a NotRun whose answer was lost" => repeated_not_run_is_held,
     "NotRun of a duplicate leaves the record" => not_run_leaves_a_completed_key,
     "NotRun of a stranger leaves an orphan" => not_run_of_a_stranger_leaves_the_orphan,
+    "a body that did nothing has renewed its lease" => skipped_behind_a_renewal_frees_the_key,
+    "a body that did nothing has taken an orphan over and renewed its lease" => skipped_takeover_restores_the_orphan,
+    "a body that did nothing returns after its lease: the key is no orphan" => skipped_after_its_lease_frees_the_key,
+    "a body that did nothing was overtaken" => skipped_by_the_overtaken_leaves_the_holder,
     "NotRun is decided by the owner, because the caller may know no fence" => not_run_goes_by_the_owner,
 };
 
@@ -123,4 +128,40 @@ async fn not_run_goes_by_the_owner(bench: Bench) -> Verdict {
     let grant = call.granted("the first claim").await?;
     call.leaves("NotRun with another fence", grant.fence + 1, Leave::NotRun, Standing::Held).await?;
     bench.caller().granted_first("the redelivery").await.map(drop)
+}
+
+async fn skipped_behind_a_renewal_frees_the_key(bench: Bench) -> Verdict {
+    let holder = bench.caller();
+    let grant = holder.granted("the first claim").await?;
+    holder.renews("a renewal", grant.fence, Standing::Held).await?;
+    holder.leaves("its body did nothing", grant.fence, Leave::NotRun, Standing::Held).await?;
+    holder.renews("a late renewal", grant.fence, Standing::Lost).await?;
+    holder.told("a late copy of its claim", ClaimAnswer::Ended).await?;
+    bench.caller().parking().granted_first("the redelivery").await.map(drop)
+}
+
+async fn skipped_takeover_restores_the_orphan(bench: Bench) -> Verdict {
+    let (_, lost) = bench.orphan().await?;
+    let (taker, previous) = (bench.caller(), Previous::AfterCrash { fence: lost.fence });
+    let grant = taker.granted_as("the takeover", 2, previous).await?;
+    taker.renews("a renewal", grant.fence, Standing::Held).await?;
+    taker.leaves("its body did nothing", grant.fence, Leave::NotRun, Standing::Held).await?;
+    bench.caller().parking().told("a claim under park", ClaimAnswer::Orphaned).await?;
+    bench.caller().granted_as("a claim under rerun", 2, previous).await.map(drop)
+}
+
+async fn skipped_after_its_lease_frees_the_key(bench: Bench) -> Verdict {
+    let (holder, grant) = bench.dead().await?;
+    holder.leaves("its body did nothing", grant.fence, Leave::NotRun, Standing::Held).await?;
+    bench.caller().parking().granted_first("the redelivery").await.map(drop)
+}
+
+async fn skipped_by_the_overtaken_leaves_the_holder(bench: Bench) -> Verdict {
+    let (slow, lost) = bench.dead().await?;
+    let taker = bench.caller();
+    let previous = Previous::AfterCrash { fence: lost.fence };
+    let grant = taker.granted_as("the takeover", 2, previous).await?;
+    slow.leaves("the body that was overtaken did nothing", lost.fence, Leave::NotRun, Standing::Held).await?;
+    bench.caller().held_off("a duplicate after it").await?;
+    taker.completes("the taker's completion", grant.fence, &record("done"), Standing::Held).await
 }

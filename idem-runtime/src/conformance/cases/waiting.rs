@@ -14,6 +14,7 @@ pub(super) const CASES: &[Case] = cases! {
     "R3: a wait returns by its deadline" => wait_returns_by_its_deadline,
     "R3: a completion ends a wait" => waiter_hears_of_a_completion,
     "R3: a failure ends a wait, and the waiter runs" => waiter_hears_of_a_failure,
+    "R3: a body that did nothing ends a wait, and the waiter runs" => waiter_hears_of_a_body_that_did_nothing,
     "R3: a key that becomes an orphan ends a wait at once" => waiter_hears_of_a_panic,
     "R3: a completion ends every wait" => all_waiters_hear_of_a_completion,
     "a lost wake-up: the holder leaves between the claim and the wait" => wait_for_what_has_happened_returns,
@@ -98,8 +99,16 @@ async fn waiter_hears_of_a_completion(bench: Bench) -> Verdict {
 }
 
 async fn waiter_hears_of_a_failure(bench: Bench) -> Verdict {
+    waiter_is_granted(bench, Leave::Failed).await
+}
+
+async fn waiter_hears_of_a_body_that_did_nothing(bench: Bench) -> Verdict {
+    waiter_is_granted(bench, Leave::NotRun).await
+}
+
+async fn waiter_is_granted(bench: Bench, how: Leave) -> Verdict {
     let told = heard(&bench, vec![bench.caller()], async |holder: Caller, fence| {
-        holder.leaves("the holder fails", fence, Leave::Failed, Standing::Held).await
+        holder.leaves(format!("the holder leaves: {how:?}"), fence, how, Standing::Held).await
     });
     let told = told.await?;
     ensure(matches!(told[..], [ClaimAnswer::Acquired(_)]), "what a waiter is told", "Acquired", told)

@@ -29,6 +29,36 @@ async fn r25_an_err_leaves_no_claim_behind_even_if_the_caller_commits() {
 }
 
 #[idempotent(key = "id", tx = "tx")]
+async fn book_or_skip(tx: &mut Tx<'_>, id: &str, skips: bool) -> Result<Outcome<u32>, Failed> {
+    if skips {
+        return Ok(Outcome::Skipped(0));
+    }
+    effect(tx, id).await?;
+    Ok(1.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn a_body_that_did_nothing_leaves_no_claim_behind_and_the_caller_may_commit() {
+    let bench = Bench::new().await;
+    let mut tx = bench.begin().await;
+    for id in ["a", "b"] {
+        assert_eq!(book_or_skip(&mut tx, id, true).await.unwrap(), Outcome::Skipped(0));
+    }
+    assert_eq!(book_or_skip(&mut tx, "b", false).await.unwrap(), Outcome::Executed(1), "in the same transaction");
+    effect(&mut tx, "audit").await.unwrap();
+    idem_runtime::tx::commit(tx).await.unwrap();
+    assert_eq!((bench.effects("audit").await, bench.rows(concat!(module_path!(), "::book_or_skip")).await), (1, 1));
+
+    for expected in [Outcome::Executed(1), Outcome::Replayed(1)] {
+        let mut tx = bench.begin().await;
+        assert_eq!(book_or_skip(&mut tx, "a", false).await.unwrap(), expected);
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(bench.effects("a").await, 1);
+}
+
+#[idempotent(key = "id", tx = "tx")]
 async fn pause(tx: &mut Tx<'_>, id: &str, gate: &Gate) -> Result<Outcome<()>, Failed> {
     gate.pass().await;
     effect(tx, id).await?;
