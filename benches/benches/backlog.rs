@@ -77,7 +77,7 @@ async fn sqlite(size: Size) -> Backlog {
     let store = SqliteStore::options().sweep_interval(None).open(&path).await.unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
     let fill = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
-        INSERT INTO idempotency (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at, record)
+        INSERT INTO idem_keys (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at, record)
         SELECT 'orders::charge', CAST(hex(randomblob(12)) AS BLOB), 5, randomblob(16), 1, t, 1, 1, x'', t, zeroblob(64)
         FROM (SELECT CASE WHEN n <= ?2 THEN n ELSE 1 << 60 END AS t FROM n)";
     let (rows, due) = (size.rows as i64, size.due as i64);
@@ -91,13 +91,13 @@ async fn postgres(size: Size) -> Backlog {
     let store = PostgresStore::options().sweep_interval(None).open(&server.url()).await.unwrap();
     let mut connection = sqlx::PgConnection::connect(&server.url()).await.unwrap();
     let fill = format!(
-        "INSERT INTO idempotency (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended, record)
+        "INSERT INTO idem_keys (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended, record)
         SELECT 'orders::charge', convert_to(left(md5(n::text), 24), 'UTF8'), 1, t, t, 1, 5, 1, decode(md5(n::text), 'hex'),
             '', convert_to(repeat('r', 64), 'UTF8')
         FROM (SELECT n, CASE WHEN n <= {} THEN n ELSE 1::bigint << 60 END AS t FROM generate_series(1, {}) n) filled",
         size.due, size.rows
     );
-    for sql in [&fill, "VACUUM ANALYZE idempotency", "CHECKPOINT"] {
+    for sql in [&fill, "VACUUM ANALYZE idem_keys", "CHECKPOINT"] {
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap();
     }
     Backlog { store: AnyStore::new(store), due_at: None, _server: Box::new(server) }
@@ -109,7 +109,7 @@ async fn mysql(size: Size) -> Backlog {
     let mut connection = sqlx::MySqlConnection::connect(&server.url()).await.unwrap();
     let thousand = "JSON_TABLE(CONCAT('[0', REPEAT(',0', 999), ']'), '$[*]' COLUMNS (n FOR ORDINALITY))";
     let fill = format!(
-        "INSERT INTO idempotency (scope, `key`, state, owner, fence, until, previous, attempt, ended, purge_at, record)
+        "INSERT INTO idem_keys (scope, `key`, state, owner, fence, until, previous, attempt, ended, purge_at, record)
         SELECT 'orders::charge', LEFT(MD5(n), 24), 5, UNHEX(MD5(n)), 1, t, 1, 1, '', t, REPEAT('r', 64)
         FROM (SELECT n, IF(n <= {}, n, 1 << 60) AS t
             FROM (SELECT a.n + 1000 * (b.n - 1) AS n FROM {thousand} a, {thousand} b) numbers WHERE n <= {}) filled",

@@ -83,7 +83,7 @@ async fn main() {
         fence BIGINT, until DATETIME(6), record LONGBLOB, PRIMARY KEY (scope, k)) ENGINE = InnoDB";
     let rates = compare(async || {
         sqlx::raw_sql(by_hand).execute(&pool).await.unwrap();
-        sqlx::raw_sql("DROP TABLE IF EXISTS idempotency, idempotency_schema").execute(&pool).await.unwrap();
+        sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema").execute(&pool).await.unwrap();
         Database { store: MySqlStore::open(&url).await.unwrap(), pool: pool.clone() }
     })
     .await;

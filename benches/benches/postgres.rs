@@ -98,7 +98,7 @@ async fn main() {
         fence bigint, until timestamptz, record bytea, PRIMARY KEY (scope, key)) WITH (fillfactor = 70)";
     let rates = compare(async || {
         sqlx::raw_sql(by_hand).execute(&pool).await.unwrap();
-        sqlx::raw_sql("DROP TABLE IF EXISTS idempotency, idempotency_schema").execute(&pool).await.unwrap();
+        sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema").execute(&pool).await.unwrap();
         Database { store: PostgresStore::open(&url).await.unwrap(), pool: pool.clone() }
     })
     .await;
@@ -111,16 +111,16 @@ async fn main() {
     target("a lone caller's latency, in times of two commits by hand", "at most 1.1", of(HAND_ONE) / of(ONE));
 
     // A claim on an empty table, and beside a million completed keys.
-    sqlx::raw_sql("DROP TABLE IF EXISTS idempotency, idempotency_schema").execute(&pool).await.unwrap();
+    sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema").execute(&pool).await.unwrap();
     let database = Database { store: PostgresStore::open(&url).await.unwrap(), pool: pool.clone() };
     let empty = lone(&database, 0).await;
-    let million = "INSERT INTO idempotency (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended, record)
+    let million = "INSERT INTO idem_keys (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended, record)
         SELECT 'orders::charge', convert_to('order-' || lpad(n::text, 18, '0'), 'UTF8'), 1, 1::bigint << 60, 1::bigint << 60,
         1, 5, 1, decode(md5(n::text), 'hex'), '', convert_to(repeat('r', 64), 'UTF8') FROM generate_series(1000001, 2000000) n;
 ";
     sqlx::raw_sql(million).execute(&pool).await.unwrap();
     // What the loading left to be done is done, and each page's first change after a checkpoint is written.
-    for rest in ["VACUUM ANALYZE idempotency", "CHECKPOINT"] {
+    for rest in ["VACUUM ANALYZE idem_keys", "CHECKPOINT"] {
         sqlx::raw_sql(rest).execute(&pool).await.unwrap();
     }
     lone(&database, 3_000_001).await;

@@ -74,7 +74,7 @@ async fn main() {
     let server = Postgres::start().await;
     let pool =
         PgPoolOptions::new().max_connections(16).test_before_acquire(false).connect(&server.url()).await.unwrap();
-    let tables = "DROP TABLE IF EXISTS orders, inbox, idempotency, idempotency_schema;
+    let tables = "DROP TABLE IF EXISTS orders, inbox, idem_keys, idem_keys_schema;
         CREATE TABLE orders (id text NOT NULL, cents bigint NOT NULL);
         CREATE TABLE inbox (scope text COLLATE \"C\", key bytea, record bytea, expires_at timestamptz,
             PRIMARY KEY (scope, key)) WITH (fillfactor = 70)";

@@ -33,6 +33,7 @@ mod sql;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+pub(crate) mod table;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 mod tls;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]

@@ -136,12 +136,13 @@
 //!
 //! # The table
 //!
-//! Tx mode uses the same table `idempotency` as the stores, in the transaction's own database. Create it with the
-//! store's `migrate`, or put [`schema`] among your migrations.
+//! Tx mode uses the same table `idem_keys` as the stores, in the transaction's own database. Create it with the
+//! store's `migrate`, or put [`schema`] among your migrations. [`use_table`] gives it another name, in the whole
+//! process, and [`schema_named`] returns the SQL for it.
 //!
 //! Expired rows have to be swept. Open an [`IdempotencyAdmin`](crate::IdempotencyAdmin) of a store on that database: it
 //! shows the keys of both modes and sweeps them. It sees the key of a transaction once that is committed, and `forget`
-//! and `resolve` may wait for the transaction. Or run `DELETE FROM idempotency WHERE purge_at < ..` now and then, with
+//! and `resolve` may wait for the transaction. Or run `DELETE FROM idem_keys WHERE purge_at < ..` now and then, with
 //! the time in microseconds since the Unix epoch.
 //!
 //! # From lease mode to tx mode
@@ -164,6 +165,7 @@ mod database;
 mod ended;
 mod failure;
 mod found;
+mod named;
 #[cfg(feature = "sqlite")]
 mod rusqlite;
 #[cfg(feature = "sea-orm")]
@@ -179,6 +181,7 @@ use std::future::{Future, ready};
 pub use self::commit::{Commit, Committing, commit};
 pub use self::database::{Database, schema};
 pub use self::failure::Failure;
+pub use self::named::{schema_named, use_table};
 
 /// Warns if a pooler in transaction mode was found, which mixes up the prepared statements of drivers that give them
 /// names.

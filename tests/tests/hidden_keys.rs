@@ -100,14 +100,14 @@ async fn assert_hidden_by(store: impl IdempotencyStore, says: &str, code: &str) 
 const REFUSE_ON_POSTGRES: &str = "\
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
         RAISE 'not %', convert_from(NEW.key, 'UTF8') USING DETAIL = NEW.key; END $$; \
-    CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW EXECUTE FUNCTION refuse()";
+    CREATE TRIGGER refuse BEFORE INSERT ON idem_keys FOR EACH ROW EXECUTE FUNCTION refuse()";
 
 const REFUSE_ON_MARIADB: &str = "\
-    CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW \
+    CREATE TRIGGER refuse BEFORE INSERT ON idem_keys FOR EACH ROW \
     BEGIN SET @says = CONCAT('not ', NEW.`key`); SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = @says; END";
 
 const REFUSE_ON_SQLITE: &str = "\
-    CREATE TRIGGER refuse BEFORE INSERT ON idempotency \
+    CREATE TRIGGER refuse BEFORE INSERT ON idem_keys \
     BEGIN SELECT RAISE(ABORT, 'not ' || CAST(NEW.key AS TEXT)); END";
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn r19_a_stores_own_words_show_no_key() {
     let store = AnyStore::new(SqliteStore::open(&file).await.unwrap());
     let _alone = ALONE.lock().await;
     charge(&store, KEY).await.unwrap();
-    rusqlite::Connection::open(&file).unwrap().execute_batch("UPDATE idempotency SET state = 9").unwrap();
+    rusqlite::Connection::open(&file).unwrap().execute_batch("UPDATE idem_keys SET state = 9").unwrap();
     for shown in [true, false] {
         log_keys(shown);
         let (_, error) = said(async { charge(&store, KEY).await.unwrap_err() }).await;

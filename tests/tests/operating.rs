@@ -70,7 +70,7 @@ async fn the_view_shows_the_keys_that_nobody_is_working_on() {
     let mut shown: Vec<(String, String)> = shown.unwrap().map(Result::unwrap).collect();
     shown.sort();
     assert_eq!(shown, expected);
-    let wrong = "SELECT count(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT * FROM idempotency i
+    let wrong = "SELECT count(*) FROM idem_keys_stuck s WHERE NOT EXISTS (SELECT * FROM idem_keys i
         WHERE i.scope = s.scope AND abs(i.fence / 1e6 - (julianday(s.since) - 2440587.5) * 86400) < 0.002)";
     assert_eq!(connection.query_row(wrong, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }

@@ -134,7 +134,7 @@ async fn eight_clients_get_their_own_answers_through_a_pooler_by_transaction() {
     let server = Postgres::start().await;
     let pooler = PgBouncer::start(&server).await;
     let options = || PostgresStore::options().simple_queries(true);
-    Suite::new().processes(2).run(async || options().open(&pooler.url()).await.unwrap()).await;
+    Suite::new().processes(2).run(async || options().table("order").open(&pooler.url()).await.unwrap()).await;
     let mut stores = Vec::new();
     for _ in 0..CLIENTS {
         let pool = PgPool::connect_lazy(&pooler.url()).unwrap();

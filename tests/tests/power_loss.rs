@@ -251,7 +251,7 @@ async fn look(path: &Path, acknowledged: &[u64], findings: &mut Findings, at: &s
         return findings.corrupted.push(format!("{at}: {integrity:?}"));
     }
     let mut rows: BTreeMap<Vec<u8>, (i64, Option<Vec<u8>>)> = BTreeMap::new();
-    let mut statement = connection.prepare("SELECT key, state, record FROM idempotency").unwrap();
+    let mut statement = connection.prepare("SELECT key, state, record FROM idem_keys").unwrap();
     let mut found = statement.query([]).unwrap();
     while let Some(row) = found.next().unwrap() {
         rows.insert(row.get(0).unwrap(), (row.get(1).unwrap(), row.get(2).unwrap()));

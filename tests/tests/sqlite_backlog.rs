@@ -42,7 +42,7 @@ impl Backlog {
     /// Inserts rows that a sweep deletes, in the scopes `0` to `9`.
     fn expire(&self, rows: u32) {
         let sql = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
-            INSERT INTO idempotency (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at, record)
+            INSERT INTO idem_keys (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at, record)
             SELECT CAST(n % 10 AS TEXT), randomblob(20), 5, randomblob(16), 1, 1, 1, 1, x'', n, zeroblob(64) FROM n";
         self.connection().execute(sql, [rows]).unwrap();
     }
@@ -122,7 +122,7 @@ async fn a_visit_shows_each_row_of_many_pages_once() {
 /// Reads the file in a transaction that stays open, so that its log can't start over.
 fn read_for_long(backlog: &Backlog) -> Connection {
     let reader = backlog.connection();
-    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM idempotency").unwrap();
+    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM idem_keys").unwrap();
     reader
 }
 

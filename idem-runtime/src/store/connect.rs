@@ -23,9 +23,10 @@ use crate::store::{AnyStore, IdempotencyAdmin};
 /// | `mysql://USER@HOST/DATABASE` | `MySqlStore`, also for `MariaDB` | `mysql` |
 /// | `redis://HOST` | `RedisStore`, also for Valkey | `redis` |
 ///
-/// The parameters of a server's URL are those of its driver. The path in a `sqlite:` URL is used as written, without
-/// decoding, and ends before the first `?`. Missing tables are created, and so is a missing SQLite file. An operator's
-/// tool should use [`admin::connect`](crate::admin::connect), which creates nothing.
+/// The parameters of a server's URL are those of its driver. The URL of a SQL store can also have `table=NAME`, the name
+/// of its table, which is `idem_keys` without it. The path in a `sqlite:` URL is used as written, without decoding, and
+/// ends before the first `?`. Missing tables are created, and so is a missing SQLite file. An operator's tool should use
+/// [`admin::connect`](crate::admin::connect), which creates nothing.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -51,9 +52,9 @@ pub async fn connect(url: &str) -> Result<AnyStore, Error> {
 /// [`IdempotencyAdmin::sweep`] is called. A missing file or table is an error, so a mistyped URL doesn't look like a
 /// store in which no key is stuck.
 ///
-/// The methods that only read need only rights to read: `SELECT` on the tables `idempotency` and `idempotency_schema`;
-/// in Redis `PING`, `TIME`, `SCAN`, `GET`, `GETRANGE` and `EXISTS`. A request that the operator has no right to make is
-/// an error, and changes nothing.
+/// The methods that only read need only rights to read: `SELECT` on the tables `idem_keys` and `idem_keys_schema`, or on
+/// those that the URL's `table` names; in Redis `PING`, `TIME`, `SCAN`, `GET`, `GETRANGE` and `EXISTS`. A request that
+/// the operator has no right to make is an error, and changes nothing.
 ///
 /// - **SQLite**: a file that this process may only read is opened read-only, as with `?mode=ro`. `?mode=rwc` means
 ///   `rw`. The file is not put into WAL mode. To read a file in WAL mode that no process has open, the operator needs

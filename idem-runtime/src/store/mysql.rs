@@ -23,10 +23,11 @@ use self::claims::Claims;
 use self::completions::Completions;
 use self::dialect::MySql;
 pub use self::options::MySqlOptions;
-use self::session::Session;
+use self::session::{Script, Session};
 use crate::error::Error;
 use crate::store::notifiers::Notifiers;
-use crate::store::sql::{Claiming, Completing, Connections, Failure, Lanes, Placed, Sweeping, keep_swept, submit};
+use crate::store::sql::{Claiming, Completing, Failure, Lanes, Placed, Sweeping, keep_swept, submit};
+use crate::store::table::Table;
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Leave, ReleaseRequest,
     RenewRequest, Standing, StoreError, WaitRequest,
@@ -77,10 +78,12 @@ use crate::task::timer;
 ///
 /// # What it does
 ///
-/// The tables are `idempotency` and `idempotency_schema`, in the URL's database. Opening the store creates them;
-/// `idem-runtime/src/store/mysql/schema.sql` does so by hand. Beside them it creates the view `idempotency_stuck`,
-/// which shows an operator the keys whose last call never said how it ended (`stuck.sql`). If the user has no right to
-/// create the view, the store logs a warning.
+/// The tables are `idem_keys` and `idem_keys_schema`, in the URL's database. Opening the store creates them;
+/// `idem-runtime/src/store/mysql/schema.sql` does so by hand. Beside them it creates the view `idem_keys_stuck`, which
+/// shows an operator the keys whose last call never said how it ended (`stuck.sql`). If the user has no right to create
+/// the view, the store logs a warning.
+///
+/// [`MySqlOptions::table`] gives the table another name. Whatever else belongs to the table is named after it.
 ///
 /// Time is the server's. The store works at READ COMMITTED, whatever the server's default is, so a `binlog_format` has
 /// to be ROW or MIXED. Values are sent within the statements, as numbers and hexadecimal digits.
@@ -101,10 +104,10 @@ use crate::task::timer;
 /// MariaDB 10.6 or MySQL 8.0, for `SKIP LOCKED`, with InnoDB pages of 16 KiB or more. Tested with MariaDB 10.11, and
 /// not yet with MySQL.
 ///
-/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`.
+/// A user with SELECT, INSERT, UPDATE and DELETE on `idem_keys` and SELECT on `idem_keys_schema`.
 ///
 /// To create the tables, when the store is opened or by [`migrate`](Self::migrate), the user also needs CREATE on the
-/// database and INSERT on `idempotency_schema`. To create the view, the user also needs CREATE VIEW and DROP. The user
+/// database and INSERT on `idem_keys_schema`. To create the view, the user also needs CREATE VIEW and DROP. The user
 /// doesn't need these rights if an administrator has run schema.sql and stuck.sql. The user then needs SELECT on the
 /// view, because without it the server doesn't tell that the view exists.
 ///
@@ -163,19 +166,19 @@ impl MySqlStore {
         MySqlOptions::default()
     }
 
-    /// Creates the tables and the view if they are missing. Use it in a deployment in which the application has no
-    /// right to create them. Any number of processes may call it at once. It opens a connection of its own, as
-    /// [`MySqlOptions::open_with`] does.
+    /// Creates the tables and the view if they are missing, with their default names. Use it in a deployment in which
+    /// the application has no right to create them. Any number of processes may call it at once. It opens a connection
+    /// of its own, as [`MySqlOptions::open_with`] does. For tables of another name,
+    /// [`tx::schema_named`](crate::tx::schema_named) returns the SQL.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] if the server refuses, and the errors of [`MySqlOptions::open_with`] that concern the pool.
     pub async fn migrate(pool: MySqlPool) -> Result<(), Error> {
-        migrate::create(&Session { connections: session::beside(pool, 1).await? }).await
+        migrate::create(&Session::beside(pool, 1, Table::default()).await?).await
     }
 
-    async fn start(connections: Connections<sqlx::MySql>, options: MySqlOptions) -> Result<Self, Error> {
-        let session = Session { connections };
+    async fn start(session: Session, options: MySqlOptions) -> Result<Self, Error> {
         if options.migrate {
             migrate::create(&session).await?;
         }
@@ -198,12 +201,12 @@ impl MySqlStore {
     async fn change(
         &self,
         scope: &str,
-        statement: impl FnOnce(&mut String) -> fmt::Result,
+        statement: impl FnOnce(&mut Script) -> fmt::Result,
     ) -> Result<Standing, StoreError> {
         let found = async {
             Failure::check_scope(scope)?;
             let mut script = self.0.session.single();
-            statement(&mut script.sql)?;
+            statement(&mut script)?;
             self.0.session.execute(script).await
         };
         let found = found.await.map_err(Failure::into_error::<MySql>)?;
@@ -217,7 +220,7 @@ impl MySqlStore {
             return standing;
         }
         let mut script = self.0.session.single();
-        if statements::read_known(&mut script.sql, scope, key).is_err() {
+        if statements::read_known(&mut script, scope, key).is_err() {
             return standing;
         }
         match self.0.session.fetch(script).await {
@@ -229,7 +232,7 @@ impl MySqlStore {
     /// How long the lease on this key still lasts, if there is one.
     async fn held_for(&self, scope: &str, key: &Key) -> Result<Option<Duration>, Failure> {
         let mut script = self.0.session.single();
-        statements::read_lease(&mut script.sql, scope, key)?;
+        statements::read_lease(&mut script, scope, key)?;
         let rows = self.0.session.fetch(script).await?;
         let left: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?;
         Ok(left.map(|left| Duration::from_micros(left.unsigned_abs())))
@@ -270,7 +273,7 @@ impl IdempotencyStore for MySqlStore {
     }
 
     async fn renew(&self, request: RenewRequest<'_>) -> Result<Standing, StoreError> {
-        let standing = self.change(request.scope, |sql| statements::renew(sql, &request)).await?;
+        let standing = self.change(request.scope, |script| statements::renew(script, &request)).await?;
         Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
@@ -282,7 +285,7 @@ impl IdempotencyStore for MySqlStore {
     }
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
-        let standing = self.change(request.scope, |sql| statements::release(sql, &request)).await?;
+        let standing = self.change(request.scope, |script| statements::release(script, &request)).await?;
         self.0.notifiers.notify(request.scope, request.key);
         // A call that never ran its body has released the key, whatever the statement found.
         if request.how == Leave::NotRun {

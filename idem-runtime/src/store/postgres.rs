@@ -27,11 +27,13 @@ use self::listener::Listener;
 pub use self::options::PostgresOptions;
 use self::params::Param;
 use self::session::Session;
+use self::statements::Statements;
 use crate::error::Error;
 use crate::protocol::State;
 use crate::store::notifiers::Notifiers;
 use crate::store::numbers::{integer, interval, purge_window};
 use crate::store::sql::{Claiming, Completing, Failure, Lanes, Sweep, Sweeping, Swept, keep_swept, submit};
+use crate::store::table::Table;
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Leave, Orphans,
     ReleaseRequest, RenewRequest, Standing, StoreError, WaitRequest,
@@ -72,10 +74,13 @@ use crate::task::timer;
 ///
 /// # What it does
 ///
-/// The tables are `idempotency` and `idempotency_schema`, in the first schema of the connection's `search_path` that
-/// has them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. Beside them
-/// it creates the view `idempotency_stuck`, which shows an operator the keys whose last call never said how it ended
+/// The tables are `idem_keys` and `idem_keys_schema`, in the first schema of the connection's `search_path` that has
+/// them. Opening the store creates them; `idem-runtime/src/store/postgres/schema.sql` does so by hand. Beside them it
+/// creates the view `idem_keys_stuck`, which shows an operator the keys whose last call never said how it ended
 /// (`stuck.sql`). If the user has no right to create the view, the store logs a warning.
+///
+/// [`PostgresOptions::table`] gives the table another name. Whatever else belongs to the table is named after it: also
+/// the index, the channel of the notifications, and the advisory lock under which it is created.
 ///
 /// Time is the server's. The store works at READ COMMITTED, whatever the server's default is. It leaves nothing in a
 /// session but prepared statements.
@@ -95,7 +100,7 @@ use crate::task::timer;
 ///
 /// PostgreSQL 12 or later, for `AS MATERIALIZED` and `plan_cache_mode`. Tested with PostgreSQL 15.
 ///
-/// A user with SELECT, INSERT, UPDATE and DELETE on `idempotency` and SELECT on `idempotency_schema`.
+/// A user with SELECT, INSERT, UPDATE and DELETE on `idem_keys` and SELECT on `idem_keys_schema`.
 ///
 /// To create the tables, when the store is opened or by [`migrate`](Self::migrate), the user also needs CREATE on their
 /// schema. Since PostgreSQL 15, not every user has that right on `public`. The user doesn't need it if an administrator
@@ -128,6 +133,7 @@ pub struct PostgresStore(Arc<Inner>);
 /// What the handles of a store share.
 struct Inner {
     session: Session,
+    statements: Statements,
     /// Claims that take orphans over. They don't share a statement with the claims that refuse orphans.
     taking: Lanes<Claiming, ClaimAnswer>,
     refusing: Lanes<Claiming, ClaimAnswer>,
@@ -177,15 +183,16 @@ impl PostgresStore {
         PostgresOptions::default()
     }
 
-    /// Creates the tables and the view if they are missing. Use it in a deployment in which the application has no
-    /// right to create them. Any number of processes may call it at once. It opens a connection of its own, as
-    /// [`PostgresOptions::open_with`] does.
+    /// Creates the tables and the view if they are missing, with their default names. Use it in a deployment in which
+    /// the application has no right to create them. Any number of processes may call it at once. It opens a connection
+    /// of its own, as [`PostgresOptions::open_with`] does. For tables of another name,
+    /// [`tx::schema_named`](crate::tx::schema_named) returns the SQL.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] if the server refuses, and the errors of [`PostgresOptions::open_with`] that concern the pool.
     pub async fn migrate(pool: PgPool) -> Result<(), Error> {
-        migrate::create(&Session::beside(pool, 1, true).await?).await
+        migrate::create(&Session::beside(pool, 1, true, Table::default()).await?).await
     }
 
     async fn start(session: Session, options: PostgresOptions) -> Result<Self, Error> {
@@ -194,7 +201,9 @@ impl PostgresStore {
         }
         migrate::check(&session).await?;
         let inner = Arc::new(Inner {
-            listener: (!options.simple_queries).then(|| Listener::new(session.connections.clone())),
+            listener: (!options.simple_queries)
+                .then(|| Listener::new(session.connections.clone(), session.table.clone())),
+            statements: Statements::new(&session.table),
             session,
             taking: Lanes::default(),
             refusing: Lanes::default(),
@@ -228,7 +237,7 @@ impl PostgresStore {
             return standing;
         }
         let params = [Param::Text(scope), Param::Bytes(Some(key.as_bytes()))];
-        match self.0.session.fetch(&statements::KNOWN, &params).await {
+        match self.0.session.fetch(&self.0.statements.known, &params).await {
             Ok(rows) if rows.is_empty() => Standing::Gone,
             _ => standing,
         }
@@ -255,7 +264,8 @@ impl IdempotencyStore for PostgresStore {
             Param::Integer(least),
             Param::Integer(most),
         ];
-        let rows = self.0.session.fetch(&statements::RENEW, &params).await.map_err(Failure::into_error::<Postgres>)?;
+        let rows =
+            self.0.session.fetch(&self.0.statements.renew, &params).await.map_err(Failure::into_error::<Postgres>)?;
         let standing = if rows.is_empty() { Standing::Lost } else { Standing::Held };
         Ok(self.or_gone(standing, request.scope, request.key).await)
     }
@@ -281,7 +291,7 @@ impl IdempotencyStore for PostgresStore {
             Param::Integer(Some((state as u8).into())),
             Param::Integer(Some(interval(request.retain.max(request.linger)))),
         ];
-        let standing = self.standing(request.scope, request.key, &statements::LEAVE, &params).await?;
+        let standing = self.standing(request.scope, request.key, &self.0.statements.leave, &params).await?;
         Ok(self.or_gone(standing, request.scope, request.key).await)
     }
 
@@ -299,7 +309,12 @@ impl IdempotencyStore for PostgresStore {
         let mut notified = pin!(self.0.notifiers.of(request.scope, request.key).notified());
         notified.as_mut().enable();
         let params = [Param::Text(request.scope), Param::Bytes(Some(request.key.as_bytes()))];
-        let rows = self.0.session.fetch(&statements::AWAIT, &params).await.map_err(Failure::into_error::<Postgres>)?;
+        let rows = self
+            .0
+            .session
+            .fetch(&self.0.statements.await_ending, &params)
+            .await
+            .map_err(Failure::into_error::<Postgres>)?;
         if let Some(row) = rows.first() {
             let left: i64 = row.try_get(0).map_err(|error| Failure::from(error).into_error::<Postgres>())?;
             let left = Duration::from_micros(left.try_into().unwrap_or(0));
@@ -323,7 +338,7 @@ impl PostgresStore {
             Param::Integer(Some(interval(request.linger))),
         ];
         Failure::check_scope(request.scope).map_err(Failure::into_error::<Postgres>)?;
-        self.standing(request.scope, request.key, &statements::LEAVE_UNRUN, &params).await?;
+        self.standing(request.scope, request.key, &self.0.statements.leave_unrun, &params).await?;
         // Without a row, the key was released before.
         Ok(Standing::Held)
     }
@@ -338,7 +353,7 @@ impl Sweep for Inner {
 
     async fn sweep(&self, at_most: usize, from: i64) -> Result<Swept, Failure> {
         let params = [Param::Integer(Some(integer(at_most as u64))), Param::Integer(Some(from))];
-        let found = self.session.fetch(&statements::SWEEP, &params).await?;
+        let found = self.session.fetch(&self.statements.sweep, &params).await?;
         let Some(swept) = found.first() else { return Err(Failure::Unexpected("a sweep has no row")) };
         let rows: i64 = swept.try_get(0)?;
         Ok(Swept { rows: usize::try_from(rows).unwrap_or(0), reached: swept.try_get(1)? })

@@ -2,6 +2,7 @@
 
 mod admin;
 mod failure;
+mod file;
 mod job;
 mod log;
 mod look;
@@ -37,6 +38,7 @@ use self::writer::Writer;
 use crate::error::Error;
 use crate::protocol::{Reply, State};
 use crate::store::notifiers::Notifiers;
+use crate::store::table::Table;
 use crate::store::{
     ClaimAnswer, ClaimRequest, CompleteRequest, IdempotencyAdmin, IdempotencyStore, Key, Record, ReleaseRequest,
     RenewRequest, Standing, StoreError, WaitRequest,
@@ -72,9 +74,10 @@ use crate::task::timer;
 /// (<https://www.sqlite.org/wal.html>). It must not be replaced while it is open, because the processes would then use
 /// two files with two sets of keys (<https://www.sqlite.org/howtocorrupt.html>).
 ///
-/// The tables are `idempotency` and `idempotency_schema`. They can be in a database with other tables.
+/// The tables are `idem_keys` and `idem_keys_schema`. They can be in a database with other tables.
 /// `idem-runtime/src/store/sqlite/schema.sql` creates them by hand. Opening the store also creates the view
-/// `idempotency_stuck`, which shows an operator the keys whose last call never said how it ended (`stuck.sql`).
+/// `idem_keys_stuck`, which shows an operator the keys whose last call never said how it ended (`stuck.sql`).
+/// [`SqliteOptions::table`] gives the table another name. Whatever else belongs to the table is named after it.
 ///
 /// Each open store has threads of its own: one that writes, and [`SqliteOptions::readers`] that read. So any executor
 /// can poll its futures, and they block none. The threads end after the last handle is dropped, once they have carried
@@ -152,7 +155,7 @@ impl SqliteStore {
         SqliteOptions::default()
     }
 
-    async fn start(path: PathBuf, options: SqliteOptions) -> Result<Self, Error> {
+    async fn start(path: PathBuf, table: Table, options: SqliteOptions) -> Result<Self, Error> {
         open::check_path(&path)?;
         crate::store::owner::store_opened();
         let shared = Arc::new(Shared {
@@ -164,9 +167,9 @@ impl SqliteStore {
         // The handle is made first: if anything below fails, dropping it ends the threads that were started.
         let store = Self(Arc::new(Handle { shared: Arc::clone(&shared), path: path.clone() }));
         let readers = Arc::new(ReadersLeft(Arc::clone(&shared)));
-        opened(spawn_writer(path.clone(), options.clone(), Arc::clone(&shared))?).await?;
+        opened(spawn_writer(path.clone(), table.clone(), options.clone(), Arc::clone(&shared))?).await?;
         for _ in 0..options.readers {
-            opened(spawn_reader(path.clone(), options.clone(), Arc::clone(&readers))?).await?;
+            opened(spawn_reader(path.clone(), table.clone(), options.clone(), Arc::clone(&readers))?).await?;
         }
         Ok(store)
     }
@@ -242,8 +245,8 @@ impl SqliteStore {
     /// How long the lease on this key still lasts, if there is one.
     async fn held_for(&self, scope: &str, key: &Key) -> Result<Option<Duration>, StoreError> {
         let (scope, key) = (scope.to_owned(), key.clone());
-        self.read(move |connection, now| {
-            let (left, _) = rows::find(connection, &scope, &key, |row| {
+        self.read(move |file, now| {
+            let (left, _) = rows::find(file, &scope, &key, |row| {
                 let held = row.filter(|row| matches!(row.state, State::Running | State::Kept) && row.until > now);
                 (held.map(|row| Duration::from_micros(row.until - now)), false)
             })?;
@@ -275,27 +278,29 @@ impl Drop for Abandon<'_> {
 
 fn spawn_writer(
     path: PathBuf,
+    table: Table,
     options: SqliteOptions,
     shared: Arc<Shared>,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
-    let open = move || open::writer(&path, &options).map(|connection| (connection, options));
-    spawn("idem-sqlite-writer", open, move |(connection, options)| {
+    let open = move || open::writer(&path, &table, &options).map(|file| (file, options));
+    spawn("idem-sqlite-writer", open, move |(file, options)| {
         let _abandon = Abandon(&shared.orders);
-        Writer::new(connection, options, Arc::clone(&shared.notifiers), Arc::clone(&shared.route)).run(&shared.orders);
+        Writer::new(file, options, Arc::clone(&shared.notifiers), Arc::clone(&shared.route)).run(&shared.orders);
     })
 }
 
 fn spawn_reader(
     path: PathBuf,
+    table: Table,
     options: SqliteOptions,
     left: Arc<ReadersLeft>,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
     spawn(
         "idem-sqlite-read",
-        move || open::reader(&path, &options),
-        move |connection| {
+        move || open::reader(&path, &table, &options),
+        move |file| {
             let shared = &left.0;
-            reader::run(&connection, &shared.questions, &shared.orders, &shared.route);
+            reader::run(&file, &shared.questions, &shared.orders, &shared.route);
         },
     )
 }

@@ -1,10 +1,33 @@
 //! The parameters of a store's URL.
 
 use crate::error::Error;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use crate::store::table::Table;
 
 /// All names of one parameter. A name that ends with `[]` stands for a family: `options[]` for `options[work_mem]` and
 /// the like.
 pub(super) type Names = &'static [&'static str];
+
+/// The parameter that names the store's table. The drivers don't know it.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub(super) const TABLE: Names = &["table"];
+
+/// Parses a URL's parameters. Returns the table that it names, and the URL without that parameter.
+///
+/// # Errors
+///
+/// Those of [`parameters`], and [`Error::Config`] if no table can have this name.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(super) fn table(url: &str, known: &[Names]) -> Result<(Option<Table>, String), Error> {
+    let query = query(url);
+    let named = parameters(query, known)?.into_iter().find(|(name, _)| name == TABLE[0]);
+    let Some((_, name)) = named else { return Ok((None, url.to_owned())) };
+    let query = query.unwrap_or_default();
+    let others = query.split('&').filter(|pair| decode(pair.split('=').next().unwrap_or_default()) != TABLE[0]);
+    let others = others.collect::<Vec<_>>().join("&");
+    let (before, behind) = url.split_once('?').unwrap_or((url, ""));
+    Ok((Some(Table::new(&name)?), format!("{before}?{others}{}", &behind[query.len()..])))
+}
 
 /// The query of a URL: what follows the first `?`, without the fragment.
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
@@ -112,6 +135,27 @@ mod tests {
         ] {
             let error = read(query).unwrap_err();
             assert!(error.contains(told) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[test]
+    fn the_table_is_taken_out_of_a_url() {
+        let known: &[Names] = &[TABLE, &["sslmode"]];
+        let of = |url| table(url, known).map(|(table, url)| (table.map(|table| table.to_string()), url));
+        for (url, without) in [
+            ("db://h/d?table=order", "db://h/d?"),
+            ("db://h/d?sslmode=a%26b&t%61ble=order#x", "db://h/d?sslmode=a%26b#x"),
+            ("db://h/d?table=ord%65r&sslmode=a", "db://h/d?sslmode=a"),
+        ] {
+            assert_eq!(of(url).unwrap(), (Some("order".to_owned()), without.to_owned()));
+        }
+        for url in ["db://h/table=x", "db://h/d?sslmode=table", "db://u:table=#@h/d"] {
+            assert_eq!(of(url).unwrap(), (None, url.to_owned()));
+        }
+        for url in ["db://h/d?table=", "db://h/d?table=hunter2%20", "db://h/d?table=a&table=hunter2"] {
+            let error = of(url).unwrap_err().to_string();
+            assert!(error.contains("table") && !error.contains("hunter2"), "{error}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The databases of tx mode.
 
+use crate::store::table::Table;
+
 /// A database whose SQL tx mode speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -23,28 +25,36 @@ impl Database {
     }
 
     /// Advice for an error: how to create the tables.
-    pub(super) fn how_to_migrate(self) -> &'static str {
-        match self {
-            Self::Postgres => {
-                "roll back, and run `PostgresStore::migrate` once, or the SQL of `idem_runtime::tx::schema(Database::Postgres)`"
-            }
-            Self::MySql => {
-                "roll back, and run `MySqlStore::migrate` once, or the SQL of `idem_runtime::tx::schema(Database::MySql)`"
-            }
-            Self::Sqlite => {
-                "roll back, and open the file once with `SqliteStore`, or run the SQL of `idem_runtime::tx::schema(Database::Sqlite)` on it"
-            }
+    pub(super) fn how_to_migrate(self, table: &Table) -> String {
+        let by_a_store = match self {
+            _ if *table != Table::default() => format!("open a store with `options().table(\"{table}\")` once"),
+            Self::Postgres => "run `PostgresStore::migrate` once".to_owned(),
+            Self::MySql => "run `MySqlStore::migrate` once".to_owned(),
+            Self::Sqlite => "open the file once with `SqliteStore`".to_owned(),
+        };
+        format!("roll back, and {by_a_store}, or run the SQL of `idem_runtime::tx::{}`", self.schema_call(table))
+    }
+
+    fn schema_call(self, table: &Table) -> String {
+        if *table == Table::default() {
+            format!("schema(Database::{self:?})")
+        } else {
+            format!("schema_named(Database::{self:?}, \"{table}\")")
         }
     }
 }
 
 /// The SQL that creates the tables and the view of stuck keys. It is several statements. Run them, or put them among
 /// your application's migrations. Running them again changes nothing. The stores use the same tables.
+/// [`schema_named`](super::schema_named) returns it with another name of the table.
+///
+/// It doesn't look for the tables of an earlier version, `idempotency` and `idempotency_schema`: rename these first.
+/// The stores do look, and their error has the SQL that renames them.
 ///
 /// ```
 /// use idem_runtime::tx::{Database, schema};
 ///
-/// assert!(schema(Database::Postgres).contains("CREATE TABLE IF NOT EXISTS idempotency"));
+/// assert!(schema(Database::Postgres).contains("CREATE TABLE IF NOT EXISTS \"idem_keys\""));
 /// ```
 pub fn schema(database: Database) -> &'static str {
     match database {

@@ -2,7 +2,9 @@
 
 use super::Database;
 use super::ended::{NOT_IN_TRANSACTION, lost};
+use super::named::table;
 use crate::error::{Error, ScopedKey, StoreError};
+use crate::store::table::FORMER;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -77,10 +79,13 @@ impl Failure {
             Kind::Conflict => Error::Conflict { key: Some(key), executed, source },
             Kind::NoTable if !executed => Error::Config {
                 message: format!(
-                    "{key} could not be claimed: the {} database has no table `idempotency`, or not the one that this \
-                     version needs: {}",
+                    "{key} could not be claimed: the {} database has no table `{}`, or not the one that this version needs: \
+                     {}; if it has the table `{FORMER}` of an earlier version, rename that one, as the error of a store \
+                     says when it is opened, or go on with it (`tx::use_table(\"{FORMER}\")`); if the table is someone else's, \
+                     name another one",
                     database.name(),
-                    database.how_to_migrate()
+                    table(),
+                    database.how_to_migrate(table()),
                 ),
                 source: Some(source),
             },
@@ -239,9 +244,9 @@ mod tests {
     #[test]
     fn a_missing_table_is_said_to_be_missing() {
         for (database, code, text) in [
-            (Database::Postgres, "42P01", "relation \"idempotency\" does not exist"),
-            (Database::MySql, "1146", "Table 'x.idempotency' doesn't exist"),
-            (Database::Sqlite, "1", "no such table: idempotency"),
+            (Database::Postgres, "42P01", "relation \"idem_keys\" does not exist"),
+            (Database::MySql, "1146", "Table 'x.idem_keys' doesn't exist"),
+            (Database::Sqlite, "1", "no such table: idem_keys"),
         ] {
             let error = error(database, code, text, false);
             assert!(matches!(error, Error::Config { .. }), "{error}");

@@ -12,11 +12,15 @@ mod table;
 
 use std::time::Duration;
 
+use once_cell::sync::OnceCell;
+
 use super::found::Found;
+use super::named::table;
 use super::{Column, Database, Param, Statement};
 use crate::protocol::{Fingerprint, Key, Owner, Record};
 use crate::store::clock;
 use crate::store::numbers::{integer, interval, purge_window};
+use crate::store::table::Table;
 
 /// The row of a statement, and the claim on it.
 #[derive(Clone, Copy, Debug)]
@@ -41,29 +45,44 @@ impl Built<'_> {
     }
 }
 
-/// The statements of a database.
-struct Texts {
+/// The statements of a database, as they are sent (`String`) or written with the table's default name (`&str`).
+struct Texts<T> {
     /// Writes a pending row if the key has no row or one that can be taken. Then it returns what it took. On PostgreSQL
     /// it also returns a row that can't be taken. On MySQL it returns nothing.
     ///
     /// Parameters: scope, key, owner, fingerprint (empty if there is none), how long the row stays at most.
-    claim: &'static str,
+    claim: T,
     /// Reads the row. Parameters: owner, scope, key.
-    read: Option<&'static str>,
+    read: Option<T>,
     /// Turns the pending row into a completed one. Parameters: record, ttl, how long the row stays at least and at
     /// most, scope, key, owner, fence.
-    complete: &'static str,
+    complete: T,
     /// Deletes the pending row if the claim inserted it. A row that was there before stays. It counts as absent too,
     /// and remembers the owners that left, so that late copies of their claims are refused. Parameters: scope, key,
     /// owner, fence.
-    withdraw: &'static str,
+    withdraw: T,
 }
 
-fn texts(database: Database) -> &'static Texts {
+impl Texts<&str> {
+    fn on(&self, table: &Table) -> Texts<String> {
+        Texts {
+            claim: table.named(self.claim),
+            read: self.read.map(|read| table.named(read)),
+            complete: table.named(self.complete),
+            withdraw: table.named(self.withdraw),
+        }
+    }
+}
+
+/// The statements on this process's table. They are made once.
+fn texts(database: Database) -> &'static Texts<String> {
+    static MADE: OnceCell<[Texts<String>; 3]> = OnceCell::new();
+    let written = [postgres::TEXTS, mysql::TEXTS, sqlite::TEXTS];
+    let [postgres, mysql, sqlite] = MADE.get_or_init(|| written.map(|texts| texts.on(table())));
     match database {
-        Database::Postgres => &postgres::TEXTS,
-        Database::MySql => &mysql::TEXTS,
-        Database::Sqlite => &sqlite::TEXTS,
+        Database::Postgres => postgres,
+        Database::MySql => mysql,
+        Database::Sqlite => sqlite,
     }
 }
 
@@ -83,14 +102,14 @@ pub(super) fn claim<'a>(
         Param::Integer(purge_window(stays).1),
     ];
     params.extend(now(database));
-    Built { sql: texts(database).claim, params, columns }
+    Built { sql: &texts(database).claim, params, columns }
 }
 
 /// Reads a key about which [`claim`] returned no row. `None` where `claim` returns one, except after a race.
 pub(super) fn read<'a>(database: Database, place: &'a Place<'a>) -> Option<Built<'a>> {
     let mut params = vec![Param::Bytes(&place.owner.0), scope(database, place), Param::Bytes(place.key.as_bytes())];
     params.extend(now(database));
-    Some(Built { sql: texts(database).read?, params, columns: &Found::COLUMNS })
+    Some(Built { sql: texts(database).read.as_ref()?, params, columns: &Found::COLUMNS })
 }
 
 /// Records the outcome of a key. It changes one row if the claim is still there.
@@ -113,7 +132,7 @@ pub(super) fn complete<'a>(
         Param::Integer(integer(place.fence)),
     ];
     params.extend(now(database));
-    Built { sql: texts(database).complete, params, columns: &[] }
+    Built { sql: &texts(database).complete, params, columns: &[] }
 }
 
 /// Withdraws a claim.
@@ -124,7 +143,7 @@ pub(super) fn withdraw<'a>(database: Database, place: &'a Place<'a>) -> Built<'a
         Param::Bytes(&place.owner.0),
         Param::Integer(integer(place.fence)),
     ];
-    Built { sql: texts(database).withdraw, params, columns: &[] }
+    Built { sql: &texts(database).withdraw, params, columns: &[] }
 }
 
 /// As bytes on MySQL: its column is binary, and must not depend on the connection's character set.

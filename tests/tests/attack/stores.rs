@@ -24,7 +24,7 @@ async fn a_corrupted_row_does_not_stop_the_sweep() {
         assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
     }
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch("UPDATE idempotency SET until = 1, purge_at = 2; UPDATE idempotency SET state = 99, purge_at = 1 WHERE key = CAST('k3' AS BLOB)").unwrap();
+    connection.execute_batch("UPDATE idem_keys SET until = 1, purge_at = 2; UPDATE idem_keys SET state = 99, purge_at = 1 WHERE key = CAST('k3' AS BLOB)").unwrap();
     let swept = store.sweep(100).await.unwrap();
     assert_eq!(swept, 9);
 }

@@ -20,7 +20,7 @@ async fn a_locked_row_holds_up_no_other_key_on_postgres() {
     let held = key("held");
     let request = ClaimRequest::new("attack::charge", &held, Owner::random(), INSTANT);
     assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
-    other.execute(sqlx::raw_sql("BEGIN; SELECT FROM idempotency FOR UPDATE")).await.unwrap();
+    other.execute(sqlx::raw_sql("BEGIN; SELECT FROM idem_keys FOR UPDATE")).await.unwrap();
     stalls(&store).await;
 }
 
@@ -35,7 +35,7 @@ async fn a_locked_row_holds_up_no_other_key_on_mysql() {
     assert!(matches!(store.claim(request).await.unwrap(), ClaimAnswer::Acquired(_)));
     other
         .execute(sqlx::raw_sql(
-            "START TRANSACTION; SELECT * FROM idempotency WHERE scope = 'attack::charge' AND `key` = 'held' FOR UPDATE",
+            "START TRANSACTION; SELECT * FROM idem_keys WHERE scope = 'attack::charge' AND `key` = 'held' FOR UPDATE",
         ))
         .await
         .unwrap();

@@ -185,7 +185,7 @@ mod on_mariadb {
         let mut first = begin(&bench, start).await;
         book(&mut first, "a", 1).await.unwrap();
         let mut second = begin(&bench, start).await;
-        let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM idempotency").fetch_one(&mut *second).await.unwrap();
+        let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM idem_keys").fetch_one(&mut *second).await.unwrap();
         assert_eq!(seen, 1);
         let commit = async {
             bench.someone_waits().await;
@@ -213,7 +213,7 @@ mod on_mariadb {
         let error = idem_runtime::tx::commit(tx).await.unwrap_err();
         assert!(matches!(error, Error::TransactionLost { key: None, .. }), "{error}");
         assert_eq!(bench.effects("a").await, 1);
-        let records: i64 = sqlx::query_scalar("SELECT count(*) FROM idempotency WHERE record IS NOT NULL")
+        let records: i64 = sqlx::query_scalar("SELECT count(*) FROM idem_keys WHERE record IS NOT NULL")
             .fetch_one(&bench.pool)
             .await
             .unwrap();
@@ -251,7 +251,7 @@ mod on_sqlite {
             assert!(matches!(book(&mut tx, "a", 10).await.unwrap(), Outcome::Replayed(_)));
             tx.commit().await.unwrap();
             let types: (String, String, i64, String) =
-                sqlx::query_as("SELECT typeof(owner), typeof(ended), length(ended), typeof(record) FROM idempotency")
+                sqlx::query_as("SELECT typeof(owner), typeof(ended), length(ended), typeof(record) FROM idem_keys")
                     .fetch_one(&pool)
                     .await
                     .unwrap();

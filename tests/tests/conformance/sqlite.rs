@@ -31,15 +31,16 @@ impl Rows {
         file.busy_timeout(Duration::from_secs(10)).unwrap();
         let times =
             ["fence", "until", "doubt", "previous_fence", "purge_at"].map(|time| format!("{time} = {time} + {by}"));
-        file.execute(&format!("UPDATE idempotency SET {}", times.join(", ")), []).unwrap();
+        file.execute(&format!("UPDATE idem_keys SET {}", times.join(", ")), []).unwrap();
         ready(())
     }
 }
 
-/// Two stores on one file, as two processes have them.
+/// Two stores on one file, as two processes have them. The table's name is a reserved word.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_stores_on_one_file_conform() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("keys.db");
-    Suite::new().processes(2).run(|| async { SqliteStore::open(&path).await.expect("a file") }).await;
+    let open = || async { SqliteStore::options().table("order").open(&path).await.expect("a file") };
+    Suite::new().processes(2).run(open).await;
 }

@@ -2,7 +2,8 @@
 
 #![expect(dead_code, reason = "it is shown, and not run")]
 
-use idem_runtime::{Error, idempotent, tx};
+use idem_runtime::tx::Database;
+use idem_runtime::{Error, PostgresStore, idempotent, tx};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -77,5 +78,14 @@ mod http {
 async fn open() -> Result<(), Error> {
     let store = idem_runtime::connect("postgres://app@db.example/app").await?;
     idem_runtime::install(store.clone())?;
+    Ok(())
+}
+
+async fn open_named() -> Result<(), Error> {
+    let store = PostgresStore::options().table("order_keys").open("postgres://app@db.example/app").await?;
+    let same = idem_runtime::connect("postgres://app@db.example/app?table=order_keys").await?;
+    idem_runtime::tx::use_table("order_keys")?; // for tx mode: once a process, before its first call
+    let migration = idem_runtime::tx::schema_named(Database::Postgres, "order_keys")?;
+    drop((store, same, migration));
     Ok(())
 }

@@ -312,7 +312,7 @@ async fn r26_an_execution_and_a_duplicate_take_so_many_round_trips() {
 #[ignore = "starts servers: run by tests/run"]
 async fn a_missing_table_is_said_to_be_missing() {
     let bench = Bench::new().await;
-    for drop in ["DROP VIEW idempotency_stuck", "DROP TABLE idempotency"] {
+    for drop in ["DROP VIEW idem_keys_stuck", "DROP TABLE idem_keys"] {
         bench.execute(drop.to_owned()).await;
     }
     let mut client = Client::connect(&bench.url).await;

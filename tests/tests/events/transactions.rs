@@ -32,7 +32,7 @@ impl Does {
             Self::Skip => return Ok(Outcome::Skipped(7)),
             Self::Fail => return Err(Failure::Declined),
             Self::Panic => panic!("as it was told"),
-            Self::Forget => tx.execute_batch("DELETE FROM idempotency").unwrap(),
+            Self::Forget => tx.execute_batch("DELETE FROM idem_keys").unwrap(),
             Self::Commit => tx.execute_batch("COMMIT").unwrap(),
             Self::Return | Self::Wait => {}
         }
@@ -134,7 +134,7 @@ fn each_refusal_is_told_by_its_name() {
         let ended = outcome(call, &tx, ("b", 5), Does::Commit);
         assert_eq!(ended, expected("transaction_lost", &["executed", "store_failed"]));
         drop(tx);
-        connection.execute_batch("DROP TABLE idempotency").unwrap();
+        connection.execute_batch("DROP TABLE idem_keys").unwrap();
         let tx = begin(connection);
         assert_eq!(outcome(call, &tx, ("a", 5), Does::Return), expected("config", &["refused"]));
     });

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use super::{CONNECTIONS, Connection, LOCK_ONE, PAGES, SNAPSHOT, Server, Store, connect, expired, number, open, sql};
 use crate::{SCOPE, ask};
 
-const ROWS: &str = "SELECT COUNT(*) FROM idempotency";
+const ROWS: &str = "SELECT COUNT(*) FROM idem_keys";
 
 /// A server with a table of so many expired rows.
 async fn backlog(rows: usize) -> Server {

@@ -51,7 +51,7 @@ async fn one_bad_request_fails_alone() {
     let stores = [open(&server).await, open_with_pool(&server, 4).await];
     sql(&server, REFUSE).await;
     for store in stores {
-        sql(&server, "DELETE FROM idempotency").await;
+        sql(&server, "DELETE FROM idem_keys").await;
         let mut calls = JoinSet::new();
         for nth in 0..64 {
             let store = store.clone();
@@ -72,7 +72,7 @@ async fn one_bad_request_fails_alone() {
             });
         }
         calls.join_all().await;
-        let done = number(&server, "SELECT COUNT(*) FROM idempotency WHERE state = 5").await;
+        let done = number(&server, "SELECT COUNT(*) FROM idem_keys WHERE state = 5").await;
         assert_eq!(done, 62);
         // The server rolls back what a closed connection has left open, but not at once.
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -169,6 +169,6 @@ async fn r09_each_claim_of_a_batch_is_answered_for_itself() {
     calls.join_all().await;
     // The server uses this machine's clock.
     let soon = (SystemTime::now() + LEASE / 2).duration_since(UNIX_EPOCH).unwrap().as_micros();
-    let short = format!("SELECT COUNT(*) FROM idempotency WHERE state = 1 AND until < {soon}");
+    let short = format!("SELECT COUNT(*) FROM idem_keys WHERE state = 1 AND until < {soon}");
     assert_eq!(number(&server, &short).await, 0, "a repeated claim renews its lease");
 }

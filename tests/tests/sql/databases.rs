@@ -73,14 +73,14 @@ pub(crate) mod postgres {
     /// Parts of the error for tables that exist, and that the user may not use.
     pub(crate) const NOT_GRANTED: &[&str] =
         &["its tables could not be read", "needs SELECT, INSERT, UPDATE and DELETE"];
-    pub(crate) const MISSING: &str = "relation \"idempotency\" does not exist";
+    pub(crate) const MISSING: &str = "relation \"idem_keys\" does not exist";
 
     /// Triggers that refuse to write the key 40, and to complete the key 41.
     pub(crate) const REFUSE: &str = "\
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
-        CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW
+        CREATE TRIGGER refuse BEFORE INSERT ON idem_keys FOR EACH ROW
         WHEN (NEW.key = '40') EXECUTE FUNCTION refuse();
-        CREATE TRIGGER refuse_too BEFORE UPDATE ON idempotency FOR EACH ROW
+        CREATE TRIGGER refuse_too BEFORE UPDATE ON idem_keys FOR EACH ROW
         WHEN (NEW.key = '41' AND NEW.state = 5) EXECUTE FUNCTION refuse()";
     pub(crate) const OPEN_TRANSACTIONS: &str =
         "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
@@ -104,6 +104,8 @@ pub(crate) mod postgres {
 
     /// The schema or the database in which the tables are created.
     pub(crate) const HOME: &str = "public";
+    /// A table's name that is a reserved word.
+    pub(crate) const QUOTED_ORDER: &str = "\"order\"";
     pub(crate) const CREATE_ELSEWHERE: &str = "CREATE SCHEMA elsewhere";
     pub(crate) const GO_ELSEWHERE: &str = "SET search_path TO elsewhere";
 
@@ -120,22 +122,22 @@ pub(crate) mod postgres {
 
     /// How many of the view's rows have a time at which no key was claimed.
     pub(crate) const SINCE_IS_NO_CLAIM: &str = "\
-        SELECT count(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT FROM idempotency i
+        SELECT count(*) FROM idem_keys_stuck s WHERE NOT EXISTS (SELECT FROM idem_keys i
         WHERE i.scope = s.scope AND i.fence = (extract(epoch FROM s.since) * 1000000)::bigint)";
 
     /// A transaction that still sees rows that others delete.
-    pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM idempotency";
+    pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM idem_keys";
     /// How often a page of the table or of its indexes was read.
     pub(crate) const PAGES: &str = "\
         SELECT (heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint
-        FROM pg_statio_user_tables WHERE relname = 'idempotency'";
-    pub(crate) const LOCK_ONE: &str = "BEGIN; SELECT FROM idempotency WHERE purge_at = 1 FOR UPDATE LIMIT 1";
+        FROM pg_statio_user_tables WHERE relname = 'idem_keys'";
+    pub(crate) const LOCK_ONE: &str = "BEGIN; SELECT FROM idem_keys WHERE purge_at = 1 FOR UPDATE LIMIT 1";
 
     /// Inserts rows that a sweep deletes. Seven at a time have the same `purge_at`. They are neither in the order of time nor in that of
     /// keys.
     pub(crate) fn expired(most: usize) -> String {
         format!(
-            "INSERT INTO idempotency (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended)
+            "INSERT INTO idem_keys (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended)
             SELECT 'sql', convert_to(md5(n::text), 'UTF8'), 1, 1, 1 + n::bigint * 7919 % {most} / 7, 1, 5, 1, decode(md5(n::text), 'hex'), ''
             FROM generate_series(1, {most}) n"
         )
@@ -167,13 +169,13 @@ pub(crate) mod mariadb {
     pub(crate) const SEES_MISSING: &str = "root@";
     /// Parts of the error for tables that exist, and that the user may not use.
     pub(crate) const NOT_GRANTED: &[&str] = &["needs a user with SELECT, INSERT, UPDATE and DELETE"];
-    pub(crate) const MISSING: &str = "Table 'idem.idempotency' doesn't exist";
+    pub(crate) const MISSING: &str = "Table 'idem.idem_keys' doesn't exist";
 
     /// Triggers that refuse to write the key 40, and to complete the key 41.
     pub(crate) const REFUSE: &str = "\
-        CREATE TRIGGER refuse BEFORE INSERT ON idempotency FOR EACH ROW
+        CREATE TRIGGER refuse BEFORE INSERT ON idem_keys FOR EACH ROW
         IF NEW.`key` = '40' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'; END IF;
-        CREATE TRIGGER refuse_too BEFORE UPDATE ON idempotency FOR EACH ROW
+        CREATE TRIGGER refuse_too BEFORE UPDATE ON idem_keys FOR EACH ROW
         IF NEW.`key` = '41' AND NEW.state = 5 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'nor this'; END IF";
     pub(crate) const OPEN_TRANSACTIONS: &str =
         "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_locked > 0";
@@ -194,6 +196,8 @@ pub(crate) mod mariadb {
 
     /// The schema or the database in which the tables are created.
     pub(crate) const HOME: &str = "idem";
+    /// A table's name that is a reserved word.
+    pub(crate) const QUOTED_ORDER: &str = "`order`";
     pub(crate) const CREATE_ELSEWHERE: &str = "CREATE DATABASE elsewhere";
     pub(crate) const GO_ELSEWHERE: &str = "USE elsewhere";
 
@@ -210,22 +214,22 @@ pub(crate) mod mariadb {
 
     /// How many of the view's rows have a time at which no key was claimed.
     pub(crate) const SINCE_IS_NO_CLAIM: &str = "\
-        SELECT COUNT(*) FROM idempotency_stuck s WHERE NOT EXISTS (SELECT * FROM idempotency i
+        SELECT COUNT(*) FROM idem_keys_stuck s WHERE NOT EXISTS (SELECT * FROM idem_keys i
         WHERE i.scope = CAST(s.scope AS BINARY) AND i.fence = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', s.since))";
 
     /// A transaction that still sees rows that others delete.
-    pub(crate) const SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT; SELECT COUNT(*) FROM idempotency";
+    pub(crate) const SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT; SELECT COUNT(*) FROM idem_keys";
     /// How often a page was read.
     pub(crate) const PAGES: &str = "\
         SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status
         WHERE variable_name = 'INNODB_BUFFER_POOL_READ_REQUESTS'";
     pub(crate) const LOCK_ONE: &str =
-        "START TRANSACTION; SELECT * FROM idempotency WHERE purge_at = 1 LIMIT 1 FOR UPDATE";
+        "START TRANSACTION; SELECT * FROM idem_keys WHERE purge_at = 1 LIMIT 1 FOR UPDATE";
 
     /// Inserts rows that a sweep deletes. Seven at a time have the same `purge_at`.
     pub(crate) fn expired(most: usize) -> String {
         format!(
-            "INSERT INTO idempotency (scope, `key`, state, owner, fence, until, previous, attempt, ended, purge_at)
+            "INSERT INTO idem_keys (scope, `key`, state, owner, fence, until, previous, attempt, ended, purge_at)
             SELECT 'sql', CONCAT(LPAD(seq, 5, '0'), ' old'), 5, UNHEX(LPAD(HEX(seq), 32, '0')), 1, 1, 1, 1, '',
                 1 + seq DIV 7 FROM
             JSON_TABLE(CONCAT('[0', REPEAT(',0', {most} - 1), ']'), '$[*]' COLUMNS (seq FOR ORDINALITY)) AS numbers"

@@ -21,6 +21,7 @@ mod on_postgres {
     mod batches;
     mod conformance;
     mod dropped;
+    mod names;
     mod opening;
     mod operators;
     mod places;
@@ -42,6 +43,7 @@ mod on_mariadb {
     mod batches;
     mod conformance;
     mod dropped;
+    mod names;
     mod opening;
     mod operators;
     mod places;

@@ -15,9 +15,10 @@ use crate::charge;
 async fn twenty_can_open_an_empty_database_at_once() {
     let server = Server::start().await;
     let mut opening = JoinSet::new();
-    for _ in 0..20 {
+    for nth in 0..20 {
         let url = server.url();
-        opening.spawn(async move { Store::open(&url).await });
+        let options = Store::options().table(["idem_keys", "order"][nth % 2]);
+        opening.spawn(async move { options.open(&url).await });
     }
     for store in opening.join_all().await {
         charge(&store.unwrap(), "order").await.unwrap();
@@ -39,14 +40,13 @@ async fn who_may_not_create_tables_can_use_them() {
     Store::migrate(Pool::connect(&server.url()).await.unwrap()).await.unwrap();
     let error = Store::open(&url).await.unwrap_err();
     assert!(NOT_GRANTED.iter().all(|told| error.to_string().contains(told)), "{error}");
-    let grants =
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency TO app; GRANT SELECT ON idempotency_schema TO app";
+    let grants = "GRANT SELECT, INSERT, UPDATE, DELETE ON idem_keys TO app; GRANT SELECT ON idem_keys_schema TO app";
     sql(&server, grants).await;
     let store = Store::open(&url).await.unwrap();
     assert!(!charge(&store, "order").await.unwrap().is_replayed());
     assert_eq!(format!("{store:?}"), STORE);
 
-    sql(&server, "DROP VIEW idempotency_stuck; DROP TABLE idempotency").await;
+    sql(&server, "DROP VIEW idem_keys_stuck; DROP TABLE idem_keys").await;
     let error = charge(&store, "order").await.unwrap_err();
     assert!(error.to_string().contains("create the tables"), "{error}");
     assert!(matches!(error, Error::Store { .. }));
@@ -61,15 +61,15 @@ async fn a_table_that_is_missing_or_another_is_noticed_at_once() {
         let options = Store::options().migrate(migrate);
         options.open(&server.url()).await.unwrap_err().to_string()
     };
-    sql(&server, "DROP VIEW idempotency_stuck; DROP TABLE idempotency").await;
+    sql(&server, "DROP VIEW idem_keys_stuck; DROP TABLE idem_keys").await;
     let error = refused(false).await;
     assert!(error.contains(MISSING), "{error}");
     assert!(error.contains(&format!("create the tables with `{STORE}::migrate`")), "{error}");
-    sql(&server, "CREATE TABLE idempotency (k int)").await;
+    sql(&server, "CREATE TABLE idem_keys (k int)").await;
     for error in [refused(false).await, refused(true).await] {
-        assert!(error.contains("its table `idempotency` is not the one in schema.sql"), "{error}");
+        assert!(error.contains("its table `idem_keys` or `idem_keys_schema` is someone else's"), "{error}");
     }
-    sql(&server, "DROP TABLE idempotency").await;
+    sql(&server, "DROP TABLE idem_keys").await;
     // A user that may create the table gets a new one.
     charge(&open(&server).await, "order").await.unwrap();
 }
@@ -79,8 +79,7 @@ async fn a_table_that_is_missing_or_another_is_noticed_at_once() {
 async fn tables_of_another_version_are_refused() {
     let server = Server::start().await;
     open(&server).await;
-    sql(&server, "UPDATE idempotency_schema SET version = 7; DROP VIEW idempotency_stuck; DROP TABLE idempotency")
-        .await;
+    sql(&server, "UPDATE idem_keys_schema SET version = 7; DROP VIEW idem_keys_stuck; DROP TABLE idem_keys").await;
     // On MariaDB the version is read after the table, which the first of these two creates.
     for migrate in [true, false] {
         let error = Store::options().migrate(migrate).open(&server.url()).await.unwrap_err();

@@ -61,8 +61,7 @@ async fn the_view_shows_the_keys_that_nobody_is_working_on() {
 async fn who_may_only_select_can_look_and_changes_nothing() {
     let server = Server::start().await;
     let expected = stuck::leave(&open(&server).await).await;
-    let url =
-        user(&server, &["SELECT ON idempotency", "SELECT ON idempotency_schema", "SELECT ON idempotency_stuck"]).await;
+    let url = user(&server, &["SELECT ON idem_keys", "SELECT ON idem_keys_schema", "SELECT ON idem_keys_stuck"]).await;
     assert_eq!(shown(&mut Connection::connect(&url).await.unwrap()).await, expected);
 
     let operator = admin::connect(&url).await.unwrap();
@@ -96,7 +95,7 @@ async fn opening_a_store_for_an_operator_makes_nothing() {
 
     open(&server).await;
     assert_eq!(tables(&server).await, 3);
-    sql(&server, "DROP VIEW idempotency_stuck").await;
+    sql(&server, "DROP VIEW idem_keys_stuck").await;
     admin::connect(&server.url()).await.unwrap();
     Store::options().migrate(false).open(&server.url()).await.unwrap();
     assert_eq!(tables(&server).await, 2);
@@ -122,8 +121,8 @@ async fn the_schema_of_tx_mode_has_the_view_and_can_be_run_again() {
 async fn a_view_that_may_not_be_created_is_a_warning() {
     let server = Server::start().await;
     open(&server).await;
-    sql(&server, "DROP VIEW idempotency_stuck").await;
-    let url = user(&server, &["SELECT, INSERT, UPDATE, DELETE ON idempotency", "SELECT ON idempotency_schema"]).await;
+    sql(&server, "DROP VIEW idem_keys_stuck").await;
+    let url = user(&server, &["SELECT, INSERT, UPDATE, DELETE ON idem_keys", "SELECT ON idem_keys_schema"]).await;
     let log = Log::default();
     let _logged = tracing::subscriber::set_default(log.clone());
     let warned = async |options: super::StoreOptions| {
@@ -134,14 +133,14 @@ async fn a_view_that_may_not_be_created_is_a_warning() {
         warned
     };
     let warning = warned(Store::options()).await;
-    assert!(warning.contains("the view `idempotency_stuck`") && warning.contains("run stuck.sql"), "{warning}");
+    assert!(warning.contains("the view `idem_keys_stuck`") && warning.contains("run stuck.sql"), "{warning}");
     let unmigrated = warned(Store::options().migrate(false)).await;
-    assert!(!unmigrated.contains("idempotency_stuck"), "nothing was to be created: {unmigrated}");
+    assert!(!unmigrated.contains("idem_keys_stuck"), "nothing was to be created: {unmigrated}");
 
     Store::migrate(Pool::connect(&server.url()).await.unwrap()).await.unwrap();
-    sql(&server, "GRANT SELECT ON idempotency_stuck TO app").await;
+    sql(&server, "GRANT SELECT ON idem_keys_stuck TO app").await;
     let content = warned(Store::options()).await;
-    assert!(!content.contains("idempotency_stuck"), "{content}");
+    assert!(!content.contains("idem_keys_stuck"), "{content}");
 }
 
 #[tokio::test]

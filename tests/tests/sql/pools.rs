@@ -175,7 +175,7 @@ async fn a_pool_without_a_connection_to_spare_does_not_hold_up_the_opening_for_e
     let error = Store::open_with(pool).await.unwrap_err();
     assert!(error.to_string().contains("the pool is closed"), "{error}");
     assert_eq!(
-        number(&server, "SELECT count(*) FROM information_schema.tables WHERE table_name = 'idempotency'").await,
+        number(&server, "SELECT count(*) FROM information_schema.tables WHERE table_name = 'idem_keys'").await,
         0
     );
 }

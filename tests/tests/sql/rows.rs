@@ -38,7 +38,7 @@ async fn r07_a_key_that_is_gone_is_told_from_one_that_another_has() {
         async move { gated(&running, &gate, "order").await }
     });
     gate.started().await;
-    sql(&server, "DELETE FROM idempotency").await;
+    sql(&server, "DELETE FROM idem_keys").await;
     gate.open();
     let error = handler.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::LeaseLost { row_gone: true, .. }), "{error}");
@@ -53,7 +53,7 @@ async fn a_corrupted_row_is_refused_and_not_taken_for_an_absent_one() {
         let key = key(column);
         execute(&store, SCOPE, &key, &record("r")).await;
         // Behind the table's name, `key` isn't read as a keyword.
-        sql(&server, &format!("UPDATE idempotency SET {column} = {value} WHERE idempotency.key = '{column}'")).await;
+        sql(&server, &format!("UPDATE idem_keys SET {column} = {value} WHERE idem_keys.key = '{column}'")).await;
         let error = store.claim(ask(&key)).await.unwrap_err();
         assert!(!error.is_unanswered(), "{error}");
         let told = format!("the row of key `{column}` in scope `{SCOPE}` is corrupted in its column `{column}`");
@@ -61,7 +61,7 @@ async fn a_corrupted_row_is_refused_and_not_taken_for_an_absent_one() {
     }
     // A completed row whose record is missing counts as completed: the handler doesn't run again.
     charge(&store, "order").await.unwrap();
-    sql(&server, "UPDATE idempotency SET record = NULL WHERE idempotency.key = 'order'").await;
+    sql(&server, "UPDATE idem_keys SET record = NULL WHERE idem_keys.key = 'order'").await;
     let error = charge(&store, "order").await.unwrap_err();
     assert!(matches!(error, Error::Decode { .. }), "{error}");
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::{CONNECTIONS, Server, Store, expired, number, open, sql, sweep_all};
 use crate::SCOPE;
 
-const ROWS: &str = "SELECT COUNT(*) FROM idempotency";
+const ROWS: &str = "SELECT COUNT(*) FROM idem_keys";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]

@@ -46,7 +46,7 @@ async fn one_bad_row_fails_alone_and_is_never_run_again() {
     for (nth, (column, value)) in columns.into_iter().enumerate() {
         let bad = key(format!("bad-{nth}"));
         execute(&store, "s", &bad, &record("r")).await;
-        let sql = format!("UPDATE idempotency SET {column} = {value} WHERE key = ?");
+        let sql = format!("UPDATE idem_keys SET {column} = {value} WHERE key = ?");
         connection.execute(&sql, [bad.as_bytes()]).unwrap();
         let good = key(format!("good-{nth}"));
         let (bad_claim, good_claim) = (request("s", &bad), request("s", &good));
@@ -69,7 +69,7 @@ async fn a_statement_that_fails_takes_no_other_down() {
     let other = Connection::open(file(&directory)).unwrap();
     other
         .execute_batch(
-            "CREATE TRIGGER refuse BEFORE INSERT ON idempotency WHEN NEW.key = CAST('cursed' AS BLOB)
+            "CREATE TRIGGER refuse BEFORE INSERT ON idem_keys WHEN NEW.key = CAST('cursed' AS BLOB)
              BEGIN SELECT RAISE(ROLLBACK, 'cursed'); END; BEGIN IMMEDIATE",
         )
         .unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod failures;
+mod names;
 mod opening;
 mod operator;
 mod protocol;

@@ -75,9 +75,9 @@ async fn what_is_no_database_file_is_refused_with_a_reason() {
     assert!(message.contains("URI"), "{message}");
 
     let connection = Connection::open(inside("other.sqlite")).unwrap();
-    connection.execute_batch("CREATE TABLE idempotency (purge_at INTEGER)").unwrap();
+    connection.execute_batch("CREATE TABLE idem_keys (purge_at INTEGER)").unwrap();
     let message = config_message(SqliteStore::open(inside("other.sqlite")).await);
-    assert!(message.contains("schema.sql"), "{message}");
+    assert!(message.contains("someone else's"), "{message}");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn a_newer_file_is_refused() {
     let path = file(&directory);
     drop(open(&path).await);
     let connection = Connection::open(&path).unwrap();
-    connection.execute_batch("UPDATE idempotency_schema SET version = 2").unwrap();
+    connection.execute_batch("UPDATE idem_keys_schema SET version = 2").unwrap();
     let message = config_message(SqliteStore::open(&path).await);
     assert!(message.contains("version 2") && message.contains("update"), "{message}");
 }

@@ -30,7 +30,7 @@ async fn a_sweep_is_bounded_and_takes_only_what_nobody_needs() {
     assert_ne!(park, claim.owner);
     assert_eq!(admin.sweep(100).await.unwrap(), 0, "nothing has expired");
     let connection = Connection::open(file(&directory)).unwrap();
-    connection.execute_batch("UPDATE idempotency SET until = 1, purge_at = 2 WHERE state = 5").unwrap();
+    connection.execute_batch("UPDATE idem_keys SET until = 1, purge_at = 2 WHERE state = 5").unwrap();
     assert_eq!(admin.stats().await.unwrap().sweepable, 25);
     assert_eq!(admin.sweep(7).await.unwrap(), 7);
     assert_eq!(admin.sweep(100).await.unwrap(), 18);
@@ -48,7 +48,7 @@ async fn the_background_sweeps() {
     }
     let connection = Connection::open(file(&directory)).unwrap();
     connection.busy_timeout(Duration::from_secs(5)).unwrap();
-    connection.execute_batch("UPDATE idempotency SET until = 1, purge_at = 2").unwrap();
+    connection.execute_batch("UPDATE idem_keys SET until = 1, purge_at = 2").unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while store.admin().unwrap().stats().await.unwrap().completed > 0 {
         assert!(Instant::now() < deadline, "the rows are still there");
@@ -70,7 +70,7 @@ async fn the_sweep_agrees_with_the_protocol() {
                 all += 1;
                 connection
                     .execute(
-                        "INSERT INTO idempotency (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
+                        "INSERT INTO idem_keys (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
                          VALUES ('s', CAST(?1 AS BLOB), ?2, zeroblob(16), 1, ?3, 1, 1, x'', ?4)",
                         rusqlite::params![all.to_string(), state, until, purge_at],
                     )

@@ -103,7 +103,7 @@ fn r25_an_err_leaves_no_claim_behind_even_if_the_caller_commits() {
     let tx = immediate(&mut connection);
     assert!(matches!(book(&tx, "a", 0), Err(Failed::Declined)));
     tx.commit().unwrap();
-    let rows: i64 = connection.query_row("SELECT count(*) FROM idempotency", [], |row| row.get(0)).unwrap();
+    let rows: i64 = connection.query_row("SELECT count(*) FROM idem_keys", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 0);
     let tx = immediate(&mut connection);
     assert_eq!(book(&tx, "a", 1).unwrap(), Outcome::Executed(1));
@@ -313,7 +313,7 @@ fn r26_sqlite_is_asked_twice_and_a_duplicate_writes_nothing() {
     static ASKED: AtomicU32 = AtomicU32::new(0);
     let (_home, mut connection) = bench();
     statements::watch(&connection, |sql| {
-        if sql.contains("idempotency") {
+        if sql.contains("idem_keys") {
             ASKED.fetch_add(1, Ordering::SeqCst);
         }
     });

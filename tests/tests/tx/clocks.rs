@@ -38,7 +38,7 @@ async fn r08_a_row_outlives_its_fence_where_the_clock_was_set_back() {
     };
     // Changes the row as if the clock had been ahead when it was written. Its ttl is over.
     bench
-        .execute(format!("UPDATE idempotency SET fence = fence + {BACK}, until = 1, purge_at = purge_at + {BACK}"))
+        .execute(format!("UPDATE idem_keys SET fence = fence + {BACK}, until = 1, purge_at = purge_at + {BACK}"))
         .await;
     let mut last = row(&bench).await.fence;
     for ends_well in [true, false] {
@@ -50,6 +50,6 @@ async fn r08_a_row_outlives_its_fence_where_the_clock_was_set_back() {
         assert!(row.fence > last, "{row:?}");
         assert!(row.purge_at.unwrap() >= row.fence + linger / 2, "{row:?}");
         last = row.fence;
-        bench.execute("UPDATE idempotency SET until = 1".to_owned()).await;
+        bench.execute("UPDATE idem_keys SET until = 1".to_owned()).await;
     }
 }

@@ -12,7 +12,7 @@ macro_rules! handlers {
 
         /// Reads, so that the transaction sees the tables as they are now.
         async fn look(tx: &mut Tx<'_>) {
-            (&mut **tx).fetch_one("SELECT version FROM idempotency_schema").await.unwrap();
+            (&mut **tx).fetch_one("SELECT version FROM idem_keys_schema").await.unwrap();
         }
 
         /// A transaction reads, another one books and commits, and then the first books with the same key.
@@ -126,7 +126,7 @@ mod on_postgres {
             again(&bench, &start, "behind").await;
             conflicts(beside(&bench, &start).await);
             again(&bench, &start, "beside").await;
-            bench.execute("DELETE FROM idempotency; DELETE FROM effects".to_owned()).await;
+            bench.execute("DELETE FROM idem_keys; DELETE FROM effects".to_owned()).await;
         }
     }
 
@@ -163,7 +163,7 @@ mod on_mariadb {
             again(&bench, &start, "behind").await;
             assert_eq!(beside(&bench, &start).await.unwrap(), Outcome::Replayed(1), "{level}");
             again(&bench, &start, "beside").await;
-            bench.execute("DELETE FROM idempotency; DELETE FROM effects".to_owned()).await;
+            bench.execute("DELETE FROM idem_keys; DELETE FROM effects".to_owned()).await;
         }
     }
 
@@ -234,7 +234,7 @@ mod on_mariadb {
             assert_eq!(book_for_a_moment(&mut tx, &id, 2).await.unwrap(), Outcome::Replayed(2), "{mode}");
             tx.commit().await.unwrap();
         }
-        let rows = "SELECT attempt, previous, length(ended) FROM idempotency WHERE scope LIKE '%for_a_moment'";
+        let rows = "SELECT attempt, previous, length(ended) FROM idem_keys WHERE scope LIKE '%for_a_moment'";
         let rows: Vec<(i64, i64, i64)> = sqlx::query_as(rows).fetch_all(&bench.pool).await.unwrap();
         assert_eq!(rows, vec![(1, 1, 16); modes.len()]);
     }

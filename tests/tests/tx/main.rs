@@ -22,6 +22,7 @@ mod on_sqlite {
 
     mod clocks;
     mod commits;
+    mod names;
     mod peers;
     mod resolutions;
     mod rules;
@@ -39,6 +40,7 @@ mod on_postgres {
     mod answers;
     mod clocks;
     mod commits;
+    mod names;
     mod peers;
     mod resolutions;
     mod rules;
@@ -56,6 +58,7 @@ mod on_mariadb {
     mod answers;
     mod clocks;
     mod commits;
+    mod names;
     mod peers;
     mod resolutions;
     mod rules;

@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Books in a new transaction, and commits it.
-async fn booked(bench: &Bench, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
+pub(crate) async fn booked(bench: &Bench, id: &str, amount: u64) -> Result<Outcome<u64>, Failed> {
     let mut tx = bench.begin().await;
     let booked = book(&mut tx, id, amount).await;
     match booked {

@@ -26,7 +26,7 @@ async fn r26_postgresql_is_asked_twice_for_a_first_execution_and_once_for_a_dupl
         let log = std::fs::read_to_string(bench.home.directory().join("log")).unwrap();
         let statements =
             log.split("LOG:  ").filter(|entry| entry.starts_with("execute ") || entry.starts_with("statement: "));
-        let (ours, others): (Vec<_>, Vec<_>) = statements.partition(|statement| statement.contains("idempotency"));
+        let (ours, others): (Vec<_>, Vec<_>) = statements.partition(|statement| statement.contains("idem_keys"));
         (ours.len(), others.len())
     };
     let mut counted = async |id| {
@@ -69,7 +69,7 @@ async fn r26_mariadb_is_asked_three_times_for_a_first_execution_and_twice_for_a_
     bench.execute("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON".to_owned()).await;
     let asked = async || {
         let sql = "SELECT count(*) FROM mysql.general_log WHERE command_type IN ('Execute', 'Query') \
-                   AND argument LIKE '%idempotency%' AND argument NOT LIKE '%general_log%'";
+                   AND argument LIKE '%idem_keys%' AND argument NOT LIKE '%general_log%'";
         sqlx::query_scalar::<_, i64>(sql).fetch_one(&bench.pool).await.unwrap()
     };
     let counted = async |id| {

@@ -44,6 +44,7 @@ macro_rules! database {
         use idem_runtime::{Outcome, idempotent};
         use sqlx::Executor as _;
 
+        pub(crate) const DATABASE: tx::Database = tx::Database::$database;
         pub(crate) type Db = sqlx::$database;
         pub(crate) type Tx<'t> = sqlx::Transaction<'t, Db>;
         pub(crate) type Connection = <Db as sqlx::Database>::Connection;
@@ -60,7 +61,7 @@ macro_rules! database {
             pub(crate) async fn new() -> Self {
                 let (url, home) = home().await;
                 let pool = sqlx::pool::PoolOptions::<Db>::new().max_connections(20).connect(&url).await.unwrap();
-                pool.execute(sqlx::raw_sql(tx::schema(tx::Database::$database))).await.unwrap();
+                pool.execute(sqlx::raw_sql(tx::schema(DATABASE))).await.unwrap();
                 pool.execute(EFFECTS).await.unwrap();
                 Self { pool, url, home }
             }
@@ -77,7 +78,7 @@ macro_rules! database {
 
             /// How many rows there are with this scope.
             pub(crate) async fn rows(&self, scope: &str) -> i64 {
-                number(&self.pool, format!("SELECT count(*) FROM idempotency WHERE scope = '{scope}'")).await
+                number(&self.pool, format!("SELECT count(*) FROM idem_keys WHERE scope = '{scope}'")).await
             }
 
             /// A store on the same tables.
@@ -150,7 +151,7 @@ pub(crate) mod sqlite {
     }
 
     pub(crate) const REFUSE_UPDATES: &str =
-        "CREATE TRIGGER refuse BEFORE UPDATE ON idempotency BEGIN SELECT RAISE(ABORT, 'refused'); END";
+        "CREATE TRIGGER refuse BEFORE UPDATE ON idem_keys BEGIN SELECT RAISE(ABORT, 'refused'); END";
 
     impl Bench {
         /// SQLite doesn't show who waits for its lock, so this waits for a time in which the other has begun to.
@@ -185,7 +186,7 @@ pub(crate) mod postgres {
 
     pub(crate) const REFUSE_UPDATES: &str = "\
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
-        CREATE TRIGGER refuse BEFORE UPDATE ON idempotency FOR EACH ROW EXECUTE FUNCTION refuse()";
+        CREATE TRIGGER refuse BEFORE UPDATE ON idem_keys FOR EACH ROW EXECUTE FUNCTION refuse()";
 
     impl Bench {
         async fn sees_waiting(&self) {
@@ -220,7 +221,7 @@ pub(crate) mod mariadb {
     }
 
     pub(crate) const REFUSE_UPDATES: &str = "\
-        CREATE TRIGGER refuse BEFORE UPDATE ON idempotency FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused'";
+        CREATE TRIGGER refuse BEFORE UPDATE ON idem_keys FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused'";
 
     impl Bench {
         async fn sees_waiting(&self) {

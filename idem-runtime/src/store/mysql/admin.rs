@@ -48,7 +48,7 @@ impl IdempotencyAdmin for MySqlStore {
 impl MySqlStore {
     async fn entry(&self, scope: &str, key: &Key) -> Result<Option<(Entry, Option<Record>)>, Failure> {
         let mut script = self.0.session.single();
-        statements::read(&mut script.sql, &[(scope.as_bytes(), key.as_bytes())])?;
+        statements::read(&mut script, &[(scope.as_bytes(), key.as_bytes())])?;
         let found = self.0.session.fetch(script).await?;
         let Some(columns) = found.first() else { return Ok(None) };
         let row = rows::read(columns, scope, key)?;
@@ -58,7 +58,7 @@ impl MySqlStore {
 
     async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, Failure> {
         let mut script = self.0.session.single();
-        statements::list(&mut script.sql, filter)?;
+        statements::list(&mut script, filter)?;
         let found = self.0.session.fetch(script).await?;
         let read = |columns| {
             let (scope, key) = rows::place(columns)?;
@@ -72,7 +72,7 @@ impl MySqlStore {
     }
 
     async fn settle(&self, scope: &str, key: &Key, word: &Word<'_>) -> Result<Standing, StoreError> {
-        let standing = self.change(scope, |sql| statements::resolve(sql, scope, key, word)).await?;
+        let standing = self.change(scope, |script| statements::resolve(script, scope, key, word)).await?;
         self.0.notifiers.notify(scope, key);
         Ok(self.or_gone(standing, scope, key).await)
     }
@@ -80,13 +80,13 @@ impl MySqlStore {
     async fn counts(&self) -> Result<Stats, Failure> {
         let mut stats = Stats::default();
         let mut script = self.0.session.single();
-        statements::time(&mut script.sql)?;
+        statements::time(&mut script)?;
         let asked = SystemTime::now();
         let time = self.0.session.fetch(script).await?;
         let Some(time) = time.first() else { return Err(Failure::Unexpected("the time has no row")) };
         stats.compare_clock(rows::now(time)?, asked);
         let mut script = self.0.session.single();
-        statements::count(&mut script.sql)?;
+        statements::count(&mut script)?;
         let found = self.0.session.fetch(script).await?;
         let Some(counts) = found.first() else { return Err(Failure::Unexpected("the statistics have no row")) };
         let count = |nth: usize| counts.try_get::<i64, _>(nth).map(i64::unsigned_abs);

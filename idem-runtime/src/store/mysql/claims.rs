@@ -58,10 +58,10 @@ impl Inner {
     async fn claim_any(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let mut script = self.session.batch(requests.len());
         for request in requests {
-            statements::claim(&mut script.sql, request)?;
+            statements::claim(&mut script, request)?;
         }
         let keys: Vec<_> = requests.iter().map(|request| place_of(*request)).collect();
-        statements::read(&mut script.sql, &keys)?;
+        statements::read(&mut script, &keys)?;
         self.answers(script, requests, &keys, |_| true).await
     }
 
@@ -69,9 +69,9 @@ impl Inner {
     /// row and may be taken over.
     async fn claim_absent(&self, requests: &[&Claiming]) -> Result<Vec<Option<ClaimAnswer>>, Failure> {
         let mut script = self.session.single();
-        statements::claim_absent(&mut script.sql, requests)?;
+        statements::claim_absent(&mut script, requests)?;
         let keys: Vec<_> = requests.iter().map(|request| place_of(*request)).collect();
-        statements::read_as_begun(&mut script.sql, &keys)?;
+        statements::read_as_begun(&mut script, &keys)?;
         // A repeated claim finds its own row from before, which isn't a new grant: its lease has to be renewed.
         self.answers(script, requests, &keys, |found| found.row.fence == found.now).await
     }

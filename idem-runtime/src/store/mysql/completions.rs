@@ -40,14 +40,14 @@ impl Inner {
     async fn complete(&self, requests: &[&Completing]) -> Result<Vec<Standing>, Failure> {
         let mut script = self.session.batch(requests.len());
         for request in requests {
-            statements::complete(&mut script.sql, request)?;
+            statements::complete(&mut script, request)?;
         }
         if requests.len() == 1 {
             let found = self.session.execute(script).await?;
             return Ok(vec![if found > 0 { Standing::Held } else { Standing::Lost }]);
         }
         let keys: Vec<_> = requests.iter().map(|request| place_of(*request)).collect();
-        statements::read_completed(&mut script.sql, &keys)?;
+        statements::read_completed(&mut script, &keys)?;
         let mut answers = vec![Standing::Lost; requests.len()];
         for columns in &self.session.fetch(script).await? {
             let place = rows::place(columns)?;

@@ -14,6 +14,11 @@ fn number(error: &dyn DatabaseError) -> u16 {
 }
 
 impl MySql {
+    /// Whether a table lacks a column that the store reads.
+    pub(super) fn lacks_column(error: &dyn DatabaseError) -> bool {
+        number(error) == 1054
+    }
+
     /// Whether the server doesn't know the statement's syntax. The message quotes the statement, and with it a result.
     pub(super) fn is_syntax_error(error: &dyn DatabaseError) -> bool {
         number(error) == 1064
@@ -73,9 +78,11 @@ impl Dialect for MySql {
             1130 => Some("create the user for this host"),
             1820 | 1862 | 3118 | 4151 => Some("have an administrator unlock the account, or renew its password"),
             1049 => Some("create the database, or name another one"),
-            1146 => Some("create the tables with `MySqlStore::migrate`, or with schema.sql, in the URL's database"),
+            1146 => Some(
+                "create the tables with `MySqlStore::migrate`, or with schema.sql, in the URL's database; for tables of \
+                 another name, `tx::schema_named` returns the SQL",
+            ),
             1046 => Some("name the database in the URL"),
-            1054 => Some("its table `idempotency` is not the one in schema.sql"),
             1044 | 1142 | 1143 | 1227 => Some(
                 "the store needs a user with SELECT, INSERT, UPDATE and DELETE on its tables, and CREATE where it is to \
                  create them",

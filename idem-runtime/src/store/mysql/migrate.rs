@@ -4,7 +4,7 @@ use sqlx::Row as _;
 
 use super::dialect::MySql;
 use super::rows::columns;
-use super::session::Session;
+use super::session::{Script, Session};
 use crate::error::Error;
 use crate::store::sql::Failure;
 
@@ -14,7 +14,28 @@ const SCHEMA: &str = include_str!("schema.sql");
 const VIEW: &str = include_str!("stuck.sql");
 /// Finds whether the view exists. The server shows only views that the user has a right to.
 const FIND_VIEW: &str = "\
-    SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'idempotency_stuck';";
+    SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'idem_keys_stuck';";
+/// Finds whether the table exists, its version table, and the tables of an earlier version. The server shows only
+/// tables that the user has a right to.
+const FIND: &str = "\
+    SELECT MAX(table_name = 'idem_keys'), MAX(table_name = 'idem_keys_schema'), MAX(table_name = 'idempotency_schema') \
+    AND MAX(table_name = 'idempotency' AND column_name = 'purge_at') FROM information_schema.columns \
+    WHERE table_schema = DATABASE() \
+    AND table_name IN ('idem_keys', 'idem_keys_schema', 'idempotency', 'idempotency_schema');";
+/// Reads the server's limits, the version of the tables, and no row with all columns.
+const LOOK: &str = concat!(
+    "SELECT @@max_allowed_packet, CAST(@@log_bin AND @@sync_binlog = 1 AS SIGNED);\
+     SELECT version FROM `idem_keys_schema` WHERE id = 1;SELECT ",
+    columns!(),
+    ", record FROM `idem_keys` LIMIT 0;"
+);
+/// Reads no row. It fails if a column is missing.
+const NOTHING: &str = concat!("SELECT ", columns!(), ", record FROM `idem_keys` LIMIT 0;");
+/// Renames the tables of an earlier version. The store then creates the view.
+const RENAME: &str = "\
+    DROP VIEW IF EXISTS idempotency_stuck; \
+    ALTER TABLE idempotency RENAME INDEX idempotency_purge_at TO `idem_keys_purge_at`; \
+    RENAME TABLE idempotency TO `idem_keys`, idempotency_schema TO `idem_keys_schema`;";
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 
@@ -31,7 +52,7 @@ pub(super) struct Limits {
 /// for those of the others.
 pub(super) async fn create(session: &Session) -> Result<(), Error> {
     create_tables(session).await?;
-    create_view(session).await.unwrap_or_else(Failure::warn_of_no_view::<MySql>);
+    create_view(session).await.unwrap_or_else(|failure| failure.warn_of_no_view::<MySql>(&session.table));
     Ok(())
 }
 
@@ -39,31 +60,37 @@ async fn create_tables(session: &Session) -> Result<(), Error> {
     // If the tables exist, the user needs no right to create them.
     match look(session).await {
         Ok((Some(_), _)) => return Ok(()),
-        Err(failure) if !failure.may_lack_table::<MySql>() => return Err(unread(failure)),
+        Err(failure) if !failure.may_lack_table::<MySql>() => return Err(unread(session, failure)),
         Ok((None, _)) | Err(_) => {}
     }
-    let mut script = session.single();
-    script.sql.push_str(SCHEMA);
-    let created = session.execute(script).await;
+    refuse_others_tables(session).await?;
+    let created = session.execute(named(session, SCHEMA)).await;
     created.map(drop).map_err(|failure| failure.into_refusal::<MySql>("its tables could not be created"))
 }
 
 async fn create_view(session: &Session) -> Result<(), Failure> {
-    let mut script = session.single();
-    script.sql.push_str(FIND_VIEW);
-    let found = session.fetch(script).await?;
+    let found = session.fetch(named(session, FIND_VIEW)).await?;
     let views: i64 = found.first().map_or(Ok(0), |row| row.try_get(0))?;
     if views > 0 {
         return Ok(());
     }
+    session.execute(named(session, VIEW)).await.map(drop)
+}
+
+/// A script of statements that are written with the default name.
+fn named(session: &Session, sql: &str) -> Script {
     let mut script = session.single();
-    script.sql.push_str(VIEW);
-    session.execute(script).await.map(drop)
+    script.sql = session.table.named(sql);
+    script
 }
 
 /// Refuses tables of another version.
 pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
-    match look(session).await.map_err(unread)? {
+    let looked = look(session).await;
+    if looked.as_ref().is_err_and(Failure::may_lack_table::<MySql>) {
+        refuse_others_tables(session).await?;
+    }
+    match looked.map_err(|failure| unread(session, failure))? {
         (Some(VERSION), limits) => {
             if !limits.syncs_first {
                 tracing::warn!(
@@ -77,22 +104,17 @@ pub(super) async fn check(session: &Session) -> Result<Limits, Error> {
             "the MySQL database has tables of version {version}, and this program knows version {VERSION}: update the \
              program"
         ))),
-        (None, _) => Err(Error::config(
-            "the MySQL database's table `idempotency_schema` is empty: run schema.sql again, or `MySqlStore::migrate`",
-        )),
+        (None, _) => Err(Error::config(format!(
+            "the MySQL database's table `{}_schema` is empty: run schema.sql again, or `MySqlStore::migrate`",
+            session.table
+        ))),
     }
 }
 
 /// Reads the version of the tables; `None` if the row with the version is missing. Fails if a table or a column is
 /// missing.
 async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
-    let mut script = session.single();
-    script.sql.push_str(concat!(
-        "SELECT @@max_allowed_packet, CAST(@@log_bin AND @@sync_binlog = 1 AS SIGNED);SELECT version FROM idempotency_schema WHERE id = 1;SELECT ",
-        columns!(),
-        ", record FROM idempotency LIMIT 0;"
-    ));
-    let rows = session.fetch(script).await?;
+    let rows = session.fetch(named(session, LOOK)).await?;
     let Some(limits) = rows.first() else { return Err(Failure::Unexpected("the server doesn't return its limits")) };
     let packet: u64 = limits.try_get(0)?;
     let syncs_first: i64 = limits.try_get(1)?;
@@ -101,6 +123,46 @@ async fn look(session: &Session) -> Result<(Option<i64>, Limits), Failure> {
     Ok((version, Limits { packet, syncs_first: syncs_first == 1 }))
 }
 
-fn unread(failure: Failure) -> Error {
-    failure.into_refusal::<MySql>("its tables could not be read")
+/// Called where tables are missing. Refuses a table of this name that is someone else's, and tables that still have the
+/// name of an earlier version.
+async fn refuse_others_tables(session: &Session) -> Result<(), Error> {
+    let table = &session.table;
+    let mut found = find(session).await?;
+    if found.is_there && !found.has_version {
+        // Another process may just be creating them, the version table first. The server doesn't list both at one time.
+        found = find(session).await?;
+    }
+    if found.is_there && !found.has_version {
+        return Err(Failure::unusable::<MySql>(&table.is_foreign()));
+    }
+    if found.is_there {
+        session.fetch(named(session, NOTHING)).await.map_err(|failure| unread(session, failure))?;
+    } else if found.former && !table.is_former() {
+        return Err(Failure::unusable::<MySql>(&table.has_other_name(RENAME)));
+    }
+    Ok(())
+}
+
+/// Which tables exist.
+struct Found {
+    is_there: bool,
+    has_version: bool,
+    /// Those of an earlier version.
+    former: bool,
+}
+
+async fn find(session: &Session) -> Result<Found, Error> {
+    let found = session.fetch(named(session, FIND)).await.map_err(|failure| unread(session, failure))?;
+    // Null if none of them exists.
+    let is = |nth: usize| found.first().is_some_and(|row| matches!(row.try_get(nth), Ok(Some(1_i64))));
+    Ok(Found { is_there: is(0), has_version: is(1), former: is(2) })
+}
+
+fn unread(session: &Session, failure: Failure) -> Error {
+    let what = if failure.is_said_by(MySql::lacks_column) {
+        session.table.is_foreign()
+    } else {
+        "its tables could not be read".to_owned()
+    };
+    failure.into_refusal::<MySql>(&what)
 }

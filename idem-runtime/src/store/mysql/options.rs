@@ -5,12 +5,14 @@ use std::time::Duration;
 use sqlx::MySqlPool;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
-use super::{MySqlStore, session};
+use super::MySqlStore;
+use super::session::Session;
 use crate::error::Error;
+use crate::store::table::{self, Table};
 use crate::store::tls;
 use crate::store::url::{self, Names};
 
-/// The parameters that sqlx reads in a URL.
+/// The parameters of a URL. All but [`url::TABLE`] are sqlx's.
 const PARAMETERS: &[Names] = &[
     &["ssl-mode", "sslmode"],
     &["ssl-ca", "sslca"],
@@ -21,6 +23,7 @@ const PARAMETERS: &[Names] = &[
     &["statement-cache-capacity"],
     &["socket"],
     &["time-zone", "timezone"],
+    url::TABLE,
 ];
 
 /// How to open a [`MySqlStore`]. [`MySqlStore::options`] makes it.
@@ -39,13 +42,20 @@ const PARAMETERS: &[Names] = &[
 pub struct MySqlOptions {
     pub(super) max_connections: usize,
     pub(super) migrate: bool,
+    table: String,
     pub(super) sweep_interval: Option<Duration>,
     pub(super) sweep_batch: usize,
 }
 
 impl Default for MySqlOptions {
     fn default() -> Self {
-        Self { max_connections: 8, migrate: true, sweep_interval: Some(Duration::from_secs(60)), sweep_batch: 1_000 }
+        Self {
+            max_connections: 8,
+            migrate: true,
+            table: table::DEFAULT.to_owned(),
+            sweep_interval: Some(Duration::from_secs(60)),
+            sweep_batch: 1_000,
+        }
     }
 }
 
@@ -68,6 +78,17 @@ impl MySqlOptions {
     /// Whether opening the store creates missing tables. Default: true.
     pub fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;
+        self
+    }
+
+    /// The name of the store's table: a lowercase letter, then lowercase letters, digits and `_`, at most 40 characters.
+    /// Any other name is an error when the store is opened. Default: `idem_keys`. In a URL it is the parameter `table`,
+    /// which takes precedence.
+    ///
+    /// Whatever else belongs to the table is named after it. Stores with different names share nothing, also in one
+    /// database. Handlers in tx mode use the table of [`tx::use_table`](crate::tx::use_table).
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = name.into();
         self
     }
 
@@ -96,27 +117,30 @@ impl MySqlOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the URL is wrong, or has an unknown or repeated parameter; if the server can't be reached;
-    /// and if the tables can't be created, or are those of another version.
+    /// [`Error::Config`] if the URL is wrong, or has an unknown or repeated parameter; if the table can't have this
+    /// name; if the server can't be reached; and if the tables can't be created, are those of another version or someone
+    /// else's, or still have the name of an earlier version. The store checks whose tables they are before it changes
+    /// anything.
     pub async fn open(self, url: &str) -> Result<MySqlStore, Error> {
-        let options = Self::read(url)?;
+        let (table, options) = Self::read(url)?;
+        let table = table.map_or_else(|| Table::new(&self.table), Ok)?;
         // Only in this mode does the driver use the process's provider of cryptography.
         if matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa) {
             tls::prepare();
         }
-        MySqlStore::start(session::connections(move || options.clone(), self.max_connections), self).await
+        MySqlStore::start(Session::new(move || options.clone(), self.max_connections, table), self).await
     }
 
-    /// What a URL says about a connection.
-    pub(crate) fn read(url: &str) -> Result<MySqlConnectOptions, Error> {
+    /// What a URL says about the table and a connection.
+    pub(crate) fn read(url: &str) -> Result<(Option<Table>, MySqlConnectOptions), Error> {
         // Checked here first, because the driver ignores a parameter that it doesn't know.
-        url::parameters(url::query(url), PARAMETERS)?;
+        let (table, url) = url::table(url, PARAMETERS)?;
         // The driver's message is not shown: it can contain the URL's password.
         let options: Option<MySqlConnectOptions> = url
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "mysql" | "mariadb"))
             .and_then(|_| url.parse().ok());
-        options.ok_or_else(|| {
+        options.map(|options| (table, options)).ok_or_else(|| {
             Error::config(
                 "this is no URL of a MySQL or MariaDB database: write `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, with \
                  special characters percent-encoded",
@@ -144,6 +168,7 @@ impl MySqlOptions {
     /// Those of [`MySqlOptions::open`], and [`Error::Config`] if the pool gives no connection, or if its connections
     /// use another database or user than its connect options.
     pub async fn open_with(self, pool: MySqlPool) -> Result<MySqlStore, Error> {
-        MySqlStore::start(session::beside(pool, self.max_connections).await?, self).await
+        let table = Table::new(&self.table)?;
+        MySqlStore::start(Session::beside(pool, self.max_connections, table).await?, self).await
     }
 }

@@ -4,7 +4,15 @@
 --
 -- Times are microseconds since the Unix epoch, by the clock of the server.
 
-CREATE TABLE IF NOT EXISTS idempotency (
+-- The version of these tables, so that an older program refuses a newer table instead of misreading it. It comes first:
+-- without it, the table below is taken for someone else's.
+CREATE TABLE IF NOT EXISTS `idem_keys_schema` (
+    id      TINYINT NOT NULL,
+    version BIGINT  NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB;
+
+CREATE TABLE IF NOT EXISTS `idem_keys` (
     scope          VARBINARY(1024)  NOT NULL,  -- the namespace of the key: one handler
     `key`          VARBINARY(1024)  NOT NULL,  -- the encoded idempotency key, compared byte by byte
     state          TINYINT          NOT NULL,  -- 1 running, 2 outcome unknown, 3 kept after an error, 4 free, 5 completed
@@ -20,13 +28,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     purge_at       BIGINT           NULL,      -- from when on a sweep may delete the row; null: never
     record         LONGBLOB         NULL,      -- the encoded result of a completed key
     PRIMARY KEY (scope, `key`),
-    KEY idempotency_purge_at (purge_at)        -- the index that a sweep reads
+    KEY `idem_keys_purge_at` (purge_at)        -- the index that a sweep reads
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
--- The version of these tables, so that an older program refuses a newer table instead of misreading it.
-CREATE TABLE IF NOT EXISTS idempotency_schema (
-    id      TINYINT NOT NULL,
-    version BIGINT  NOT NULL,
-    PRIMARY KEY (id)
-) ENGINE = InnoDB;
-INSERT IGNORE INTO idempotency_schema (id, version) VALUES (1, 1);
+INSERT IGNORE INTO `idem_keys_schema` (id, version) VALUES (1, 1);

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Executor as _, MySqlPool, Row as _};
 use super::dialect::MySql;
 use crate::error::Error;
 use crate::store::sql::{Connected, Connections, Dialect as _, Failure, Opening, Place, Prepare, compare, patiently};
+use crate::store::table::Table;
 
 /// The settings of each connection. READ COMMITTED, because at a higher level an absent key locks its neighbours. A row
 /// that is locked for longer than a moment isn't locked by a claim that commits; waiting for it would delay the other
@@ -20,23 +21,6 @@ const PREPARE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
 /// Around statements that are carried out together or not at all.
 const BEGIN: &str = "START TRANSACTION;";
 const END: &str = "COMMIT";
-
-/// Makes connections with these options. `options` is called anew for each connection.
-pub(super) fn connections(
-    options: impl Fn() -> MySqlConnectOptions + Send + Sync + 'static,
-    most: usize,
-) -> Connections<sqlx::MySql> {
-    let (options, prepare) = (Box::new(options), Some(prepare as Prepare<sqlx::MySql>));
-    Connections::new(Opening { options, prepare, comparing: None, is_full: MySql::is_full }, most)
-}
-
-/// The same, with the connect options of a user's pool.
-pub(super) async fn beside(pool: MySqlPool, most: usize) -> Result<Connections<sqlx::MySql>, Error> {
-    let user = pool.clone();
-    let connections = connections(move || MySqlConnectOptions::clone(&user.connect_options()), most);
-    compare::<MySql, _>(&pool, &connections, place).await?;
-    Ok(connections)
-}
 
 fn prepare(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
     Box::pin(async move { connection.execute(sqlx::raw_sql(PREPARE)).await.map(drop) })
@@ -52,27 +36,49 @@ fn place(connection: &mut MySqlConnection) -> Pin<Box<dyn Future<Output = sqlx::
 /// Sends statements, on the store's connections.
 #[derive(Clone)]
 pub(super) struct Session {
-    pub(super) connections: Connections<sqlx::MySql>,
+    connections: Connections<sqlx::MySql>,
+    pub(super) table: Table,
 }
 
 /// Statements that are sent in one round trip. Each ends with a semicolon.
 #[derive(Clone)]
 pub(super) struct Script {
     pub(super) sql: String,
+    /// The table of the statements.
+    pub(super) table: Table,
     /// The statement that ends the transaction, or nothing if the script is none.
     end: &'static str,
 }
 
 impl Session {
+    /// Makes one whose connections are opened with these options. `options` is called anew for each connection.
+    pub(super) fn new(
+        options: impl Fn() -> MySqlConnectOptions + Send + Sync + 'static,
+        most: usize,
+        table: Table,
+    ) -> Self {
+        let (options, prepare) = (Box::new(options), Some(prepare as Prepare<sqlx::MySql>));
+        let opening = Opening { options, prepare, comparing: None, is_full: MySql::is_full };
+        Self { connections: Connections::new(opening, most), table }
+    }
+
+    /// The same, with the connect options of a user's pool.
+    pub(super) async fn beside(pool: MySqlPool, most: usize, table: Table) -> Result<Self, Error> {
+        let user = pool.clone();
+        let session = Self::new(move || MySqlConnectOptions::clone(&user.connect_options()), most, table);
+        compare::<MySql, _>(&pool, &session.connections, place).await?;
+        Ok(session)
+    }
+
     /// A script without a transaction. At most one of its statements may write, and others may write between its
     /// statements.
     pub(super) fn single(&self) -> Script {
-        Script { sql: String::new(), end: "" }
+        Script { sql: String::new(), table: self.table.clone(), end: "" }
     }
 
     /// A script in one transaction, with one commit.
     pub(super) fn transaction(&self) -> Script {
-        Script { sql: BEGIN.to_owned(), end: END }
+        Script { sql: BEGIN.to_owned(), table: self.table.clone(), end: END }
     }
 
     /// A script for this many requests, in one transaction if there are several.

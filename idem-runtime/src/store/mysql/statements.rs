@@ -4,6 +4,8 @@
 //! `SIMULTANEOUS_ASSIGNMENT` in MariaDB's `sql_mode`, all columns are assigned at once. So each assignment here reads
 //! only columns that are assigned later, and its own.
 //!
+//! The name of the table is the script's. Other names in a statement begin with `_`, as no table's name does.
+//!
 //! A column that keeps its value costs nothing: MySQL then writes neither the row nor the log.
 
 use std::fmt::{self, Write};
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use super::literal::{Bytes, Is, IsOneOf, Nullable};
 use super::rows::columns;
+use super::session::Script;
 use crate::store::admin::{Filter, Start};
 use crate::store::numbers::{integer, interval, purge_window};
 use crate::store::sql::{Claiming, Completing};
@@ -79,7 +82,8 @@ impl fmt::Display for Purged {
 /// Claims a key, in three statements of which at most one writes. The first reads the row without a lock. If the key
 /// can't be had, the others do nothing, so a duplicate waits for no lock. If the key can be had, the write checks the
 /// row again under its lock.
-pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
+pub(super) fn claim(script: &mut Script, request: &Claiming) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     // The results of an earlier statement, in variables of the session: the time, and 0 for an absent row, 1 for a row
     // that can be claimed, 2 for any other.
     const NOW: &str = STARTED;
@@ -106,10 +110,10 @@ pub(super) fn claim(sql: &mut String, request: &Claiming) -> fmt::Result {
     write!(
         sql,
         "SET {NOW} = {};\
-         SELECT COALESCE(MAX(IF(({is_own}) OR ({is_free}), 1, 2)), 0) INTO @idem_row FROM idempotency WHERE {is};\
-         INSERT INTO idempotency ({}) SELECT {}, {}, 1, {owner}, {NOW}, {NOW} + {lease}, NULL, 1, NULL, 1, {fingerprint}, \
+         SELECT COALESCE(MAX(IF(({is_own}) OR ({is_free}), 1, 2)), 0) INTO @idem_row FROM `{table}` WHERE {is};\
+         INSERT INTO `{table}` ({}) SELECT {}, {}, 1, {owner}, {NOW}, {NOW} + {lease}, NULL, 1, NULL, 1, {fingerprint}, \
          X'', {purge_at} FROM DUAL WHERE @idem_row = 0 ON DUPLICATE KEY UPDATE state = state;\
-         UPDATE idempotency SET \
+         UPDATE `{table}` SET \
          previous_fence = CASE WHEN state = 4 OR owner = {owner} THEN previous_fence WHEN state < 4 THEN {died} END, \
          previous = CASE WHEN state = 4 OR owner = {owner} THEN previous WHEN state < 4 THEN 3 ELSE 1 END, \
          doubt = CASE WHEN owner = {owner} THEN doubt WHEN state < 4 THEN {died} END, \
@@ -131,8 +135,9 @@ const STARTED: &str = "@idem_now";
 
 /// Claims the keys that have no row, for many claims: one statement instead of three for each. It locks no row of the
 /// other keys. They are claimed in a second round trip.
-pub(super) fn claim_absent(sql: &mut String, requests: &[&Claiming]) -> fmt::Result {
-    write!(sql, "SET {STARTED} = {};INSERT INTO idempotency ({}) SELECT * FROM (", now!(), columns!())?;
+pub(super) fn claim_absent(script: &mut Script, requests: &[&Claiming]) -> fmt::Result {
+    let Script { sql, table, .. } = script;
+    write!(sql, "SET {STARTED} = {};INSERT INTO `{table}` ({}) SELECT * FROM (", now!(), columns!())?;
     for (nth, request) in requests.iter().enumerate() {
         let fingerprint = Nullable(request.fingerprint.as_ref().map(|fingerprint| Bytes(&fingerprint.0)));
         let stays = request.request().stays();
@@ -149,19 +154,20 @@ pub(super) fn claim_absent(sql: &mut String, requests: &[&Claiming]) -> fmt::Res
             Nullable(stays.map(|stays| Later(STARTED, purge_window(stays).1))),
         )?;
     }
-    sql.push_str(
-        ") AS asked WHERE NOT EXISTS (SELECT 1 FROM idempotency AS known WHERE known.scope = asked.scope \
-         AND known.`key` = asked.`key`) ON DUPLICATE KEY UPDATE idempotency.state = idempotency.state;",
-    );
-    Ok(())
+    write!(
+        sql,
+        ") AS _asked WHERE NOT EXISTS (SELECT 1 FROM `{table}` AS _known WHERE _known.scope = _asked.scope \
+         AND _known.`key` = _asked.`key`) ON DUPLICATE KEY UPDATE `{table}`.state = `{table}`.state;"
+    )
 }
 
 /// Completes a key. Finds the row if the key is held. Also finds a row that has this record already, and leaves it as
 /// it is.
-pub(super) fn complete(sql: &mut String, request: &Completing) -> fmt::Result {
+pub(super) fn complete(script: &mut Script, request: &Completing) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     write!(
         sql,
-        "UPDATE idempotency SET record = IF(state = 5, record, {}), until = IF(state = 5, until, {NOW} + {}), \
+        "UPDATE `{table}` SET record = IF(state = 5, record, {}), until = IF(state = 5, until, {NOW} + {}), \
          purge_at = IF(state = 5, purge_at, {}), doubt = IF(state = 5, doubt, NULL), state = 5 \
          WHERE {} AND {} AND state IN (1, 2, 5);",
         Bytes(request.record.as_bytes()),
@@ -177,10 +183,11 @@ fn is_held_by(owner: Owner, fence: u64) -> String {
 }
 
 /// Renews a lease. Finds the row if the key is held.
-pub(super) fn renew(sql: &mut String, request: &RenewRequest<'_>) -> fmt::Result {
+pub(super) fn renew(script: &mut Script, request: &RenewRequest<'_>) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     write!(
         sql,
-        "UPDATE idempotency SET until = {NOW} + {}, purge_at = {} WHERE {} AND {} AND state = 1;",
+        "UPDATE `{table}` SET until = {NOW} + {}, purge_at = {} WHERE {} AND {} AND state = 1;",
         interval(request.lease),
         Purged(STAYS_FROM, request.stays()),
         Is(request.scope, request.key),
@@ -190,9 +197,10 @@ pub(super) fn renew(sql: &mut String, request: &RenewRequest<'_>) -> fmt::Result
 
 /// Releases a key without a record. Finds the row if the key was held. For a call that never ran its body, the caller
 /// ignores whether a row was found.
-pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
+pub(super) fn release(script: &mut Script, request: &ReleaseRequest<'_>) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     let change = match request.how {
-        Leave::NotRun => return leave_unrun(sql, request),
+        Leave::NotRun => return leave_unrun(script, request),
         Leave::Failed => format!(
             "doubt = IF(state < 3, NULL, doubt), previous = IF(state < 3, 2, previous), \
              previous_fence = IF(state < 3, NULL, previous_fence), purge_at = IF(state < 3, {}, purge_at), \
@@ -203,19 +211,20 @@ pub(super) fn release(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Re
         Leave::Keep => "state = IF(state = 1, 3, state)".to_owned(),
     };
     let (is, is_held) = (Is(request.scope, request.key), is_held_by(request.owner, request.fence));
-    write!(sql, "UPDATE idempotency SET {change} WHERE {is} AND {is_held} AND state < 5;")
+    write!(sql, "UPDATE `{table}` SET {change} WHERE {is} AND {is_held} AND state < 5;")
 }
 
 /// Releases a key before its body was started: undoes the claim, and records the owner, so that a late copy of the
 /// claim is refused.
-fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
+fn leave_unrun(script: &mut Script, request: &ReleaseRequest<'_>) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     let owner = Bytes(&request.owner.0);
     let (least, most) = purge_window(request.linger);
     let is_own = format!("state = 1 AND owner = {owner}");
     let (has_ended, ended) = (has_ended(owner), ended_with(owner));
     write!(
         sql,
-        "INSERT INTO idempotency ({}) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', {NOW} + {most}) \
+        "INSERT INTO `{table}` ({}) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', {NOW} + {most}) \
          ON DUPLICATE KEY UPDATE attempt = IF({is_own} AND attempt > 0, attempt - 1, attempt), \
          purge_at = CASE WHEN {is_own} THEN CASE WHEN doubt IS NOT NULL THEN purge_at WHEN previous = 2 THEN {} ELSE {} END \
          WHEN owner <> {owner} AND NOT ({has_ended}) AND purge_at < {STAYS_FROM} + {least} \
@@ -230,39 +239,42 @@ fn leave_unrun(sql: &mut String, request: &ReleaseRequest<'_>) -> fmt::Result {
 }
 
 /// Reads the rows of keys, with their records.
-pub(super) fn read(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
-    read_at(sql, NOW, keys)
+pub(super) fn read(script: &mut Script, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    read_at(script, NOW, keys)
 }
 
 /// The same, with the time at which the claims began, which tells a claim that was granted now from one that was
 /// granted before.
-pub(super) fn read_as_begun(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
-    read_at(sql, STARTED, keys)
+pub(super) fn read_as_begun(script: &mut Script, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    read_at(script, STARTED, keys)
 }
 
-fn read_at(sql: &mut String, now: &str, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+fn read_at(script: &mut Script, now: &str, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     let keys = IsOneOf(keys);
-    write!(sql, "SELECT {now}, {}, record FROM idempotency FORCE INDEX (PRIMARY) WHERE {keys};", columns!())
+    write!(sql, "SELECT {now}, {}, record FROM `{table}` FORCE INDEX (PRIMARY) WHERE {keys};", columns!())
 }
 
 /// Reads which of these keys are completed, and by which owner.
-pub(super) fn read_completed(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+pub(super) fn read_completed(script: &mut Script, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     let keys = IsOneOf(keys);
     write!(
         sql,
-        "SELECT {NOW}, scope, `key`, owner, fence FROM idempotency FORCE INDEX (PRIMARY) WHERE {keys} AND state = 5;"
+        "SELECT {NOW}, scope, `key`, owner, fence FROM `{table}` FORCE INDEX (PRIMARY) WHERE {keys} AND state = 5;"
     )
 }
 
 /// Returns a row if the key is known.
-pub(super) fn read_known(sql: &mut String, scope: &str, key: &Key) -> fmt::Result {
-    write!(sql, "SELECT 1 FROM idempotency WHERE {};", Is(scope, key))
+pub(super) fn read_known(script: &mut Script, scope: &str, key: &Key) -> fmt::Result {
+    write!(script.sql, "SELECT 1 FROM `{}` WHERE {};", script.table, Is(scope, key))
 }
 
 /// Reads the rest of the key's lease, if it has one.
-pub(super) fn read_lease(sql: &mut String, scope: &str, key: &Key) -> fmt::Result {
+pub(super) fn read_lease(script: &mut Script, scope: &str, key: &Key) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     let is = Is(scope, key);
-    write!(sql, "SELECT until - {NOW} FROM idempotency WHERE {is} AND state IN (1, 3) AND until > {NOW};")
+    write!(sql, "SELECT until - {NOW} FROM `{table}` WHERE {is} AND state IN (1, 3) AND until > {NOW};")
 }
 
 /// How an operator resolves a key.
@@ -276,11 +288,12 @@ pub(super) enum Word<'a> {
 }
 
 /// Resolves a key. Finds the row if the resolution applies.
-pub(super) fn resolve(sql: &mut String, scope: &str, key: &Key, word: &Word<'_>) -> fmt::Result {
+pub(super) fn resolve(script: &mut Script, scope: &str, key: &Key, word: &Word<'_>) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     let ttl = if let Word::Executed(_, ttl) = word { *ttl } else { Duration::ZERO };
     let stays = interval(ttl.saturating_add(crate::protocol::linger(Duration::ZERO)));
     let (ended, is) = (ended_with("owner"), Is(scope, key));
-    write!(sql, "UPDATE idempotency SET purge_at = {STAYS_FROM_NEXT} + {stays}, ended = {ended}, ")?;
+    write!(sql, "UPDATE `{table}` SET purge_at = {STAYS_FROM_NEXT} + {stays}, ended = {ended}, ")?;
     match word {
         Word::Executed(record, ttl) => {
             let (ttl, record) = (interval(*ttl), Bytes(record));
@@ -305,23 +318,25 @@ pub(super) fn resolve(sql: &mut String, scope: &str, key: &Key, word: &Word<'_>)
 }
 
 /// The server's time.
-pub(super) fn time(sql: &mut String) -> fmt::Result {
-    write!(sql, "SELECT {NOW};")
+pub(super) fn time(script: &mut Script) -> fmt::Result {
+    write!(script.sql, "SELECT {NOW};")
 }
 
 /// Counts the keys: held, orphaned, free, completed, and those that a sweep would delete.
-pub(super) fn count(sql: &mut String) -> fmt::Result {
+pub(super) fn count(script: &mut Script) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     write!(
         sql,
         "SELECT COUNT(IF(state IN (1, 3) AND until > {NOW}, 1, NULL)), COUNT(IF({IS_ORPHAN}, 1, NULL)), \
          COUNT(IF(state = 4, 1, NULL)), COUNT(IF(state = 5, 1, NULL)), \
-         COUNT(IF({IS_SWEEPABLE}, 1, NULL)) FROM idempotency;"
+         COUNT(IF({IS_SWEEPABLE}, 1, NULL)) FROM `{table}`;"
     )
 }
 
 /// Reads a page of a listing.
-pub(super) fn list(sql: &mut String, filter: &Filter) -> fmt::Result {
-    write!(sql, "SELECT {NOW}, {} FROM idempotency WHERE TRUE", columns!())?;
+pub(super) fn list(script: &mut Script, filter: &Filter) -> fmt::Result {
+    let Script { sql, table, .. } = script;
+    write!(sql, "SELECT {NOW}, {} FROM `{table}` WHERE TRUE", columns!())?;
     if let Some(scope) = &filter.scope {
         write!(sql, " AND scope = {}", Bytes(scope.as_bytes()))?;
     }
@@ -346,19 +361,21 @@ pub(super) fn list(sql: &mut String, filter: &Filter) -> fmt::Result {
 
 /// Locks rows that are no longer needed and whose `purge_at` is not before `from`, the longest due first. Returns their
 /// keys and `purge_at`. Skips rows that others have locked.
-pub(super) fn lock_sweepable(sql: &mut String, at_most: usize, from: i64) -> fmt::Result {
+pub(super) fn lock_sweepable(script: &mut Script, at_most: usize, from: i64) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     write!(
         sql,
-        "SELECT {NOW}, scope, `key`, purge_at FROM idempotency FORCE INDEX (idempotency_purge_at) \
+        "SELECT {NOW}, scope, `key`, purge_at FROM `{table}` FORCE INDEX (`{table}_purge_at`) \
          WHERE purge_at >= {from} AND {IS_SWEEPABLE} ORDER BY purge_at LIMIT {at_most} FOR UPDATE SKIP LOCKED;"
     )
 }
 
 /// Deletes rows by their primary key, with one statement for each: in a small table, MariaDB would carry out one
 /// statement for many keys by reading all rows of the scope, and waiting for those that others have locked.
-pub(super) fn delete(sql: &mut String, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+pub(super) fn delete(script: &mut Script, keys: &[(&[u8], &[u8])]) -> fmt::Result {
+    let Script { sql, table, .. } = script;
     for (scope, key) in keys {
-        write!(sql, "DELETE FROM idempotency WHERE scope = {} AND `key` = {};", Bytes(scope), Bytes(key))?;
+        write!(sql, "DELETE FROM `{table}` WHERE scope = {} AND `key` = {};", Bytes(scope), Bytes(key))?;
     }
     Ok(())
 }

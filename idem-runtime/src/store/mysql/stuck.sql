@@ -9,7 +9,7 @@
 --   since       when that call claimed the key, in UTC
 --
 -- A user who reads the view also needs SELECT on the table.
-CREATE OR REPLACE SQL SECURITY INVOKER VIEW idempotency_stuck AS
+CREATE OR REPLACE SQL SECURITY INVOKER VIEW `idem_keys_stuck` AS
 SELECT
     CONVERT(scope USING utf8mb4) AS scope,
     CONVERT(REPLACE(TRIM(LEADING X'1F' FROM `key`), X'1F', '/') USING utf8mb4) AS `key`,
@@ -18,5 +18,5 @@ SELECT
         CASE state WHEN 1 THEN 'killed or cut off' WHEN 2 THEN 'dropped or panicked' ELSE 'kept after an error' END
     ) AS why,
     TIMESTAMPADD(MICROSECOND, fence, TIMESTAMP '1970-01-01 00:00:00') AS since
-FROM idempotency
+FROM `idem_keys`
 WHERE state = 2 OR (state IN (1, 3) AND until <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)));

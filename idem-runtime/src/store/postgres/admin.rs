@@ -54,7 +54,7 @@ impl IdempotencyAdmin for PostgresStore {
 impl PostgresStore {
     async fn entry(&self, scope: &str, key: &Key) -> Result<Option<(Entry, Option<Record>)>, Failure> {
         let params = [Param::Text(scope), Param::Bytes(Some(key.as_bytes()))];
-        let found = self.0.session.fetch(&statements::GET, &params).await?;
+        let found = self.0.session.fetch(&self.0.statements.get, &params).await?;
         let Some(columns) = found.first() else { return Ok(None) };
         let (row, now) = rows::read(columns, 0, scope, key)?;
         Ok(Some((Entry::new(scope.to_owned(), key.clone(), row, now), rows::record(columns, 0)?)))
@@ -90,7 +90,7 @@ impl PostgresStore {
             Start::Nowhere => return Ok(Vec::new()),
         }
         let limit = place(Param::Integer(Some(integer(filter.limit as u64))));
-        let list = statements::list(&filters, &limit).into();
+        let list = self.0.statements.list(&filters, &limit);
         let found = if filter.state.is_some() || filter.orphans {
             self.0.session.scan(&list, &params).await?
         } else {
@@ -121,17 +121,17 @@ impl PostgresStore {
             Param::Flag(whatever_the_state),
             Param::Integer(Some(interval(LINGER))),
         ];
-        let standing = self.standing(scope, key, &statements::RESOLVE, &params).await?;
+        let standing = self.standing(scope, key, &self.0.statements.resolve, &params).await?;
         Ok(self.or_gone(standing, scope, key).await)
     }
 
     async fn counts(&self) -> Result<Stats, Failure> {
         let mut stats = Stats::default();
         let asked = SystemTime::now();
-        let time = self.0.session.fetch(&statements::TIME, &[]).await?;
+        let time = self.0.session.fetch(&self.0.statements.time, &[]).await?;
         let Some(time) = time.first() else { return Err(Failure::Unexpected("the time has no row")) };
         stats.compare_clock(time.try_get::<i64, _>(0)?.unsigned_abs(), asked);
-        let found = self.0.session.scan(&statements::STATS, &[]).await?;
+        let found = self.0.session.scan(&self.0.statements.stats, &[]).await?;
         let Some(counts) = found.first() else { return Err(Failure::Unexpected("the statistics have no row")) };
         let count = |nth: usize| counts.try_get::<i64, _>(nth).map(i64::unsigned_abs);
         Ok(Stats {

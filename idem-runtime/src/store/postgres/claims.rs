@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 
 use super::dialect::Postgres;
 use super::params::{self, Param};
-use super::{Inner, rows, statements};
+use super::{Inner, rows};
 use crate::protocol::{self, Operation};
 use crate::store::numbers::{interval, purge_window};
 use crate::store::sql::{Claiming, Failure, Lanes, Work};
@@ -44,7 +44,7 @@ impl Inner {
             params::integers(requests, |request| Some(purge_window(request.request().stays()?).1)),
             Param::Flag(take),
         ];
-        let rows = self.session.fetch(statements::CLAIM.of(requests.len()), &params).await?;
+        let rows = self.session.fetch(self.statements.claim.of(requests.len()), &params).await?;
         let mut answers = vec![None; requests.len()];
         for columns in &rows {
             let nth = rows::nth(columns)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::dialect::Postgres;
-use super::{Inner, params, rows, statements};
+use super::{Inner, params, rows};
 use crate::store::Standing;
 use crate::store::numbers::{integer, interval, purge_window};
 use crate::store::sql::{Completing, Failure, Lanes, Work};
@@ -39,7 +39,7 @@ impl Inner {
             params::integers(requests, |request| Some(purge_window(request.stays).0)),
             params::integers(requests, |request| Some(purge_window(request.stays).1)),
         ];
-        let rows = self.session.fetch(statements::COMPLETE.of(requests.len()), &params).await?;
+        let rows = self.session.fetch(self.statements.complete.of(requests.len()), &params).await?;
         let mut answers = vec![Some(Standing::Lost); requests.len()];
         for columns in &rows {
             if let Some(answer) = answers.get_mut(rows::nth(columns)?) {

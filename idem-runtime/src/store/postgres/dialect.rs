@@ -11,6 +11,13 @@ fn code(error: &dyn DatabaseError) -> String {
     error.code().map_or_else(String::new, std::borrow::Cow::into_owned)
 }
 
+impl Postgres {
+    /// Whether a table lacks a column that the store reads, or has it with a type that can't be read.
+    pub(super) fn lacks_column(error: &dyn DatabaseError) -> bool {
+        matches!(&*code(error), "42703" | "42846")
+    }
+}
+
 impl Dialect for Postgres {
     const STORE: &'static str = "PostgreSQL";
 
@@ -61,9 +68,8 @@ impl Dialect for Postgres {
             "3D000" => Some("create the database, or name another one"),
             "42P01" => Some(
                 "create the tables with `PostgresStore::migrate`, or with schema.sql, in a schema of the connection's \
-                 `search_path`",
+                 `search_path`; for tables of another name, `tx::schema_named` returns the SQL",
             ),
-            "42703" => Some("its table `idempotency` is not the one in schema.sql"),
             "42501" => Some(
                 "the store needs SELECT, INSERT, UPDATE and DELETE on its tables, and CREATE on their schema where it is to \
                  create them",

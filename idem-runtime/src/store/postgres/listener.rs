@@ -9,10 +9,10 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::task::AbortHandle;
 
 use super::dialect::Postgres;
-use super::statements::CHANNEL;
 use crate::store::Key;
 use crate::store::notifiers::Notifiers;
 use crate::store::sql::{Connections, Failure};
+use crate::store::table::Table;
 use crate::task::{background, timer};
 
 /// The pause before a connection that broke is opened again.
@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The listener of a store. Dropping it ends its task.
 pub(super) struct Listener {
     connections: Connections<sqlx::Postgres>,
+    /// The channel has the table's name.
+    table: Table,
     /// Whether notifications arrive at present.
     hears: Arc<AtomicBool>,
     task: Mutex<Option<AbortHandle>>,
@@ -28,8 +30,8 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Makes a listener. Its connection is opened as the store's are, and not counted among them.
-    pub(super) fn new(connections: Connections<sqlx::Postgres>) -> Self {
-        Self { connections, hears: Arc::default(), task: Mutex::default() }
+    pub(super) fn new(connections: Connections<sqlx::Postgres>, table: Table) -> Self {
+        Self { connections, table, hears: Arc::default(), task: Mutex::default() }
     }
 
     /// Starts the listening task if none runs. Returns whether notifications arrive already. It doesn't listen through
@@ -44,7 +46,8 @@ impl Listener {
         }
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let (None, Some(runtime)) = (&*task, background::handle()) {
-            let listening = listen(self.connections.clone(), Arc::clone(&self.hears), Arc::clone(notifiers));
+            let (connections, table) = (self.connections.clone(), self.table.clone());
+            let listening = listen(connections, table, Arc::clone(&self.hears), Arc::clone(notifiers));
             *task = Some(runtime.spawn(listening).abort_handle());
         }
         false
@@ -59,9 +62,14 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>, notifiers: Arc<Notifiers>) {
+async fn listen(
+    connections: Connections<sqlx::Postgres>,
+    table: Table,
+    hears: Arc<AtomicBool>,
+    notifiers: Arc<Notifiers>,
+) {
     loop {
-        if let Err(error) = hear(&connections, &hears, &notifiers).await {
+        if let Err(error) = hear(&connections, &table, &hears, &notifiers).await {
             let error = Failure::from(error).into_error::<Postgres>();
             tracing::debug!(%error, "no notifications of endings arrive from other processes: waiting calls poll");
         }
@@ -72,6 +80,7 @@ async fn listen(connections: Connections<sqlx::Postgres>, hears: Arc<AtomicBool>
 
 async fn hear(
     connections: &Connections<sqlx::Postgres>,
+    table: &Table,
     hears: &AtomicBool,
     notifiers: &Notifiers,
 ) -> sqlx::Result<()> {
@@ -79,7 +88,7 @@ async fn hear(
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(connections.options());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    listener.listen(table.name()).await?;
     hears.store(true, Ordering::Release);
     // Endings before this point were not notified, so all waiters look.
     notifiers.notify_all();

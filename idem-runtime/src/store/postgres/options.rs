@@ -8,10 +8,11 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use super::PostgresStore;
 use super::session::Session;
 use crate::error::Error;
+use crate::store::table::{self, Table};
 use crate::store::tls;
 use crate::store::url::{self, Names};
 
-/// The parameters that sqlx reads in a URL.
+/// The parameters of a URL. All but [`url::TABLE`] are sqlx's.
 const PARAMETERS: &[Names] = &[
     &["sslmode", "ssl-mode"],
     &["sslrootcert", "ssl-root-cert", "ssl-ca"],
@@ -27,6 +28,7 @@ const PARAMETERS: &[Names] = &[
     &["application_name"],
     &["options"],
     &["options[]"],
+    url::TABLE,
 ];
 
 /// How to open a [`PostgresStore`]. [`PostgresStore::options`] makes it.
@@ -46,6 +48,7 @@ pub struct PostgresOptions {
     pub(super) max_connections: usize,
     pub(super) simple_queries: bool,
     pub(super) migrate: bool,
+    table: String,
     pub(super) sweep_interval: Option<Duration>,
     pub(super) sweep_batch: usize,
 }
@@ -56,6 +59,7 @@ impl Default for PostgresOptions {
             max_connections: 8,
             simple_queries: false,
             migrate: true,
+            table: table::DEFAULT.to_owned(),
             sweep_interval: Some(Duration::from_secs(60)),
             sweep_batch: 1_000,
         }
@@ -100,6 +104,17 @@ impl PostgresOptions {
         self
     }
 
+    /// The name of the store's table: a lowercase letter, then lowercase letters, digits and `_`, at most 40 characters.
+    /// Any other name is an error when the store is opened. Default: `idem_keys`. In a URL it is the parameter `table`,
+    /// which takes precedence.
+    ///
+    /// Whatever else belongs to the table is named after it. Stores with different names share nothing, also in one
+    /// database. Handlers in tx mode use the table of [`tx::use_table`](crate::tx::use_table).
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = name.into();
+        self
+    }
+
     /// How often the background looks for rows that are no longer needed. Default: one minute. `None`: never, because
     /// something else calls [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep).
     ///
@@ -125,29 +140,32 @@ impl PostgresOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the URL is wrong, or has an unknown or repeated parameter; if the server can't be reached;
-    /// if the tables can't be created, or are those of another version; and if a pooler gives each transaction another
-    /// session and [`simple_queries`](Self::simple_queries) isn't set.
+    /// [`Error::Config`] if the URL is wrong, or has an unknown or repeated parameter; if the table can't have this
+    /// name; if the server can't be reached; if the tables can't be created, are those of another version or someone
+    /// else's, or still have the name of an earlier version; and if a pooler gives each transaction another session and
+    /// [`simple_queries`](Self::simple_queries) isn't set. The store checks whose tables they are before it changes
+    /// anything.
     pub async fn open(self, url: &str) -> Result<PostgresStore, Error> {
-        let options = Self::read(url)?;
+        let (table, options) = Self::read(url)?;
+        let table = table.map_or_else(|| Table::new(&self.table), Ok)?;
         // Only in this mode does the driver use the process's provider of cryptography.
         if matches!(options.get_ssl_mode(), PgSslMode::VerifyCa) {
             tls::prepare();
         }
-        let session = Session::new(move || options.clone(), self.max_connections, self.simple_queries);
+        let session = Session::new(move || options.clone(), self.max_connections, self.simple_queries, table);
         PostgresStore::start(session, self).await
     }
 
-    /// What a URL says about a connection.
-    pub(crate) fn read(url: &str) -> Result<PgConnectOptions, Error> {
+    /// What a URL says about the table and a connection.
+    pub(crate) fn read(url: &str) -> Result<(Option<Table>, PgConnectOptions), Error> {
         // Checked here first, because the driver ignores a parameter that it doesn't know, and logs its value.
-        url::parameters(url::query(url), PARAMETERS)?;
+        let (table, url) = url::table(url, PARAMETERS)?;
         // The driver's message is not shown: it can contain the URL's password.
         let options: Option<PgConnectOptions> = url
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
             .and_then(|_| url.parse().ok());
-        options.ok_or_else(|| {
+        options.map(|options| (table, options)).ok_or_else(|| {
             Error::config(
                 "this is no URL of a PostgreSQL database: write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with \
                  special characters percent-encoded",
@@ -189,6 +207,7 @@ impl PostgresOptions {
     /// Those of [`PostgresOptions::open`], and [`Error::Config`] if the pool gives no connection, or if its connections
     /// use another database, schema or user than its connect options.
     pub async fn open_with(self, pool: PgPool) -> Result<PostgresStore, Error> {
-        PostgresStore::start(Session::beside(pool, self.max_connections, self.simple_queries).await?, self).await
+        let table = Table::new(&self.table)?;
+        PostgresStore::start(Session::beside(pool, self.max_connections, self.simple_queries, table).await?, self).await
     }
 }

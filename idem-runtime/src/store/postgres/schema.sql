@@ -3,7 +3,7 @@
 --
 -- Times are microseconds since the Unix epoch, by the clock of the server.
 
-CREATE TABLE IF NOT EXISTS idempotency (
+CREATE TABLE IF NOT EXISTS "idem_keys" (
     scope          text COLLATE "C" NOT NULL,  -- the namespace of the key: one handler
     key            bytea    NOT NULL,  -- the encoded idempotency key, compared byte by byte
     fence          bigint   NOT NULL,  -- the fencing token that was granted last; only ever grows
@@ -23,11 +23,11 @@ CREATE TABLE IF NOT EXISTS idempotency (
 ) WITH (fillfactor = 70);              -- room for the completion beside its claim (a heap-only update)
 
 -- The index that a sweep reads.
-CREATE INDEX IF NOT EXISTS idempotency_purge_at ON idempotency (purge_at) WHERE purge_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS "idem_keys_purge_at" ON "idem_keys" (purge_at) WHERE purge_at IS NOT NULL;
 
 -- The version of these tables, so that an older program refuses a newer table instead of misreading it.
-CREATE TABLE IF NOT EXISTS idempotency_schema (
+CREATE TABLE IF NOT EXISTS "idem_keys_schema" (
     id      integer PRIMARY KEY CHECK (id = 1),
     version integer NOT NULL
 );
-INSERT INTO idempotency_schema (id, version) VALUES (1, 1) ON CONFLICT DO NOTHING;
+INSERT INTO "idem_keys_schema" (id, version) VALUES (1, 1) ON CONFLICT DO NOTHING;

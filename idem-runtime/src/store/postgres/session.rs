@@ -11,6 +11,7 @@ use super::params::{self, Param};
 use super::{Postgres, pooler};
 use crate::error::Error;
 use crate::store::sql::{Comparing, Connections, Dialect as _, Failure, Opening, Place, compare, patiently};
+use crate::store::table::Table;
 
 /// The settings of each connection.
 ///
@@ -44,6 +45,7 @@ const SCAN: &str = "SET LOCAL enable_seqscan = on;SET LOCAL max_parallel_workers
 pub(super) struct Session {
     pub(super) connections: Connections<sqlx::Postgres>,
     pub(super) simple: bool,
+    pub(super) table: Table,
 }
 
 impl Session {
@@ -52,18 +54,19 @@ impl Session {
         options: impl Fn() -> PgConnectOptions + Send + Sync + 'static,
         most: usize,
         simple: bool,
+        table: Table,
     ) -> Self {
         // A pooler may refuse the settings of its clients.
         let options = Box::new(move || if simple { options() } else { options().options(AT_OPENING) });
         let comparing = (!simple).then_some(Comparing { ask: pooler::ask, compare: pooler::compare });
         let opening = Opening { options, prepare: None, comparing, is_full: Postgres::is_full };
-        Self { connections: Connections::new(opening, most), simple }
+        Self { connections: Connections::new(opening, most), simple, table }
     }
 
     /// The same, with the connect options of a user's pool.
-    pub(super) async fn beside(pool: PgPool, most: usize, simple: bool) -> Result<Self, Error> {
+    pub(super) async fn beside(pool: PgPool, most: usize, simple: bool, table: Table) -> Result<Self, Error> {
         let user = pool.clone();
-        let session = Self::new(move || PgConnectOptions::clone(&user.connect_options()), most, simple);
+        let session = Self::new(move || PgConnectOptions::clone(&user.connect_options()), most, simple, table);
         compare::<Postgres, _>(&pool, &session.connections, place).await?;
         Ok(session)
     }

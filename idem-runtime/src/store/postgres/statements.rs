@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
-use once_cell::sync::Lazy;
+use crate::store::table::Table;
+
+/// The table, with its default name ([`Table::named`]). Names of a statement's own parts begin with `_`, as no table's
+/// name does.
+const TABLE: &str = "\"idem_keys\"";
 
 /// The server's clock, in microseconds since the Unix epoch. It advances within a statement. `now()` would not: it
 /// would be the time before a lock was waited for.
@@ -71,6 +75,54 @@ enum For {
     Many,
 }
 
+/// The statements on a store's table. They are made once.
+pub(super) struct Statements {
+    pub(super) claim: Statement,
+    pub(super) complete: Statement,
+    pub(super) renew: Arc<str>,
+    pub(super) leave: Arc<str>,
+    pub(super) leave_unrun: Arc<str>,
+    pub(super) await_ending: Arc<str>,
+    /// Returns a row if the key is known: `$1` scope, `$2` key.
+    pub(super) known: Arc<str>,
+    /// Reads one key: `$1` scope, `$2` key.
+    pub(super) get: Arc<str>,
+    /// The beginning of a listing.
+    list: String,
+    pub(super) resolve: Arc<str>,
+    /// The server's time.
+    pub(super) time: Arc<str>,
+    pub(super) stats: Arc<str>,
+    pub(super) sweep: Arc<str>,
+}
+
+impl Statements {
+    pub(super) fn new(table: &Table) -> Self {
+        let named = |text: &str| Arc::from(table.named(text));
+        let both = |text: fn(For) -> String| Statement { one: named(&text(For::One)), many: named(&text(For::Many)) };
+        Self {
+            claim: both(claim),
+            complete: both(complete),
+            renew: named(&renew()),
+            leave: named(&leave()),
+            leave_unrun: named(&leave_unrun()),
+            await_ending: named(&await_ending()),
+            known: named(&format!("SELECT 1::bigint FROM {TABLE} WHERE scope = $1 AND key = $2")),
+            get: named(&format!("SELECT {NOW}, {ROW}, record FROM {TABLE} WHERE scope = $1 AND key = $2")),
+            list: table.named(&format!("SELECT {NOW}, {ROW}, scope, key FROM {TABLE} WHERE true")),
+            resolve: named(&resolve()),
+            time: format!("SELECT {NOW}").into(),
+            stats: named(&stats()),
+            sweep: named(&sweep()),
+        }
+    }
+
+    /// Reads a page of a listing.
+    pub(super) fn list(&self, filters: &str, limit: &str) -> Arc<str> {
+        format!("{}{filters} ORDER BY scope, key LIMIT {limit}", self.list).into()
+    }
+}
+
 /// A statement in both forms.
 pub(super) struct Statement {
     one: Arc<str>,
@@ -78,10 +130,6 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    fn new(text: impl Fn(For) -> String) -> Self {
-        Self { one: text(For::One).into(), many: text(For::Many).into() }
-    }
-
     /// The form for this many requests.
     pub(super) fn of(&self, requests: usize) -> &Arc<str> {
         if requests == 1 { &self.one } else { &self.many }
@@ -93,8 +141,6 @@ impl Statement {
 ///
 /// `$1` scopes, `$2` keys, `$3` owners, `$4` leases, `$5` fingerprints, `$6` how long the rows are kept, `$7` whether
 /// to take orphans over.
-pub(super) static CLAIM: Lazy<Statement> = Lazy::new(|| Statement::new(claim));
-
 fn claim(requests: For) -> String {
     // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even if its WHERE is false. So rows that can't be
     // claimed are left out before. A proposed row carries the values of its request, because the update sees only
@@ -109,15 +155,15 @@ fn claim(requests: For) -> String {
             String::new(),
             format!(
                 "SELECT $1, $2, 1, $3, c.now, c.now + $4, 1, 1, $5, ''::bytea, c.now + $6 FROM (SELECT {NOW} AS now) c
-                WHERE NOT EXISTS (SELECT FROM idempotency x WHERE x.scope = $1 AND x.key = $2 AND {})",
+                WHERE NOT EXISTS (SELECT FROM {TABLE} x WHERE x.scope = $1 AND x.key = $2 AND {})",
                 left_out("$3", "$5")
             ),
             "",
             "SELECT 1::bigint, true, ",
-            "FROM taken u UNION ALL SELECT 1::bigint, false, ",
+            "FROM _taken u UNION ALL SELECT 1::bigint, false, ",
         ),
         For::Many => (
-            "asked AS MATERIALIZED (
+            "_asked AS MATERIALIZED (
                 SELECT scope COLLATE \"C\" AS scope, key, owner, lease, fingerprint, stays, nth
                 FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[])
                     WITH ORDINALITY AS a (scope, key, owner, lease, fingerprint, stays, nth)
@@ -127,26 +173,26 @@ fn claim(requests: For) -> String {
             format!(
                 "SELECT a.scope, a.key, 1, a.owner, c.now, c.now + a.lease, 1, 1, a.fingerprint, ''::bytea,
                     c.now + a.stays
-                FROM asked a CROSS JOIN (SELECT {NOW} AS now) c
-                WHERE NOT EXISTS (SELECT FROM idempotency x WHERE x.scope = a.scope AND x.key = a.key AND {})",
+                FROM _asked a CROSS JOIN (SELECT {NOW} AS now) c
+                WHERE NOT EXISTS (SELECT FROM {TABLE} x WHERE x.scope = a.scope AND x.key = a.key AND {})",
                 left_out("a.owner", "a.fingerprint")
             ),
             "ORDER BY a.nth",
             "SELECT nth, true, ",
-            "FROM taken u JOIN asked a USING (scope, key) UNION ALL SELECT nth, false, ",
+            "FROM _taken u JOIN _asked a USING (scope, key) UNION ALL SELECT nth, false, ",
         ),
     };
     let losers = match requests {
-        For::One => "FROM idempotency u WHERE scope = $1 AND key = $2 AND NOT EXISTS (SELECT FROM taken)",
-        For::Many => {
-            "FROM asked a CROSS JOIN LATERAL
-                (SELECT * FROM idempotency i WHERE i.scope = a.scope AND i.key = a.key LIMIT 1) u
-            WHERE NOT EXISTS (SELECT FROM taken w WHERE w.scope = a.scope AND w.key = a.key)"
-        }
+        For::One => format!("FROM {TABLE} u WHERE scope = $1 AND key = $2 AND NOT EXISTS (SELECT FROM _taken)"),
+        For::Many => format!(
+            "FROM _asked a CROSS JOIN LATERAL
+                (SELECT * FROM {TABLE} i WHERE i.scope = a.scope AND i.key = a.key LIMIT 1) u
+            WHERE NOT EXISTS (SELECT FROM _taken w WHERE w.scope = a.scope AND w.key = a.key)"
+        ),
     };
     format!(
-        "WITH {asked}taken AS (
-            INSERT INTO idempotency AS t
+        "WITH {asked}_taken AS (
+            INSERT INTO {TABLE} AS t
                 (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at)
             {proposed}
             {order}
@@ -176,26 +222,21 @@ fn claim(requests: For) -> String {
 const ROW_OF_U: &str = "u.state::bigint, u.owner, u.fence, u.until, u.doubt, u.previous::bigint, u.previous_fence, \
                         u.attempt::bigint, u.fingerprint, u.ended, u.purge_at";
 
-/// The end of a statement whose `done` has the rows that it ended. Notifies their waiters, and returns which requests
+/// The end of a statement whose `_done` has the rows that it ended. Notifies their waiters, and returns which requests
 /// ended one.
 fn tell(nth: &str) -> String {
-    // NOTIFY costs each commit a lock of the whole database, so it is sent only if a caller waits.
+    // The channel has the table's name. NOTIFY costs each commit a lock of the whole database, so it is sent only if a caller waits.
     format!(
-        "SELECT {nth}, CASE WHEN awaited THEN pg_notify('{CHANNEL}', encode(key, 'hex') || ' ' || scope) IS NULL END \
-         FROM done"
+        "SELECT {nth}, CASE WHEN awaited THEN pg_notify('idem_keys', encode(key, 'hex') || ' ' || scope) IS NULL END \
+         FROM _done"
     )
 }
-
-/// The channel of the notifications of endings.
-pub(super) const CHANNEL: &str = "idempotency";
 
 /// Completes keys, and returns which ones were held. The one update also finds rows that an earlier copy of the request
 /// has completed, because a separate read would not see what a concurrent copy writes.
 ///
 /// `$1` scopes, `$2` keys, `$3` owners, `$4` fences, `$5` records, `$6` ttls, `$7` and `$8` how long the rows are kept
 /// at least and at most.
-pub(super) static COMPLETE: Lazy<Statement> = Lazy::new(|| Statement::new(complete));
-
 fn complete(requests: For) -> String {
     let (asked, from) = match requests {
         For::One => (
@@ -204,19 +245,19 @@ fn complete(requests: For) -> String {
                 $8 AS most, 1::bigint AS nth) a",
         ),
         For::Many => (
-            "asked AS MATERIALIZED (
+            "_asked AS MATERIALIZED (
                 SELECT scope COLLATE \"C\" AS scope, key, owner, fence, record, ttl, least, most, nth
                 FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[],
                     $8::bigint[]) WITH ORDINALITY AS a (scope, key, owner, fence, record, ttl, least, most, nth)
                 LIMIT cardinality($1)
             ), ",
-            "FROM asked a",
+            "FROM _asked a",
         ),
     };
     let stays_from = stays_from("t.fence");
     format!(
-        "WITH {asked}done AS (
-            UPDATE idempotency t SET
+        "WITH {asked}_done AS (
+            UPDATE {TABLE} t SET
                 until = CASE WHEN t.state = 5 THEN t.until ELSE {NOW} + a.ttl END,
                 doubt = CASE WHEN t.state = 5 THEN t.doubt END,
                 purge_at = CASE WHEN t.state = 5 OR t.purge_at BETWEEN {stays_from} + a.least AND {stays_from} + a.most
@@ -237,26 +278,25 @@ fn complete(requests: For) -> String {
 ///
 /// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` lease, `$6` and `$7` how long the row is kept at least and at
 /// most.
-pub(super) static RENEW: Lazy<Arc<str>> = Lazy::new(|| {
+fn renew() -> String {
     let stays_from = stays_from("fence");
     format!(
-        "UPDATE idempotency SET until = {NOW} + $5,
+        "UPDATE {TABLE} SET until = {NOW} + $5,
             purge_at = CASE WHEN purge_at BETWEEN {stays_from} + $6 AND {stays_from} + $7 THEN purge_at
                 ELSE {stays_from} + $7 END
         WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $4 AND state = 1
         RETURNING 1::bigint"
     )
-    .into()
-});
+}
 
 /// Releases a key after its body was started. Returns a row if the key was held.
 ///
 /// `$1` scope, `$2` key, `$3` owner, `$4` fence, `$5` the new state, `$6` how long the row of a failed attempt is kept.
-pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
+fn leave() -> String {
     let stays_from = stays_from("fence");
     format!(
-        "WITH done AS (
-            UPDATE idempotency t SET
+        "WITH _done AS (
+            UPDATE {TABLE} t SET
                 doubt = CASE WHEN $5 = 4 AND state IN (1, 2) THEN NULL WHEN $5 = 2 AND state = 1 THEN fence
                     ELSE doubt END,
                 previous = CASE WHEN $5 = 4 AND state IN (1, 2) THEN 2 ELSE previous END,
@@ -269,19 +309,18 @@ pub(super) static LEAVE: Lazy<Arc<str>> = Lazy::new(|| {
         {}",
         tell("1::bigint")
     )
-    .into()
-});
+}
 
 /// Releases a key before its body was started.
 ///
 /// `$1` scope, `$2` key, `$3` owner, `$4` how long the row of a failed attempt is kept, `$5` how long a row is kept
 /// that is no longer needed.
-pub(super) static LEAVE_UNRUN: Lazy<Arc<str>> = Lazy::new(|| {
+fn leave_unrun() -> String {
     let own = "t.state = 1 AND t.owner = $3";
     let (gone, ended, stays_from) = (has_ended("$3", "t"), ended_with("$3"), stays_from("t.fence"));
     format!(
-        "WITH done AS (
-            INSERT INTO idempotency AS t (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
+        "WITH _done AS (
+            INSERT INTO {TABLE} AS t (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
             VALUES ($1, $2, 4, $3, 0, {NOW}, 1, 0, ''::bytea, {NOW} + $5)
             ON CONFLICT (scope, key) DO UPDATE SET
                 ended = CASE WHEN {own} THEN t.ended ELSE {ended} END,
@@ -299,38 +338,24 @@ pub(super) static LEAVE_UNRUN: Lazy<Arc<str>> = Lazy::new(|| {
         {}",
         tell("1::bigint")
     )
-    .into()
-});
+}
 
 /// Marks the key so that its ending is notified. Returns the rest of its lease, if it has one.
 ///
 /// `$1` scope, `$2` key.
-pub(super) static AWAIT: Lazy<Arc<str>> = Lazy::new(|| {
+fn await_ending() -> String {
     let held = format!("scope = $1 AND key = $2 AND state IN (1, 3) AND until > {NOW}");
     format!(
-        "WITH marked AS (UPDATE idempotency SET awaited = true WHERE {held} AND NOT awaited RETURNING until)
-        SELECT until - {NOW} FROM marked
+        "WITH _marked AS (UPDATE {TABLE} SET awaited = true WHERE {held} AND NOT awaited RETURNING until)
+        SELECT until - {NOW} FROM _marked
         UNION ALL
-        SELECT until - {NOW} FROM idempotency WHERE {held} AND awaited"
+        SELECT until - {NOW} FROM {TABLE} WHERE {held} AND awaited"
     )
-    .into()
-});
-
-/// Returns a row if the key is known: `$1` scope, `$2` key.
-pub(super) static KNOWN: Lazy<Arc<str>> =
-    Lazy::new(|| "SELECT 1::bigint FROM idempotency WHERE scope = $1 AND key = $2".into());
-
-/// Reads one key: `$1` scope, `$2` key.
-pub(super) static GET: Lazy<Arc<str>> =
-    Lazy::new(|| format!("SELECT {NOW}, {ROW}, record FROM idempotency WHERE scope = $1 AND key = $2").into());
+}
 
 /// Returns no row. It fails if a column is missing.
-pub(super) static NOTHING: Lazy<Arc<str>> =
-    Lazy::new(|| format!("SELECT scope, key, {ROW}, awaited, record FROM idempotency LIMIT 0").into());
-
-/// The beginning of a listing.
-pub(super) fn list(filters: &str, limit: &str) -> String {
-    format!("SELECT {NOW}, {ROW}, scope, key FROM idempotency WHERE true{filters} ORDER BY scope, key LIMIT {limit}")
+pub(super) fn nothing(table: &Table) -> Arc<str> {
+    table.named(&format!("SELECT scope, key, {ROW}, awaited, record FROM {TABLE} LIMIT 0")).into()
 }
 
 /// The filter of a listing for orphans.
@@ -346,10 +371,10 @@ pub(super) const NEITHER_FREE_NOR_DONE: &str = " AND state IN (1, 2, 3)";
 /// Resolves an orphan, or with `$5` any key. `$1` scope, `$2` key, `$3` the record if the body was executed, or null,
 /// `$4` its ttl, `$5` whether the state doesn't matter, `$6` how long the row is kept beyond the ttl. A record replaces
 /// that of an earlier resolution.
-pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
+fn resolve() -> String {
     format!(
-        "WITH done AS (
-            UPDATE idempotency t SET
+        "WITH _done AS (
+            UPDATE {TABLE} t SET
                 ended = {}, fence = fence + 1, record = $3,
                 doubt = CASE WHEN $3 IS NULL THEN NULL WHEN state IN (2, 5) THEN COALESCE(doubt, fence) ELSE fence END,
                 previous = CASE WHEN $3 IS NULL THEN 1 ELSE previous END,
@@ -368,38 +393,32 @@ pub(super) static RESOLVE: Lazy<Arc<str>> = Lazy::new(|| {
         is_orphan(NOW),
         tell("1::bigint"),
     )
-    .into()
-});
-
-/// The server's time.
-pub(super) static TIME: Lazy<Arc<str>> = Lazy::new(|| format!("SELECT {NOW}").into());
+}
 
 /// Counts the keys: held, orphaned, free, completed, and those that a sweep would delete.
-pub(super) static STATS: Lazy<Arc<str>> = Lazy::new(|| {
+fn stats() -> String {
     format!(
         "SELECT count(*) FILTER (WHERE state IN (1, 3) AND NOT orphan), count(*) FILTER (WHERE orphan),
             count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5), count(*) FILTER (WHERE sweepable)
         FROM (SELECT state, {} AS orphan, purge_at <= now AND (state IN (2, 4) OR until <= now) AS sweepable
-            FROM idempotency, (SELECT {NOW} AS now OFFSET 0) c) counted",
+            FROM {TABLE} t, (SELECT {NOW} AS now OFFSET 0) c) counted",
         is_orphan("now")
     )
-    .into()
-});
+}
 
 /// Deletes at most `$1` rows that are no longer needed, and none whose `purge_at` is before `$2`. Returns how many, and
 /// the latest `purge_at` among them. The clock is read once, so that the index can be used. Several processes may sweep
 /// at once.
-pub(super) static SWEEP: Lazy<Arc<str>> = Lazy::new(|| {
+fn sweep() -> String {
     let now = format!("(SELECT {NOW})");
     format!(
-        "WITH swept AS (
-            DELETE FROM idempotency WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM idempotency
+        "WITH _swept AS (
+            DELETE FROM {TABLE} WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM {TABLE}
                 WHERE purge_at BETWEEN $2 AND {now} AND (state IN (2, 4) OR until <= {now})
                 ORDER BY purge_at LIMIT $1 FOR UPDATE SKIP LOCKED))
             RETURNING purge_at
         )
-        SELECT count(*), max(purge_at) FROM swept"
+        SELECT count(*), max(purge_at) FROM _swept"
     )
-    .into()
-});
+}

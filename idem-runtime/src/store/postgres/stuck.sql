@@ -7,7 +7,7 @@
 --               `abandoned: ` the next delivery takes it over. Then how the call ended: `killed or cut off` (its
 --               lease ran out), `dropped or panicked`, `kept after an error`
 --   since       when that call claimed the key
-CREATE OR REPLACE VIEW idempotency_stuck AS
+CREATE OR REPLACE VIEW "idem_keys_stuck" AS
 SELECT
     scope,
     replace(ltrim(encode(key, 'escape'), chr(31)), chr(31), '/') AS key,
@@ -15,6 +15,6 @@ SELECT
         || CASE state WHEN 1 THEN 'killed or cut off' WHEN 2 THEN 'dropped or panicked' ELSE 'kept after an error' END
         AS why,
     to_timestamp(fence / 1000000.0) AS since
-FROM idempotency
+FROM "idem_keys"
 WHERE state IN (1, 2, 3)
     AND (state = 2 OR until <= (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint));

@@ -10,6 +10,7 @@ use sqlx::error::DatabaseError;
 use crate::error::shown::Words;
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::store::numbers::MAX_SCOPE_LEN;
+use crate::store::table::Table;
 use crate::store::{Key, tls};
 
 /// The errors of one database system.
@@ -130,13 +131,18 @@ impl Failure {
         }
     }
 
+    /// The error of a store that can't be opened although the database answers.
+    pub(in crate::store) fn unusable<D: Dialect>(what: &str) -> Error {
+        Error::config(format!("the {} database can't be used as a store: {what}", D::STORE))
+    }
+
     /// Logs that the view could not be created. The store works without it, and its user needn't have the right to
     /// create it.
-    pub(in crate::store) fn warn_of_no_view<D: Dialect>(self) {
+    pub(in crate::store) fn warn_of_no_view<D: Dialect>(self, table: &Table) {
         tracing::warn!(
             store = D::STORE,
             error = %self.into_error::<D>(),
-            "the view `idempotency_stuck`, which shows an operator the keys that nobody is working on, does not exist or is \
+            "the view `{table}_stuck`, which shows an operator the keys that nobody is working on, does not exist or is \
              hidden from this user, and could not be created: have a user with the right to create views run stuck.sql"
         );
     }

@@ -2,14 +2,15 @@
 
 use std::time::SystemTime;
 
+use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 
 use super::failure::Failure;
+use super::file::File;
 use super::job::Ask;
 use super::order::Order;
 use super::pace::Asked;
-use super::rows::{self, columns};
+use super::rows;
 use super::{SqliteStore, failure};
 use crate::protocol::Micros;
 use crate::store::admin::{AdminFuture, Entry, Filter, Resolution, Start, Stats};
@@ -18,11 +19,11 @@ use crate::store::{IdempotencyAdmin, Key, Record, Standing, StoreError};
 impl IdempotencyAdmin for SqliteStore {
     fn get<'a>(&'a self, scope: &'a str, key: &'a Key) -> AdminFuture<'a, Option<(Entry, Option<Record>)>> {
         let (scope, key) = (scope.to_owned(), key.clone());
-        Box::pin(self.read(move |connection, now| get(connection, scope, key, now)))
+        Box::pin(self.read(move |file, now| get(file, scope, key, now)))
     }
 
     fn list(&self, filter: Filter) -> AdminFuture<'_, Vec<Entry>> {
-        Box::pin(self.read(move |connection, now| list(connection, &filter, now)))
+        Box::pin(self.read(move |file, now| list(file, &filter, now)))
     }
 
     fn resolve<'a>(&'a self, scope: &'a str, key: &'a Key, resolution: Resolution) -> AdminFuture<'a, Standing> {
@@ -66,29 +67,24 @@ impl SqliteStore {
     /// Has a reader thread run `question`.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Connection, Micros) -> Result<T, Failure> + Send + 'static,
+        question: impl FnOnce(&File, Micros) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        let read = Box::new(move |connection: &Connection, now| drop(answer.send(question(connection, now))));
+        let read = Box::new(move |file: &File, now| drop(answer.send(question(file, now))));
         let pushed = self.0.shared.questions.push(super::reader::Question::Read(read));
         pushed.map_err(|_| failure::Failure::Closed)?;
         Ok(answered.await.unwrap_or(Err(Failure::Closed))?)
     }
 }
 
-fn get(
-    connection: &Connection,
-    scope: String,
-    key: Key,
-    now: Micros,
-) -> Result<Option<(Entry, Option<Record>)>, Failure> {
-    let (row, record) = rows::find(connection, &scope, &key, |row| (row.copied(), true))?;
+fn get(file: &File, scope: String, key: Key, now: Micros) -> Result<Option<(Entry, Option<Record>)>, Failure> {
+    let (row, record) = rows::find(file, &scope, &key, |row| (row.copied(), true))?;
     Ok(row.map(|row| (Entry::new(scope, key, row, now), record)))
 }
 
-/// The statement of a page and its parameters, or `None` if the page is empty.
-fn page(filter: &Filter, now: Micros) -> Option<(String, Vec<Value>)> {
-    let mut sql = concat!("SELECT scope, key, ", columns!(), " FROM idempotency WHERE TRUE").to_owned();
+/// The statement of a page and its parameters. `list` is its beginning. `None` if the page is empty.
+fn page(list: &str, filter: &Filter, now: Micros) -> Option<(String, Vec<Value>)> {
+    let mut sql = list.to_owned();
     let mut values = Vec::new();
     if let Some(scope) = &filter.scope {
         sql.push_str(" AND scope = ?");
@@ -122,9 +118,9 @@ fn page(filter: &Filter, now: Micros) -> Option<(String, Vec<Value>)> {
     Some((sql, values))
 }
 
-fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Entry>, Failure> {
-    let Some((sql, values)) = page(filter, now) else { return Ok(Vec::new()) };
-    let mut statement = connection.prepare_cached(&sql)?;
+fn list(file: &File, filter: &Filter, now: Micros) -> Result<Vec<Entry>, Failure> {
+    let Some((sql, values)) = page(&file.texts.list, filter, now) else { return Ok(Vec::new()) };
+    let mut statement = file.prepare_cached(&sql)?;
     let mut found = statement.query(params_from_iter(values))?;
     let mut entries = Vec::new();
     while let Some(columns) = found.next()? {
@@ -140,16 +136,21 @@ fn list(connection: &Connection, filter: &Filter, now: Micros) -> Result<Vec<Ent
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
+    use super::super::file::Texts;
     use super::*;
     use crate::protocol::State;
+    use crate::store::table::Table;
 
     /// SQLite seeks to the start of a page in the primary key, whatever the filter's other parts are.
     #[test]
     fn a_page_is_found_by_the_primary_key() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("schema.sql")).unwrap();
+        let texts = Texts::new(&Table::default());
         let plan = |filter: &Filter| {
-            let (sql, values) = page(filter, 1).unwrap();
+            let (sql, values) = page(&texts.list, filter, 1).unwrap();
             let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let steps = explained.query_map(params_from_iter(values), |step| step.get::<_, String>(3)).unwrap();
             steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
@@ -157,12 +158,12 @@ mod tests {
         let after = |scope: &str| Some((scope.to_owned(), Key::from_bytes(b"k").unwrap()));
         let mut filter = Filter::all().state(State::Free).orphans();
         filter.after = after("s");
-        assert_eq!(plan(&filter), "SEARCH idempotency USING PRIMARY KEY ((scope,key)>(?,?))");
+        assert_eq!(plan(&filter), "SEARCH idem_keys USING PRIMARY KEY ((scope,key)>(?,?))");
         filter.scope = Some("s".to_owned());
-        assert_eq!(plan(&filter), "SEARCH idempotency USING PRIMARY KEY (scope=? AND key>?)");
+        assert_eq!(plan(&filter), "SEARCH idem_keys USING PRIMARY KEY (scope=? AND key>?)");
         filter.after = after("r");
-        assert_eq!(plan(&filter), "SEARCH idempotency USING PRIMARY KEY (scope=?)");
+        assert_eq!(plan(&filter), "SEARCH idem_keys USING PRIMARY KEY (scope=?)");
         filter.after = after("t");
-        assert!(page(&filter, 1).is_none());
+        assert!(page(&texts.list, &filter, 1).is_none());
     }
 }

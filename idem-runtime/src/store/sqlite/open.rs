@@ -6,13 +6,25 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::failure::is_busy;
+use super::file::File;
 use super::options::{Durability, SqliteMode, SqliteOptions};
-use super::rows;
 use crate::error::Error;
 use crate::store::StoreError;
+use crate::store::table::Table;
 
 /// The statements that create the tables and the view. An operator can read and run them too.
 const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("stuck.sql"));
+/// Finds whether the table exists, its version table, and the tables of an earlier version.
+const FIND: &str = "\
+    SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idem_keys'), \
+    EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idem_keys_schema'), \
+    EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idempotency_schema') \
+    AND EXISTS (SELECT 1 FROM pragma_table_info('idempotency') WHERE name = 'purge_at')";
+/// Renames the tables of an earlier version. The store then creates the view, and the index under its new name.
+const RENAME: &str = "\
+    BEGIN; DROP VIEW IF EXISTS idempotency_stuck; DROP INDEX IF EXISTS idempotency_purge_at; \
+    ALTER TABLE idempotency RENAME TO \"idem_keys\"; \
+    ALTER TABLE idempotency_schema RENAME TO \"idem_keys_schema\"; COMMIT;";
 /// The version of the tables that this code reads and writes.
 const VERSION: i64 = 1;
 /// The write-ahead log is cut back to this many bytes when it starts over.
@@ -31,39 +43,73 @@ pub(super) fn check_path(path: &Path) -> Result<(), Error> {
 }
 
 /// Opens the connection that writes. Creates the file and its tables if the options say so.
-pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection, Error> {
-    let connection = connect(path, options).map_err(|error| explain(path, error))?;
+pub(super) fn writer(path: &Path, table: &Table, options: &SqliteOptions) -> Result<File, Error> {
+    let file = connect(path, table, options).map_err(|error| explain(path, error))?;
     if options.serves && options.mode != SqliteMode::ReadOnly {
-        prepare(&connection, path, options)?;
+        prepare(&file, path, table, options)?;
     } else {
-        find_tables(&connection, path, options)?;
+        find_tables(&file, path, table, options)?;
     }
-    rows::check(&connection)
-        .map_err(|error| failed(path, "its table `idempotency` is not the one in `schema.sql`", Some(error)))?;
-    Ok(connection)
+    file.check().map_err(|error| not_ours(path, table, error))?;
+    Ok(file)
 }
 
 /// Prepares a file for handlers: puts it into WAL mode and creates the tables.
-fn prepare(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), Error> {
+fn prepare(file: &File, path: &Path, table: &Table, options: &SqliteOptions) -> Result<(), Error> {
     let explain = |error| explain(path, error);
-    if connection.is_readonly(MAIN_DB).map_err(explain)? {
+    if file.is_readonly(MAIN_DB).map_err(explain)? {
         return Err(failed(path, "it can't be written", None));
     }
     let deadline = Instant::now() + options.busy_timeout;
-    let journal = patiently(deadline, || enter_wal_mode(connection)).map_err(explain)?;
+    refuse_others_tables(file, path, table, deadline)?;
+    let journal = patiently(deadline, || enter_wal_mode(file)).map_err(explain)?;
     if !journal.eq_ignore_ascii_case("wal") {
         let what = format!("its journal mode is `{journal}` and can't be changed to WAL");
         return Err(failed(path, &what, None));
     }
-    check_version(path, patiently(deadline, || create_tables(connection, options)).map_err(explain)?)
+    let schema = table.named(SCHEMA);
+    check_version(path, patiently(deadline, || create_tables(file, &schema, options)).map_err(explain)?)
 }
 
 /// Checks the tables of a file, and creates nothing.
-fn find_tables(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), Error> {
+fn find_tables(file: &File, path: &Path, table: &Table, options: &SqliteOptions) -> Result<(), Error> {
     let deadline = Instant::now() + options.busy_timeout;
-    let found = patiently(deadline, || version(connection)).map_err(|error| unread(path, error));
+    refuse_others_tables(file, path, table, deadline)?;
+    let found = patiently(deadline, || file.version()).map_err(|error| unread(path, error));
     check_version(path, found?)?;
-    synchronous(connection, options.durability == Durability::PowerLoss).map_err(|error| explain(path, error))
+    synchronous(file, options.durability == Durability::PowerLoss).map_err(|error| explain(path, error))
+}
+
+/// Refuses tables of this name that are someone else's, and tables that still have the name of an earlier version.
+fn refuse_others_tables(file: &File, path: &Path, table: &Table, deadline: Instant) -> Result<(), Error> {
+    let find = || file.query_row(&table.named(FIND), [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let (is_there, has_version, former): (bool, bool, bool) =
+        patiently(deadline, find).map_err(|error| unread(path, error))?;
+    if is_there && !has_version {
+        return Err(failed(path, &table.is_foreign(), None));
+    }
+    if has_version {
+        match patiently(deadline, || file.version()) {
+            Ok(version) => check_version(path, version)?,
+            Err(rusqlite::Error::QueryReturnedNoRows) => {}
+            Err(error) => return Err(not_ours(path, table, error)),
+        }
+    }
+    if is_there {
+        patiently(deadline, || file.check()).map_err(|error| not_ours(path, table, error))?;
+    } else if former && !table.is_former() {
+        return Err(failed(path, &table.has_other_name(RENAME), None));
+    }
+    Ok(())
+}
+
+/// Why a table can't be read or written as a store's.
+fn not_ours(path: &Path, table: &Table, error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        // No such table or column, or a version that is no number.
+        Some(ErrorCode::Unknown) | None => failed(path, &table.is_foreign(), Some(error)),
+        _ => explain(path, error),
+    }
 }
 
 /// Why the version of the tables could not be read.
@@ -91,19 +137,14 @@ fn check_version(path: &Path, version: i64) -> Result<(), Error> {
     Err(failed(path, &what, None))
 }
 
-/// The version of the tables.
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT version FROM idempotency_schema WHERE id = 1", [], |row| row.get(0))
-}
-
 /// Opens a connection that reads. The writer has opened the file before.
-pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, Error> {
-    let connection = connect(path, options).map_err(|error| explain(path, error))?;
-    connection.pragma_update(None, "query_only", true).map_err(|error| explain(path, error))?;
-    Ok(connection)
+pub(super) fn reader(path: &Path, table: &Table, options: &SqliteOptions) -> Result<File, Error> {
+    let file = connect(path, table, options).map_err(|error| explain(path, error))?;
+    file.pragma_update(None, "query_only", true).map_err(|error| explain(path, error))?;
+    Ok(file)
 }
 
-fn connect(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, table: &Table, options: &SqliteOptions) -> rusqlite::Result<File> {
     let access = match options.mode {
         SqliteMode::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
         SqliteMode::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -113,7 +154,7 @@ fn connect(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection>
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
+    Ok(File::new(connection, table))
 }
 
 /// Puts the file into WAL mode. Readers and the writer then don't wait for each other, and a commit costs one sync
@@ -131,27 +172,25 @@ fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// Creates the missing tables. Returns the version of the tables, and writes nothing if it isn't this code's version.
-fn create_tables(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<i64> {
-    connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
-    synchronous(connection, options.durability == Durability::PowerLoss)?;
+fn create_tables(file: &File, schema: &str, options: &SqliteOptions) -> rusqlite::Result<i64> {
+    file.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
+    synchronous(file, options.durability == Durability::PowerLoss)?;
     // IMMEDIATE, because a transaction that first reads and then writes fails at once if another process wrote in
     // between.
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let made = connection.execute_batch(SCHEMA).and_then(|()| {
-        let version = version(connection)?;
+    file.execute_batch("BEGIN IMMEDIATE")?;
+    let made = file.execute_batch(schema).and_then(|()| {
+        let version = file.version()?;
         // Writes the present value, so that the commit writes even if nothing changes, and so syncs the log. A process
         // may have been killed between its write and its sync. Without this sync, a record from that write could be
         // replayed and acknowledged, and then be lost in a power failure.
-        let user_version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        connection.pragma_update(None, "user_version", user_version)?;
+        let user_version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        file.pragma_update(None, "user_version", user_version)?;
         Ok(version)
     });
     match made {
-        Ok(version) => {
-            connection.execute_batch(if version == VERSION { "COMMIT" } else { "ROLLBACK" }).map(|()| version)
-        }
+        Ok(version) => file.execute_batch(if version == VERSION { "COMMIT" } else { "ROLLBACK" }).map(|()| version),
         Err(error) => {
-            let _ = connection.execute_batch("ROLLBACK");
+            let _ = file.execute_batch("ROLLBACK");
             Err(error)
         }
     }

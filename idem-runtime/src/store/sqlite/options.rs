@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::store::sqlite::SqliteStore;
+use crate::store::table::{self, Table};
 use crate::store::url::{self, Names};
 
 /// The parameters of a URL.
-const PARAMETERS: &[Names] = &[&["mode"]];
+const PARAMETERS: &[Names] = &[&["mode"], url::TABLE];
 
 /// Which failures an acknowledged completion survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -60,6 +61,7 @@ pub struct SqliteOptions {
     pub(super) mode: SqliteMode,
     /// Whether handlers will use the store, so that its tables are created.
     pub(super) serves: bool,
+    table: String,
     pub(super) busy_timeout: Duration,
     pub(super) readers: usize,
     pub(super) sweep_interval: Option<Duration>,
@@ -72,6 +74,7 @@ impl Default for SqliteOptions {
             durability: Durability::PowerLoss,
             mode: SqliteMode::ReadWriteCreate,
             serves: true,
+            table: table::DEFAULT.to_owned(),
             busy_timeout: Duration::from_secs(5),
             readers: 2,
             sweep_interval: Some(Duration::from_secs(60)),
@@ -109,6 +112,17 @@ impl SqliteOptions {
         self
     }
 
+    /// The name of the store's table: a lowercase letter, then lowercase letters, digits and `_`, at most 40 characters.
+    /// Any other name is an error when the store is opened. Default: `idem_keys`. In a URL it is the parameter `table`,
+    /// which takes precedence.
+    ///
+    /// Whatever else belongs to the table is named after it. Stores with different names share nothing, also in one
+    /// file. Handlers in tx mode use the table of [`tx::use_table`](crate::tx::use_table).
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = name.into();
+        self
+    }
+
     /// How often the background looks for rows that are no longer needed. At least 10 ms. Default: one minute. Each
     /// interval is up to a quarter shorter or longer, so that processes that start together don't sweep together.
     /// `None`: never, because something else calls [`IdempotencyAdmin::sweep`](crate::IdempotencyAdmin::sweep).
@@ -141,6 +155,10 @@ impl SqliteOptions {
         let (path, query) = url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
         let mut options = Self::default();
         for (name, value) in url::parameters(query, PARAMETERS)? {
+            if name == url::TABLE[0] {
+                options.table = Table::new(&value)?.to_string();
+                continue;
+            }
             options.mode = match value.as_str() {
                 "ro" => SqliteMode::ReadOnly,
                 "rw" => SqliteMode::ReadWrite,
@@ -155,14 +173,16 @@ impl SqliteOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the path is empty, `:memory:`, a URI or a directory; if the file is missing and may not be
-    /// created; if it can't be opened, can't be written although the mode asks for it, or is no SQLite database; and if
-    /// its tables are missing and may not be created, or are those of another version.
+    /// [`Error::Config`] if the path is empty, `:memory:`, a URI or a directory; if the table can't have this name; if the
+    /// file is missing and may not be created; if it can't be opened, can't be written although the mode asks for it, or
+    /// is no SQLite database; and if its tables are missing and may not be created, are those of another version or
+    /// someone else's, or still have the name of an earlier version. The store checks whose tables they are before it
+    /// changes anything.
     pub async fn open(mut self, path: impl AsRef<Path>) -> Result<SqliteStore, Error> {
-        let path: PathBuf = path.as_ref().to_owned();
+        let (path, table): (PathBuf, _) = (path.as_ref().to_owned(), Table::new(&self.table)?);
         if self.mode == SqliteMode::ReadOnly {
             self.sweep_interval = None;
         }
-        SqliteStore::start(path, self).await
+        SqliteStore::start(path, table, self).await
     }
 }

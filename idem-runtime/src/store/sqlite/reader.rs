@@ -1,8 +1,7 @@
 //! A thread that reads. It answers the requests that need no write, and passes the others on to the writer.
 
-use rusqlite::Connection;
-
 use super::failure::Failure;
+use super::file::File;
 use super::job::Job;
 use super::look::look;
 use super::order::Order;
@@ -17,7 +16,7 @@ use crate::task::quietly;
 const BATCH: usize = 32;
 
 /// A function that reads, and sends the answer itself.
-pub(super) type Read = Box<dyn FnOnce(&Connection, Micros) + Send>;
+pub(super) type Read = Box<dyn FnOnce(&File, Micros) + Send>;
 
 /// A request to a reader.
 pub(super) enum Question {
@@ -28,7 +27,7 @@ pub(super) enum Question {
 }
 
 /// Works until the queue is closed and empty.
-pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: &Queue<Order>, route: &Route) {
+pub(super) fn run(file: &File, questions: &Queue<Question>, writer: &Queue<Order>, route: &Route) {
     let mut batch = Vec::new();
     loop {
         if let Work::Closed = questions.drain(&mut batch, BATCH, None) {
@@ -41,25 +40,25 @@ pub(super) fn run(connection: &Connection, questions: &Queue<Question>, writer: 
         let now = clock::now();
         // One snapshot for all requests saves SQLite taking locks for each. If `BEGIN` fails, each statement takes its
         // own.
-        let snapshot = batch.len() > 1 && execute(connection, "BEGIN").is_ok();
+        let snapshot = batch.len() > 1 && execute(file, "BEGIN").is_ok();
         for question in batch.drain(..) {
             match question {
-                Question::Claim(job) => claim(connection, job, now, writer, route, leaving),
-                Question::Read(read) => quietly(|| read(connection, now)),
+                Question::Claim(job) => claim(file, job, now, writer, route, leaving),
+                Question::Read(read) => quietly(|| read(file, now)),
             }
         }
         if snapshot {
-            let _ = execute(connection, "COMMIT");
+            let _ = execute(file, "COMMIT");
         }
     }
 }
 
-fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<usize> {
-    connection.prepare_cached(sql)?.execute([])
+fn execute(file: &File, sql: &str) -> rusqlite::Result<usize> {
+    file.prepare_cached(sql)?.execute([])
 }
 
-fn claim(connection: &Connection, job: Box<Job>, now: Micros, writer: &Queue<Order>, route: &Route, leaving: bool) {
-    match look(connection, &job, now) {
+fn claim(file: &File, job: Box<Job>, now: Micros, writer: &Queue<Order>, route: &Route, leaving: bool) {
+    match look(file, &job, now) {
         Ok(Some((reply, _))) if leaving && matches!(reply, Reply::InProgress { .. }) => {
             pass_on(job, writer);
         }

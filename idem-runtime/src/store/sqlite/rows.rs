@@ -1,36 +1,15 @@
 //! Reading and writing [`Row`]s. `schema.sql` says what each column holds.
 
+use rusqlite::params;
 use rusqlite::types::{Null, ValueRef};
-use rusqlite::{Connection, params};
 
 use super::failure::Failure;
+use super::file::{File, Texts};
 use crate::protocol::{Ended, Row, State};
 use crate::store::{Fingerprint, Key, Owner, Previous, Record};
 
-/// The columns of a row, in the order of [`read`]. The record comes last, so that SQLite doesn't follow a large
-/// record's overflow pages to reach another column.
-macro_rules! columns {
-    () => {
-        "state, owner, fence, until, doubt, previous, previous_fence, attempt, fingerprint, ended, purge_at"
-    };
-}
-pub(super) use columns;
-
-const SELECT: &str = concat!("SELECT ", columns!(), ", record FROM idempotency WHERE scope = ?1 AND key = ?2");
-/// The column of the record in [`SELECT`].
+/// The column of the record, behind those of [`read`].
 const RECORD: usize = 11;
-
-const INSERT: &str = concat!(
-    "INSERT INTO idempotency (scope, key, ",
-    columns!(),
-    ", record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING"
-);
-const UPDATE: &str = "UPDATE idempotency SET state = ?3, owner = ?4, fence = ?5, until = ?6, doubt = ?7, previous = ?8, \
-     previous_fence = ?9, attempt = ?10, fingerprint = ?11, ended = ?12, purge_at = ?13 WHERE scope = ?1 AND key = ?2";
-const UPDATE_WITH_RECORD: &str = "UPDATE idempotency SET state = ?3, owner = ?4, fence = ?5, until = ?6, doubt = ?7, \
-     previous = ?8, previous_fence = ?9, attempt = ?10, fingerprint = ?11, ended = ?12, purge_at = ?13, record = ?14 \
-     WHERE scope = ?1 AND key = ?2";
-const DELETE: &str = "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2";
 
 /// What an update does to the record.
 #[derive(Clone, Copy, Debug)]
@@ -41,22 +20,14 @@ pub(super) enum RecordWrite<'a> {
     Clear,
 }
 
-/// Checks that the table has the columns that this version reads and writes.
-pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
-    for sql in [SELECT, INSERT, UPDATE, UPDATE_WITH_RECORD, DELETE] {
-        connection.prepare_cached(sql)?;
-    }
-    Ok(())
-}
-
 /// Reads the row of a key and calls `then` with it. If `then` returns `true`, reads the record too.
 pub(super) fn find<T>(
-    connection: &Connection,
+    file: &File,
     scope: &str,
     key: &Key,
     then: impl FnOnce(Option<&Row>) -> (T, bool),
 ) -> Result<(T, Option<Record>), Failure> {
-    let mut statement = connection.prepare_cached(SELECT)?;
+    let mut statement = file.prepare_cached(&file.texts.select)?;
     let mut rows = statement.query(params![scope, key.as_bytes()])?;
     let Some(columns) = rows.next()? else { return Ok((then(None).0, None)) };
     let row = read(columns, 0).map_err(|column| column.of(scope, key))?;
@@ -72,31 +43,26 @@ pub(super) fn find<T>(
 }
 
 /// Inserts the row of a key. Returns `false` if the key has a row already.
-pub(super) fn insert(connection: &Connection, scope: &str, key: &Key, row: &Row) -> Result<bool, Failure> {
+pub(super) fn insert(file: &File, scope: &str, key: &Key, row: &Row) -> Result<bool, Failure> {
     let nothing = RecordWrite::Clear;
-    execute(connection, INSERT, scope, key, row, nothing).map(|rows| rows == 1)
+    execute(file, &file.texts.insert, scope, key, row, nothing).map(|rows| rows == 1)
 }
 
 /// Updates the row of a key.
-pub(super) fn update(
-    connection: &Connection,
-    scope: &str,
-    key: &Key,
-    row: &Row,
-    record: RecordWrite<'_>,
-) -> Result<(), Failure> {
-    let sql = if matches!(record, RecordWrite::Unchanged) { UPDATE } else { UPDATE_WITH_RECORD };
-    execute(connection, sql, scope, key, row, record).map(drop)
+pub(super) fn update(file: &File, scope: &str, key: &Key, row: &Row, record: RecordWrite<'_>) -> Result<(), Failure> {
+    let Texts { update, update_with_record, .. } = &file.texts;
+    let sql = if matches!(record, RecordWrite::Unchanged) { update } else { update_with_record };
+    execute(file, sql, scope, key, row, record).map(drop)
 }
 
 /// Deletes the row of a key.
-pub(super) fn delete(connection: &Connection, scope: &str, key: &Key) -> Result<(), Failure> {
-    connection.prepare_cached(DELETE)?.execute(params![scope, key.as_bytes()])?;
+pub(super) fn delete(file: &File, scope: &str, key: &Key) -> Result<(), Failure> {
+    file.prepare_cached(&file.texts.delete)?.execute(params![scope, key.as_bytes()])?;
     Ok(())
 }
 
 fn execute(
-    connection: &Connection,
+    file: &File,
     sql: &str,
     scope: &str,
     key: &Key,
@@ -115,7 +81,7 @@ fn execute(
         ended[used..used + 16].copy_from_slice(&owner.0);
         used += 16;
     }
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = file.prepare_cached(sql)?;
     statement.raw_bind_parameter(1, scope)?;
     statement.raw_bind_parameter(2, key.as_bytes())?;
     statement.raw_bind_parameter(3, row.state as u8)?;

@@ -3,7 +3,7 @@
 --
 -- Times are microseconds since the Unix epoch, by the clock of the machine.
 
-CREATE TABLE IF NOT EXISTS idempotency (
+CREATE TABLE IF NOT EXISTS "idem_keys" (
     scope          TEXT    NOT NULL,  -- the namespace of the key: one handler
     key            BLOB    NOT NULL,  -- the encoded idempotency key, compared byte by byte
     state          INTEGER NOT NULL,  -- 1 running, 2 outcome unknown, 3 kept after an error, 4 free, 5 completed
@@ -22,11 +22,11 @@ CREATE TABLE IF NOT EXISTS idempotency (
 ) STRICT, WITHOUT ROWID;
 
 -- The index that a sweep reads.
-CREATE INDEX IF NOT EXISTS idempotency_purge_at ON idempotency (purge_at) WHERE purge_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS "idem_keys_purge_at" ON "idem_keys" (purge_at) WHERE purge_at IS NOT NULL;
 
 -- The version of these tables, so that an older program refuses a newer table instead of misreading it.
-CREATE TABLE IF NOT EXISTS idempotency_schema (
+CREATE TABLE IF NOT EXISTS "idem_keys_schema" (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     version INTEGER NOT NULL
 ) STRICT;
-INSERT OR IGNORE INTO idempotency_schema (id, version) VALUES (1, 1);
+INSERT OR IGNORE INTO "idem_keys_schema" (id, version) VALUES (1, 1);

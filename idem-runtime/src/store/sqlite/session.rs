@@ -1,22 +1,21 @@
 //! The writer's connection: its transactions, and whether their commits sync.
 
-use rusqlite::Connection;
-
 use super::failure::Failure;
+use super::file::File;
 use super::open;
 use super::options::{Durability, SqliteOptions};
 
 pub(super) struct Session {
-    pub(super) connection: Connection,
+    pub(super) file: File,
     pub(super) options: SqliteOptions,
     /// Whether SQLite is set to sync the log at each commit.
     syncs: bool,
 }
 
 impl Session {
-    pub(super) fn new(connection: Connection, options: SqliteOptions) -> Self {
+    pub(super) fn new(file: File, options: SqliteOptions) -> Self {
         let syncs = options.durability == Durability::PowerLoss;
-        Self { connection, options, syncs }
+        Self { file, options, syncs }
     }
 
     /// Runs `work` in a write transaction. Commits it if `work` returns `true`, and else rolls it back.
@@ -25,16 +24,16 @@ impl Session {
     /// the busy timeout, if another process wrote in between.
     pub(super) fn in_transaction<T>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<(bool, T), Failure>,
+        work: impl FnOnce(&File) -> Result<(bool, T), Failure>,
     ) -> Result<T, Failure> {
-        let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
+        let execute = |sql| self.file.prepare_cached(sql)?.execute([]);
         execute("BEGIN IMMEDIATE")?;
-        let done = work(&self.connection).and_then(|(commit, done)| {
+        let done = work(&self.file).and_then(|(commit, done)| {
             execute(if commit { "COMMIT" } else { "ROLLBACK" })?;
             Ok(done)
         });
         // After some errors SQLite has rolled back itself; after others the transaction is still open.
-        if done.is_err() && !self.connection.is_autocommit() {
+        if done.is_err() && !self.file.is_autocommit() {
             let _ = execute("ROLLBACK");
         }
         done
@@ -43,7 +42,7 @@ impl Session {
     /// Sets whether the next commits sync the log.
     pub(super) fn set_sync(&mut self, syncs: bool) -> Result<(), Failure> {
         if self.syncs != syncs {
-            open::synchronous(&self.connection, syncs)?;
+            open::synchronous(&self.file, syncs)?;
             self.syncs = syncs;
         }
         Ok(())

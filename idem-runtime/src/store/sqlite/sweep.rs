@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::failure::Failure;
+use super::file::File;
 use super::log;
-use super::rows::{self, columns};
+use super::rows;
 use super::session::Session;
 use crate::protocol::Micros;
 use crate::store::{Key, clock};
@@ -19,15 +20,6 @@ const TURN: Duration = Duration::from_micros(500);
 /// How many rows are deleted between two looks at the time.
 const CHUNK: usize = 16;
 
-/// Finds rows that are due and no longer needed. It has the condition of
-/// [`Row::is_sweepable`](crate::protocol::Row::is_sweepable), so that no sweep reads again the rows that are due and
-/// still needed. Each row found is checked with `is_sweepable` too.
-const DUE: &str = concat!(
-    "SELECT scope, key, ",
-    columns!(),
-    " FROM idempotency WHERE purge_at <= ?1 AND (state IN (2, 4) OR until <= ?1) ORDER BY purge_at"
-);
-
 /// The result of one transaction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Swept {
@@ -39,20 +31,20 @@ pub(super) struct Swept {
 /// Deletes at most `at_most` rows in one transaction of about [`TURN`]. Takes no lock if no row is due. Never syncs,
 /// because a row that comes back after a power loss is swept again.
 pub(super) fn sweep(session: &mut Session, at_most: usize) -> Result<Swept, Failure> {
-    if due(&session.connection, clock::now(), 1)?.is_empty() {
+    if due(&session.file, clock::now(), 1)?.is_empty() {
         return Ok(Swept { rows: 0, more: false });
     }
-    log::check(&session.connection, session.options.busy_timeout)?;
+    log::check(&session.file, session.options.busy_timeout)?;
     session.set_sync(false)?;
-    session.in_transaction(|connection| {
+    session.in_transaction(|file| {
         let begun = Instant::now();
         let now = clock::now();
         let mut swept = Swept { rows: 0, more: true };
         while swept.more && swept.rows < at_most && begun.elapsed() < TURN {
             let chunk = CHUNK.min(at_most - swept.rows);
-            let keys = due(connection, now, chunk)?;
+            let keys = due(file, now, chunk)?;
             for (scope, key) in &keys {
-                rows::delete(connection, scope, key)?;
+                rows::delete(file, scope, key)?;
             }
             swept.rows += keys.len();
             swept.more = keys.len() == chunk;
@@ -62,9 +54,9 @@ pub(super) fn sweep(session: &mut Session, at_most: usize) -> Result<Swept, Fail
 }
 
 /// The keys whose rows may be deleted, the longest due first.
-fn due(connection: &Connection, now: Micros, at_most: usize) -> Result<Vec<(String, Key)>, Failure> {
+fn due(file: &File, now: Micros, at_most: usize) -> Result<Vec<(String, Key)>, Failure> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(DUE)?;
+    let mut statement = file.prepare_cached(&file.texts.due)?;
     let mut found = statement.query(params![number(now)])?;
     let mut keys = Vec::new();
     while keys.len() < at_most

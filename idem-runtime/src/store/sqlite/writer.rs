@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rusqlite::Connection;
-
 use super::failure::Failure;
+use super::file::File;
 use super::job::{Answer, Job};
 use super::look::look;
 use super::options::{Durability, SqliteOptions};
@@ -30,13 +29,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        connection: Connection,
-        options: SqliteOptions,
-        notifiers: Arc<Notifiers>,
-        route: Arc<Route>,
-    ) -> Self {
-        Self { session: Session::new(connection, options), notifiers, route }
+    pub(super) fn new(file: File, options: SqliteOptions, notifiers: Arc<Notifiers>, route: Arc<Route>) -> Self {
+        Self { session: Session::new(file, options), notifiers, route }
     }
 
     /// Works until the queue is closed and empty.
@@ -76,7 +70,7 @@ impl Writer {
     fn answer_alone(&self, jobs: &mut Vec<Box<Job>>) {
         let [job] = &jobs[..] else { return };
         if job.is_claim()
-            && let Ok(Some(answer)) = look(&self.session.connection, job, clock::now())
+            && let Ok(Some(answer)) = look(&self.session.file, job, clock::now())
         {
             self.finish(jobs.drain(..).map(|job| (job, Ok(answer.clone()))));
         }
@@ -139,14 +133,14 @@ impl Writer {
         let syncs = syncs && survives_power_loss;
         self.session.set_sync(syncs)?;
         let may_need_sync = !syncs && survives_power_loss;
-        self.session.in_transaction(|connection| {
+        self.session.in_transaction(|file| {
             // The clock is read under the write lock, so that nobody else changes a row between this time and the
             // decision.
             let now = clock::now();
             let mut answers = Vec::with_capacity(jobs.len());
             for job in jobs {
                 let mut needs_sync = false;
-                match carry_out(connection, job, now, &mut needs_sync) {
+                match carry_out(file, job, now, &mut needs_sync) {
                     Err(failure) if failure.is_sqlite() => return Err(failure),
                     answer => answers.push(answer),
                 }
@@ -160,18 +154,18 @@ impl Writer {
 }
 
 /// Carries out one request: reads its row, decides, and writes.
-fn carry_out(connection: &Connection, job: &Job, now: Micros, needs_sync: &mut bool) -> Answer {
+fn carry_out(file: &File, job: &Job, now: Micros, needs_sync: &mut bool) -> Answer {
     // Most claims are of new keys. So first the row for a new key is inserted if there is none, which saves reading.
     let first = job.with_operation(|operation| match operation {
         Operation::Claim(_) => Some(protocol::step(None, operation, now)),
         _ => None,
     });
     if let Some(Next { row: Some(row), reply }) = first
-        && rows::insert(connection, &job.scope, &job.key, &row)?
+        && rows::insert(file, &job.scope, &job.key, &row)?
     {
         return Ok((reply, None));
     }
-    let ((next, old), record) = rows::find(connection, &job.scope, &job.key, |row| {
+    let ((next, old), record) = rows::find(file, &job.scope, &job.key, |row| {
         let next = job.with_operation(|operation| protocol::step(row, operation, now));
         let wants_record = next.reply == Reply::Completed;
         ((next, row.copied()), wants_record)
@@ -179,11 +173,11 @@ fn carry_out(connection: &Connection, job: &Job, now: Micros, needs_sync: &mut b
     match (&next.row, &old) {
         (None, _) => {}
         (Some(row), None) => {
-            rows::insert(connection, &job.scope, &job.key, row)?;
+            rows::insert(file, &job.scope, &job.key, row)?;
         }
         (Some(row), Some(old)) => {
             *needs_sync = job.needs_sync_over(old);
-            rows::update(connection, &job.scope, &job.key, row, record_write(job, old, row))?;
+            rows::update(file, &job.scope, &job.key, row, record_write(job, old, row))?;
         }
     }
     Ok((next.reply, record))

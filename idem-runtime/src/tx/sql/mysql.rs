@@ -38,12 +38,12 @@ macro_rules! set {
     };
 }
 
-pub(super) const TEXTS: Texts = Texts {
+pub(super) const TEXTS: Texts<&str> = Texts {
     // Waits for the row of another transaction, and locks it. An INSERT IGNORE would take a shared lock, and two that
     // wait for a rollback would deadlock. MySQL runs a SET list from left to right. So the columns that say whether the
     // row can be taken, such as `until`, are assigned last or not at all: see the store's statements.
     claim: concat!(
-        "INSERT INTO idempotency \
+        "INSERT INTO `idem_keys` \
          (scope, `key`, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) VALUES (?, ?, 4, ?, ",
         now!(),
         ", ",
@@ -77,10 +77,10 @@ pub(super) const TEXTS: Texts = Texts {
          CAST(IF(@@autocommit, 1 ",
         and_is_open!(),
         ", -1) AS SIGNED) AS is_open, fingerprint, IF(state = 5, record, NULL) AS record \
-         FROM idempotency WHERE scope = ? AND `key` = ? FOR UPDATE"
+         FROM `idem_keys` WHERE scope = ? AND `key` = ? FOR UPDATE"
     )),
     complete: concat!(
-        "UPDATE idempotency SET state = 5, record = ?, until = ",
+        "UPDATE `idem_keys` SET state = 5, record = ?, until = ",
         now!(),
         " + ?, purge_at = IF(purge_at >= GREATEST(",
         now!(),
@@ -89,6 +89,6 @@ pub(super) const TEXTS: Texts = Texts {
         ", fence) + ?) WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 ",
         and_is_open!()
     ),
-    withdraw: "DELETE FROM idempotency \
+    withdraw: "DELETE FROM `idem_keys` \
                WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 AND ended = X''",
 };

@@ -41,19 +41,19 @@ macro_rules! takeable {
     };
 }
 
-pub(super) const TEXTS: Texts = Texts {
+pub(super) const TEXTS: Texts<&str> = Texts {
     // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even if its WHERE is false. So a row that can't be
     // taken is filtered out before. There is never a unique violation, which would abort the caller's transaction.
     claim: concat!(
-        "WITH taken AS (
-            INSERT INTO idempotency AS t
+        "WITH _taken AS (
+            INSERT INTO \"idem_keys\" AS t
                 (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at)
             SELECT $1::text, $2::bytea, 4, $3::bytea, c.now, c.now, 1, 1, nullif($4::bytea, ''), ''::bytea,
                 c.now + $5::bigint
             FROM (SELECT ",
         now!(),
         " AS now) c
-            WHERE NOT EXISTS (SELECT FROM idempotency x WHERE x.scope = $1 AND x.key = $2 AND NOT ",
+            WHERE NOT EXISTS (SELECT FROM \"idem_keys\" x WHERE x.scope = $1 AND x.key = $2 AND NOT ",
         takeable!("x", "nullif($4::bytea, '')"),
         ")
             ON CONFLICT (scope, key) DO UPDATE SET
@@ -75,18 +75,18 @@ pub(super) const TEXTS: Texts = Texts {
         SELECT fence, previous::bigint AS previous, 4::bigint AS state, 0::bigint AS time_left,
             0::bigint AS is_kept_for_ever, NULL::bigint AS packet, NULL::bigint AS is_open,
             NULL::bytea AS fingerprint, NULL::bytea AS record
-        FROM taken
+        FROM _taken
         UNION ALL
         SELECT NULL, u.previous::bigint, u.state::bigint, u.until - ",
         now!(),
         ", CASE WHEN u.purge_at IS NULL THEN 1 ELSE 0 END, NULL, NULL, u.fingerprint,
             CASE WHEN u.state = 5 THEN u.record END
-        FROM idempotency u WHERE u.scope = $1 AND u.key = $2 AND NOT EXISTS (SELECT FROM taken)"
+        FROM \"idem_keys\" u WHERE u.scope = $1 AND u.key = $2 AND NOT EXISTS (SELECT FROM _taken)"
     ),
     // The claim returns the row, unless another transaction committed it while this one waited.
     read: None,
     complete: concat!(
-        "UPDATE idempotency SET state = 5, record = $1::bytea, until = ",
+        "UPDATE \"idem_keys\" SET state = 5, record = $1::bytea, until = ",
         now!(),
         " + $2::bigint, purge_at = CASE WHEN purge_at >= greatest(",
         now!(),
@@ -95,7 +95,7 @@ pub(super) const TEXTS: Texts = Texts {
         ", fence) + $4::bigint END
         WHERE scope = $5::text AND key = $6::bytea AND owner = $7::bytea AND fence = $8::bigint AND state = 4"
     ),
-    withdraw: "DELETE FROM idempotency \
+    withdraw: "DELETE FROM \"idem_keys\" \
                WHERE scope = $1::text AND key = $2::bytea AND owner = $3::bytea AND fence = $4::bigint AND state = 4 \
                AND ended = ''::bytea",
 };

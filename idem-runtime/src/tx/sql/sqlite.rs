@@ -12,11 +12,11 @@ macro_rules! takeable {
     };
 }
 
-pub(super) const TEXTS: Texts = Texts {
+pub(super) const TEXTS: Texts<&str> = Texts {
     // It counts as a write even if it changes nothing. So it waits for the lock, and sees what the last transaction has
     // committed.
     claim: concat!(
-        "INSERT INTO idempotency (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) \
+        "INSERT INTO \"idem_keys\" (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) \
          VALUES (?1, ?2, 4, ?3, ?6, ?6, 1, 1, nullif(?4, x''), x'', ?6 + ?5) \
          ON CONFLICT (scope, key) DO UPDATE SET \
          fence = max(fence + 1, excluded.fence), \
@@ -37,11 +37,11 @@ pub(super) const TEXTS: Texts = Texts {
     read: Some(
         "SELECT NULL AS fence, previous, state, until - ?4 AS time_left, purge_at IS NULL AS is_kept_for_ever, \
          NULL AS packet, NULL AS is_open, fingerprint, CASE WHEN state = 5 THEN record END AS record \
-         FROM idempotency WHERE scope = ?2 AND key = ?3",
+         FROM \"idem_keys\" WHERE scope = ?2 AND key = ?3",
     ),
-    complete: "UPDATE idempotency SET state = 5, record = ?1, until = ?9 + ?2, \
+    complete: "UPDATE \"idem_keys\" SET state = 5, record = ?1, until = ?9 + ?2, \
                purge_at = CASE WHEN purge_at >= max(?9, fence) + ?3 THEN purge_at ELSE max(?9, fence) + ?4 END \
                WHERE scope = ?5 AND key = ?6 AND owner = ?7 AND fence = ?8 AND state = 4",
-    withdraw: "DELETE FROM idempotency \
+    withdraw: "DELETE FROM \"idem_keys\" \
                WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state = 4 AND ended = x''",
 };

@@ -26,7 +26,7 @@ fn bytes(text: &str) -> Vec<u8> {
 }
 
 fn write(connection: &Connection, row: &str) {
-    connection.execute("DELETE FROM idempotency", []).unwrap();
+    connection.execute("DELETE FROM idem_keys", []).unwrap();
     if row == "absent" {
         return;
     }
@@ -34,7 +34,7 @@ fn write(connection: &Connection, row: &str) {
     columns[9] = Box::new(bytes(row.split(' ').nth(9).unwrap()));
     connection
         .execute(
-            "INSERT INTO idempotency (scope, key, state, owner, fence, until, doubt, previous, previous_fence, attempt, \
+            "INSERT INTO idem_keys (scope, key, state, owner, fence, until, doubt, previous, previous_fence, attempt, \
              fingerprint, ended, purge_at) VALUES ('s', x'01', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params_from_iter(columns),
         )
@@ -43,7 +43,7 @@ fn write(connection: &Connection, row: &str) {
 
 /// The row, as the table has it.
 fn read(connection: &Connection) -> String {
-    let columns = connection.query_row(&format!("SELECT {COLUMNS} FROM idempotency"), [], |row| {
+    let columns = connection.query_row(&format!("SELECT {COLUMNS} FROM idem_keys"), [], |row| {
         (0..11).map(|nth| row.get::<_, rusqlite::types::Value>(nth)).collect::<Result<Vec<_>, _>>()
     });
     let Ok(columns) = columns else { return "absent".to_owned() };

@@ -57,7 +57,7 @@ async fn who_waits_for_a_connection_in_vain_is_told_so() {
     let server = Server::start().await;
     let admin = Store::options().max_connections(2).open(&server.url()).await.unwrap().admin().unwrap();
     let mut other = connect(&server).await;
-    other.execute(sqlx::raw_sql("LOCK TABLES idempotency WRITE")).await.unwrap();
+    other.execute(sqlx::raw_sql("LOCK TABLES idem_keys WRITE")).await.unwrap();
     let mut looks = JoinSet::new();
     for _ in 0..4 {
         let admin = admin.clone();

@@ -30,7 +30,7 @@ async fn a_duplicate_writes_nothing_and_locks_nothing() {
 
     // Another transaction has locked both rows.
     let mut holder = connect(&server).await;
-    holder.execute(sqlx::raw_sql("START TRANSACTION; SELECT * FROM idempotency FOR UPDATE")).await.unwrap();
+    holder.execute(sqlx::raw_sql("START TRANSACTION; SELECT * FROM idem_keys FOR UPDATE")).await.unwrap();
     let mut watch = connect(&server).await;
     let mut written = Vec::new();
     // The server also logs its own statistics and purges, but not all the time: so one of five tries without them is enough.
@@ -84,7 +84,7 @@ async fn a_completion_leaves_the_secondary_index_alone() {
         let key = key(format!("{nth}"));
         let request = ask(&key);
         let grant = acquire(&store, request).await;
-        let at = format!("SELECT purge_at FROM idempotency WHERE `key` = '{nth}'");
+        let at = format!("SELECT purge_at FROM idem_keys WHERE `key` = '{nth}'");
         before.replace(number(&server, &at).await);
         let record = record("r");
         let complete = CompleteRequest::new(&request, grant.fence, &record, 7 * DAY);

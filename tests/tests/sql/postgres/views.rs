@@ -8,7 +8,7 @@ use crate::databases::postgres::{Options, Server, Store, number, open, pool, sql
 async fn the_view_is_in_the_schema_of_its_table() {
     let server = Server::start().await;
     open(&server).await;
-    sql(&server, r#"DROP VIEW idempotency_stuck; CREATE SCHEMA "First"; ALTER SCHEMA public RENAME TO "Second""#).await;
+    sql(&server, r#"DROP VIEW idem_keys_stuck; CREATE SCHEMA "First"; ALTER SCHEMA public RENAME TO "Second""#).await;
     let options: Options = server.url().parse().unwrap();
     let options = options.options([("search_path", r#""First","Second""#)]);
     Store::open_with(pool(2).connect_with(options).await.unwrap()).await.unwrap();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use idem_runtime::IdempotencyStore;
 use idem_runtime::store::{CompleteRequest, Leave, ReleaseRequest, WaitRequest};
 use idem_tests::steps::{DAY, acquire, key, record};
+use sqlx::postgres::PgListener;
 
 use crate::databases::postgres::{CHANGE_PASSWORD, Server, Store, app, number, open, pool, sql};
 use crate::{SCOPE, ask};
@@ -28,7 +29,7 @@ async fn r03_a_waiter_is_woken_by_the_server() {
                 begun.elapsed()
             }
         });
-        let awaited = format!("SELECT count(*) FROM idempotency WHERE key = '{round}' AND awaited");
+        let awaited = format!("SELECT count(*) FROM idem_keys WHERE key = '{round}' AND awaited");
         while number(&server, &awaited).await == 0 {
             tokio::task::yield_now().await;
         }
@@ -44,6 +45,25 @@ async fn r03_a_waiter_is_woken_by_the_server() {
             waited < Duration::from_millis(900),
             "round {round}: a waiter polls once a second, and waited {waited:?}"
         );
+    }
+}
+
+/// The channel has the table's name.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts PostgreSQL: run by tests/run"]
+async fn an_ending_is_told_to_those_who_wait_on_its_table() {
+    let server = Server::start().await;
+    let tables = ["order", "order_keys"];
+    let mut listener = PgListener::connect(&server.url()).await.unwrap();
+    listener.listen_all(tables).await.unwrap();
+    let (key, record) = (key("k"), record("r"));
+    for table in tables {
+        let store = Store::options().table(table).open(&server.url()).await.unwrap();
+        let request = ask(&key);
+        let grant = acquire(&store, request).await;
+        store.wait(WaitRequest::new(SCOPE, &key, Duration::from_millis(1))).await.unwrap();
+        store.complete(CompleteRequest::new(&request, grant.fence, &record, DAY)).await.unwrap();
+        assert_eq!(listener.recv().await.unwrap().channel(), table);
     }
 }
 

@@ -39,10 +39,10 @@ async fn a_completion_leaves_the_indexes_alone() {
     }
     // The connections write their statistics when they end. The loop below waits for the last one.
     drop(store);
-    let updates = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'idempotency'";
+    let updates = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'idem_keys'";
     while number(&server, updates).await < 2_000 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let hot = number(&server, "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'idempotency'").await;
+    let hot = number(&server, "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'idem_keys'").await;
     assert!(hot > 1_900, "{hot} of 2,000 completions were heap-only");
 }

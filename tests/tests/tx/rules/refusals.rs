@@ -48,7 +48,7 @@ async fn a_missing_key_is_an_error_or_runs_unprotected() {
 #[ignore = "starts servers: run by tests/run"]
 async fn a_missing_table_is_said_to_be_missing() {
     let bench = Bench::new().await;
-    for drop in ["DROP VIEW idempotency_stuck", "DROP TABLE idempotency"] {
+    for drop in ["DROP VIEW idem_keys_stuck", "DROP TABLE idem_keys"] {
         bench.execute(drop.to_owned()).await;
     }
     let error = booked(&bench, "a", 1).await.unwrap_err().refusal();
