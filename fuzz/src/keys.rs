@@ -142,7 +142,7 @@ pub fn run(input: &[u8]) {
         return;
     }
     match encode(&input.part) {
-        KeyInput::Missing => assert_eq!(None, meaning(&input.part)),
+        KeyInput::Missing(_) => assert_eq!(None, meaning(&input.part)),
         KeyInput::TooLong(len) => assert!(len > Key::MAX_LEN),
         KeyInput::Key(key) => {
             assert_eq!(Some(decode(key.as_bytes())), meaning(&input.part));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
@@ -66,6 +66,15 @@ impl Parts {
         self.composite.or_else(|| self.exprs.first().map(Expr::span)).unwrap_or_else(Span::call_site)
     }
 
+    /// Tells the site how the key is written, for the error about a key that is missing.
+    pub(crate) fn told_to_site(&self) -> TokenStream {
+        let texts = self.exprs.iter().map(text);
+        match self.composite {
+            Some(_) => quote!(.parts(&[#(#texts),*])),
+            None => quote!(.key(#(#texts)*)),
+        }
+    }
+
     /// An expression that is a reference to the key. Each part is behind a reference of its own, so that no part is moved.
     pub(crate) fn reference(&self) -> TokenStream {
         let parts = self.exprs.iter().map(reference);
@@ -74,6 +83,23 @@ impl Parts {
             None => quote!(#(#parts)*),
         }
     }
+}
+
+/// The expression as it was written, spaces aside. The compiler prints `& order` and `str :: trim` for `&order` and
+/// `str::trim`, so such spaces are removed.
+fn text(expr: &Expr) -> String {
+    let ends_with_prefix = |text: &str| {
+        let operand = text.strip_suffix(['&', '*', '-', '!']).map(str::trim_end);
+        operand
+            .is_some_and(|before| before.is_empty() || before.ends_with(['(', '[', '{', ',', '&', '*', '-', '!', '=']))
+    };
+    let mut text = String::new();
+    for c in expr.to_token_stream().to_string().replace(" :: ", "::").chars() {
+        if c != ' ' || !ends_with_prefix(&text) {
+            text.push(c);
+        }
+    }
+    text
 }
 
 fn empty(name: &str, at: impl quote::ToTokens) -> syn::Error {

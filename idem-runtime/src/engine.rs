@@ -262,7 +262,7 @@ pub(crate) fn replay<O, V, E>(
             None => Error::Decode { key: ScopedKey::new(scope, key), source },
         },
         // Not reached: a call without a key has no record.
-        _ => Error::MissingKey { scope },
+        _ => site.missing_key(None),
     };
     refuse(site, key, watch, refusal, ops)
 }

@@ -80,6 +80,10 @@ pub enum Error {
     MissingKey {
         /// The handler's scope.
         scope: &'static str,
+        /// The expression whose value is missing, as the attribute names it, such as `order.tenant`.
+        expression: &'static str,
+        /// If that value is a tuple, the number of the part that is missing. The first has the number 1.
+        part: Option<usize>,
     },
     /// The encoded key is longer than [`Key::MAX_LEN`]. Nothing ran.
     #[non_exhaustive]
@@ -319,15 +323,21 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingKey { scope } => write!(
-                f,
-                "the idempotency key in scope `{scope}` is missing: it, or a part of it, is `None` or empty; give every \
-                 message a key, or let such calls run unprotected with `missing_key = \"run\"`"
-            ),
+            Self::MissingKey { scope, expression, part } => {
+                write!(f, "the idempotency key in scope `{scope}` is missing: ")?;
+                if let Some(part) = part {
+                    write!(f, "part {part} of ")?;
+                }
+                write!(
+                    f,
+                    "`{expression}` is `None` or empty; give every message a key, or let such calls run unprotected with \
+                     `missing_key = \"run\"`"
+                )
+            }
             Self::KeyTooLong { scope, length } => write!(
                 f,
-                "an idempotency key in scope `{scope}` is {length} bytes long, and {} are allowed: use an id, or a hash \
-                 of the long part",
+                "an idempotency key in scope `{scope}` is {length} bytes long, and {} are allowed: use an id, or \
+                 `idem_runtime::key::digest` of the long part",
                 Key::MAX_LEN
             ),
             Self::FingerprintUnavailable { scope } => write!(

@@ -184,6 +184,9 @@ pub mod admin {
 /// separator (0x1F) stands before each part, so `("a/b", "c")` is not `("a", "b/c")`. An escape (0x1B) stands before
 /// text that itself holds a separator or that would read as a composite key. So two different keys never have the same
 /// encoding.
+///
+/// [`digest`](key::digest) makes a key of the fields of a request that has no id.
 pub mod key {
+    pub use crate::codec::fingerprint::digest;
     pub use crate::protocol::key::{IdempotencyKey, KeyInput, KeyWriter, Written, encode};
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use idem_runtime::consumer::{Disposition, disposition};
+use idem_runtime::key::digest;
 use idem_runtime::store::Leave;
 use idem_runtime::{Error, IdempotencyKey, MemoryStore, SqliteStore, idempotent, with_store};
 use idem_tests::probe::{Asked, Fault, Probe};
@@ -149,6 +150,78 @@ async fn a_missing_or_too_long_key_is_an_error_before_anything_runs() {
     assert_eq!((first, second), (1, 2));
     assert_ne!(one, two, "two messages without a key are two charges");
     assert_eq!(store.asked(), []);
+}
+
+#[tokio::test]
+async fn a_missing_key_is_named_by_its_expression() {
+    struct Order {
+        tenant: Option<&'static str>,
+        ids: (&'static str, Option<u8>),
+    }
+    #[idempotent(key = "order.tenant, tag.trim(), order.ids.1", store = store)]
+    async fn text(store: &Probe, order: Order, tag: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    #[idempotent(key = (order.ids.0, &order.tenant.map(str::trim)), store = store)]
+    fn code(store: &Probe, order: &Order) -> Result<(), Error> {
+        Ok(())
+    }
+    #[idempotent(key = order.ids, store = store)]
+    async fn tuple(store: &Probe, order: Order) -> Result<(), Error> {
+        Ok(())
+    }
+    #[idempotent(key = "order.tenant", store = store)]
+    async fn single(store: &Probe, order: Order) -> Result<(), Error> {
+        Ok(())
+    }
+    fn missing(result: Result<(), Error>) -> (&'static str, Option<usize>) {
+        let error = result.unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let Error::MissingKey { expression, part, .. } = error else { panic!("{error:?}") };
+        (expression, part)
+    }
+
+    let store = Probe::new();
+    let order = |tenant, id| Order { tenant, ids: ("secret", id) };
+    assert_eq!(missing(text(&store, order(None, Some(1)), "").await), ("order.tenant", None));
+    assert_eq!(missing(text(&store, order(Some("secret"), Some(1)), " ").await), ("tag.trim()", None));
+    assert_eq!(missing(text(&store, order(Some("secret"), None), "secret").await), ("order.ids.1", None));
+    assert_eq!(missing(code(&store, &order(Some(" "), Some(1)))), ("&order.tenant.map(str::trim)", None));
+    assert_eq!(missing(tuple(&store, order(None, None)).await), ("order.ids", Some(2)));
+    assert_eq!(missing(single(&store, order(Some(""), Some(1))).await), ("order.tenant", None));
+    let error = tuple(&store, order(None, None)).await.unwrap_err();
+    assert!(error.to_string().contains("is missing: part 2 of `order.ids` is `None` or empty;"), "{error}");
+    assert_eq!(store.asked(), []);
+}
+
+#[tokio::test]
+async fn a_digest_is_a_key_and_a_part_of_one() {
+    #[derive(Serialize)]
+    struct Order {
+        sku: String,
+        count: u32,
+        sent: SystemTime,
+    }
+    #[idempotent(key = digest(&(&order.sku, order.count)), store = store)]
+    async fn book(store: &Probe, ran: &Count, order: &Order) -> Result<u32, Error> {
+        Ok(ran.up())
+    }
+    #[idempotent(key = "tenant, digest(&order.sent)", store = store)]
+    fn note(store: &Probe, ran: &Count, tenant: &str, order: &Order) -> Result<u32, Error> {
+        Ok(ran.up())
+    }
+
+    let (store, ran) = (Probe::new(), Count::default());
+    let order = |count, sent| Order { sku: "pen".to_owned(), count, sent };
+    let (early, late) = (UNIX_EPOCH, SystemTime::now());
+    assert_eq!(book(&store, &ran, &order(2, early)).await.unwrap(), 1);
+    assert_eq!(book(&store, &ran, &order(2, late)).await.unwrap(), 1);
+    assert_eq!(book(&store, &ran, &order(3, late)).await.unwrap(), 2);
+    for (tenant, run) in [("a", 3), ("a", 3), ("b", 4)] {
+        assert_eq!(note(&store, &ran, tenant, &order(2, late)).unwrap(), run);
+    }
+    let error = note(&store, &ran, "a", &order(2, early - Duration::from_secs(1))).unwrap_err();
+    assert!(matches!(error, Error::MissingKey { expression: "digest(&order.sent)", .. }), "{error:?}");
 }
 
 #[tokio::test]

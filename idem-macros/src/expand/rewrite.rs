@@ -8,6 +8,7 @@ use syn::{Ident, Type};
 
 use crate::args::{Args, Scope};
 use crate::hidden::Hidden;
+use crate::key::Parts;
 use crate::policy::{OnCrash, OnError};
 use crate::tx::Tx;
 
@@ -93,6 +94,7 @@ impl Rewrite<'_> {
                 quote!(::core::concat!(::core::module_path!(), "::", #name))
             }
         };
+        let key = args.key.as_ref().map(Parts::told_to_site);
         let ttl = args.ttl.as_ref().map(|length| length.nanos).map(|nanos| quote!(.ttl(#nanos)));
         let lease = args.lease.as_ref().map(|length| length.nanos).map(|nanos| quote!(.lease(#nanos)));
         let wait = args.wait.as_ref().map(|length| length.nanos).map(|nanos| quote!(.wait(#nanos)));
@@ -106,7 +108,7 @@ impl Rewrite<'_> {
         let name = local("SITE");
         quote! {{
             static #name: #p::Site = #p::Site::new(#scope, ::core::file!(), ::core::line!())
-                #ttl #lease #wait #orphans #without_key #without_store;
+                #key #ttl #lease #wait #orphans #without_key #without_store;
             &#name
         }}
     }

@@ -1,4 +1,4 @@
-//! Computes fingerprints.
+//! Computes fingerprints, and digests that can be keys.
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -17,17 +17,46 @@ pub enum FingerprintInput {
     Unencodable,
 }
 
-/// The first 128 bits of SHA-256 (FIPS 180-4) over the canonical encoding. It sorts maps, so that two equal `HashMap`s
-/// have the same fingerprint.
+/// The fingerprint of a value: its [`digest`].
 pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
-    codec::with_scratch(|scratch| match codec::encode_canonical(value, scratch) {
-        Ok(()) => {
-            let digest = Sha256::digest(&*scratch);
-            let mut first = [0; 16];
-            first.copy_from_slice(&digest[..16]);
-            FingerprintInput::Of(Fingerprint(first))
-        }
-        Err(codec::EncodeError) => FingerprintInput::Unencodable,
+    match digest(value) {
+        Some(digest) => FingerprintInput::Of(Fingerprint(digest)),
+        None => FingerprintInput::Unencodable,
+    }
+}
+
+/// A key for a request that has no id, or whose id is too long: the digest of the fields that say what is asked for.
+/// `None` if their `Serialize` refuses. The key is missing then.
+///
+/// ```
+/// use idem_runtime::{Error, idempotent, key};
+/// # use serde::Serialize;
+///
+/// #[derive(Serialize)]
+/// struct Order {
+///     sku: String,
+///     count: u32,
+///     sent_at: u64,
+/// }
+///
+/// // Not of `sent_at`: it differs between two requests that ask for the same.
+/// #[idempotent(key = key::digest(&(&order.sku, order.count)))]
+/// async fn book(order: Order) -> Result<(), Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// Name the fields one by one, and not the whole struct. Once a field of the struct is added, renamed or reordered, the
+/// digest of the struct is another one: a request that was handled before that deploy runs again after it.
+///
+/// It is the first 128 bits of SHA-256 (FIPS 180-4) over the value's encoding, the same bytes as a `fingerprint` of this
+/// value. They stay the same in all versions of this library. Equal maps have equal digests, whatever their order. A
+/// `HashSet` is a sequence to serde, so equal ones can have different digests. Floats are told apart by their bits: `0.0`
+/// and `-0.0` differ. Integers of different widths and a `str` and a `String` have the same digest if they are equal.
+pub fn digest(value: &(impl Serialize + ?Sized)) -> Option<[u8; 16]> {
+    codec::with_scratch(|scratch| {
+        codec::encode_canonical(value, scratch).ok()?;
+        Sha256::digest(&*scratch).first_chunk().copied()
     })
 }
 
@@ -36,13 +65,6 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-
-    fn digest<T: Serialize + ?Sized>(value: &T) -> [u8; 16] {
-        match of(value) {
-            FingerprintInput::Of(fingerprint) => fingerprint.0,
-            other => panic!("{other:?}"),
-        }
-    }
 
     #[test]
     fn the_order_of_a_map_does_not_matter() {
@@ -79,7 +101,7 @@ mod tests {
     #[test]
     fn it_is_the_beginning_of_a_sha_256() {
         // SHA-256 of the byte f6, the encoding of `()`.
-        assert_eq!(Sha256::digest([0xf6])[..16], digest(&()));
+        assert_eq!(digest(&()).as_ref(), Sha256::digest([0xf6]).first_chunk());
     }
 
     #[test]
@@ -91,5 +113,6 @@ mod tests {
             }
         }
         assert!(matches!(of(&Refuses), FingerprintInput::Unencodable));
+        assert_eq!(digest(&("order-1", Refuses)), None);
     }
 }

@@ -4,6 +4,7 @@ mod canonical;
 mod damage;
 mod deploys;
 mod depth;
+mod digests;
 mod numbers;
 mod round_trips;
 mod secrecy;

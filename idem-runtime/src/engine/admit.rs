@@ -44,8 +44,8 @@ pub(crate) fn checked_fingerprint(
     let scope = site.scope;
     match key {
         KeyInput::Key(_) => {}
-        KeyInput::Missing if site.runs_without_key => return Ok(None),
-        KeyInput::Missing => return Err(Error::MissingKey { scope }),
+        KeyInput::Missing(_) if site.runs_without_key => return Ok(None),
+        KeyInput::Missing(part) => return Err(site.missing_key(*part)),
         KeyInput::TooLong(length) => return Err(Error::KeyTooLong { scope, length: *length }),
     }
     match fingerprint {

@@ -94,7 +94,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         Call {
             site: self.site,
             store: self.store.take().map(wrap),
-            key: std::mem::replace(&mut self.key, KeyInput::Missing),
+            key: std::mem::replace(&mut self.key, KeyInput::Missing(None)),
             fingerprint: std::mem::replace(&mut self.fingerprint, FingerprintInput::None),
             slot: self.slot,
             owner: self.owner,
@@ -276,7 +276,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
                 Error::LeaseLost { key: self.scoped(key), executed, row_gone }
             }
             // Not reached: a call without a key holds no lease.
-            _ => Error::MissingKey { scope: self.site.scope },
+            _ => self.site.missing_key(None),
         }
     }
 }
@@ -293,7 +293,7 @@ impl<S: IdempotencyStore> Drop for Call<'_, S> {
             Phase::Leaving(how) => Left::Leave(how),
         };
         let (Some(store), KeyInput::Key(key)) =
-            (self.store.take(), std::mem::replace(&mut self.key, KeyInput::Missing))
+            (self.store.take(), std::mem::replace(&mut self.key, KeyInput::Missing(None)))
         else {
             return;
         };

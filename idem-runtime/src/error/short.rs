@@ -93,7 +93,7 @@ mod tests {
         let lost = |executed| Error::LeaseLost { key: key(), executed, row_gone: false };
         let conflict = |executed| Error::Conflict { key: Some(key()), executed, source: source() };
         vec![
-            Error::MissingKey { scope },
+            Error::MissingKey { scope, expression: "order.tenant", part: None },
             Error::KeyTooLong { scope, length: 2_000 },
             Error::FingerprintUnavailable { scope },
             Error::InProgress { key: key(), retry_after: Duration::from_secs(3) },

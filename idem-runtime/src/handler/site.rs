@@ -14,6 +14,10 @@ use crate::protocol::Orphans;
 #[derive(Debug)]
 pub struct Site {
     pub(crate) scope: &'static str,
+    /// The expression of the key, if it is one.
+    key: &'static str,
+    /// The expressions of the parts of a composite key.
+    parts: &'static [&'static str],
     pub(crate) ttl: Duration,
     pub(crate) lease: Duration,
     pub(crate) wait: Duration,
@@ -36,6 +40,8 @@ impl Site {
     pub const fn new(scope: &'static str, file: &'static str, line: u32) -> Self {
         Self {
             scope,
+            key: "key",
+            parts: &[],
             ttl: Duration::from_secs(7 * 24 * 60 * 60),
             lease: Duration::from_secs(60),
             wait: Duration::ZERO,
@@ -50,6 +56,20 @@ impl Site {
             #[cfg(feature = "metrics")]
             labels: crate::handler::event::Labels::new(),
         }
+    }
+
+    /// The key is one expression. The error about a missing key names it.
+    #[must_use]
+    pub const fn key(mut self, expression: &'static str) -> Self {
+        self.key = expression;
+        self
+    }
+
+    /// The key is composed of these expressions. The error about a missing key names one of them.
+    #[must_use]
+    pub const fn parts(mut self, expressions: &'static [&'static str]) -> Self {
+        self.parts = expressions;
+        self
     }
 
     /// How long a completed key is remembered.
@@ -105,6 +125,16 @@ impl Site {
     /// How long after its lease the row of an orphan stays. `None`: until an operator resolves it.
     pub(crate) fn retain(&self) -> Option<Duration> {
         self.forgets_orphans.then_some(self.ttl)
+    }
+
+    /// The error for a key that is missing, or whose part with this index is.
+    #[cold]
+    pub(crate) fn missing_key(&self, part: Option<usize>) -> Error {
+        let (expression, part) = match part.and_then(|index| self.parts.get(index)) {
+            Some(expression) => (*expression, None),
+            None => (self.key, part.map(|index| index + 1)),
+        };
+        Error::MissingKey { scope: self.scope, expression, part }
     }
 
     /// Refuses a second site with this scope, because each would replay the other's results.

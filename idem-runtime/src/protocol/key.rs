@@ -50,7 +50,7 @@ impl Key {
     pub fn of(value: &(impl IdempotencyKey + ?Sized)) -> Option<Self> {
         match encode(value) {
             KeyInput::Key(key) => Some(key),
-            KeyInput::Missing | KeyInput::TooLong(_) => None,
+            KeyInput::Missing(_) | KeyInput::TooLong(_) => None,
         }
     }
 
@@ -124,7 +124,9 @@ impl fmt::Debug for Key {
     message = "`{Self}` can't be an idempotency key",
     label = "this type does not implement `IdempotencyKey`",
     note = "a key is a string, an integer, a `bool`, a `char`, bytes, a `Uuid`, or a tuple of those: use the field that \
-            identifies the message, such as `order.id`",
+            identifies the message, such as `order.id`, or convert it, such as `url.as_str()` or `id.to_string()`",
+    note = "for a list, or a message without an id, use `idem_runtime::key::digest(&(&order.sku, order.count))`, with the \
+            fields that say what is asked for",
     note = "floats are refused: use an integer (cents, not euros) or `to_bits()`",
     note = "for a type of your own, implement `IdempotencyKey` by passing on to the field that identifies it"
 )]
@@ -181,10 +183,13 @@ impl KeyWriter<'_> {
 
     /// The key is composed of these parts. If one of them is missing, the key is missing.
     pub fn parts(self, parts: &[&dyn IdempotencyKey]) -> Written {
-        for part in parts {
+        for (index, part) in parts.iter().enumerate() {
             let mut encoded = Buffer::default();
             part.write_key(KeyWriter(&mut encoded));
-            self.0.missing |= encoded.missing;
+            if encoded.missing && !self.0.missing {
+                self.0.missing = true;
+                self.0.missing_part = Some(index);
+            }
             self.0.push(SEPARATOR);
             if encoded.is_too_long() {
                 self.0.extend_beyond(&encoded);
@@ -209,11 +214,13 @@ struct Buffer {
     short: [u8; 64],
     long: Vec<u8>,
     missing: bool,
+    /// The index of the first part that is missing.
+    missing_part: Option<usize>,
 }
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self { len: 0, short: [0; 64], long: Vec::new(), missing: false }
+        Self { len: 0, short: [0; 64], long: Vec::new(), missing: false, missing_part: None }
     }
 }
 
@@ -265,8 +272,8 @@ impl Write for Buffer {
 /// The result of encoding the attribute's `key`.
 #[derive(Debug)]
 pub enum KeyInput {
-    /// The key, or a part of it, is `None` or empty.
-    Missing,
+    /// The key, or a part of it, is `None` or empty. In a composite key, this is the index of the first such part.
+    Missing(Option<usize>),
     /// The key is longer than [`Key::MAX_LEN`]. This is its length in bytes, or at least so much of it as was written until
     /// it was too long.
     TooLong(usize),
@@ -279,7 +286,7 @@ impl KeyInput {
     pub(crate) fn key(&self) -> Option<&Key> {
         match self {
             Self::Key(key) => Some(key),
-            Self::Missing | Self::TooLong(_) => None,
+            Self::Missing(_) | Self::TooLong(_) => None,
         }
     }
 }
@@ -289,7 +296,7 @@ pub fn encode<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
     let mut encoded = Buffer::default();
     key.write_key(KeyWriter(&mut encoded));
     if encoded.missing {
-        KeyInput::Missing
+        KeyInput::Missing(encoded.missing_part)
     } else if encoded.is_too_long() {
         KeyInput::TooLong(encoded.len)
     } else {
@@ -334,6 +341,15 @@ mod tests {
             }
         }
         assert!(matches!(encode(&Displayed(&long)), KeyInput::TooLong(5_000)));
-        assert!(matches!(encode(&(Displayed(&long), None::<u8>)), KeyInput::Missing));
+        assert!(matches!(encode(&(Displayed(&long), None::<u8>)), KeyInput::Missing(Some(1))));
+    }
+
+    #[test]
+    fn the_first_part_that_is_missing_is_told() {
+        assert!(matches!(encode(&None::<u8>), KeyInput::Missing(None)));
+        assert!(matches!(encode(&("", "a")), KeyInput::Missing(Some(0))));
+        assert!(matches!(encode(&("a", None::<u8>, "")), KeyInput::Missing(Some(1))));
+        assert!(matches!(encode(&("a", ("b", ""))), KeyInput::Missing(Some(1))));
+        assert!(matches!(encode(&Some(("a", ""))), KeyInput::Missing(Some(1))));
     }
 }

@@ -26,7 +26,7 @@ fn every_error_has_a_disposition() {
     let retry = Disposition::Retry { after: None };
     let left = Duration::from_secs(3);
     for (error, expected) in [
-        (Error::MissingKey { scope: "s" }, Disposition::DeadLetter),
+        (Error::MissingKey { scope: "s", expression: "key", part: None }, Disposition::DeadLetter),
         (Error::KeyTooLong { scope: "s", length: 2_000 }, Disposition::DeadLetter),
         (Error::FingerprintUnavailable { scope: "s" }, Disposition::DeadLetter),
         (Error::KeyReused { key: key() }, Disposition::DeadLetter),

@@ -19,7 +19,7 @@ fn key() -> ScopedKey {
 }
 
 fn missing() -> Error {
-    Error::MissingKey { scope: "s" }
+    Error::MissingKey { scope: "s", expression: "key", part: None }
 }
 
 fn running() -> Error {
