@@ -40,6 +40,18 @@ use syn::parse::{ParseStream, Parser as _};
 /// The key, the fingerprint and the store are computed once, before the body runs. With an installed or given store, a
 /// first execution costs two round trips (claim, complete), and a duplicate costs one.
 ///
+/// # What to annotate
+///
+/// Annotate the function that does what must happen once, and nothing else. A duplicate doesn't run its body. So what has to happen
+/// for every delivery stands outside: parsing, authentication, validation, acknowledging. Two examples of what happens otherwise:
+///
+/// - A body acknowledges its message. Of three deliveries of an order, one is acknowledged, and the broker delivers the others again.
+/// - A webhook checks its request's signature in its body, and answers `Ok(401)` to a forged one. Someone guesses the id of an event.
+///   The 401 is recorded as the result of that event, the genuine request gets it too, and the event never runs.
+///
+/// A body that finds that a message is not for it returns `Outcome::Skipped`, or calls `claim.skip()`. Nothing is recorded then, and
+/// the next delivery runs. The book shows all three with code (`docs/src/choosing.md`).
+///
 /// # Arguments
 ///
 /// A value is a string literal. An expression or a path can also be written without quotes: `key = "order.id"` and

@@ -1,5 +1,6 @@
 //! What README and book show is compiled: each part of it is in a file of the project. What the book says of crashes happens.
 
+mod annotate;
 mod book;
 mod brokers;
 mod clocks;
