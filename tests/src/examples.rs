@@ -10,7 +10,8 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The path of an example's program. It is built at the first call, with the profile and the target folder of this test.
+/// The path of an example's program. It is built at the first call, with the profile and the target folder of this test, and with
+/// the features of `tests/run`: what it depends on is built there already.
 ///
 /// # Panics
 ///
@@ -29,7 +30,8 @@ fn build(name: &str) -> PathBuf {
         other => other,
     };
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", name, "--profile", profile, "--target-dir"])
+        .args(["build", "--quiet", "--workspace", "--all-features", "--example", name])
+        .args(["--profile", profile, "--target-dir"])
         .arg(folder.parent().unwrap())
         .current_dir(workspace())
         .status()

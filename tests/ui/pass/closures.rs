@@ -30,7 +30,8 @@ impl Ledger {
     }
 }
 
-fn main() {
+#[test]
+fn runs() {
     drop(annotated(1));
     drop(inferred(1));
     drop(returns_a_future(1));

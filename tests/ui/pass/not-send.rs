@@ -18,7 +18,8 @@ async fn shared(store: &MemoryStore, id: &str) -> Result<String, Error> {
 
 fn assert_send<T: Send>(_: T) {}
 
-fn main() {
+#[test]
+fn runs() {
     let store = MemoryStore::new();
     drop(local(&store, "id".into()));
     assert_send(shared(&store, "id"));

@@ -46,7 +46,8 @@ impl Handle for Handler {
     }
 }
 
-fn main() {
+#[test]
+fn runs() {
     let store = MemoryStore::new();
     drop(on_one_line(1));
     drop(only_for_the_key(1, &store));

@@ -1,12 +1,12 @@
 //! A crate that re-exports the library.
 
 mod framework {
-    pub use idem_runtime as idempotency;
+    pub(crate) use idem_runtime as idempotency;
 }
 
 use framework::idempotency::{Error, idempotent};
 
-#[idempotent(key = "id", crate = crate::framework::idempotency, claim = c)]
+#[idempotent(key = "id", crate = crate::renamed_crate::framework::idempotency, claim = c)]
 async fn handle(id: u64) -> Result<u64, Error> {
     Ok(id + c.fence())
 }
@@ -16,7 +16,8 @@ fn handle_blocking(id: u64) -> Result<u64, Error> {
     Ok(id)
 }
 
-fn main() {
+#[test]
+fn runs() {
     drop(handle(1));
     let _ = handle_blocking;
 }

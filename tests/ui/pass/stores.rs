@@ -62,7 +62,8 @@ async fn of_references(store: &&Rc<Box<MemoryStore>>, id: u64) -> Result<u64, Er
     Ok(id)
 }
 
-fn main() {
+#[test]
+fn runs() {
     drop(of_a_static(1));
     drop(of_a_call(1));
     drop(of_a_choice(1));

@@ -164,5 +164,3 @@ fn all_of_them(
     let _ = opaque_blocking(&mut savepoint, 1);
     let _ = ledger.close(&savepoint, 1);
 }
-
-fn main() {}
