@@ -1,5 +1,7 @@
 //! What `store` takes: anything that is, or derefs to, a store.
 
+#![allow(clippy::redundant_allocation, reason = "a store is found behind any number of pointers")]
+
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock, Mutex};
 
