@@ -23,7 +23,7 @@ pub(crate) struct Borrowed {
 pub(crate) fn take_borrowed(args: &Args, function: &mut Function) -> Vec<Borrowed> {
     let mut read = TokenStream::new();
     for parts in [&args.key, &args.fingerprint].into_iter().flatten() {
-        read.extend(parts.reference());
+        parts.exprs.iter().for_each(|expr| expr.to_tokens(&mut read));
     }
     args.store.to_tokens(&mut read);
     let mut borrowed = Vec::new();

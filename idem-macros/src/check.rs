@@ -52,7 +52,8 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
         check_scope_path(path, &known, &function.sig.generics, errors);
     }
     tx::check(args, function, errors);
-    check_settings(args, hidden.is_some() || function.sig.asyncness.is_some(), errors);
+    let is_async = hidden.is_some() || function.sig.asyncness.is_some();
+    check_settings(args, is_async, function.sig.ident.span(), errors);
     if let Some(key) = &args.key {
         check_names("key", key, &known, errors);
         check_floats(&key.exprs, function, errors);
@@ -67,8 +68,9 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     }
 }
 
-/// Reports every mistake in the arguments that shows without a signature. `is_async`: what they belong to is.
-fn check_settings(args: &Args, is_async: bool, errors: &mut Errors) {
+/// Reports every mistake in the arguments that shows without a signature. `is_async`: what they belong to is. `user`: the place of
+/// something that the user wrote.
+fn check_settings(args: &Args, is_async: bool, user: Span, errors: &mut Errors) {
     check_durations(args, errors);
     tx::check_excluded(args, errors);
     match &args.key {
@@ -79,7 +81,8 @@ fn check_settings(args: &Args, is_async: bool, errors: &mut Errors) {
         Some(_) => {}
         None if args.was_given("key") => {}
         None => errors.at_span(
-            Span::call_site(),
+            // The attribute or the macro, as the user's own text: otherwise the compiler adds that the error comes from a macro.
+            Span::call_site().resolved_at(user),
             match args.form {
                 Form::Attribute => {
                     "an idempotent handler needs a key: write `#[idempotent(key = \"order_id\")]`, with an expression over \
@@ -151,11 +154,13 @@ fn check_kind(function: &Function, errors: &mut Errors) {
 }
 
 const WRITE_RESULT: &str = "but the caller has to be told when a call is refused: write `-> Result<(), E>`, where `E` \
-                            implements `From<idem_runtime::Error>`";
+                            implements `From<idem_runtime::Error>`; where a trait fixes the return type, move the body into \
+                            a function of its own, or use `run_once!`";
 
 fn check_output(function: &Function, hidden: Option<&Hidden>, errors: &mut Errors) {
     let output = match hidden {
-        Some(hidden) => Some(ungroup(&hidden.output)),
+        // `#[async_trait]` writes a `()` of its own where the user wrote no type.
+        Some(hidden) => Some(ungroup(&hidden.output)).filter(|output| !is_unit(output)),
         None => function.output(),
     };
     match output {
@@ -172,7 +177,7 @@ fn check_output(function: &Function, hidden: Option<&Hidden>, errors: &mut Error
 /// Reports a type that no handler or block can return.
 fn check_type(output: &Type, errors: &mut Errors) {
     match output {
-        Type::Tuple(unit) if unit.elems.is_empty() => {
+        unit if is_unit(unit) => {
             errors.at(unit, format!("this handler returns nothing, {WRITE_RESULT}"));
         }
         never @ Type::Never(_) => errors.at(never, format!("this handler never returns, {WRITE_RESULT}")),
@@ -183,6 +188,10 @@ fn check_type(output: &Type, errors: &mut Errors) {
         ),
         output => check_borrowed(output, errors),
     }
+}
+
+fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 /// Whether the type is a future, as far as its text tells. An alias of one isn't recognised.
@@ -243,17 +252,27 @@ fn check_borrowed(output: &Type, errors: &mut Errors) {
     }
 }
 
+/// Stands in the scope that is suggested for a method, as the attribute can't see the type that the method belongs to.
+const TYPE: &str = "TYPE";
+
 fn check_scope(args: &Args, function: &Function, errors: &mut Errors) {
+    if let Some(Scope::Text(text)) = &args.scope
+        && text.value().split('/').any(|part| part == TYPE)
+    {
+        errors.at(text, format!("the scope still holds `{TYPE}`: write the name of the type that has this method"));
+    }
     if args.was_given("scope") {
         return;
     }
     let sig = &function.sig;
-    let example = format!("add `scope = \"{}\"`", sig.ident.unraw());
+    let name = sig.ident.unraw();
     let why = "the keys of different handlers would be taken for each other";
     if let Some(receiver) = sig.receiver() {
         let what = "a method has to name the scope of its keys, as other types can have a method of the same name and";
-        return errors.at(receiver, format!("{what} {why}: {example}, with a name that no other handler has"));
+        let example = format!("add `scope = \"{TYPE}/{name}\"`, with the name of the type for `{TYPE}`");
+        return errors.at(receiver, format!("{what} {why}: {example}"));
     }
+    let example = format!("add `scope = \"{name}\"`");
     for parameter in &sig.generics.params {
         let (GenericParam::Type(_) | GenericParam::Const(_)) = parameter else { continue };
         return errors.at(parameter, generic("a generic function", why, &example));

@@ -1,6 +1,7 @@
 //! What the attribute and `run_once!` emit: the function or block rewritten, or as it was after a mistake.
 
 mod in_transaction;
+mod parts;
 mod rewrite;
 mod under_lease;
 

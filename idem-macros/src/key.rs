@@ -20,6 +20,8 @@ pub(crate) struct Parts {
     pub(crate) exprs: Vec<Expr>,
     /// The place of the whole, if the key is composite: several expressions, or a tuple, even of one element.
     composite: Option<Span>,
+    /// Whether they were written as one string literal, which is the place of each of them.
+    pub(crate) in_one_text: bool,
 }
 
 impl Parts {
@@ -40,10 +42,10 @@ impl Parts {
         })?;
         let mut exprs: Vec<Expr> = list.into_iter().collect();
         match exprs.pop() {
-            Some(only) if exprs.is_empty() => Self::from_expr(name, only),
+            Some(only) if exprs.is_empty() => Ok(Self { in_one_text: true, ..Self::from_expr(name, only)? }),
             Some(last) => {
                 exprs.push(last);
-                Ok(Self { exprs, composite: Some(text.span()) })
+                Ok(Self { exprs, composite: Some(text.span()), in_one_text: true })
             }
             None => Err(empty(name, text)),
         }
@@ -55,9 +57,9 @@ impl Parts {
             Expr::Tuple(tuple) if tuple.elems.is_empty() => Err(empty(name, tuple)),
             Expr::Tuple(tuple) => {
                 let span = tuple.paren_token.span.join();
-                Ok(Self { exprs: tuple.elems.into_iter().collect(), composite: Some(span) })
+                Ok(Self { exprs: tuple.elems.into_iter().collect(), composite: Some(span), in_one_text: false })
             }
-            expr => Ok(Self { exprs: vec![expr], composite: None }),
+            expr => Ok(Self { exprs: vec![expr], composite: None, in_one_text: false }),
         }
     }
 
@@ -76,18 +78,28 @@ impl Parts {
     }
 
     /// An expression that is a reference to the key. Each part is behind a reference of its own, so that no part is moved.
-    pub(crate) fn reference(&self) -> TokenStream {
-        let parts = self.exprs.iter().map(reference);
+    /// `checked` is given each part of a composite key, and the reference to it.
+    pub(crate) fn reference(&self, checked: &dyn Fn(&Expr, TokenStream) -> TokenStream) -> TokenStream {
+        let parts = self.exprs.iter();
         match self.composite {
-            Some(span) => quote_spanned!(span=> &(#(#parts,)*)),
-            None => quote!(#(#parts)*),
+            Some(span) => tuple(parts, span, checked),
+            None => parts.map(|expr| reference(expr, &|_, reference| reference)).collect(),
         }
     }
 }
 
+fn tuple<'e>(
+    parts: impl Iterator<Item = &'e Expr>,
+    span: Span,
+    checked: &dyn Fn(&Expr, TokenStream) -> TokenStream,
+) -> TokenStream {
+    let parts = parts.map(|part| reference(part, checked));
+    quote_spanned!(span=> &(#(#parts,)*))
+}
+
 /// The expression as it was written, spaces aside. The compiler prints `& order` and `str :: trim` for `&order` and
 /// `str::trim`, so such spaces are removed.
-fn text(expr: &Expr) -> String {
+pub(crate) fn text(expr: &Expr) -> String {
     let ends_with_prefix = |text: &str| {
         let operand = text.strip_suffix(['&', '*', '-', '!']).map(str::trim_end);
         operand
@@ -109,15 +121,12 @@ fn empty(name: &str, at: impl quote::ToTokens) -> syn::Error {
     )
 }
 
-fn reference(expr: &Expr) -> TokenStream {
+fn reference(expr: &Expr, checked: &dyn Fn(&Expr, TokenStream) -> TokenStream) -> TokenStream {
     let span = expr.span();
     match expr {
-        Expr::Tuple(tuple) => {
-            let parts = tuple.elems.iter().map(reference);
-            quote_spanned!(span=> &(#(#parts,)*))
-        }
+        Expr::Tuple(inner) => tuple(inner.elems.iter(), span, checked),
         // Without the parentheses, the `&` would apply to the first part of a range only.
-        expr => quote_spanned!(span=> &(#expr)),
+        expr => checked(expr, quote_spanned!(span=> &(#expr))),
     }
 }
 

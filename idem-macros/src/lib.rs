@@ -59,7 +59,7 @@ use syn::parse::{ParseStream, Parser as _};
 ///
 /// | argument | value | default | meaning |
 /// |---|---|---|---|
-/// | `key` | expressions over the parameters: `"order_id"`, `"order.id"`, `"tenant, order.id"`, `(tenant, order.id)` | required | what identifies the message. Several expressions, or a tuple, make a composite key |
+/// | `key` | expressions over the parameters: `"order_id"`, `"order.id"`, `"tenant, order.id"`, `(tenant, order.id)` | required | what identifies the message. Several expressions, or a tuple, make a composite key. For a message without an id, `idem_runtime::key::digest` makes one |
 /// | `store` | expression | the installed store | anything that is, or derefs to, a store: a `static`, `self.store`, an `Arc<S>` or an `AnyStore` |
 /// | `scope` | string, or the path of a `const` of type `&'static str`, which an operator's code can use too | `module_path!()`, `::` and the function's name | the namespace of the keys. An explicit scope stays the same when the function is renamed or moved. It is required where different handlers would share the default: with `self`, with type or const parameters, and with `impl Trait` parameters |
 /// | `ttl` | duration | `"7d"` | how long a completed key is remembered, counted from its completion |

@@ -69,8 +69,8 @@ const ON_ERROR: [&str; 3] = ["release", "keep", "record"];
 const ON_ERROR_VALID: &str = "`\"release\"`, `\"keep\"`, `\"record\"`, `record_if(function)`, or the path of a function `fn(&E) -> OnError`, without \
      quotes";
 const ON_CRASH: [&str; 2] = ["rerun", "park"];
-const ON_CRASH_VALID: &str =
-    "`\"rerun\"`, `\"park\"`, or the path of an `async fn(&Claim) -> Result<Option<T>, E>`, without quotes";
+const ON_CRASH_VALID: &str = "`\"rerun\"`, `\"park\"`, or the path of an `async fn(&Claim) -> Result<Option<T>, E>` or an async closure, without \
+     quotes";
 
 const ON_DECODE: [&str; 1] = ["error"];
 const ON_DECODE_VALID: &str =

@@ -56,10 +56,10 @@ impl<'f> Tx<'f> {
             Self::Parameter { pattern, reference } => {
                 let mut ident = pattern.ident.clone();
                 ident.set_span(ident.span().located_at(self.place()));
-                (quote!(*#ident), reference.mutability)
+                (quote_spanned!(self.place()=> *#ident), reference.mutability)
             }
             Self::Reference(reference) => (reference.expr.to_token_stream(), reference.mutability),
-            Self::Lent { variable, reference } => (quote!(*#variable), reference.mutability),
+            Self::Lent { variable, reference } => (quote_spanned!(self.place()=> *#variable), reference.mutability),
         };
         match mutability {
             Some(_) => quote_spanned!(self.place()=> &mut #name),
@@ -70,10 +70,10 @@ impl<'f> Tx<'f> {
     /// The place of the referenced type, or of the reference. Generated code that doesn't compile where the type is no transaction
     /// has this place, so that the compiler's error points at it.
     pub(crate) fn place(&self) -> Span {
-        Span::call_site().located_at(match self {
+        match self {
             Self::Parameter { reference, .. } => reference.elem.span(),
             Self::Reference(reference) | Self::Lent { reference, .. } => reference.span(),
-        })
+        }
     }
 
     /// A statement that takes the reference, and the transaction behind it. `None` for a parameter, which is one.

@@ -9,7 +9,6 @@
 pub mod fuzzing;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub use crate::codec::fingerprint::FingerprintInput;
 pub use crate::engine::{Call, run, run_blocking};
@@ -17,13 +16,12 @@ pub use crate::handler::policy::{
     AnswerUnreadable, DecideErrors, KeepErrors, NoReconcile, RecordErrors, RefuseUnreadable, ReleaseErrors,
 };
 pub use crate::handler::{ClaimSlot, Ops, Site};
-pub use crate::protocol::key::KeyInput;
+pub use crate::protocol::key::{IdempotencyKey, KeyInput};
 pub use crate::tx::call::{TxCall, enter, enter_blocking, leave, leave_blocking};
 
 use crate::handler::output::HandlerOutput;
-use crate::handler::policy::{AcceptError, AnswerDecode, DecideError, IntoReconcile};
+use crate::handler::policy::{AcceptError, AnswerDecode, DecideError, IntoReconcile, RecordableError};
 use crate::handler::{Claim, ops};
-use crate::protocol::key::IdempotencyKey;
 use crate::store::{AnyStore, IdempotencyStore};
 
 /// The conversions of the return type. `V` and `E` are parameters of their own, and not projections of `O`: if `O`
@@ -56,10 +54,20 @@ pub fn key<K: IdempotencyKey + ?Sized>(key: &K) -> KeyInput {
     crate::protocol::key::encode(key)
 }
 
+/// A part of the key. What it returns is a key whatever `K` is, so that a mistake is one error.
+pub fn key_part<K: IdempotencyKey>(part: &K) -> &dyn IdempotencyKey {
+    part
+}
+
 /// The fingerprint.
 pub fn fingerprint<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
     crate::codec::fingerprint::of(value)
 }
+
+/// `Serialize`, for the code that the attribute generates.
+pub trait FingerprintPart: Serialize {}
+
+impl<T: Serialize + ?Sized> FingerprintPart for T {}
 
 /// The installed store, or the one of `with_store`.
 pub fn installed() -> Option<AnyStore> {
@@ -82,16 +90,19 @@ impl<S: IdempotencyStore> ToHandle for S {
 }
 
 /// `on_error = "record"`.
-pub fn record_errors<O, V, E: Serialize + DeserializeOwned>(_: Ops<O, V, E>) -> RecordErrors<E, fn(&E) -> bool> {
+pub fn record_errors<O, V, E: RecordableError>(_: Ops<O, V, E>) -> RecordErrors<E, fn(&E) -> bool> {
     RecordErrors::new(|_| true)
 }
 
 /// `on_error = record_if(function)`.
-pub fn record_errors_if<O, V, E: Serialize + DeserializeOwned, F: AcceptError<E>>(
-    _: Ops<O, V, E>,
-    accept: F,
-) -> RecordErrors<E, F> {
+pub fn record_errors_if<O, V, E: RecordableError, F: AcceptError<E>>(_: Ops<O, V, E>, accept: F) -> RecordErrors<E, F> {
     RecordErrors::new(accept)
+}
+
+/// Its argument. The attribute writes `the(ops)` where an error may be about `ops`: all tokens of this expression can have the
+/// user's place, and the name `ops` alone can't, as it would be the user's variable then.
+pub fn the<T>(value: T) -> T {
+    value
 }
 
 /// `on_error = function`.

@@ -61,6 +61,13 @@ pub use crate::protocol::request::{
 };
 pub use crate::protocol::values::{Fingerprint, Grant, Owner, Previous, Record};
 
+/// Every type implements it. As a bound of [`IdempotencyStore`] it makes the compiler's one error about `dyn
+/// IdempotencyStore` show what to use instead.
+#[doc(hidden)]
+pub trait UseAnyStore<S: ?Sized> {}
+
+impl<S: ?Sized> UseAnyStore<S> for S {}
+
 /// A store of idempotency keys and their records.
 ///
 /// Each of the four required methods is one atomic step and one round trip. [`protocol::step`](crate::protocol::step)
@@ -85,7 +92,8 @@ pub use crate::protocol::values::{Fingerprint, Grant, Owner, Previous, Record};
             `idem_runtime::IdempotencyStore`, or anything that derefs to one"
 )]
 pub trait IdempotencyStore:
-    Clone // in place of `dyn IdempotencyStore`, use `AnyStore`
+    UseAnyStore<Self> // in place of `dyn IdempotencyStore`, use `AnyStore`
+    + Clone
     + Send
     + Sync
     + 'static

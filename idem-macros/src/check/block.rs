@@ -24,7 +24,7 @@ pub(crate) fn check(args: &Args, block: &Block, errors: &mut Errors) -> bool {
         ),
         _ => {}
     }
-    check_settings(args, block.asyncness.is_some(), errors);
+    check_settings(args, block.asyncness.is_some(), block.place, errors);
     if let Some(output) = block.output() {
         check_type(output, errors);
     }

@@ -6,6 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
+use super::parts::{FINGERPRINT, KEY, Whole, named};
 use crate::args::{Args, Scope};
 use crate::hidden::Hidden;
 use crate::key::Parts;
@@ -129,10 +130,7 @@ impl Rewrite<'_> {
     }
 
     pub(super) fn key(&self) -> Option<TokenStream> {
-        self.args.key.as_ref().map(|key| {
-            let call = self.call_at(key.span(), "key", &self.user(&key.reference()));
-            alone("key", &call)
-        })
+        self.args.key.as_ref().map(|key| self.computed(key, &KEY))
     }
 
     pub(super) fn fingerprint(&self) -> TokenStream {
@@ -141,11 +139,29 @@ impl Rewrite<'_> {
                 let p = self.private();
                 quote!(#p::FingerprintInput::None)
             }
-            Some(fingerprint) => {
-                let call = self.call_at(fingerprint.span(), "fingerprint", &self.user(&fingerprint.reference()));
-                alone("fingerprint", &call)
-            }
+            Some(fingerprint) => self.computed(fingerprint, &FINGERPRINT),
         }
+    }
+
+    fn computed(&self, parts: &Parts, whole: &Whole) -> TokenStream {
+        let call = self.call_at(parts.span(), whole.name, &self.user(&self.whole(parts, whole)));
+        alone(whole.name, &call)
+    }
+
+    /// A reference to the whole, in which each part is checked by itself.
+    fn whole(&self, parts: &Parts, whole: &Whole) -> TokenStream {
+        parts.reference(&|expr, reference| {
+            let span = expr.span();
+            if parts.in_one_text {
+                let check = named(&self.private(), whole, expr, span);
+                quote_spanned!(span=> #check(#reference))
+            } else if whole.name == KEY.name {
+                self.call_at(span, "key_part", &quote_spanned!(span=> &#reference))
+            } else {
+                // serde's trait has no form in which it hides the type of a part. So the compiler reports it at the whole.
+                reference
+            }
+        })
     }
 
     fn store(&self) -> TokenStream {
@@ -206,8 +222,7 @@ impl Rewrite<'_> {
     }
 
     fn policy(&self, span: Span, name: &str, function: Option<&dyn ToTokens>) -> TokenStream {
-        let mut ops = local("ops");
-        ops.set_span(ops.span().located_at(span));
+        let ops = self.call_at(span, "the", &local("ops").into_token_stream());
         let function = function.map(|function| self.user(&function));
         self.call_at(span, name, &quote_spanned!(span=> #ops, #function))
     }
@@ -229,10 +244,11 @@ pub(super) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// These tokens with the place `span`, for error messages. How their names are resolved doesn't change.
+/// These tokens, which hold none of our local variables, as if they were written at `span`. So an error is shown there, and without
+/// a note that it comes from a macro.
 pub(super) fn located(tokens: TokenStream, span: Span) -> TokenStream {
     let place = |mut token: TokenTree| {
-        token.set_span(token.span().located_at(span));
+        token.set_span(span);
         token
     };
     tokens.into_iter().map(place).collect()

@@ -8,7 +8,7 @@ use crate::args::Scope;
 use crate::policy::{OnCrash, OnError};
 
 fn key(tokens: TokenStream) -> String {
-    args(tokens).key.expect("a key").reference().to_string()
+    args(tokens).key.expect("a key").reference(&|_, part| part).to_string()
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn mistakes_in_arguments_are_told_with_their_cure() {
     one(&mistakes(quote!(on_error = "ignore")), &["`\"release\"`, `\"keep\"`, `\"record\"`", "without quotes"]);
     one(&mistakes(quote!(on_error = keep)), &["write `on_error = \"keep\"`", "`self::keep`"]);
     one(&mistakes(quote!(on_error = record_if(a, b))), &["the path of one function"]);
-    one(&mistakes(quote!(on_crash = "rurn")), &["did you mean \"rerun\"?"]);
+    one(&mistakes(quote!(on_crash = "rurn")), &["did you mean \"rerun\"?", "or an async closure"]);
     one(&mistakes(quote!(on_crash = |claim| find(claim))), &["write `async |claim| ...`"]);
     one(&mistakes(quote!(on_decode = "eror")), &["did you mean \"error\"?"]);
     one(&mistakes(quote!(on_decode = "run")), &["fn(&DecodeError) -> Result<T, E>"]);
@@ -103,6 +103,8 @@ fn mistakes_in_arguments_are_told_with_their_cure() {
     one(&mistakes(quote!(tx = cents)), &["`cents` has to be a reference"]);
     one(&mistakes(quote!(tx = order_id, lease = "5s")), &["`lease` can't be given with `tx`"]);
     one(&mistakes(quote!(scope = " ")), &["the scope is empty"]);
+    one(&mistakes(quote!(scope = "shop/TYPE/charge")), &["the scope still holds `TYPE`"]);
+    assert_eq!(mistakes(quote!(scope = "shop/TYPES")), [""; 0]);
     one(&mistakes(quote!(claim = self)), &["the name of a new variable"]);
     one(&mistakes(quote!(claim = cents)), &["`cents` is a parameter already"]);
     assert_eq!(mistakes(quote!(wait = "0s", ttl = "1h", lease = "1h")), [""; 0]);

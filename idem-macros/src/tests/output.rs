@@ -66,12 +66,8 @@ fn what_async_trait_wrote_is_rewritten_inside() {
     };
     let output = rewrite(quote!(key = "id, self.tenant", scope = "s", store = self.store), &function).to_string();
     let inside = output.split_once("Box :: pin (async move {").expect("the future is still boxed").1;
-    let order = [
-        "let __self = self",
-        "let (id , _) = __arg1",
-        "key (& (& (id) , & (__self . tenant) ,))",
-        "__self . body (id)",
-    ];
+    let order =
+        ["let __self = self", "let (id , _) = __arg1", "(& (id))", "(& (__self . tenant))", "__self . body (id)"];
     let found: Vec<_> = order.iter().map(|part| inside.find(part)).collect();
     assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{found:?} in {inside}");
     assert!(inside.contains("match & (__self . store)"), "{inside}");

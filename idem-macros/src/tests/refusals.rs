@@ -58,7 +58,7 @@ fn the_function_decides_what_else_is_needed() {
             quote!(
                 async fn f(&self) -> Result<(), Error> {}
             ),
-            "a method has to name the scope",
+            "add `scope = \"TYPE/f\"`",
         ),
         (
             quote!(
@@ -88,7 +88,7 @@ fn the_function_decides_what_else_is_needed() {
             quote!(
                 async fn f() {}
             ),
-            "returns nothing",
+            "move the body into a function of its own, or use `run_once!`",
         ),
         (
             quote!(

@@ -25,6 +25,13 @@ impl<const N: usize> IdempotencyKey for [u8; N] {
     }
 }
 
+// Written out: the compiler shows it in the error about another `Vec`, without a note on a macro.
+impl IdempotencyKey for Vec<u8> {
+    fn write_key(&self, key: KeyWriter<'_>) -> Written {
+        key.bytes(self)
+    }
+}
+
 impl IdempotencyKey for bool {
     fn write_key(&self, key: KeyWriter<'_>) -> Written {
         key.text(if *self { "true" } else { "false" })
@@ -89,7 +96,6 @@ passed_on! {
     [K: IdempotencyKey + ?Sized] Arc<K> => value (**value);
     [K: IdempotencyKey + ToOwned + ?Sized] Cow<'_, K> => value (**value);
     [] String => value value.as_str();
-    [] Vec<u8> => value value.as_slice();
 }
 
 macro_rules! tuples {

@@ -1,0 +1,18 @@
+use idem_runtime::{Error, idempotent};
+
+struct Orders;
+
+#[async_trait::async_trait]
+pub trait Handle {
+    async fn handle(&self, id: u64) -> Result<String, Error>;
+}
+
+#[async_trait::async_trait]
+impl Handle for Orders {
+    #[idempotent(key = "id", scope = "orders")]
+    async fn handle(&self, id: u64) -> Result<String, Error> {
+        Ok(id)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use idem_runtime::{Error, idempotent};
+
+struct Order {
+    id: u64,
+}
+
+#[idempotent(key = "tenant, order")]
+async fn handle(tenant: u64, order: &Order) -> Result<u64, Error> {
+    Ok(tenant + order.id)
+}
+
+fn main() {}
