@@ -65,9 +65,9 @@ impl Table {
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn is_foreign(&self) -> String {
         format!(
-            "its table `{self}` or `{self}_schema` is someone else's: one of the two is missing, or has other columns than \
-             in schema.sql; give the store a table of another name (`options().table(\"…\")`, `?table=…` in its URL, and \
-             `tx::use_table(\"…\")` in tx mode), or rename theirs"
+            "its table `{self}` or `{self}_schema` is someone else's: one of the two is missing, or has other columns or \
+             indexes than in schema.sql; give the store a table of another name (`options().table(\"…\")`, `?table=…` in \
+             its URL, and `tx::use_table(\"…\")` in tx mode), or rename theirs"
         )
     }
 

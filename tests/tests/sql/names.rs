@@ -78,8 +78,10 @@ async fn a_table_may_have_the_name_of_anything_in_its_statements() {
     ];
     for name in names {
         let store = open(&server, name).await;
-        assert_eq!(charge_all(&store, 20).await.iter().filter(|outcome| outcome.is_replayed()).count(), 0, "{name}");
-        assert_eq!(charge_all(&store, 20).await.iter().filter(|outcome| outcome.is_replayed()).count(), 20, "{name}");
+        for is_replayed in [false, true] {
+            let charged = charge_all(&store, 6).await;
+            assert!(charged.iter().all(|outcome| outcome.is_replayed() == is_replayed), "{name}");
+        }
         let held = key("held");
         let request = ask(&held);
         let grant = acquire(&store, request).await;
@@ -87,8 +89,8 @@ async fn a_table_may_have_the_name_of_anything_in_its_statements() {
         store.wait(WaitRequest::new(SCOPE, &held, Duration::from_millis(1))).await.unwrap();
         store.complete(CompleteRequest::new(&request, grant.fence, &record("r"), DAY)).await.unwrap();
         let admin = store.admin().unwrap();
-        assert_eq!(admin.stats().await.unwrap().completed, 21, "{name}");
-        assert_eq!(admin.list(Filter::all()).await.unwrap().len(), 21, "{name}");
+        assert_eq!(admin.stats().await.unwrap().completed, 7, "{name}");
+        assert_eq!(admin.list(Filter::all()).await.unwrap().len(), 7, "{name}");
         sweep_all(&*admin).await;
     }
 }

@@ -14,9 +14,9 @@ fn number(error: &dyn DatabaseError) -> u16 {
 }
 
 impl MySql {
-    /// Whether a table lacks a column that the store reads.
+    /// Whether a table lacks a column that the store reads, or the index that it names.
     pub(super) fn lacks_column(error: &dyn DatabaseError) -> bool {
-        number(error) == 1054
+        matches!(number(error), 1054 | 1176)
     }
 
     /// Whether the server doesn't know the statement's syntax. The message quotes the statement, and with it a result.

@@ -22,12 +22,13 @@ const FIND: &str = "\
     AND MAX(table_name = 'idempotency' AND column_name = 'purge_at') FROM information_schema.columns \
     WHERE table_schema = DATABASE() \
     AND table_name IN ('idem_keys', 'idem_keys_schema', 'idempotency', 'idempotency_schema');";
-/// Reads the server's limits, the version of the tables, and no row with all columns.
+/// Reads the server's limits, the version of the tables, and no row with all columns. It fails if a column is missing,
+/// or the index that a sweep names.
 const LOOK: &str = concat!(
     "SELECT @@max_allowed_packet, CAST(@@log_bin AND @@sync_binlog = 1 AS SIGNED);\
      SELECT version FROM `idem_keys_schema` WHERE id = 1;SELECT ",
     columns!(),
-    ", record FROM `idem_keys` LIMIT 0;"
+    ", record FROM `idem_keys` FORCE INDEX (`idem_keys_purge_at`) LIMIT 0;"
 );
 /// Reads no row. It fails if a column is missing.
 const NOTHING: &str = concat!("SELECT ", columns!(), ", record FROM `idem_keys` LIMIT 0;");

@@ -44,3 +44,16 @@ async fn who_may_only_read_is_sent_to_the_primary() {
     let error = charge(&store, "order").await.unwrap_err();
     assert!(error.to_string().contains("connect to the primary"), "{error}");
 }
+
+/// A table that was renamed without its index, which a sweep names.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts MariaDB: run by tests/run"]
+async fn a_table_without_its_index_is_refused() {
+    let server = Server::start().await;
+    open(&server).await;
+    sql(&server, "RENAME TABLE idem_keys TO other, idem_keys_schema TO other_schema").await;
+    let error = Store::options().table("other").open(&server.url()).await.unwrap_err().to_string();
+    assert!(error.contains("other columns or indexes") && error.contains("other_purge_at"), "{error}");
+    sql(&server, "ALTER TABLE other RENAME INDEX idem_keys_purge_at TO other_purge_at").await;
+    Store::options().table("other").open(&server.url()).await.unwrap();
+}
