@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
-use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::{
-    Attribute, Expr, ExprPath, GenericArgument, GenericParam, Generics, Ident, PathArguments, Type, TypeParamBound,
+    Attribute, Expr, ExprPath, GenericArgument, GenericParam, Generics, Ident, PathArguments, Type, TypeImplTrait,
+    TypeParamBound,
 };
 
 use crate::args::{Args, Form, Scope};
@@ -181,12 +181,14 @@ fn check_type(output: &Type, errors: &mut Errors) {
             errors.at(unit, format!("this handler returns nothing, {WRITE_RESULT}"));
         }
         never @ Type::Never(_) => errors.at(never, format!("this handler never returns, {WRITE_RESULT}")),
-        opaque @ Type::ImplTrait(_) => errors.at(
-            opaque,
-            "an idempotent handler can't return `impl Trait`: a result is recorded and read again, so name its type, \
-             such as `Result<Receipt, E>`",
-        ),
-        output => check_borrowed(output, errors),
+        output => match opaque(output) {
+            Some(opaque) => errors.at(
+                opaque,
+                "an idempotent handler can't return `impl Trait`: a result is recorded and read again, so name its type, \
+                 such as `Result<Receipt, E>`",
+            ),
+            None => check_borrowed(output, errors),
+        },
     }
 }
 
@@ -278,8 +280,8 @@ fn check_scope(args: &Args, function: &Function, errors: &mut Errors) {
         return errors.at(parameter, generic("a generic function", why, &example));
     }
     for parameter in function.parameters() {
-        if let Some(span) = opaque(&parameter.ty) {
-            return errors.at_span(span, generic("a function with an `impl Trait` parameter", why, &example));
+        if let Some(opaque) = opaque(&parameter.ty) {
+            return errors.at(opaque, generic("a function with an `impl Trait` parameter", why, &example));
         }
     }
 }
@@ -319,12 +321,12 @@ fn generic(what: &str, why: &str, example: &str) -> String {
     )
 }
 
-/// The place of the first `impl Trait` in the type of a parameter.
-fn opaque(ty: &Type) -> Option<Span> {
-    struct Opaque(Option<Span>);
-    impl<'ast> Visit<'ast> for Opaque {
-        fn visit_type_impl_trait(&mut self, ty: &'ast syn::TypeImplTrait) {
-            self.0 = self.0.or(Some(ty.span()));
+/// The first `impl Trait` in a type.
+fn opaque(ty: &Type) -> Option<&TypeImplTrait> {
+    struct Opaque<'ast>(Option<&'ast TypeImplTrait>);
+    impl<'ast> Visit<'ast> for Opaque<'ast> {
+        fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
+            self.0 = self.0.or(Some(ty));
         }
     }
     let mut opaque = Opaque(None);

@@ -27,7 +27,7 @@ use self::heartbeat::LeaseLost;
 use crate::codec::record::{self, Recorded};
 use crate::error::{DecodeError, Error, ScopedKey};
 use crate::handler::policy::{DecodePolicy, ErrorPolicy, NoReconcile, Reconcile, Verdict};
-use crate::handler::{Event, Ops, Site, Watch};
+use crate::handler::{Event, Ops, Returned, Site, Watch};
 use crate::protocol::{Grant, Key, Leave, Previous, Record};
 use crate::store::IdempotencyStore;
 use crate::task::block_on::block_on;
@@ -119,12 +119,12 @@ where
         }
         call.start_body(grant);
         let returned = if BLOCKING { call.hold_blocking(body.as_mut()).await } else { call.hold(body.as_mut()).await };
-        let returned = match judge(call, returned, ops, &on_error) {
-            Ok(returned) => returned,
+        let output = match judge(call, returned, ops, &on_error) {
+            Ok(output) => output,
             Err(lost) => return call.refuse(call.lease_lost(true, lost), ops),
         };
         match call.settle().await {
-            Ok(()) => ended(&mut call.watch, returned, ops),
+            Ok(()) => ended(&mut call.watch, output, ops),
             Err(error) => call.refuse(error, ops),
         }
     }
@@ -168,23 +168,19 @@ fn judge<S: IdempotencyStore, O, V, E>(
     returned: Result<O, LeaseLost>,
     ops: Ops<O, V, E>,
     on_error: &impl ErrorPolicy<E>,
-) -> Result<Returned<O, V, E>, LeaseLost> {
+) -> Result<O, LeaseLost> {
     // The store said that this call no longer holds the key, so there is nothing to leave.
-    let output = returned.inspect_err(|_| call.phase = Phase::Idle)?;
-    let returned = Returned::of(output, call.is_skipped(), ops);
-    if let Some(event) = returned.event() {
-        call.observe(event);
-    }
-    match &returned {
-        Returned::Skipped(_) => call.phase = Phase::Leaving(Leave::NotRun),
-        Returned::Outcome(Ok(value)) => call.will_record(|| (ops.encode)(value), ops.decode),
-        Returned::Outcome(Err(error)) => match on_error.judge(error) {
+    let mut output = returned.inspect_err(|_| call.phase = Phase::Idle)?;
+    (ops.recorded)(&mut output, &mut |returned| match call.hears(returned) {
+        Returned::Value(encode) => call.will_record(encode, ops.decode),
+        Returned::Error(error) => match on_error.judge(error) {
             Verdict::Release => call.phase = Phase::Leaving(Leave::Failed),
             Verdict::Keep => call.phase = Phase::Leaving(Leave::Keep),
             Verdict::Record => call.will_record(|| on_error.encode(error), |encoded| on_error.decode(encoded)),
         },
-    }
-    Ok(returned)
+        Returned::Neither(leave) => call.phase = Phase::Leaving(leave),
+    });
+    Ok(output)
 }
 
 /// Asks the user's function what became of the call that died. `Some`: what to return. `None`: the body may run.
@@ -223,7 +219,8 @@ where
         Ok(Err(error)) => {
             call.phase = Phase::Leaving(Leave::NotRun);
             let _ = call.settle().await;
-            Some(ended(&mut call.watch, Returned::Outcome(Err(error)), ops))
+            call.watch.ends("failed");
+            Some((ops.failed)(error))
         }
     }
 }
@@ -280,58 +277,16 @@ pub(crate) fn refuse<O, V, E>(
     (ops.refused)(error)
 }
 
-/// What a body returned.
-pub(crate) enum Returned<O, V, E> {
-    /// It says that it did nothing.
-    Skipped(O),
-    Outcome(Result<V, E>),
-}
-
-impl<O, V, E> Returned<O, V, E> {
-    /// `is_skipped`: whether its claim says that it did nothing, which counts if it did not fail.
-    pub(crate) fn of(output: O, is_skipped: bool, ops: Ops<O, V, E>) -> Self {
-        if (ops.skipped)(&output) {
-            return Self::Skipped(output);
-        }
-        match (ops.into_result)(output) {
-            Ok(value) if is_skipped => Self::Skipped((ops.executed)(value)),
-            outcome => Self::Outcome(outcome),
-        }
-    }
-
-    /// What is told of it, beside the end of the call.
-    pub(crate) fn event(&self) -> Option<Event> {
-        match self {
-            Self::Skipped(_) => Some(Event::Skipped),
-            Self::Outcome(Ok(_)) => None,
-            Self::Outcome(Err(_)) => Some(Event::Failed),
-        }
-    }
-}
-
 /// What the handler returns after its body.
-pub(crate) fn ended<O, V, E>(watch: &mut Watch, returned: Returned<O, V, E>, ops: Ops<O, V, E>) -> O {
-    match returned {
-        Returned::Skipped(output) => {
-            watch.ends("skipped");
-            output
-        }
-        Returned::Outcome(Ok(value)) => {
-            watch.ends("executed");
-            (ops.executed)(value)
-        }
-        Returned::Outcome(Err(error)) => {
-            watch.ends("failed");
-            (ops.failed)(error)
-        }
-    }
+pub(crate) fn ended<O, V, E>(watch: &mut Watch, output: O, ops: Ops<O, V, E>) -> O {
+    watch.settled();
+    (ops.own)(output)
 }
 
 /// The same for a call that ran without protection.
-fn unprotected<S: IdempotencyStore, O, V, E>(call: &mut Call<'_, S>, output: O, ops: Ops<O, V, E>) -> O {
-    let returned = Returned::of(output, call.is_skipped(), ops);
-    if let Some(event) = returned.event() {
-        call.observe(event);
-    }
-    ended(&mut call.watch, returned, ops)
+fn unprotected<S: IdempotencyStore, O, V, E>(call: &mut Call<'_, S>, mut output: O, ops: Ops<O, V, E>) -> O {
+    (ops.recorded)(&mut output, &mut |returned| {
+        call.hears(returned);
+    });
+    ended(&mut call.watch, output, ops)
 }

@@ -5,6 +5,7 @@
 mod human;
 mod short;
 pub(crate) mod shown;
+mod status;
 mod store;
 
 use std::error::Error as StdError;

@@ -19,4 +19,5 @@ pub use self::claim::{Claim, ClaimSlot};
 pub(crate) use self::ended::Watch;
 pub(crate) use self::event::Event;
 pub use self::ops::Ops;
+pub(crate) use self::ops::Returned;
 pub use self::site::Site;

@@ -19,8 +19,8 @@ pub use crate::handler::{ClaimSlot, Ops, Site};
 pub use crate::protocol::key::{IdempotencyKey, KeyInput};
 pub use crate::tx::call::{TxCall, enter, enter_blocking, leave, leave_blocking};
 
-use crate::handler::output::HandlerOutput;
-use crate::handler::policy::{AcceptError, AnswerDecode, DecideError, IntoReconcile, RecordableError};
+use crate::handler::output::{HandlerOutput, RecordableError};
+use crate::handler::policy::{AcceptError, AnswerDecode, DecideError, IntoReconcile};
 use crate::handler::{Claim, ops};
 use crate::store::{AnyStore, IdempotencyStore};
 
@@ -90,12 +90,15 @@ impl<S: IdempotencyStore> ToHandle for S {
 }
 
 /// `on_error = "record"`.
-pub fn record_errors<O, V, E: RecordableError>(_: Ops<O, V, E>) -> RecordErrors<E, fn(&E) -> bool> {
+pub fn record_errors<O, V, E: RecordableError<Kind>, Kind>(_: Ops<O, V, E>) -> RecordErrors<E, fn(&E) -> bool> {
     RecordErrors::new(|_| true)
 }
 
 /// `on_error = record_if(function)`.
-pub fn record_errors_if<O, V, E: RecordableError, F: AcceptError<E>>(_: Ops<O, V, E>, accept: F) -> RecordErrors<E, F> {
+pub fn record_errors_if<O, V, E: RecordableError<Kind>, F: AcceptError<E>, Kind>(
+    _: Ops<O, V, E>,
+    accept: F,
+) -> RecordErrors<E, F> {
     RecordErrors::new(accept)
 }
 

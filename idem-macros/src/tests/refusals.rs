@@ -110,6 +110,12 @@ fn the_function_decides_what_else_is_needed() {
         ),
         (
             quote!(
+                async fn f() -> Result<Vec<impl Debug>, Error> {}
+            ),
+            "can't return `impl Trait`",
+        ),
+        (
+            quote!(
                 async fn f(a: &str) -> Result<&str, Error> {}
             ),
             "can't hold a reference",

@@ -16,7 +16,7 @@ use crate::codec::record::{self, Encoded};
 use crate::engine::blocking::Spawned;
 use crate::engine::heartbeat::{self, LeaseLost, Tenure};
 use crate::error::{DecodeError, Error, ScopedKey, Shown, StoreError};
-use crate::handler::{Claim, ClaimSlot, Event, Ops, Site, Watch, recording};
+use crate::handler::{Claim, ClaimSlot, Event, Ops, Returned, Site, Watch, recording};
 use crate::protocol::key::KeyInput;
 use crate::protocol::{Grant, Key, Leave, Owner, Record, RenewRequest, Standing};
 use crate::store::IdempotencyStore;
@@ -193,9 +193,14 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
         self.phase = Phase::Running;
     }
 
-    /// Whether the body said, by its claim, that it did nothing.
-    pub(super) fn is_skipped(&self) -> bool {
-        self.slot.is_some_and(ClaimSlot::is_skipped)
+    /// Tells what the body returned. Returns it, as `NotRun` if the body said by its claim that it did nothing.
+    pub(super) fn hears<'r, E>(&mut self, returned: Returned<'r, E>) -> Returned<'r, E> {
+        let returned = match returned {
+            Returned::Value(_) if self.slot.is_some_and(ClaimSlot::is_skipped) => Returned::Neither(Leave::NotRun),
+            returned => returned,
+        };
+        self.watch.returned(self.site, self.key.key(), returned.event());
+        returned
     }
 
     /// The body has returned. Its outcome will be recorded, also if the call is dropped from here on.

@@ -77,7 +77,7 @@ impl Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
@@ -86,7 +86,7 @@ mod tests {
     use crate::protocol::Key;
 
     /// One error of each variant, and two where the text depends on a field.
-    fn all() -> Vec<Error> {
+    pub(in crate::error) fn all() -> Vec<Error> {
         let scope = "billing.charge";
         let key = || ScopedKey::new(scope, &Key::from_bytes(b"alice@example.com").expect("a key"));
         let source = || StoreError::refused("PostgreSQL", "no room for alice@example.com");

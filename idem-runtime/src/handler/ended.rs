@@ -6,13 +6,13 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use crate::error::Shown;
-use crate::handler::Site;
+use crate::handler::{Event, Site};
 use crate::protocol::Key;
 use crate::protocol::key::KeyInput;
 use crate::task::quietly;
 
-/// Emits the event `ended`. If `ends` was not called before this is dropped, the call was cancelled or its body
-/// panicked.
+/// Emits the event `ended`. If neither `ends` nor `settled` was called before this is dropped, the call was
+/// cancelled or its body panicked.
 ///
 /// It is `None` where no subscriber listens.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Watched {
     scope: &'static str,
     key: Option<Key>,
     started: Instant,
+    /// How the call ends once the store has taken what its body left.
+    returned: &'static str,
 }
 
 impl Watch {
@@ -38,10 +40,29 @@ impl Watch {
         quietly(|| {
             if tracing::enabled!(Level::DEBUG) {
                 let (key, started) = (key.key().cloned(), Instant::now());
-                watch.0 = Some(Box::new(Watched { scope: site.scope, key, started }));
+                watch.0 = Some(Box::new(Watched { scope: site.scope, key, started, returned: "dropped" }));
             }
         });
         watch
+    }
+
+    /// The body has returned. Tells the event, if it was no result, and keeps its name for the end of the call.
+    #[inline]
+    pub(crate) fn returned(&mut self, site: &'static Site, key: Option<&Key>, event: Option<Event>) {
+        if let Some(event) = event {
+            site.observe(event, key);
+        }
+        if let Some(watched) = &mut self.0 {
+            watched.returned = event.map_or("executed", Event::name);
+        }
+    }
+
+    /// The call has ended with the outcome of its body.
+    #[inline]
+    pub(crate) fn settled(&mut self) {
+        if let Some(watched) = self.0.take() {
+            watched.tell(watched.returned);
+        }
     }
 
     /// The call has ended with this outcome.

@@ -55,7 +55,7 @@ impl Event {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Executed => "executed",
             Self::Replayed => "replayed",

@@ -1,9 +1,25 @@
 //! The types that a handler can return: how they are recorded, and how they are replayed.
 
+#[cfg(feature = "actix")]
+mod actix;
+#[cfg(feature = "tonic")]
+mod tonic;
+#[cfg(any(feature = "actix", feature = "tonic"))]
+mod wire;
+
+use std::borrow::Borrow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "actix")]
+pub use self::actix::RecordedResponse;
+#[cfg(feature = "tonic")]
+pub use self::tonic::Recorded;
+use crate::codec::DecodeError;
+use crate::codec::record::{self, Encoded};
 use crate::error::Error;
+use crate::protocol::{Leave, Record};
 
 /// A type that an idempotent handler can return.
 ///
@@ -11,7 +27,10 @@ use crate::error::Error;
 /// and `E` is `From<idem_runtime::Error>`. You can implement it for a framework's own type:
 ///
 /// ```
+/// use std::borrow::Borrow;
+///
 /// use idem_runtime::{Error, HandlerOutput};
+/// use serde::Serialize;
 ///
 /// /// A framework's type.
 /// enum ConsumeResult {
@@ -26,14 +45,11 @@ use crate::error::Error;
 ///     type Value = ();
 ///     type Error = ();
 ///
-///     fn into_result(self) -> Result<(), ()> {
+///     fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<()> + '_> {
 ///         match self {
 ///             Self::Success => Ok(()),
 ///             Self::ReconsumeLater => Err(()),
 ///         }
-///     }
-///     fn executed((): ()) -> Self {
-///         Self::Success
 ///     }
 ///     fn replayed((): ()) -> Self {
 ///         Self::Success
@@ -56,35 +72,47 @@ use crate::error::Error;
     note = "a handler that awaits has to be an `async fn`, and not a function that returns a future"
 )]
 pub trait HandlerOutput<M>: Sized {
-    /// What is recorded.
+    /// What a record is read as. What [`recorded`](Self::recorded) returns is encoded as a value of this type is.
     type Value: Serialize + DeserializeOwned;
     /// The handler's own failure.
     type Error;
 
-    /// What the body returned: a result to record, or the handler's own error.
+    /// What to record of the value that the body returned: a result, or the handler's own error.
+    ///
+    /// The caller whose call ran the body gets this value, `self`, and not one that was made from the record. So an
+    /// implementation that takes a part out, such as the body of a response, puts it back.
     ///
     /// # Errors
     ///
     /// The handler's own failure.
-    fn into_result(self) -> Result<Self::Value, Self::Error>;
-
-    /// Whether the body says that it did nothing, as with [`Outcome::Skipped`]. The caller then gets this value, and nothing
-    /// is recorded. It has to be `false` for a failure.
-    fn skipped(&self) -> bool {
-        false
-    }
-
-    /// What the caller gets if its call ran the body.
-    fn executed(value: Self::Value) -> Self;
+    fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<Self::Error> + '_>;
 
     /// What the caller gets if its call was a duplicate.
     fn replayed(value: Self::Value) -> Self;
 
-    /// What the caller gets if the handler failed: in this call, or in an earlier one whose error was recorded.
+    /// What the caller gets if an earlier call failed and its error was recorded, or if the function of `on_crash` or
+    /// of `on_decode` returned an error.
     fn failed(error: Self::Error) -> Self;
 
     /// What the caller gets if this library refused the call.
     fn refused(error: Error) -> Self;
+
+    /// How a call leaves its key, if it isn't completed with what [`recorded`](Self::recorded) returns. `None`, the
+    /// default: what `recorded` returns is recorded, or is an error, about which `on_error` decides.
+    ///
+    /// It is for values that are no `Err` and must not be recorded: a response that says that the service is overloaded
+    /// ([`Leave::Failed`]), or a value that says that the body did nothing, as [`Outcome::Skipped`] does
+    /// ([`Leave::NotRun`]). In tx mode, the claim is withdrawn from the transaction, whichever it is.
+    fn leave(&self) -> Option<Leave> {
+        None
+    }
+
+    /// What the caller gets if its call ran the body: this value, the default. [`Outcome`] overrides it, because the
+    /// body may have returned the `Outcome::Replayed` that it got from another handler.
+    #[must_use]
+    fn own(self) -> Self {
+        self
+    }
 }
 
 /// A result that says whether the body ran in this call. The handler returns `Result<Outcome<T>, E>`, and its body
@@ -162,49 +190,155 @@ impl<T> From<T> for Outcome<T> {
     }
 }
 
-/// A type that can be recorded and replayed: each owned type that is [`Serialize`] and [`DeserializeOwned`].
+/// A type that a handler can return in its `Ok`: each owned type that is [`Serialize`] and [`DeserializeOwned`], the
+/// [`Outcome`] of one, and, with their features, responses of tonic and actix-web.
+///
+/// For a type of your own, implement [`HandlerOutput`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be recorded and replayed",
     label = "`{Self}` is not an owned type that implements `serde::Serialize` and `serde::Deserialize`",
     note = "for a type of yours, `#[derive(serde::Serialize, serde::Deserialize)]`; for another crate's, see whether it has a \
             feature `serde`",
-    note = "a web framework's response can't be recorded: return what it is made of, such as `Result<Receipt, E>` in place of \
-            `Result<Json<Receipt>, E>` and of `Result<Response, E>`, and make the response where the handler is called"
+    note = "a response whose body has to be awaited, such as axum's, needs a layer around the handler, and a stream can't be \
+            recorded at all: return what the response is made of, such as `Result<Receipt, E>` in place of `Result<Response, E>` \
+            and of `Result<Json<Receipt>, E>`, and make the response where the handler is called",
+    note = "with the features `tonic` and `actix`, `tonic::Response<M>` and actix-web's `HttpResponse` are recorded: see the page \
+            \"Web frameworks and gRPC\" of the book (docs/src/frameworks.md)"
 )]
-pub trait Recordable: Serialize + DeserializeOwned {}
+pub trait Recordable<Kind>: Sized {
+    /// What a record is read as.
+    type Value: Serialize + DeserializeOwned;
 
-// Without this, the compiler lists serde's implementations, twice.
+    /// See [`HandlerOutput::recorded`].
+    fn recorded(&mut self) -> impl Serialize + '_;
+
+    /// See [`HandlerOutput::replayed`].
+    fn replayed(value: Self::Value) -> Self;
+
+    /// See [`HandlerOutput::leave`].
+    fn leave(&self) -> Option<Leave> {
+        None
+    }
+
+    /// See [`HandlerOutput::own`].
+    #[must_use]
+    fn own(self) -> Self {
+        self
+    }
+}
+
+/// An error that can be recorded and replayed.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`on_error` can't record `{Self}`",
+    label = "recording needs `{Self}` to implement `serde::Serialize` and `serde::Deserialize`, owned",
+    note = "derive both for an error type of your own; skip the variant that holds `idem_runtime::Error`, as on the page of \
+            `idem_runtime::OnError`",
+    note = "for the type of another crate, such as `anyhow::Error` and `idem_runtime::Error`, return an error type of your own"
+)]
+pub trait RecordableError<Kind>: Sized {
+    /// The record. `None` if it can't be encoded.
+    fn encode(&self) -> Option<Record>;
+
+    /// Decodes a recorded error.
+    ///
+    /// # Errors
+    ///
+    /// What was expected in the record.
+    fn decode(encoded: Encoded<'_>) -> Result<Self, DecodeError>;
+}
+
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> Recordable for T {}
+impl<E: Serialize + DeserializeOwned> RecordableError<marker::Plain> for E {
+    fn encode(&self) -> Option<Record> {
+        record::encode_error(self)
+    }
+
+    fn decode(encoded: Encoded<'_>) -> Result<E, DecodeError> {
+        encoded.decode()
+    }
+}
 
 /// The markers of the implementations for `Result`. The compiler infers them.
 pub mod marker {
-    /// `Result<T, E>`.
+    use std::marker::PhantomData;
+
+    /// `Result<T, E>`, where `T` is of this kind.
+    #[derive(Debug)]
+    pub struct Of<Kind>(PhantomData<Kind>);
+    /// A type that is recorded as serde encodes it.
     #[derive(Debug)]
     pub enum Plain {}
-    /// `Result<Outcome<T>, E>`.
+    /// `Outcome<T>`.
     #[derive(Debug)]
     pub enum WithOutcome {}
+    /// A response or a status of tonic.
+    #[cfg(feature = "tonic")]
+    #[derive(Debug)]
+    pub enum Tonic {}
+    /// A response of actix-web.
+    #[cfg(feature = "actix")]
+    #[derive(Debug)]
+    pub enum Actix {}
 }
 
-impl<T, E> HandlerOutput<marker::Plain> for Result<T, E>
-where
-    T: Recordable,
-    E: From<Error>,
-{
+// Without this, the compiler lists serde's implementations, twice.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Recordable<marker::Plain> for T {
     type Value = T;
-    type Error = E;
 
-    fn into_result(self) -> Result<T, E> {
-        self
-    }
-
-    fn executed(value: T) -> Self {
-        Ok(value)
+    fn recorded(&mut self) -> impl Serialize + '_ {
+        &*self
     }
 
     fn replayed(value: T) -> Self {
-        Ok(value)
+        value
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Recordable<marker::WithOutcome> for Outcome<T> {
+    type Value = T;
+
+    fn recorded(&mut self) -> impl Serialize + '_ {
+        match self {
+            Self::Executed(value) | Self::Replayed(value) | Self::Skipped(value) => &*value,
+        }
+    }
+
+    fn replayed(value: T) -> Self {
+        Self::Replayed(value)
+    }
+
+    fn leave(&self) -> Option<Leave> {
+        self.is_skipped().then_some(Leave::NotRun)
+    }
+
+    fn own(self) -> Self {
+        match self {
+            Self::Replayed(value) => Self::Executed(value),
+            own => own,
+        }
+    }
+}
+
+impl<T, E, Kind> HandlerOutput<marker::Of<Kind>> for Result<T, E>
+where
+    T: Recordable<Kind>,
+    E: From<Error>,
+{
+    type Value = T::Value;
+    type Error = E;
+
+    fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<E> + '_> {
+        match self {
+            Ok(value) => Ok(value.recorded()),
+            Err(error) => Err(&*error),
+        }
+    }
+
+    fn replayed(value: T::Value) -> Self {
+        Ok(T::replayed(value))
     }
 
     fn failed(error: E) -> Self {
@@ -214,37 +348,12 @@ where
     fn refused(error: Error) -> Self {
         Err(error.into())
     }
-}
 
-impl<T, E> HandlerOutput<marker::WithOutcome> for Result<Outcome<T>, E>
-where
-    T: Recordable,
-    E: From<Error>,
-{
-    type Value = T;
-    type Error = E;
-
-    fn into_result(self) -> Result<T, E> {
-        self.map(Outcome::into_inner)
+    fn leave(&self) -> Option<Leave> {
+        self.as_ref().ok()?.leave()
     }
 
-    fn skipped(&self) -> bool {
-        matches!(self, Ok(Outcome::Skipped(_)))
-    }
-
-    fn executed(value: T) -> Self {
-        Ok(Outcome::Executed(value))
-    }
-
-    fn replayed(value: T) -> Self {
-        Ok(Outcome::Replayed(value))
-    }
-
-    fn failed(error: E) -> Self {
-        Err(error)
-    }
-
-    fn refused(error: Error) -> Self {
-        Err(error.into())
+    fn own(self) -> Self {
+        self.map(T::own)
     }
 }

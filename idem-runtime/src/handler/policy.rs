@@ -3,12 +3,10 @@
 
 use std::future::Future;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::codec::DecodeError;
-use crate::codec::record::{self, Encoded};
+use crate::codec::record::Encoded;
 use crate::handler::Claim;
+use crate::handler::output::RecordableError;
 use crate::protocol::Record;
 
 /// What a function that is given as `on_error` decides about an error.
@@ -140,9 +138,12 @@ pub struct RecordErrors<E, F> {
     decode: for<'a> fn(Encoded<'a>) -> Result<E, DecodeError>,
 }
 
-impl<E: RecordableError, F: AcceptError<E>> RecordErrors<E, F> {
-    pub(crate) fn new(function: F) -> Self {
-        Self { function, accept: F::accept, encode: record::encode_error, decode: |encoded| encoded.decode() }
+impl<E, F: AcceptError<E>> RecordErrors<E, F> {
+    pub(crate) fn new<Kind>(function: F) -> Self
+    where
+        E: RecordableError<Kind>,
+    {
+        Self { function, accept: F::accept, encode: E::encode, decode: |encoded| E::decode(encoded) }
     }
 }
 
@@ -159,19 +160,6 @@ impl<E, F> ErrorPolicy<E> for RecordErrors<E, F> {
         (self.decode)(encoded)
     }
 }
-
-/// An error that can be recorded and replayed.
-#[diagnostic::on_unimplemented(
-    message = "`on_error` can't record `{Self}`",
-    label = "recording needs `{Self}` to implement `serde::Serialize` and `serde::Deserialize`, owned",
-    note = "derive both for an error type of your own; skip the variant that holds `idem_runtime::Error`, as on the page of \
-            `idem_runtime::OnError`",
-    note = "for the type of another crate, such as `anyhow::Error` and `idem_runtime::Error`, return an error type of your own"
-)]
-pub trait RecordableError: Serialize + DeserializeOwned {}
-
-#[diagnostic::do_not_recommend]
-impl<E: Serialize + DeserializeOwned> RecordableError for E {}
 
 /// The attribute's `on_decode`.
 pub trait DecodePolicy<V, E> {

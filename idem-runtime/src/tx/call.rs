@@ -11,10 +11,10 @@ use super::found::{Found, Standing};
 use super::sql::{self, Place};
 use super::{BlockingTransaction, Failure, Transaction};
 use crate::codec::fingerprint::FingerprintInput;
-use crate::engine::{Returned, checked_fingerprint, ended, refuse, replay};
+use crate::engine::{checked_fingerprint, ended, refuse, replay};
 use crate::error::{Error, ScopedKey, StoreError};
 use crate::handler::policy::{DecodePolicy, ReleaseErrors};
-use crate::handler::{Event, Ops, Site, Watch, recording};
+use crate::handler::{Event, Ops, Returned, Site, Watch, recording};
 use crate::protocol::key::KeyInput;
 use crate::protocol::{Fingerprint, Key, Owner, Record, linger};
 use crate::store::numbers::MAX_SCOPE_LEN;
@@ -100,28 +100,26 @@ where
 }
 
 /// Records the outcome of the body, and returns it.
-pub async fn leave<T, O, V, E>(entered: Entered, tx: &mut T, ops: Ops<O, V, E>, output: O) -> O
+pub async fn leave<T, O, V, E>(entered: Entered, tx: &mut T, ops: Ops<O, V, E>, mut output: O) -> O
 where
     T: Transaction,
 {
     let Entered { site, pending, started, mut watch } = entered;
     site.observe_handler(started);
     let key = pending.as_ref().map(|pending| &pending.key);
-    let returned = Returned::of(output, false, ops);
-    if let Some(event) = returned.event() {
-        site.observe(event, key);
-    }
-    let settled = match (&pending, &returned) {
-        (None, _) => Ok(()),
-        (Some(pending), Returned::Outcome(Ok(value))) => {
-            let encoded = (ops.encode)(value);
-            let record = recording::keep(site, Some(&pending.key), pending.max_record_len, encoded, ops.decode);
-            settle(site, pending, tx, Some(record)).await
+    let mut record = None;
+    (ops.recorded)(&mut output, &mut |returned| {
+        watch.returned(site, key, returned.event());
+        if let (Returned::Value(encode), Some(pending)) = (returned, &pending) {
+            record = Some(recording::keep(site, key, pending.max_record_len, encode(), ops.decode));
         }
-        (Some(pending), _) => settle(site, pending, tx, None).await,
+    });
+    let settled = match &pending {
+        Some(pending) => settle(site, pending, tx, record).await,
+        None => Ok(()),
     };
     match settled {
-        Ok(()) => ended(&mut watch, returned, ops),
+        Ok(()) => ended(&mut watch, output, ops),
         Err(error) => refuse(site, key, &mut watch, error, ops),
     }
 }

@@ -3,6 +3,7 @@
 //! Listeners are synchronous. So are the handlers over SQLite; those over PostgreSQL are async, and are waited for on a Tokio
 //! runtime that is not the client's.
 
+use std::borrow::Borrow;
 use std::thread::sleep;
 
 use idem_runtime::consumer::{Disposition, Refusal, disposition};
@@ -104,15 +105,11 @@ impl HandlerOutput<Consumed> for ConsumeConcurrentlyStatus {
     type Value = ();
     type Error = ();
 
-    fn into_result(self) -> Result<(), ()> {
+    fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<()> + '_> {
         match self {
             Self::ConsumeSuccess => Ok(()),
             Self::ReconsumeLater => Err(()),
         }
-    }
-
-    fn executed((): ()) -> Self {
-        Self::ConsumeSuccess
     }
 
     fn replayed((): ()) -> Self {

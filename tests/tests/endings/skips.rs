@@ -1,5 +1,6 @@
 //! A body that says that it did nothing: its caller gets its value, and the key is left as if the call had never come.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use idem_runtime::admin::Filter;
@@ -7,6 +8,7 @@ use idem_runtime::store::Leave;
 use idem_runtime::{Claim, Error, HandlerOutput, IdempotencyAdmin as _, Outcome, idempotent};
 use idem_tests::probe::{Asked, Fault, Probe};
 use idem_tests::{Count, Failure, Gate};
+use serde::Serialize;
 
 use super::{Before, before};
 
@@ -246,16 +248,12 @@ impl HandlerOutput<Marker> for Consumed {
     type Value = ();
     type Error = ();
 
-    fn into_result(self) -> Result<(), ()> {
-        if self == Self::Refused { Err(()) } else { Ok(()) }
+    fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<()> + '_> {
+        if *self == Self::Refused { Err(()) } else { Ok(()) }
     }
 
-    fn skipped(&self) -> bool {
-        *self == Self::NotForUs
-    }
-
-    fn executed((): ()) -> Self {
-        Self::Done
+    fn leave(&self) -> Option<Leave> {
+        (*self == Self::NotForUs).then_some(Leave::NotRun)
     }
 
     fn replayed((): ()) -> Self {

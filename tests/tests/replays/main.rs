@@ -5,6 +5,9 @@
 
 mod asserted;
 mod deploys;
+mod frameworks;
+mod grpc;
+mod http;
 mod noticed;
 mod on_decode;
 mod shown;

@@ -1,5 +1,6 @@
 //! `on_decode` in lease mode: what a duplicate gets if its record can't be read.
 
+use std::borrow::Borrow;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -245,14 +246,11 @@ impl HandlerOutput<Framework> for Consumed {
     type Value = u8;
     type Error = ();
 
-    fn into_result(self) -> Result<u8, ()> {
+    fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<()> + '_> {
         match self {
-            Self::Success => Ok(1),
+            Self::Success => Ok(1_u8),
             Self::Later => Err(()),
         }
-    }
-    fn executed(_: u8) -> Self {
-        Self::Success
     }
     fn replayed(_: u8) -> Self {
         Self::Success

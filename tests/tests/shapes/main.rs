@@ -5,6 +5,7 @@
 
 mod attributes;
 mod blocks;
+mod by_hand;
 mod functions;
 mod generics;
 mod macros;

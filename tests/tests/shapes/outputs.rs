@@ -1,5 +1,8 @@
 //! Every kind of return type, and every policy.
 
+use std::borrow::Borrow;
+
+use idem_runtime::store::Leave;
 use idem_runtime::{Claim, Error, HandlerOutput, OnError, Outcome, idempotent};
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +34,11 @@ impl HandlerOutput<Marker> for Consumed {
     type Value = ();
     type Error = ();
 
-    fn into_result(self) -> Result<(), ()> {
+    fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<()> + '_> {
         match self {
             Self::Success => Ok(()),
             Self::Later => Err(()),
         }
-    }
-    fn executed((): ()) -> Self {
-        Self::Success
     }
     fn replayed((): ()) -> Self {
         Self::Success
@@ -59,6 +59,76 @@ pub(super) async fn framework(id: u64) -> Consumed {
 #[idempotent(key = "id")]
 pub(super) fn framework_blocking(id: u64) -> Consumed {
     if id == 0 { Consumed::Later } else { Consumed::Success }
+}
+
+/// A framework's answer. Its note is not recorded, and its body can only be taken out. Below 400 it is recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    status: u16,
+    body: Option<String>,
+    note: &'static str,
+}
+
+/// An answer's body, which is put back when the record was made.
+struct Lent<'a> {
+    body: String,
+    home: &'a mut Option<String>,
+}
+
+impl Serialize for Lent<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.body.serialize(serializer)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.home = Some(std::mem::take(&mut self.body));
+    }
+}
+
+impl HandlerOutput<Marker> for Answer {
+    type Value = String;
+    type Error = Error;
+
+    fn recorded(&mut self) -> Result<impl Serialize + '_, impl Borrow<Error> + '_> {
+        let body = self.body.take().unwrap_or_default();
+        Ok::<_, Error>(Lent { body, home: &mut self.body })
+    }
+    fn replayed(body: String) -> Self {
+        Self { status: 200, body: Some(body), note: "replayed" }
+    }
+    fn failed(error: Error) -> Self {
+        Self::refused(error)
+    }
+    fn refused(error: Error) -> Self {
+        Self { status: error.executed().into(), body: Some(error.public().to_string()), note: "refused" }
+    }
+    fn leave(&self) -> Option<Leave> {
+        match self.status {
+            504 => Some(Leave::OutcomeUnknown),
+            400.. => Some(Leave::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the status, with the number of this attempt as the body.
+#[idempotent(key = "id", claim = claim)]
+pub(super) async fn answered(id: u64, status: u16) -> Answer {
+    pause().await;
+    Answer { status, body: Some(claim.attempt().to_string()), note: "the body's own" }
+}
+
+#[idempotent(key = "id", claim = claim, on_crash = "park")]
+pub(super) fn answered_blocking(id: u64, status: u16) -> Answer {
+    Answer { status, body: Some(claim.attempt().to_string()), note: "the body's own" }
+}
+
+/// Passes on what another handler returned.
+#[idempotent(key = "id")]
+pub(super) async fn passed_on(id: u64) -> Result<Outcome<u64>, Error> {
+    outcome(id).await
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -150,6 +220,46 @@ async fn every_output_and_policy_runs() {
         assert_eq!(asked(1).await.unwrap(), 1);
         assert_eq!(asked_by_name(1).await.unwrap().into_inner(), 2);
         assert_eq!(asked_by_closure(1).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_caller_gets_the_bodys_own_value() {
+    let own = |status, attempt: &str| Answer { status, body: Some(attempt.to_owned()), note: "the body's own" };
+    let replayed = Answer { status: 200, body: Some("1".to_owned()), note: "replayed" };
+    with_memory(async {
+        assert_eq!(answered(1, 201).await, own(201, "1"));
+        assert_eq!(answered(1, 201).await, replayed);
+        assert_eq!(answered_blocking(1, 201), own(201, "1"));
+        assert_eq!(answered_blocking(1, 201), replayed);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_is_neither_a_result_nor_an_error_leaves_the_key_as_it_says() {
+    with_memory(async {
+        for attempt in ["1", "2", "3"] {
+            let answer = answered(1, 503).await;
+            assert_eq!((answer.status, answer.body.as_deref(), answer.note), (503, Some(attempt), "the body's own"));
+        }
+        assert_eq!(answered_blocking(1, 504).note, "the body's own");
+        let parked = answered_blocking(1, 504);
+        assert_eq!(
+            parked.body.as_deref(),
+            Some("a request with this idempotency key was begun, and its outcome is unknown")
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_ran_its_body_says_so_whatever_the_body_says() {
+    with_memory(async {
+        assert_eq!(outcome(1).await.unwrap(), Outcome::Executed(1));
+        assert_eq!(passed_on(1).await.unwrap(), Outcome::Executed(1));
+        assert_eq!(passed_on(1).await.unwrap(), Outcome::Replayed(1));
     })
     .await;
 }
