@@ -1,4 +1,5 @@
-//! Any text as the arguments of the attribute, and as what it stands on: it never panics, and a function stays one.
+//! Any text as the arguments of the attribute, and as what it stands on: it never panics, and a function stays one. The same
+//! arguments are given to `run_once!`.
 
 use proc_macro2::{TokenStream, TokenTree};
 
@@ -16,6 +17,7 @@ pub fn run(input: &[u8]) {
     if depth(&args).max(depth(&item)) > DEEPEST {
         return;
     }
+    assert!(!idem_attribute::block(args.clone()).is_empty());
     let output = idem_attribute::attribute(args, &item);
     assert!(!output.is_empty());
     // Beside the function there may be errors: calls of `compile_error!`, which are items too.

@@ -5,9 +5,9 @@ use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprPath, ExprReference, Ident, LitStr, Path, Token};
+use syn::{Expr, ExprPath, ExprReference, Ident, LitStr, Path, Token, token};
 
-use crate::block::Block;
+use crate::block::{self, Block};
 use crate::duration::{self, Length};
 use crate::errors::Errors;
 use crate::key::Parts;
@@ -138,6 +138,9 @@ impl Args {
         }
         let ident = input.call(Ident::parse_any)?;
         let written = ident.unraw().to_string();
+        if self.form == Form::Block && (input.peek(token::Paren) || input.peek(Token![::])) {
+            return Err(block::missing(ident.span()));
+        }
         if !NAMES.contains(&written.as_str()) {
             let similar = suggest::nearest(&written, NAMES);
             errors.at(&ident, unknown_argument(&ident, similar, input));

@@ -62,14 +62,11 @@ impl Block {
         }
     }
 
-    /// A closure that runs the block, with this parameter and this statement before it.
-    pub(crate) fn closure(&self, parameter: Option<&TokenStream>, before: Option<&TokenStream>) -> TokenStream {
+    /// A closure that runs the block, with this parameter, and these statements before it.
+    pub(crate) fn closure(&self, parameter: Option<&TokenStream>, before: &TokenStream) -> TokenStream {
         let Self { asyncness, capture, output, body, place } = self;
         let head = quote_spanned!(*place=> #asyncness #capture |#parameter| #output);
-        match before {
-            Some(before) => quote!(#head { #before #body }),
-            None => quote!(#head #body),
-        }
+        if before.is_empty() { quote!(#head #body) } else { quote!(#head { #before #body }) }
     }
 }
 

@@ -45,6 +45,7 @@ const MAX_PARTS: usize = 8;
 /// Reports every mistake in the arguments and in the handler's signature.
 pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, errors: &mut Errors) {
     let known = parameters(function, hidden);
+    let body = &hidden.map_or(&function.body, |hidden| &hidden.body).stmts;
     check_kind(function, errors);
     check_output(function, hidden, errors);
     check_scope(args, function, errors);
@@ -55,11 +56,11 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     let is_async = hidden.is_some() || function.sig.asyncness.is_some();
     check_settings(args, is_async, function.sig.ident.span(), errors);
     if let Some(key) = &args.key {
-        check_names("key", key, &known, errors);
+        check_names("key", key, &known, body, errors);
         check_floats(&key.exprs, function, errors);
     }
     if let Some(fingerprint) = &args.fingerprint {
-        check_names("fingerprint", fingerprint, &known, errors);
+        check_names("fingerprint", fingerprint, &known, body, errors);
     }
     if let Some(claim) = &args.claim
         && known.contains(&claim.unraw().to_string())

@@ -10,6 +10,7 @@ use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
+pub(crate) use self::rewrite::located;
 use self::rewrite::{Rewrite, krate};
 use crate::args::Args;
 use crate::block::Block;
@@ -63,20 +64,20 @@ pub(crate) fn run_once(args: &Args, block: &Block) -> TokenStream {
     let tx = args.tx_reference.as_ref().map(Tx::Reference);
     let output_place = block.output().map_or(block.place, Type::span);
     let rewrite = Rewrite { args, name: None, output: block.output(), output_place, hidden: None, tx };
-    let bind_claim = rewrite.bind_claim();
+    let bind_claim = rewrite.bind_claim().unwrap_or_default();
     let value = match (block.asyncness, &rewrite.tx) {
         (Some(_), None) => rewrite.asynchronous_block(block),
         (Some(_), Some(tx)) => rewrite.in_transaction_block(tx, block),
-        (None, None) => rewrite.blocking(&block.closure(None, bind_claim.as_ref())),
-        (None, Some(tx)) => rewrite.in_transaction_blocking(tx, &block.closure(None, None)),
+        (None, None) => rewrite.blocking(&block.closure(None, &bind_claim)),
+        (None, Some(tx)) => rewrite.in_transaction_blocking(tx, &block.closure(None, &bind_claim)),
     };
     quote!({ #value })
 }
 
 /// The block as it was, for use after a mistake. It is not run.
 pub(crate) fn untouched_block(args: &Args, block: &Block) -> TokenStream {
-    let claim = args.claim.as_ref().map(|claim| declare(claim, args));
-    let closure = block.closure(None, claim.as_ref());
+    let claim = args.claim.as_ref().map(|claim| declare(claim, args)).unwrap_or_default();
+    let closure = block.closure(None, &claim);
     quote!(let _ = #closure;)
 }
 

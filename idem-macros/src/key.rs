@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
+use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Expr, Ident, LitStr, Pat, Token};
+use syn::{Block, Expr, Ident, LitStr, Pat, Token};
 
 use crate::errors::Errors;
 use crate::suggest;
@@ -139,7 +140,15 @@ pub(crate) fn ungroup(expr: Expr) -> Expr {
 }
 
 /// Reports each name in an expression that should be a parameter's and isn't.
-pub(crate) fn check_names(argument: &str, parts: &Parts, parameters: &BTreeSet<String>, errors: &mut Errors) {
+///
+/// `body` is the function's: a name that is bound in it is a mistake of another kind than one that nobody knows.
+pub(crate) fn check_names(
+    argument: &str,
+    parts: &Parts,
+    parameters: &BTreeSet<String>,
+    body: &TokenStream,
+    errors: &mut Errors,
+) {
     let mut names = Names::default();
     for expr in &parts.exprs {
         names.visit_expr(expr);
@@ -153,8 +162,26 @@ pub(crate) fn check_names(argument: &str, parts: &Parts, parameters: &BTreeSet<S
         if known || constant || (may_be_a_function && similar.is_none()) || !reported.insert(name.clone()) {
             continue;
         }
-        errors.at(&ident, unknown_name(argument, &name, similar, parameters));
+        if is_bound_in(body, &name) {
+            errors.at(
+                &ident,
+                format!(
+                    "`{name}` is made in the body: use `run_once!` behind it, or move what follows into a function that \
+                     takes `{name}`"
+                ),
+            );
+        } else {
+            errors.at(&ident, unknown_name(argument, &name, similar, parameters));
+        }
     }
+}
+
+/// Whether a pattern in this body binds the name. A body that can't be parsed binds none.
+fn is_bound_in(body: &TokenStream, name: &str) -> bool {
+    let mut names = Names::default();
+    let stmts = Block::parse_within.parse2(body.clone()).unwrap_or_default();
+    stmts.iter().for_each(|stmt| names.visit_stmt(stmt));
+    names.bound.contains(name)
 }
 
 fn unknown_name(argument: &str, name: &str, similar: Option<&str>, parameters: &BTreeSet<String>) -> String {

@@ -18,7 +18,7 @@ mod tests;
 mod tx;
 mod value;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use syn::parse::{ParseStream, Parser as _};
 
 /// Makes a handler idempotent: of the messages that have the same key, one runs the handler, and the others get its recorded
@@ -156,6 +156,12 @@ pub fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     rewrite(args, item)
 }
 
+/// `run_once!` on token streams, for `fuzz/attribute` too.
+#[cfg(all(fuzzing, not(proc_macro)))]
+pub fn block(tokens: TokenStream) -> TokenStream {
+    once(tokens)
+}
+
 /// Writes the idempotent function. After a mistake it writes the errors and the item as it was, so that no other error follows.
 fn rewrite(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = errors::Errors::default();
@@ -181,31 +187,38 @@ fn rewrite(args: TokenStream, item: &TokenStream) -> TokenStream {
 /// Writes what `run_once!` evaluates to. After a mistake it writes the errors and the block as it was.
 fn once(tokens: TokenStream) -> TokenStream {
     let mut errors = errors::Errors::default();
-    let parsed = (|input: ParseStream<'_>| {
+    let end = tokens.clone().into_iter().last().map_or_else(Span::call_site, |token| token.span());
+    let parse = |input: ParseStream<'_>| {
         let args = args::Args::before_block(input, &mut errors)?;
-        let block = if input.is_empty() { Err(block::missing(input.span())) } else { block::Block::parse(input) };
-        // The rest was reported.
-        if block.is_err() {
-            input.parse::<TokenStream>()?;
-        }
+        let block = if input.is_empty() { None } else { Some(block::Block::parse(input)?) };
         Ok((args, block))
-    })
-    .parse2(tokens);
-    match parsed {
-        Ok((args, Ok(block))) => {
-            let compiles = check::block::check(&args, &block, &mut errors);
-            match errors.into_tokens() {
-                None => expand::run_once(&args, &block),
-                Some(errors) => {
-                    let block = compiles.then(|| expand::untouched_block(&args, &block));
-                    quote::quote!({ #block #errors })
-                }
+    };
+    let parsed = parse.parse2(tokens);
+    let (args, block) = match parsed {
+        Ok((args, Some(block))) => (args, block),
+        Ok((_, None)) => {
+            // After a mistake in the arguments, the block may have been taken for a part of them.
+            if errors.is_empty() {
+                errors.push(block::missing(end));
             }
+            return unparsed(errors);
         }
-        Ok((_, Err(error))) | Err(error) => {
+        Err(error) => {
             errors.push(error);
-            let errors = errors.into_tokens();
-            quote::quote!({ #errors })
+            return unparsed(errors);
+        }
+    };
+    let compiles = check::block::check(&args, &block, &mut errors);
+    match errors.into_tokens() {
+        None => expand::run_once(&args, &block),
+        Some(errors) => {
+            let block = compiles.then(|| expand::untouched_block(&args, &block));
+            quote::quote!({ #block #errors })
         }
     }
+}
+
+fn unparsed(errors: errors::Errors) -> TokenStream {
+    let errors = errors.into_tokens();
+    quote::quote!({ #errors })
 }

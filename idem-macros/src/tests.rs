@@ -1,6 +1,7 @@
 //! The attribute on token streams: what it reads, what it refuses, what it writes.
 
 mod arguments;
+mod blocks;
 mod output;
 mod refusals;
 

@@ -9,6 +9,7 @@ use syn::{Expr, ExprReference, Ident, Lifetime, Pat, Type, TypeReference};
 
 use crate::args::Args;
 use crate::errors::Errors;
+use crate::expand::located;
 use crate::item::{Function, ungroup};
 use crate::key::{self, bindings};
 use crate::suggest;
@@ -102,11 +103,11 @@ pub(crate) fn parameter(value: &Value) -> syn::Result<Ident> {
 
 /// The value of `tx` in `run_once!`.
 pub(crate) fn reference(value: Value) -> syn::Result<ExprReference> {
-    let place = value.span();
+    let written = value.to_token_stream();
     match value.expression("tx") {
         Ok(Expr::Reference(reference)) if root(&reference.expr).is_some() => Ok(reference),
-        _ => Err(syn::Error::new(
-            place,
+        _ => Err(syn::Error::new_spanned(
+            written,
             "`tx` needs a reference to the variable or field that is the transaction, written as one: `tx = &mut tx`, \
              `tx = &mut *tx` where `tx` is a reference itself, or `tx = &tx` where its driver needs no `&mut`",
         )),

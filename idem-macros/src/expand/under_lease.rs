@@ -137,7 +137,8 @@ impl Rewrite<'_> {
         let (on_error, on_crash, on_decode) = (self.on_error(), self.on_crash(), self.on_decode());
         let slot = self.args.claim.as_ref().map(|_| quote!(#claim));
         let parameter = slot.as_ref().map(|slot| quote!(#slot: &#p::ClaimSlot));
-        let closure = block.closure(parameter.as_ref(), self.bind_claim().as_ref());
+        let (bind_claim, fake_return) = (self.bind_claim(), self.fake_return());
+        let closure = block.closure(parameter.as_ref(), &quote!(#bind_claim #fake_return));
         // A call that lives as long as the slot, which the outer future holds.
         let rebind_call = slot.as_ref().map(|_| quote!(let mut #call_name = #call_name;));
         quote! {
@@ -158,8 +159,9 @@ impl Rewrite<'_> {
         }
     }
 
-    /// A branch that is never taken. An async block can't be given a return type: this tells the compiler the type before it checks
-    /// the body, so that a type error is reported at the user's expression, and not at the attribute.
+    /// A branch that is never taken. It tells the compiler the type before it checks the body, so that a type error is reported at the
+    /// user's expression, and not at the attribute. An async block can't be given a return type, and that of an async closure is
+    /// checked after its body.
     pub(super) fn fake_return(&self) -> Option<TokenStream> {
         let (p, output) = (self.private(), self.output?);
         Some(quote!(if false { return #p::never::<#output>(); }))

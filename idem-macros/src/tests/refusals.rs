@@ -36,6 +36,31 @@ fn a_name_in_a_key_is_a_parameter() {
 }
 
 #[test]
+fn a_name_that_the_body_makes_is_told_apart() {
+    let told = |body: TokenStream| {
+        mistakes(
+            quote!(key = order.id),
+            quote!(async fn handle(text: &str, orders: &str) -> Result<(), Error> { #body }),
+        )
+    };
+    for makes in [
+        quote!(let order = parse(text)?;),
+        quote!(let Some(Parsed { order, .. }) = parse(text) else { return Ok(()) };),
+        quote!(for order in parse(text) {}),
+        quote!(texts.iter().for_each(|order| charge(order));),
+        quote!(match parse(text) {
+            Ok(order) => {}
+            Err(_) => {}
+        }),
+        quote!(if let Some(order) = parse(text) {}),
+    ] {
+        one(&told(makes), &["`order` is made in the body: use `run_once!` behind it", "a function that takes `order`"]);
+    }
+    one(&told(quote!(orders.order();)), &["`order` names no parameter: did you mean `orders`?"]);
+    one(&told(quote!(let order = text. ;)), &["`order` names no parameter"]);
+}
+
+#[test]
 fn an_empty_or_impossible_key_is_refused() {
     let mistakes = |key: TokenStream| mistakes(quote!(key = #key), handler());
     one(&mistakes(quote!("")), &["`key` is empty"]);

@@ -3,7 +3,7 @@
 #![expect(dead_code, reason = "it is shown, and not run")]
 
 use idem_runtime::tx::Database;
-use idem_runtime::{Error, PostgresStore, idempotent, tx};
+use idem_runtime::{Error, PostgresStore, idempotent, run_once, tx};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -46,6 +46,55 @@ async fn handle(pool: &PgPool, order: &Order) -> Result<Receipt, BillingError> {
     let receipt = charge(&mut tx, &order.id, order.cents).await?;
     tx::commit(tx).await?; // an error where the server rolled back
     Ok(receipt)
+}
+
+/// A key that is made in the body.
+mod blocks {
+    use super::{BillingError, Error, PgPool, Receipt, run_once, tx};
+
+    #[derive(serde::Deserialize)]
+    struct Order {
+        id: String,
+        cents: i64,
+    }
+
+    type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+    async fn charge(order: &Order) -> Result<Receipt, Error> {
+        Ok(Receipt { cents: order.cents })
+    }
+
+    #[expect(clippy::needless_question_mark, reason = "`?` converts the error of longer blocks")]
+    async fn typed(delivery: &[u8]) -> Result<Receipt, Failure> {
+        let order: Order = serde_json::from_slice(delivery)?;
+        let receipt = run_once!(key = order.id, scope = "orders/charge", async || -> Result<Receipt, Failure> {
+            Ok(charge(&order).await?)
+        });
+        let receipt = receipt.await?;
+        Ok(receipt)
+    }
+
+    async fn plain(delivery: &[u8]) -> Result<Receipt, Failure> {
+        let order: Order = serde_json::from_slice(delivery)?;
+        let charged = run_once!(key = order.id, fingerprint = order.cents, scope = "orders/charge-all", async {
+            charge(&order).await
+        });
+        let receipt = charged.await?;
+        Ok(receipt)
+    }
+
+    async fn booked(pool: PgPool, order: Order) -> Result<i64, BillingError> {
+        let mut tx = pool.begin().await?;
+        let booked =
+            run_once!(tx = &mut tx, key = order.id, scope = "billing/book", async || -> Result<i64, BillingError> {
+                let booked = "INSERT INTO charges (order_id, cents) VALUES ($1, $2)";
+                sqlx::query(booked).bind(&order.id).bind(order.cents).execute(&mut *tx).await?;
+                Ok(order.cents)
+            });
+        let cents = booked.await?;
+        tx::commit(tx).await?;
+        Ok(cents)
+    }
 }
 
 /// Over HTTP.
