@@ -10,10 +10,9 @@ use syn::{Expr, ExprPath, ExprReference, Ident, LitStr, Path, Token, token};
 use crate::block::{self, Block};
 use crate::duration::{self, Length};
 use crate::errors::Errors;
-use crate::key::Parts;
+use crate::key::{self, Parts};
 use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_decode, on_error};
 use crate::suggest::{self, list};
-use crate::tx;
 use crate::value::Value;
 
 /// Every argument, in the order of the documentation.
@@ -184,8 +183,8 @@ impl Args {
             "on_crash" => self.on_crash = on_crash(&value)?,
             "missing_key" => self.run_without_key = error_or_run(name, &value)?,
             "on_store_error" => self.run_without_store = error_or_run(name, &value)?,
-            "tx" if self.form == Form::Block => self.tx_reference = Some(tx::reference(value)?),
-            "tx" => self.tx = Some(tx::parameter(&value)?),
+            "tx" if self.form == Form::Block => self.tx_reference = Some(tx_reference(value)?),
+            "tx" => self.tx = Some(tx_parameter(&value)?),
             "claim" => self.claim = Some(claim(&value)?),
             "on_decode" => self.on_decode = on_decode(&value)?,
             _ => self.krate = Some(krate(&value)?),
@@ -297,6 +296,27 @@ fn length(name: &str, value: &Value) -> syn::Result<Length> {
         Value::Code(expr) => Err(syn::Error::new_spanned(
             expr,
             format!("a duration is a string with a unit, such as `{name} = {}`", example(name)),
+        )),
+    }
+}
+
+/// The value of the attribute's `tx`.
+fn tx_parameter(value: &Value) -> syn::Result<Ident> {
+    value.variable(
+        "`tx` needs the name of the parameter that is the transaction, such as `tx = \"tx\"`: a reference to it, and no \
+         expression",
+    )
+}
+
+/// The value of `tx` in `run_once!`.
+fn tx_reference(value: Value) -> syn::Result<ExprReference> {
+    let written = value.to_token_stream();
+    match value.expression("tx") {
+        Ok(Expr::Reference(reference)) if key::root(&reference.expr).is_some() => Ok(reference),
+        _ => Err(syn::Error::new_spanned(
+            written,
+            "`tx` needs a reference to the variable or field that is the transaction, written as one: `tx = &mut tx`, \
+             `tx = &mut *tx` where `tx` is a reference itself, or `tx = &tx` where its driver needs no `&mut`",
         )),
     }
 }

@@ -10,7 +10,6 @@ use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
-pub(crate) use self::rewrite::located;
 use self::rewrite::{Rewrite, krate};
 use crate::args::Args;
 use crate::block::Block;

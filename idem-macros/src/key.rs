@@ -260,6 +260,17 @@ pub(crate) fn name(expr: &Expr) -> Option<&Ident> {
     }
 }
 
+/// The variable of an expression that is a variable, a field of one, or what one of these points to.
+pub(crate) fn root(place: &Expr) -> Option<&Ident> {
+    match place {
+        Expr::Field(field) => root(&field.base),
+        Expr::Paren(inner) => root(&inner.expr),
+        Expr::Group(inner) => root(&inner.expr),
+        Expr::Unary(deref) if matches!(deref.op, syn::UnOp::Deref(_)) => root(&deref.expr),
+        place => name(place),
+    }
+}
+
 /// The names that a pattern binds.
 pub(crate) fn bindings(pattern: &Pat) -> Vec<&syn::PatIdent> {
     struct Bindings<'ast>(Vec<&'ast syn::PatIdent>);

@@ -5,15 +5,13 @@ use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Expr, ExprReference, Ident, Lifetime, Pat, Type, TypeReference};
+use syn::{ExprReference, Ident, Lifetime, Pat, Type, TypeReference};
 
 use crate::args::Args;
 use crate::errors::Errors;
-use crate::expand::located;
 use crate::item::{Function, ungroup};
-use crate::key::{self, bindings};
+use crate::key::bindings;
 use crate::suggest;
-use crate::value::Value;
 
 /// The arguments that only lease mode has, and why tx mode doesn't have them.
 const EXCLUDED: [(&str, &str); 7] = [
@@ -73,7 +71,7 @@ impl<'f> Tx<'f> {
     pub(crate) fn place(&self) -> Span {
         match self {
             Self::Parameter { reference, .. } => reference.elem.span(),
-            Self::Reference(reference) | Self::Lent { reference, .. } => reference.span(),
+            Self::Reference(reference) | Self::Lent { reference, .. } => reference.expr.span(),
         }
     }
 
@@ -90,38 +88,6 @@ impl<'f> Tx<'f> {
         let Self::Parameter { pattern: syn::PatIdent { ident, mutability, .. }, reference } = self else { return None };
         let mutable = reference.mutability;
         Some(quote!(let #mutability #ident = &#mutable *#ident;))
-    }
-}
-
-/// The value of the attribute's `tx`.
-pub(crate) fn parameter(value: &Value) -> syn::Result<Ident> {
-    value.variable(
-        "`tx` needs the name of the parameter that is the transaction, such as `tx = \"tx\"`: a reference to it, and no \
-         expression",
-    )
-}
-
-/// The value of `tx` in `run_once!`.
-pub(crate) fn reference(value: Value) -> syn::Result<ExprReference> {
-    let written = value.to_token_stream();
-    match value.expression("tx") {
-        Ok(Expr::Reference(reference)) if root(&reference.expr).is_some() => Ok(reference),
-        _ => Err(syn::Error::new_spanned(
-            written,
-            "`tx` needs a reference to the variable or field that is the transaction, written as one: `tx = &mut tx`, \
-             `tx = &mut *tx` where `tx` is a reference itself, or `tx = &tx` where its driver needs no `&mut`",
-        )),
-    }
-}
-
-/// The variable of an expression that is a variable, a field of one, or what one of these points to.
-pub(crate) fn root(place: &Expr) -> Option<&Ident> {
-    match place {
-        Expr::Field(field) => root(&field.base),
-        Expr::Paren(inner) => root(&inner.expr),
-        Expr::Group(inner) => root(&inner.expr),
-        Expr::Unary(deref) if matches!(deref.op, syn::UnOp::Deref(_)) => root(&deref.expr),
-        place => key::name(place),
     }
 }
 

@@ -10,8 +10,7 @@ use super::{check_scope_path, check_settings, check_type};
 use crate::args::{Args, Scope};
 use crate::block::Block;
 use crate::errors::Errors;
-use crate::key::mentions;
-use crate::tx;
+use crate::key::{mentions, root};
 
 /// Reports every mistake in the arguments and in the block. `false`: what the block holds can't be compiled either.
 pub(crate) fn check(args: &Args, block: &Block, errors: &mut Errors) -> bool {
@@ -35,14 +34,14 @@ pub(crate) fn check(args: &Args, block: &Block, errors: &mut Errors) -> bool {
 /// Reports a `move` that takes the transaction away.
 fn check_capture(args: &Args, block: &Block, errors: &mut Errors) {
     let (Some(reference), Some(capture)) = (&args.tx_reference, &block.capture) else { return };
-    if let Some(root) = tx::root(&reference.expr)
-        && mentions(block.body.stmts.clone(), root)
+    if let Some(variable) = root(&reference.expr)
+        && mentions(block.body.stmts.clone(), variable)
     {
         let asyncness = block.asyncness.map_or("", |_| "async ");
         errors.at(
             capture,
             format!(
-                "`{asyncness}move` takes `{root}` away, but the result is written through it when the block has ended: leave \
+                "`{asyncness}move` takes `{variable}` away, but the result is written through it when the block has ended: leave \
                  `move` out"
             ),
         );
