@@ -64,13 +64,12 @@ mod blocks {
         Ok(Receipt { cents: order.cents })
     }
 
-    #[expect(clippy::needless_question_mark, reason = "`?` converts the error of longer blocks")]
     async fn typed(delivery: &[u8]) -> Result<Receipt, Failure> {
         let order: Order = serde_json::from_slice(delivery)?;
         let receipt = run_once!(key = order.id, scope = "orders/charge", async || -> Result<Receipt, Failure> {
             Ok(charge(&order).await?)
-        });
-        let receipt = receipt.await?;
+        })
+        .await?;
         Ok(receipt)
     }
 
