@@ -36,23 +36,71 @@
 //! | `&mut sqlx::Transaction<'_, Postgres>`, `&mut PgConnection` | `postgres` |
 //! | `&mut sqlx::Transaction<'_, MySql>`, `&mut MySqlConnection` | `mysql` |
 //! | `&mut sqlx::Transaction<'_, Sqlite>`, `&mut SqliteConnection` | `sqlx-sqlite` |
+//! | the same of sqlx 0.8, on PostgreSQL | `sqlx-08-postgres` |
+//! | the same of sqlx 0.8, on MySQL and MariaDB | `sqlx-08-mysql` |
+//! | `&mut diesel_async::AsyncPgConnection`, of diesel-async 0.9: see "With diesel-async" | `diesel-async` |
 //! | `&rusqlite::Transaction<'_>`, `&rusqlite::Savepoint<'_>`, `&rusqlite::Connection`, for sync and async handlers | `sqlite` |
 //! | `&tokio_postgres::Transaction<'_>`, and so a `&` to one of `deadpool_postgres`, which derefs to it | `tokio-postgres` |
 //! | `&sea_orm::DatabaseTransaction` | `sea-orm` |
 //! | any other | implement [`Transaction`] or [`BlockingTransaction`]: four short methods |
 //!
-//! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows that
-//! it is in a transaction. sqlx doesn't know of a transaction that your own SQL text began. rusqlite asks SQLite
-//! itself.
+//! Where no other version is named, sqlx is sqlx 0.9, tokio-postgres 0.7 and sea-orm 2. The same type of another version
+//! is another type to the compiler: `cargo tree -i sqlx` shows which versions you have. sqlx 0.8 on SQLite isn't among
+//! them: cargo allows one `libsqlite3-sys` in a program, and each version of sqlx needs another one. In such a program,
+//! open the same file with rusqlite for the handlers of tx mode.
 //!
-//! sqlx gives names to the statements that it prepares on PostgreSQL, and PgBouncer's `pool_mode = transaction` mixes
+//! A connection is refused ([`Error::NotInTransaction`](crate::Error::NotInTransaction)) unless its driver knows that
+//! it is in a transaction. sqlx and diesel-async don't know of a transaction that your own SQL text began. rusqlite asks
+//! SQLite itself.
+//!
+//! sqlx and diesel-async give names to the statements that they prepare on PostgreSQL, and PgBouncer's `pool_mode = transaction` mixes
 //! these up: a statement can get the answer of another one, and be told that it succeeded. A transaction can't find out
 //! whether there is such a pooler. So connect to the server directly, or use tokio-postgres. If a store of this process
-//! has found such a pooler, the first transaction of sqlx or sea-orm after that logs a warning, also if it is on
-//! another server.
+//! has found such a pooler, the first transaction of sqlx, diesel-async or sea-orm after that logs a warning, also if it
+//! is on another server.
 //!
 //! The recorded result is a parameter of a statement. sea-orm shows parameters to its metric callback, and logs them
-//! with its feature `debug-print`.
+//! with its feature `debug-print`. diesel-async sends statements with tokio-postgres, which logs the parameters of a
+//! prepared statement through the crate `log` at the level debug: keep that level off for `tokio_postgres`.
+//!
+//! # With diesel-async
+//!
+//! Its transactions begin and end in `connection.transaction(..)`. The handler takes the connection that the closure
+//! gets. A pool's connection derefs to it.
+#![cfg_attr(feature = "diesel-async", doc = "```no_run")]
+#![cfg_attr(not(feature = "diesel-async"), doc = "```ignore")]
+//! use diesel::sql_types::{BigInt, Text};
+//! use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+//! use idem_runtime::{Error, idempotent};
+//!
+//! # struct Order { id: String, cents: i64 }
+//! # enum BillingError { Database(diesel::result::Error), Idempotency(Error) }
+//! # impl From<diesel::result::Error> for BillingError {
+//! #     fn from(error: diesel::result::Error) -> Self { Self::Database(error) }
+//! # }
+//! # impl From<Error> for BillingError { fn from(error: Error) -> Self { Self::Idempotency(error) } }
+//! #[idempotent(key = "order.id", tx = "tx", scope = "billing.charge")]
+//! async fn charge(tx: &mut AsyncPgConnection, order: &Order) -> Result<i64, BillingError> {
+//!     let booked = diesel::sql_query("INSERT INTO charges (order_id, cents) VALUES ($1, $2)");
+//!     booked.bind::<Text, _>(&order.id).bind::<BigInt, _>(order.cents).execute(tx).await?;
+//!     Ok(order.cents)
+//! }
+//!
+//! async fn handle(connection: &mut AsyncPgConnection, order: &Order) -> Result<i64, BillingError> {
+//!     connection.transaction(async |tx| charge(tx, order).await).await
+//! }
+//! ```
+//!
+//! - diesel keeps no SQLSTATE of an error. A serialization failure is [`Error::Conflict`](crate::Error::Conflict). A
+//!   deadlock, a lock time-out and a missing table aren't told apart: each is [`Error::Store`](crate::Error::Store) with
+//!   diesel's own message. That error is retryable too.
+//! - `transaction` commits where the closure returns `Ok`. PostgreSQL rolls back instead if a statement had failed, and
+//!   diesel then returns `Ok` all the same. A handler that passes over such an error gets
+//!   [`Error::NotRecorded`](crate::Error::NotRecorded). A closure that passes over one itself ends with
+//!   `tx.batch_execute("SELECT 1").await?`, which fails then.
+//! - After a `transaction` whose future was dropped, close the connection. diesel leaves the transaction open and counts
+//!   on: the next `transaction` is a savepoint in it, and its `Ok` commits nothing. diesel's pools discard such a
+//!   connection.
 //!
 //! # What it costs
 //!
@@ -162,6 +210,8 @@
 pub(crate) mod call;
 mod commit;
 mod database;
+#[cfg(feature = "diesel-async")]
+mod diesel_async;
 mod ended;
 mod failure;
 mod found;
@@ -171,7 +221,13 @@ mod rusqlite;
 #[cfg(feature = "sea-orm")]
 mod sea_orm;
 mod sql;
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite"))]
+#[cfg(any(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlx-sqlite",
+    feature = "sqlx-08-postgres",
+    feature = "sqlx-08-mysql"
+))]
 mod sqlx;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
@@ -185,7 +241,15 @@ pub use self::named::{schema_named, use_table};
 
 /// Warns if a pooler in transaction mode was found, which mixes up the prepared statements of drivers that give them
 /// names.
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite", feature = "sea-orm"))]
+#[cfg(any(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlx-sqlite",
+    feature = "sqlx-08-postgres",
+    feature = "sqlx-08-mysql",
+    feature = "diesel-async",
+    feature = "sea-orm"
+))]
 fn warn_behind_pooler(database: Database) {
     #[cfg(feature = "postgres")]
     if database == Database::Postgres {
@@ -283,9 +347,8 @@ impl std::fmt::Debug for Value {
 /// For a handler that takes `tx: &mut X`, implement it for `X`. For one that takes `tx: &X`, implement it for `&X`.
 ///
 /// The library sends at most three statements for a call, one after the other, and neither commits nor rolls back. If
-/// the claim is no longer there after the body, the library asks the database whether a transaction is open. On MariaDB
-/// it sends a read, on PostgreSQL a savepoint, and on SQLite a `BEGIN`, followed by a `ROLLBACK` if the `BEGIN`
-/// succeeded.
+/// the claim is no longer there after the body, the library asks the database whether a transaction is open. On
+/// PostgreSQL and MariaDB it sends a read, and on SQLite a `BEGIN`, followed by a `ROLLBACK` if the `BEGIN` succeeded.
 ///
 /// ```
 /// use idem_runtime::tx::{Column, ColumnKind, Database, Failure, Statement, Transaction, Value};
@@ -341,8 +404,9 @@ impl std::fmt::Debug for Value {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no transaction that a handler's `tx` can be",
     label = "`idem_runtime::tx::Transaction` is not implemented for `{Self}`",
-    note = "take a transaction of sqlx by `&mut`, and one of rusqlite, tokio-postgres or sea-orm by `&`: each is known \
-            behind a feature of `idem-runtime`",
+    note = "known are transactions of sqlx 0.8 and 0.9 and of diesel-async 0.9, taken by `&mut`, and those of rusqlite, \
+            tokio-postgres 0.7 and sea-orm 2, taken by `&`: each behind its feature of `idem-runtime`",
+    note = "the same type of another version is another type: `cargo tree -i sqlx` shows which versions of sqlx you have",
     note = "for another driver, implement `idem_runtime::tx::Transaction`: for `X` where `tx` is a `&mut X`, for `&X` \
             where it is a `&X`"
 )]

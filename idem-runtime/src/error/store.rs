@@ -69,9 +69,9 @@ impl StoreError {
         self
     }
 
-    /// This error, with the error code of the driver's source.
+    /// This error, with the error code of the driver's source. It is empty if the driver keeps none.
     pub(crate) fn with_code(mut self, code: &str) -> Self {
-        self.0.quotes = Quotes::AnyKey(Some(code.into()));
+        self.0.quotes = Quotes::AnyKey((!code.is_empty()).then(|| code.into()));
         self
     }
 

@@ -34,9 +34,11 @@ use crate::error::Error;
 ///
 /// | transaction | returns | costs |
 /// |---|---|---|
-/// | `sqlx::Transaction`, `sea_orm::DatabaseTransaction`, `tokio_postgres::Transaction` | a future | 2 round trips: a question whether the transaction can be committed, and `COMMIT` |
+/// | `sqlx::Transaction` (sqlx 0.8 and 0.9), `sea_orm::DatabaseTransaction`, `tokio_postgres::Transaction` | a future | 2 round trips: a question whether the transaction can be committed, and `COMMIT` |
 /// | `rusqlite::Transaction` | a `Result` | `COMMIT` |
 /// | any other | implement [`Commit`] | |
+///
+/// diesel-async has no type of a transaction: its `transaction` commits, as the [module](super) says.
 ///
 /// The transactions of `deadpool_postgres` have a type of their own, out of which the tokio-postgres transaction can't
 /// be taken. Begin a tokio-postgres transaction instead: `tokio_postgres::Client::transaction(&mut client)`.
@@ -76,8 +78,8 @@ pub fn commit<T: Commit>(tx: T) -> T::Committed {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no owned transaction that can be committed",
     label = "`idem_runtime::tx::Commit` is not implemented for `{Self}`",
-    note = "give `commit` the transaction itself, of sqlx, rusqlite, tokio-postgres or sea-orm: each is known behind a \
-            feature of `idem-runtime`",
+    note = "give `commit` the transaction itself, of sqlx 0.8 or 0.9, rusqlite, tokio-postgres 0.7 or sea-orm 2: each is \
+            known behind its feature of `idem-runtime`",
     note = "a savepoint commits nothing: release it with its own `commit`",
     note = "with `deadpool_postgres`, begin with `tokio_postgres::Client::transaction(&mut client)`; for another driver, \
             implement `idem_runtime::tx::Commit`"

@@ -3,14 +3,15 @@
 use super::{Column, Database, Statement, Transaction, Value};
 use crate::error::{Error, NeedsAHuman, ScopedKey, StoreError};
 
+/// Asks PostgreSQL whether a transaction is open that has written: the claim was written in it.
+const HAS_WRITTEN: &str = "SELECT count(txid_current_if_assigned()) AS is_open";
+
 /// Asks MariaDB whether a transaction is open. MySQL has no such variable. It takes the condition for a comment, and so
 /// always answers that one is open.
 const IS_OPEN: &str = "SELECT 1 /*M!100000 AND @@in_transaction */ AS is_open";
 
-const IS_OPEN_COLUMNS: [Column; 1] = [Column::integer("is_open")];
-
-/// Asks PostgreSQL, which refuses a savepoint outside of a transaction. The caller has to roll back after it.
-const SAVEPOINT: &str = "SAVEPOINT idempotency";
+/// The answer to either.
+const COLUMNS: [Column; 1] = [Column::integer("is_open")];
 
 /// PostgreSQL's `no_active_sql_transaction`.
 pub(super) const NOT_IN_TRANSACTION: &str = "25P01";
@@ -22,6 +23,8 @@ pub(super) const NOT_IN_TRANSACTION: &str = "25P01";
     feature = "postgres",
     feature = "mysql",
     feature = "sqlx-sqlite",
+    feature = "sqlx-08-postgres",
+    feature = "sqlx-08-mysql",
     feature = "tokio-postgres",
     feature = "sea-orm"
 ))]
@@ -29,32 +32,39 @@ pub(super) const ASK: &str = "SAVEPOINT idempotency; RELEASE SAVEPOINT idempoten
 
 /// Whether the transaction has ended, as far as the driver or the database knows.
 pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
-    let statement = |sql, columns| Statement { sql, params: &[], columns };
-    match tx.database() {
-        _ if !tx.is_in_transaction() => true,
-        Database::Postgres => {
-            let made = tx.execute(statement(SAVEPOINT, &[])).await;
-            made.is_err_and(|failure| failure.code() == Some(NOT_IN_TRANSACTION))
-        }
-        Database::MySql => {
-            let open = tx.query(statement(IS_OPEN, &IS_OPEN_COLUMNS)).await;
-            open.is_ok_and(|row| row == Some(vec![Value::Integer(Some(0))]))
-        }
-        // SQLite refuses a `BEGIN` within a transaction.
-        Database::Sqlite => {
-            let begun = tx.execute(statement("BEGIN", &[])).await.is_ok();
-            if begun {
-                let _ = tx.execute(statement("ROLLBACK", &[])).await;
-            }
-            begun
-        }
+    if !tx.is_in_transaction() {
+        return true;
     }
+    let question = match tx.database() {
+        Database::Postgres => HAS_WRITTEN,
+        Database::MySql => IS_OPEN,
+        Database::Sqlite => return can_begin(tx).await,
+    };
+    let answer = tx.query(Statement { sql: question, params: &[], columns: &COLUMNS }).await;
+    answer.is_ok_and(|row| row == Some(vec![Value::Integer(Some(0))]))
+}
+
+/// SQLite refuses a `BEGIN` within a transaction.
+async fn can_begin<T: Transaction>(tx: &mut T) -> bool {
+    let statement = |sql| Statement { sql, params: &[], columns: &[] };
+    let begun = tx.execute(statement("BEGIN")).await.is_ok();
+    if begun {
+        let _ = tx.execute(statement("ROLLBACK")).await;
+    }
+    begun
 }
 
 /// Begins a transaction to replace the one that SQLite ended. sqlx counts the connection as in a transaction until its
 /// own rollback succeeds. If there is no transaction to roll back, the connection returns to its pool and can't begin
 /// another one.
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlx-sqlite", feature = "sea-orm"))]
+#[cfg(any(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlx-sqlite",
+    feature = "sqlx-08-postgres",
+    feature = "sqlx-08-mysql",
+    feature = "sea-orm"
+))]
 pub(super) async fn begin_again<T: Transaction>(tx: &mut T) {
     let _ = tx.execute(Statement { sql: "BEGIN", params: &[], columns: &[] }).await;
 }

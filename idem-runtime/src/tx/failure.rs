@@ -37,7 +37,7 @@ enum Ending {
 impl Failure {
     /// The database answered with an error. `code` is PostgreSQL's SQLSTATE, such as `40001`, or the error number of
     /// MySQL or SQLite (also an extended one). The code tells a conflict, after which the transaction can be run again,
-    /// from other errors.
+    /// from other errors. With a driver that keeps no code, give an empty one: such an error counts as no conflict.
     pub fn answered(database: Database, code: &str, source: impl Into<Source>) -> Self {
         Self { answer: Some((database, code.to_owned())), source: source.into() }
     }
@@ -61,11 +61,6 @@ impl Failure {
             Ending::Ended => lost(database, None),
             Ending::Unknown => Error::NotRecorded { key: None, source, in_transaction: true },
         }
-    }
-
-    /// The code of the database's error, if it answered.
-    pub(super) fn code(&self) -> Option<&str> {
-        self.answer.as_ref().map(|(_, code)| code.as_str())
     }
 
     /// The error of a call. `executed` says whether its body ran.
@@ -134,7 +129,9 @@ fn ending(database: Database, code: &str, source: &Source) -> Ending {
         // Codes that don't say whether the transaction was committed: a pooler or a server that ends the connection
         // (08, 57P), an internal failure of the server (58, XX), and one that says so itself (40003).
         Database::Postgres if code == NOT_IN_TRANSACTION => return Ending::Ended,
-        Database::Postgres => !["08", "57P", "58", "XX", "40003"].iter().any(|unknown| code.starts_with(unknown)),
+        Database::Postgres => {
+            !code.is_empty() && !["08", "57P", "58", "XX", "40003"].iter().any(|unknown| code.starts_with(unknown))
+        }
         // The savepoint does not exist.
         Database::MySql if code == "1305" => return Ending::Ended,
         // 3101: group replication refused the transaction.

@@ -1,17 +1,20 @@
-//! sqlx's transactions, and its connections in one.
-
-use sqlx::Row as _;
+//! sqlx's transactions, and its connections in one. The text is the same for each version of sqlx.
 
 use super::ended::{ASK, begin_again, has_ended, lost};
-use super::{ColumnKind, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
+use super::{ColumnKind, Commit, Committing, Database, Failure, Statement, Transaction, Value};
 
 macro_rules! implement {
-    ($feature:literal, $database:ident, $connection:ident, $arguments:ty, $code:expr) => {
+    (
+        $feature:literal, $sqlx:ident, $text:expr, $database:ident, $connection:ident, $arguments:ty, $code:expr
+    ) => {
         #[cfg(feature = $feature)]
         const _: () = {
-            use sqlx::$database as Db;
+            use $sqlx::Row as _;
+            use $sqlx::$database as Db;
 
-            fn failed(error: sqlx::Error) -> Failure {
+            use crate::tx::Param;
+
+            fn failed(error: $sqlx::Error) -> Failure {
                 let code: Option<String> = error.as_database_error().and_then($code);
                 match code {
                     Some(code) => Failure::answered(Database::$database, &code, error),
@@ -19,9 +22,8 @@ macro_rules! implement {
                 }
             }
 
-            fn bound<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, Db, $arguments> {
-                // The library's own texts hold no value of a caller.
-                let query = sqlx::query(sqlx::AssertSqlSafe(statement.sql));
+            fn bound<'q>(statement: Statement<'q>) -> $sqlx::query::Query<'q, Db, $arguments> {
+                let query = $sqlx::query($text(statement.sql));
                 statement.params.iter().fold(query, |query, param| match *param {
                     Param::Text(text) => query.bind(text),
                     Param::Bytes(bytes) => query.bind(bytes),
@@ -30,13 +32,13 @@ macro_rules! implement {
             }
 
             #[diagnostic::do_not_recommend]
-            impl Transaction for sqlx::$connection {
+            impl Transaction for $sqlx::$connection {
                 fn database(&self) -> Database {
                     Database::$database
                 }
 
                 fn is_in_transaction(&mut self) -> bool {
-                    sqlx::Connection::is_in_transaction(self)
+                    $sqlx::Connection::is_in_transaction(self)
                 }
 
                 async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
@@ -49,7 +51,7 @@ macro_rules! implement {
                             ColumnKind::Bytes => Value::Bytes(row.try_get(column.name)?),
                         })
                     });
-                    values.collect::<sqlx::Result<_>>().map(Some).map_err(failed)
+                    values.collect::<$sqlx::Result<_>>().map(Some).map_err(failed)
                 }
 
                 async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Failure> {
@@ -58,13 +60,13 @@ macro_rules! implement {
             }
 
             #[diagnostic::do_not_recommend]
-            impl Transaction for sqlx::Transaction<'_, Db> {
+            impl Transaction for $sqlx::Transaction<'_, Db> {
                 fn database(&self) -> Database {
                     Database::$database
                 }
 
                 fn is_in_transaction(&mut self) -> bool {
-                    sqlx::Connection::is_in_transaction(&**self)
+                    $sqlx::Connection::is_in_transaction(&**self)
                 }
 
                 async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
@@ -77,13 +79,13 @@ macro_rules! implement {
             }
 
             #[diagnostic::do_not_recommend]
-            impl<'t> Commit for sqlx::Transaction<'t, Db> {
+            impl<'t> Commit for $sqlx::Transaction<'t, Db> {
                 type Committed = Committing<'t>;
 
                 fn commit(mut self) -> Committing<'t> {
                     Box::pin(async move {
                         if Database::$database != Database::Sqlite {
-                            let asked = sqlx::Executor::execute(&mut *self, sqlx::raw_sql(ASK)).await;
+                            let asked = $sqlx::Executor::execute(&mut *self, $sqlx::raw_sql(ASK)).await;
                             asked.map_err(|error| failed(error).at_commit())?;
                         } else if has_ended(&mut self).await {
                             begin_again(&mut self).await;
@@ -98,10 +100,35 @@ macro_rules! implement {
     };
 }
 
-implement!("postgres", Postgres, PgConnection, sqlx::postgres::PgArguments, |error| { error.code().map(Into::into) });
-implement!("mysql", MySql, MySqlConnection, sqlx::mysql::MySqlArguments, |error| {
-    error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number().to_string())
-});
-implement!("sqlx-sqlite", Sqlite, SqliteConnection, sqlx::sqlite::SqliteArguments, |error| {
-    error.code().map(Into::into)
-});
+// Of each version: its feature, its crate, and what makes a query of a text. sqlx 0.9 takes a text that isn't `'static`
+// only with the assertion that no value of a caller is in it.
+
+macro_rules! postgres {
+    ($feature:literal, $sqlx:ident, $text:expr) => {
+        implement!($feature, $sqlx, $text, Postgres, PgConnection, $sqlx::postgres::PgArguments, |error| {
+            error.code().map(Into::into)
+        });
+    };
+}
+
+macro_rules! mysql {
+    ($feature:literal, $sqlx:ident, $text:expr) => {
+        implement!($feature, $sqlx, $text, MySql, MySqlConnection, $sqlx::mysql::MySqlArguments, |error| {
+            error.try_downcast_ref::<$sqlx::mysql::MySqlDatabaseError>().map(|error| error.number().to_string())
+        });
+    };
+}
+
+postgres!("postgres", sqlx, sqlx::AssertSqlSafe);
+postgres!("sqlx-08-postgres", sqlx_08, std::convert::identity);
+mysql!("mysql", sqlx, sqlx::AssertSqlSafe);
+mysql!("sqlx-08-mysql", sqlx_08, std::convert::identity);
+implement!(
+    "sqlx-sqlite",
+    sqlx,
+    sqlx::AssertSqlSafe,
+    Sqlite,
+    SqliteConnection,
+    sqlx::sqlite::SqliteArguments,
+    |error| { error.code().map(Into::into) }
+);

@@ -20,7 +20,7 @@ fn range() -> (String, String) {
 /// A member that brings sqlx 0.8 with `macros`, or sea-orm 1, would take the whole workspace to rusqlite 0.32.
 #[test]
 fn the_workspace_is_tested_with_the_newest_rusqlite_that_sqlx_allows() {
-    assert_eq!(locked("Cargo.lock", "sqlx"), "0.9");
+    assert_eq!(locked("Cargo.lock", "sqlx-sqlite"), "0.9");
     assert_eq!(
         (locked("Cargo.lock", "rusqlite"), locked("Cargo.lock", "libsqlite3-sys")),
         ("0.39".into(), "0.37".into())

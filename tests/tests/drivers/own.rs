@@ -10,8 +10,8 @@ use idem_runtime::tx::{
 };
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use super::Driver;
 use super::tokio_postgres::Client as Driven;
+use super::{Commits, Driver};
 
 type Prepared = Mutex<HashMap<String, tokio_postgres::Statement>>;
 
@@ -140,6 +140,7 @@ impl<'t> Commit for Tx<'t> {
 
 impl Driver for Client {
     type Tx<'t> = Tx<'t>;
+    type Handle<'t> = Tx<'t>;
 
     async fn connect(url: &str) -> Self {
         Self { driven: Driven::connect(url).await, prepared: Mutex::default() }
@@ -153,15 +154,21 @@ impl Driver for Client {
         Tx { tx: self.driven.begin_strictly().await, prepared: &self.prepared }
     }
 
-    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), Error> {
-        commit(tx).await
+    async fn commit(tx: Self::Tx<'_>) {
+        Self::try_commit(tx).await.unwrap();
     }
 
     async fn rollback(tx: Self::Tx<'_>) {
         Driven::rollback(tx.tx).await;
     }
 
-    async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool {
-        Driven::runs(&tx.tx, sql).await
+    async fn runs(tx: &mut Self::Handle<'_>, sql: &str) -> bool {
+        Driven::runs(&mut tx.tx, sql).await
+    }
+}
+
+impl Commits for Client {
+    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), Error> {
+        commit(tx).await
     }
 }

@@ -5,12 +5,13 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::{Driver, READ};
+use super::{Commits, Driver, READ};
 
 pub(crate) struct Client(DatabaseConnection);
 
 impl Driver for Client {
     type Tx<'t> = DatabaseTransaction;
+    type Handle<'t> = DatabaseTransaction;
 
     async fn connect(url: &str) -> Self {
         let mut options = ConnectOptions::new(url);
@@ -42,15 +43,21 @@ impl Driver for Client {
         tx
     }
 
-    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error> {
-        idem_runtime::tx::commit(tx).await
+    async fn commit(tx: Self::Tx<'_>) {
+        Self::try_commit(tx).await.unwrap();
     }
 
     async fn rollback(tx: Self::Tx<'_>) {
         tx.rollback().await.unwrap();
     }
 
-    async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool {
+    async fn runs(tx: &mut Self::Handle<'_>, sql: &str) -> bool {
         tx.execute_unprepared(sql).await.is_ok()
+    }
+}
+
+impl Commits for Client {
+    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error> {
+        idem_runtime::tx::commit(tx).await
     }
 }

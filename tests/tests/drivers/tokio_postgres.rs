@@ -7,12 +7,13 @@ use idem_tests::Failure;
 use tokio_postgres::{IsolationLevel, NoTls, Transaction};
 
 use super::support::postgres::Bench;
-use super::{Driver, READ};
+use super::{Commits, Driver, READ, effect};
 
 pub(crate) struct Client(pub(crate) tokio_postgres::Client);
 
 impl Driver for Client {
     type Tx<'t> = Transaction<'t>;
+    type Handle<'t> = Transaction<'t>;
 
     async fn connect(url: &str) -> Self {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -30,16 +31,22 @@ impl Driver for Client {
         tx
     }
 
-    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error> {
-        tx::commit(tx).await
+    async fn commit(tx: Self::Tx<'_>) {
+        Self::try_commit(tx).await.unwrap();
     }
 
     async fn rollback(tx: Self::Tx<'_>) {
         tx.rollback().await.unwrap();
     }
 
-    async fn runs(tx: &Self::Tx<'_>, sql: &str) -> bool {
+    async fn runs(tx: &mut Self::Handle<'_>, sql: &str) -> bool {
         tx.batch_execute(sql).await.is_ok()
+    }
+}
+
+impl Commits for Client {
+    async fn try_commit(tx: Self::Tx<'_>) -> Result<(), idem_runtime::Error> {
+        tx::commit(tx).await
     }
 }
 
@@ -56,7 +63,7 @@ impl<'t> Deref for Pooled<'t> {
 
 #[idempotent(key = "id", tx = "tx")]
 async fn book(tx: &Transaction<'_>, id: &str) -> Result<Outcome<()>, Failure> {
-    Client::effect(tx, id).await;
+    tx.batch_execute(&effect(id)).await.unwrap();
     Ok(().into())
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn warn_transactions() {
         WARNED.call_once(|| {
             tracing::warn!(
                 "a store of this process has found a pooler that gives each transaction another session of PostgreSQL: \
-                 handlers with `tx` that connect through it with sqlx or sea-orm can get the answers to other connections' \
+                 handlers with `tx` that connect through it with sqlx, diesel-async or sea-orm can get the answers to other connections' \
                  prepared statements; connect them directly to the server, or use session mode"
             );
         });
