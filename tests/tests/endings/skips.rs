@@ -202,13 +202,12 @@ async fn a_waiter_runs_behind_a_body_that_did_nothing() {
 #[tokio::test]
 async fn a_call_without_protection_may_do_nothing() {
     #[idempotent(key = "id", store = store, missing_key = "run", claim = claim, scope = "endings/skips/unprotected")]
-    async fn handle(store: &Probe, id: Option<u32>) -> Result<u32, Error> {
-        claim.skip();
-        Ok(7)
+    async fn handle(store: &Probe, id: Option<u32>) -> Result<Outcome<u64>, Error> {
+        Ok(Outcome::Skipped(claim.fence()))
     }
 
     let store = Probe::new();
-    assert_eq!(handle(&store, None).await.unwrap(), 7);
+    assert_eq!(handle(&store, None).await.unwrap(), Outcome::Skipped(0));
     assert!(store.asked().is_empty());
 }
 
