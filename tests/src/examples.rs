@@ -1,9 +1,13 @@
 //! Builds the examples' programs, so that tests run them as a user does.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
+
+/// How the names of cargo's variables begin that say which package is built.
+const PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
 
 /// The root of the repository.
 pub fn workspace() -> &'static Path {
@@ -29,7 +33,15 @@ fn build(name: &str) -> PathBuf {
         "debug" => "dev",
         other => other,
     };
-    let built = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // cargo tells a test of its own package. ring's build script reads the same variables: it would run again, and all that depends
+    // on ring would be built again.
+    let of_this_package =
+        |name: &OsString| name.to_str().is_some_and(|name| PACKAGE.iter().any(|start| name.starts_with(start)));
+    for name in std::env::vars_os().map(|(name, _)| name).filter(of_this_package) {
+        cargo.env_remove(name);
+    }
+    let built = cargo
         .args(["build", "--quiet", "--workspace", "--all-features", "--example", name])
         .args(["--profile", profile, "--target-dir"])
         .arg(folder.parent().unwrap())
