@@ -2,6 +2,8 @@
 
 #[cfg(feature = "actix")]
 mod actix;
+#[cfg(feature = "axum")]
+mod axum;
 #[cfg(feature = "tonic")]
 mod tonic;
 #[cfg(any(feature = "actix", feature = "tonic"))]
@@ -191,7 +193,7 @@ impl<T> From<T> for Outcome<T> {
 }
 
 /// A type that a handler can return in its `Ok`: each owned type that is [`Serialize`] and [`DeserializeOwned`], the
-/// [`Outcome`] of one, and, with their features, responses of tonic and actix-web.
+/// [`Outcome`] of one, and, with their features, responses of tonic, actix-web and axum.
 ///
 /// For a type of your own, implement [`HandlerOutput`].
 #[diagnostic::on_unimplemented(
@@ -200,10 +202,10 @@ impl<T> From<T> for Outcome<T> {
     note = "for a type of yours, `#[derive(serde::Serialize, serde::Deserialize)]`; for another crate's, see whether it has a \
             feature `serde`",
     note = "a response whose body has to be awaited, such as axum's, needs a layer around the handler, and a stream can't be \
-            recorded at all: return what the response is made of, such as `Result<Receipt, E>` in place of `Result<Response, E>` \
-            and of `Result<Json<Receipt>, E>`, and make the response where the handler is called",
-    note = "with the features `tonic` and `actix`, `tonic::Response<M>` and actix-web's `HttpResponse` are recorded: see the page \
-            \"Web frameworks and gRPC\" of the book (docs/src/frameworks.md)"
+            recorded at all: return what the response is made of, such as `Result<Receipt, E>` in place of `Result<Response, E>`, \
+            and make the response where the handler is called",
+    note = "with the features `tonic`, `actix` and `axum`, `tonic::Response<M>`, actix-web's `HttpResponse` and the `Json<T>` of \
+            axum and actix-web are recorded: see the page \"Web frameworks and gRPC\" of the book (docs/src/frameworks.md)"
 )]
 pub trait Recordable<Kind>: Sized {
     /// What a record is read as.
@@ -259,6 +261,12 @@ impl<E: Serialize + DeserializeOwned> RecordableError<marker::Plain> for E {
     }
 }
 
+/// A wait as `Retry-After` has it: whole seconds, rounded up, and at least one.
+#[cfg(any(feature = "actix", feature = "axum"))]
+fn seconds(wait: std::time::Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
 /// The markers of the implementations for `Result`. The compiler infers them.
 pub mod marker {
     use std::marker::PhantomData;
@@ -280,6 +288,10 @@ pub mod marker {
     #[cfg(feature = "actix")]
     #[derive(Debug)]
     pub enum Actix {}
+    /// The `Json` of axum.
+    #[cfg(feature = "axum")]
+    #[derive(Debug)]
+    pub enum Axum {}
 }
 
 // Without this, the compiler lists serde's implementations, twice.

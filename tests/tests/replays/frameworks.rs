@@ -91,47 +91,82 @@ mod actix {
 
 mod axum {
     use ::axum::Json;
-    use ::axum::response::{IntoResponse, Response};
+    use ::axum::response::IntoResponse;
     use http::StatusCode;
-    use idem_runtime::{Error, with_store};
+    use idem_runtime::{Error, Outcome, with_store};
 
     use super::{MemoryStore, Order, Receipt, idempotent, order};
 
-    #[derive(Debug)]
-    struct ChargeError(Error);
-
-    impl From<Error> for ChargeError {
-        fn from(error: Error) -> Self {
-            Self(error)
-        }
-    }
-
-    impl IntoResponse for ChargeError {
-        fn into_response(self) -> Response {
-            let Self(error) = self;
-            let (status, body) = (error.http_status(), error.public().to_string());
-            (StatusCode::from_u16(status).unwrap(), body).into_response()
-        }
-    }
-
-    #[idempotent(key = "order.id", scope = "shop/axum")]
-    async fn charge(order: &Order) -> Result<Receipt, ChargeError> {
+    #[idempotent(key = "order.id", fingerprint = "order.cents", scope = "shop/axum")]
+    async fn charge(Json(order): Json<Order>) -> Result<Json<Receipt>, Error> {
         // …
-        Ok(Receipt { cents: order.cents })
+        Ok(Json(Receipt { cents: order.cents }))
     }
 
-    async fn post_charge(Json(order): Json<Order>) -> Result<Json<Receipt>, ChargeError> {
-        charge(&order).await.map(Json)
+    #[tokio::test]
+    async fn a_handler_of_axum_is_replayed() {
+        with_store(MemoryStore::new(), async {
+            for _ in 0..2 {
+                let answer = charge(Json(order("order-1"))).await.into_response();
+                assert_eq!(answer.status(), StatusCode::OK);
+                let body = ::axum::body::to_bytes(answer.into_body(), 100).await.unwrap();
+                assert_eq!(body, r#"{"cents":500}"#);
+            }
+            let other = Order { cents: 700, ..order("order-1") };
+            let refused = charge(Json(other)).await.into_response();
+            assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        })
+        .await;
+    }
+
+    /// For a response with a status of its own.
+    #[idempotent(key = "order.id", scope = "shop/axum/receipt")]
+    async fn receipt(order: &Order) -> Result<Outcome<Receipt>, Error> {
+        // …
+        Ok(Receipt { cents: order.cents }.into())
+    }
+
+    async fn post_charge(Json(order): Json<Order>) -> Result<(StatusCode, Json<Receipt>), Error> {
+        let outcome = receipt(&order).await?;
+        let status = if outcome.is_replayed() { StatusCode::OK } else { StatusCode::CREATED };
+        Ok((status, Json(outcome.into_inner())))
     }
 
     #[tokio::test]
     async fn a_function_below_a_handler_of_axum_is_replayed() {
         with_store(MemoryStore::new(), async {
-            for _ in 0..2 {
-                assert_eq!(post_charge(Json(order("order-1"))).await.unwrap().0, Receipt { cents: 500 });
+            for status in [StatusCode::CREATED, StatusCode::OK] {
+                assert_eq!(post_charge(Json(order("order-1"))).await.into_response().status(), status);
             }
-            let refused = post_charge(Json(order(""))).await.unwrap_err().into_response();
-            assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+            let error = receipt(&order("")).await.unwrap_err();
+            let (status, body) = (error.http_status(), error.public().to_string()); // for gRPC, `error.grpc_code()`
+            let refused = post_charge(Json(order(""))).await.into_response();
+            assert_eq!(refused.status().as_u16(), status);
+            assert_eq!(::axum::body::to_bytes(refused.into_body(), 100).await.unwrap(), body);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_client_is_told_when_to_come_again() {
+        #[idempotent(key = "order.id", scope = "shop/axum/hanging")]
+        async fn hanging(order: &Order, entered: &tokio::sync::Notify) -> Result<(), Error> {
+            entered.notify_one();
+            std::future::pending().await
+        }
+        with_store(MemoryStore::new(), async {
+            let (order, entered) = (order("order-1"), tokio::sync::Notify::new());
+            let first = hanging(&order, &entered);
+            let second = async {
+                entered.notified().await;
+                hanging(&order, &entered).await.into_response()
+            };
+            let refused = tokio::select! {
+                _ = first => unreachable!("it hangs"),
+                refused = second => refused,
+            };
+            assert_eq!(refused.status(), StatusCode::CONFLICT);
+            assert_eq!(refused.headers()["retry-after"], "60");
         })
         .await;
     }

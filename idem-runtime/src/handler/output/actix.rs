@@ -12,7 +12,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, Serializer};
 
 use super::wire::{Bytes, Headers};
-use super::{Recordable, marker};
+use super::{Recordable, marker, seconds};
 use crate::error::Error;
 use crate::protocol::Leave;
 
@@ -215,8 +215,7 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         if let Some(wait) = self.retry_after() {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            response.insert_header((RETRY_AFTER, seconds.max(1)));
+            response.insert_header((RETRY_AFTER, seconds(wait)));
         }
         response.content_type("text/plain; charset=utf-8").body(self.public().to_string())
     }
