@@ -2,6 +2,8 @@
 //!
 //! The cases that pass are modules of this program. trybuild checks the others all at once where none of its cases has to run.
 
+#[path = "../../ui/pass/blocks.rs"]
+mod blocks;
 #[path = "../../ui/pass/closures.rs"]
 mod closures;
 #[path = "../../ui/pass/not-send.rs"]

@@ -26,10 +26,11 @@ async fn plain(order: &Order) -> Result<u64, Error> {
 }
 
 async fn moving(order: Order) -> Result<Outcome<String>, Failure> {
-    let future = run_once!(key = order.id, scope = "blocks/moving", async move || -> Result<Outcome<String>, Failure> {
-        let cents = charge(&order).await?;
-        Ok(format!("{} {cents}", order.id).into())
-    });
+    let future =
+        run_once!(key = order.id, scope = "blocks/moving", async move || -> Result<Outcome<String>, Failure> {
+            let cents = charge(&order).await?;
+            Ok(format!("{} {cents}", order.id).into())
+        });
     sent(future).await
 }
 
@@ -63,19 +64,25 @@ fn blocking(order: &Order) -> Result<u64, Failure> {
 }
 
 async fn in_a_transaction(mut tx: sqlx::PgTransaction<'static>, order: Order) -> Result<u64, Failure> {
-    let booked = sent(run_once!(tx = &mut tx, key = order.id, scope = "blocks/tx", async || -> Result<u64, Failure> {
-        sqlx::query("SELECT 1").execute(&mut *tx).await?;
-        Ok(order.cents)
-    }))
-    .await?;
-    let noted = sent(run_once!(tx = &mut tx, key = order.id, scope = "blocks/tx-move", async move { charge(&order).await }));
+    let booked =
+        sent(run_once!(tx = &mut tx, key = order.id, scope = "blocks/tx", async || -> Result<u64, Failure> {
+            sqlx::query("SELECT 1").execute(&mut *tx).await?;
+            Ok(order.cents)
+        }))
+        .await?;
+    let noted =
+        sent(run_once!(tx = &mut tx, key = order.id, scope = "blocks/tx-move", async move { charge(&order).await }));
     let noted = noted.await?;
     tx.commit().await?;
     Ok(booked + noted)
 }
 
-async fn in_another_driver(tx: &tokio_postgres::Transaction<'_>, other: sea_orm::DatabaseTransaction) -> Result<bool, Error> {
-    let closed = sent(run_once!(tx = &*tx, key = 1, scope = "blocks/tokio-postgres", async { Ok(tx.client().is_closed()) }));
+async fn in_another_driver(
+    tx: &tokio_postgres::Transaction<'_>,
+    other: sea_orm::DatabaseTransaction,
+) -> Result<bool, Error> {
+    let closed =
+        sent(run_once!(tx = &*tx, key = 1, scope = "blocks/tokio-postgres", async { Ok(tx.client().is_closed()) }));
     let closed: Result<bool, Error> = closed.await;
     let mocked = sent(run_once!(tx = &other, key = 1, scope = "blocks/sea-orm", async || -> Result<bool, Error> {
         let _ = &other;
@@ -85,7 +92,8 @@ async fn in_another_driver(tx: &tokio_postgres::Transaction<'_>, other: sea_orm:
 }
 
 fn in_a_sync_transaction(tx: &rusqlite::Transaction<'_>, unit: &mut Unit<'_>) -> Result<bool, Error> {
-    let first: Result<bool, Error> = run_once!(tx = &*tx, key = 1, scope = "blocks/rusqlite", || Ok(tx.is_autocommit()));
+    let first: Result<bool, Error> =
+        run_once!(tx = &*tx, key = 1, scope = "blocks/rusqlite", || Ok(tx.is_autocommit()));
     let second = run_once!(tx = &unit.savepoint, key = 1, scope = "blocks/field", || -> Result<bool, Error> {
         unit.count += 1;
         Ok(unit.savepoint.is_autocommit())
@@ -98,8 +106,8 @@ struct Unit<'t> {
     count: u64,
 }
 
-#[tokio::main]
-async fn main() {
+#[tokio::test(flavor = "multi_thread")]
+async fn runs() {
     let order = |id: &str| Order { id: id.to_owned(), cents: 1 };
     idem_runtime::install(MemoryStore::new()).ok();
     plain(&order("1")).await.ok();
