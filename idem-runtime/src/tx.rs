@@ -347,8 +347,9 @@ impl std::fmt::Debug for Value {
 /// For a handler that takes `tx: &mut X`, implement it for `X`. For one that takes `tx: &X`, implement it for `&X`.
 ///
 /// The library sends at most three statements for a call, one after the other, and neither commits nor rolls back. If
-/// the claim is no longer there after the body, the library asks the database whether a transaction is open. On
-/// PostgreSQL and MariaDB it sends a read, and on SQLite a `BEGIN`, followed by a `ROLLBACK` if the `BEGIN` succeeded.
+/// the claim is no longer there after the body, the library asks the database whether a transaction is open. On MariaDB
+/// it sends a read, on PostgreSQL a savepoint, followed by a read if the savepoint was refused, and on SQLite a `BEGIN`,
+/// followed by a `ROLLBACK` if the `BEGIN` succeeded.
 ///
 /// ```
 /// use idem_runtime::tx::{Column, ColumnKind, Database, Failure, Statement, Transaction, Value};

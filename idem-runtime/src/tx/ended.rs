@@ -3,15 +3,14 @@
 use super::{Column, Database, Statement, Transaction, Value};
 use crate::error::{Error, NeedsAHuman, ScopedKey, StoreError};
 
-/// Asks PostgreSQL whether a transaction is open that has written: the claim was written in it.
-const HAS_WRITTEN: &str = "SELECT count(txid_current_if_assigned()) AS is_open";
-
 /// Asks MariaDB whether a transaction is open. MySQL has no such variable. It takes the condition for a comment, and so
 /// always answers that one is open.
 const IS_OPEN: &str = "SELECT 1 /*M!100000 AND @@in_transaction */ AS is_open";
 
-/// The answer to either.
 const COLUMNS: [Column; 1] = [Column::integer("is_open")];
+
+/// PostgreSQL refuses it outside of a transaction. The caller has to roll back after it.
+const SAVEPOINT: &str = "SAVEPOINT idempotency";
 
 /// PostgreSQL's `no_active_sql_transaction`.
 pub(super) const NOT_IN_TRANSACTION: &str = "25P01";
@@ -35,18 +34,28 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
     if !tx.is_in_transaction() {
         return true;
     }
-    let question = match tx.database() {
-        Database::Postgres => HAS_WRITTEN,
-        Database::MySql => IS_OPEN,
-        Database::Sqlite => return can_begin(tx).await,
-    };
-    let answer = tx.query(Statement { sql: question, params: &[], columns: &COLUMNS }).await;
-    answer.is_ok_and(|row| row == Some(vec![Value::Integer(Some(0))]))
+    match tx.database() {
+        Database::Postgres => refuses_savepoint(tx).await,
+        Database::MySql => {
+            let open = tx.query(Statement { sql: IS_OPEN, params: &[], columns: &COLUMNS }).await;
+            open.is_ok_and(|row| row == Some(vec![Value::Integer(Some(0))]))
+        }
+        Database::Sqlite => can_begin(tx).await,
+    }
+}
+
+fn statement(sql: &str) -> Statement<'_> {
+    Statement { sql, params: &[], columns: &[] }
+}
+
+/// Whether PostgreSQL refuses a savepoint, and accepts another statement after that. A transaction that has failed
+/// refuses both. So this needs no code of the error, which not every driver keeps.
+async fn refuses_savepoint<T: Transaction>(tx: &mut T) -> bool {
+    tx.execute(statement(SAVEPOINT)).await.is_err() && tx.execute(statement("SELECT 1")).await.is_ok()
 }
 
 /// SQLite refuses a `BEGIN` within a transaction.
 async fn can_begin<T: Transaction>(tx: &mut T) -> bool {
-    let statement = |sql| Statement { sql, params: &[], columns: &[] };
     let begun = tx.execute(statement("BEGIN")).await.is_ok();
     if begun {
         let _ = tx.execute(statement("ROLLBACK")).await;
@@ -66,7 +75,7 @@ async fn can_begin<T: Transaction>(tx: &mut T) -> bool {
     feature = "sea-orm"
 ))]
 pub(super) async fn begin_again<T: Transaction>(tx: &mut T) {
-    let _ = tx.execute(Statement { sql: "BEGIN", params: &[], columns: &[] }).await;
+    let _ = tx.execute(statement("BEGIN")).await;
 }
 
 /// The error of a handler or of a commit whose transaction has ended.
