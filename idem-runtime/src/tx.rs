@@ -407,6 +407,7 @@ impl std::fmt::Debug for Value {
     label = "`idem_runtime::tx::Transaction` is not implemented for `{Self}`",
     note = "known are transactions of sqlx 0.8 and 0.9 and of diesel-async 0.9, taken by `&mut`, and those of rusqlite, \
             tokio-postgres 0.7 and sea-orm 2, taken by `&`: each behind its feature of `idem-runtime`",
+    note = "what a pool lends is another type than the connection: give what it derefs to, such as `&mut **connection`",
     note = "the same type of another version is another type: `cargo tree -i sqlx` shows which versions of sqlx you have",
     note = "for another driver, implement `idem_runtime::tx::Transaction`: for `X` where `tx` is a `&mut X`, for `&X` \
             where it is a `&X`"

@@ -71,6 +71,7 @@ use crate::protocol::{Leave, Record};
     note = "return `Result<T, E>`, where `T` is an owned type that implements `serde::Serialize` and \
             `serde::Deserialize`, and `E` implements `From<idem_runtime::Error>`",
     note = "for a framework's own type, implement `idem_runtime::HandlerOutput<YourMarker>` for it",
+    note = "where the signature is given, as by a trait, make a block of the body idempotent: `idem_runtime::run_once!`",
     note = "a handler that awaits has to be an `async fn`, and not a function that returns a future"
 )]
 pub trait HandlerOutput<M>: Sized {
