@@ -13,7 +13,7 @@ mod template;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -111,12 +111,11 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// If it doesn't answer in time, with its log.
+    /// If it doesn't answer in time.
     pub async fn restart(&self) {
         self.kill();
         let deadline = Instant::now() + PATIENCE;
-        let log = self.directory().join("log");
-        let mut process = Process::start(&self.program, self.clock.get().map(AsRef::as_ref), &log);
+        let mut process = Process::start(&self.program, self.clock.get().map(AsRef::as_ref), &self.log());
         while process.is_running() && Instant::now() < deadline {
             if self.answers().await {
                 *self.process.lock().unwrap() = Some(process);
@@ -124,8 +123,11 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let log = std::fs::read_to_string(&log).unwrap_or_default();
-        panic!("{} doesn't start: {log}", self.program.path.display());
+        panic!("{} doesn't start", self.program.path.display());
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory().join("log")
     }
 
     async fn answers(&self) -> bool {
@@ -138,6 +140,23 @@ impl Server {
             std::io::Result::Ok(answer[..length].windows(expected.len()).any(|part| part == *expected))
         };
         matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(true)))
+    }
+}
+
+/// A test that fails prints what its servers said, and whether one of them has ended by itself.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let log = String::from_utf8_lossy(&std::fs::read(self.log()).unwrap_or_default()).into_owned();
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = match process.as_mut().map(Process::is_running) {
+            Some(true) => "is running",
+            Some(false) => "HAS ENDED",
+            None => "was stopped by the test",
+        };
+        eprintln!("{} {state}; its log:\n{log}", self.program.path.display());
     }
 }
 
