@@ -181,9 +181,9 @@ impl Suite {
         self
     }
 
-    /// How to move the store's clock, for the cases in which it is set back. Without this, they are skipped. The
-    /// function sets how far the clock is ahead of its real time: an hour, two minutes, or nothing. When its future
-    /// ends, that has to hold for each handle.
+    /// How to move the store's clock, for the cases in which it is moved. Without this, they are skipped. The function
+    /// sets how far the clock is ahead of its real time: an hour, a few minutes, or nothing. When its future ends, that
+    /// has to hold for each handle.
     ///
     /// If the clock can't be moved, move the rows: lower each time and fence in them by as much as the clock is to be
     /// ahead. To the store, that is the same.

@@ -242,6 +242,10 @@ impl Reference {
             (Fault::PurgedBeforeItsFence, Some(written), _) => {
                 written.purge_at = written.purge_at.map(|at| at - written.fence.saturating_sub(now));
             }
+            (Fault::NotRunLeavesAnOldRow, Some(written), Reply::Held) if matches!(operation, Operation::Release(request) if request.how == Leave::NotRun) =>
+            {
+                written.purge_at = row.map_or(written.purge_at, |row| row.purge_at);
+            }
             (Fault::GoneForLost, _, reply @ Reply::Lost) => *reply = Reply::Gone,
             (Fault::NothingRemains, _, Reply::InProgress { remaining }) => *remaining = Duration::ZERO,
             (Fault::FingerprintUncheckedOnOrphans, Some(written), Reply::Acquired(_)) => {

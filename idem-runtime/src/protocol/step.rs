@@ -286,9 +286,9 @@ fn release(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next
 /// The caller left before its body ran, or its body said that it did nothing. Undoes what its claim was granted, and remembers the owner, so that a copy of
 /// the claim that is still under way is refused.
 fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> Next {
-    let stays = |stays| Some(purge_at(row.map_or(0, |row| row.fence), now, stays));
-    let row = match row {
-        None => Row {
+    let stays = |stays| purge_at(row.map_or(0, |row| row.fence), now, stays);
+    let Some(row) = row else {
+        let row = Row {
             state: State::Free,
             owner: request.owner,
             fence: 0,
@@ -298,32 +298,29 @@ fn leave_unrun(row: Option<&Row>, request: &ReleaseRequest<'_>, now: Micros) -> 
             attempt: 0,
             fingerprint: None,
             ended: Ended::default(),
-            purge_at: stays(request.linger),
-        },
-        Some(row) if row.state == State::Running && row.owner == request.owner => {
-            let attempt = row.attempt.saturating_sub(1);
-            match row.doubt {
-                // It had taken an orphan over. The key is an orphan again.
-                Some(_) => Row { state: State::Unknown, attempt, ..*row },
-                None => {
-                    let purge_at = stays(match row.previous {
-                        Previous::AfterFailure => request.retain.max(request.linger),
-                        _ => request.linger,
-                    });
-                    Row { state: State::Free, attempt, purge_at, ..*row }
-                }
-            }
-        }
-        Some(row) if row.remembers(request.owner) => return Next::same(Reply::Held),
-        Some(row) => {
-            let mut ended = row.ended;
-            ended.push(request.owner);
-            // The row has to stay for as long as a copy of the claim can be under way: once it is swept, nobody knows
-            // that this owner left.
-            Row { ended, purge_at: row.purge_at.max(row.purge_at.and(stays(request.linger))), ..*row }
-        }
+            purge_at: Some(stays(request.linger)),
+        };
+        return Next::write(row, Reply::Held);
     };
-    Next::write(row, Reply::Held)
+    // The row has to stay for as long as a copy of the claim can be under way: once it is swept, nobody knows that this
+    // owner left.
+    let mut left = Row { purge_at: row.purge_at.map(|at| at.max(stays(request.linger))), ..*row };
+    if row.state == State::Running && row.owner == request.owner {
+        left.attempt = row.attempt.saturating_sub(1);
+        if row.doubt.is_some() {
+            // It had taken an orphan over. The key is an orphan again.
+            left.state = State::Unknown;
+        } else {
+            left.state = State::Free;
+            left.purge_at = Some(stays(match row.previous {
+                Previous::AfterFailure => request.retain.max(request.linger),
+                _ => request.linger,
+            }));
+        }
+    } else if !row.remembers(request.owner) {
+        left.ended.push(request.owner);
+    }
+    if left == *row { Next::same(Reply::Held) } else { Next::write(left, Reply::Held) }
 }
 
 /// When a lease that begins now ends, and the `purge_at` of its row.

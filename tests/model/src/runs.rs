@@ -55,7 +55,7 @@ pub const WITHOUT: &[(&str, Broken, usize)] = &[
     ("park calls=1 cancel=1 skip=1 without=ending-survives-drop", Broken::ParkedWithoutDoubt, 10),
     ("rerun calls=2 lease=1 crash=1 skip=1 without=skip-is-not-run", Broken::WrongPrevious, 12),
     ("rerun calls=1 keep=1 without=keep-ends-heartbeat", Broken::Stuck, 7),
-    ("rerun calls=1 lease=1 retry=1 cancel=1 purge=1 without=repeats-end-in-time", Broken::Phantom, 11),
+    ("rerun calls=1 lease=1 retry=1 purge=1 without=repeats-end-in-time", Broken::Phantom, 13),
 ];
 
 /// A run, as the words say.

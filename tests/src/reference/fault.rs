@@ -89,6 +89,8 @@ pub enum Fault {
     LostWakeUp,
     /// The remaining lease is always zero.
     NothingRemains,
+    /// `NotRun` doesn't put off when an old row may be deleted.
+    NotRunLeavesAnOldRow,
     /// A row is deleted by the clock alone, without regard to its fence, though the clock was set back.
     PurgedBeforeItsFence,
     /// A holder that lost its key to another is told that there is no such key.

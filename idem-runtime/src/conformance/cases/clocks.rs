@@ -1,16 +1,18 @@
-//! A clock that is set back. Skipped if the suite isn't told how to move it.
+//! A clock that is set back, or ahead. Skipped if the suite isn't told how to move it.
 
 use std::time::Duration;
 
 use super::{Case, cases};
 use crate::conformance::bench::{Bench, Caller, record};
 use crate::conformance::verdict::{Verdict, answer, ensure, equal};
-use crate::protocol::{CompleteRequest, Grant, Leave, Orphans, ReleaseRequest, Standing};
+use crate::protocol::{ClaimAnswer, CompleteRequest, Grant, Leave, Orphans, Previous, ReleaseRequest, Standing};
 use crate::store::IdempotencyStore as _;
 use crate::store::admin::Resolution;
 
 pub(super) const CASES: &[Case] = cases! {
     "R8: fences grow after the clock is set back, whatever happens to the row" => fence_grows_over_a_clock_set_back,
+    "R9: NotRun keeps the row for as long as a copy of its claim can arrive, however old the row is"
+        => not_run_keeps_an_old_row,
 };
 
 /// How far the clock is set back.
@@ -104,4 +106,35 @@ async fn ends(bench: &Bench, holder: &Caller, grant: Grant, ending: &str) -> Ver
             equal(ending, answer(ending, resolved)?, Standing::Held)
         }
     }
+}
+
+async fn not_run_keeps_an_old_row(bench: Bench) -> Verdict {
+    let verdict = gives_up_late(&bench).await;
+    bench.clock.set_ahead(Duration::ZERO).await?;
+    verdict
+}
+
+/// Each row may be purged 60 s after its last request. 45 s after it, one call gives up and another repeats that it gave
+/// up. Copies of their claims arrive 45 s later.
+async fn gives_up_late(bench: &Bench) -> Verdict {
+    const PAUSE: Duration = Duration::from_secs(45);
+    bench.clock.set_ahead(Duration::ZERO).await?;
+    let (_, lost) = bench.orphan().await?;
+    let mut taker = bench.caller().lease(bench.short);
+    taker.retain = Some(Duration::ZERO);
+    taker.granted_as("the takeover", 2, Previous::AfterCrash { fence: lost.fence }).await?;
+    let early = bench.caller_of("early").lease(bench.short);
+    early.granted_first("a claim of another key").await?;
+    early.gives_up("its call gives up at once").await?;
+
+    bench.clock.set_ahead(PAUSE).await?;
+    taker.gives_up("the taker gives up, 45 s after its claim").await?;
+    early.gives_up("a repeat, 45 s later").await?;
+
+    bench.clock.set_ahead(2 * PAUSE).await?;
+    if let Ok(admin) = bench.admin() {
+        answer("sweep", admin.sweep(10_000).await)?;
+    }
+    taker.told("a copy of the taker's claim, 45 s after it gave up", ClaimAnswer::Ended).await?;
+    early.told("a copy of the other claim, 45 s after the repeat", ClaimAnswer::Ended).await
 }

@@ -221,14 +221,13 @@ fn leave_unrun(script: &mut Script, request: &ReleaseRequest<'_>) -> fmt::Result
     let owner = Bytes(&request.owner.0);
     let (least, most) = purge_window(request.linger);
     let is_own = format!("state = 1 AND owner = {owner}");
-    let (has_ended, ended) = (has_ended(owner), ended_with(owner));
+    let ended = ended_with(owner);
     write!(
         sql,
         "INSERT INTO `{table}` ({}) VALUES ({}, {}, 4, {owner}, 0, {NOW}, NULL, 1, NULL, 0, NULL, X'', {NOW} + {most}) \
          ON DUPLICATE KEY UPDATE attempt = IF({is_own} AND attempt > 0, attempt - 1, attempt), \
-         purge_at = CASE WHEN {is_own} THEN CASE WHEN doubt IS NOT NULL THEN purge_at WHEN previous = 2 THEN {} ELSE {} END \
-         WHEN owner <> {owner} AND NOT ({has_ended}) AND purge_at < {STAYS_FROM} + {least} \
-         THEN {STAYS_FROM} + {most} ELSE purge_at END, \
+         purge_at = CASE WHEN {is_own} AND doubt IS NULL THEN IF(previous = 2, {}, {}) \
+         WHEN purge_at < {STAYS_FROM} + {least} THEN {STAYS_FROM} + {most} ELSE purge_at END, \
          ended = IF(owner = {owner}, ended, {ended}), state = IF({is_own}, IF(doubt IS NULL, 4, 2), state);",
         columns!(),
         Bytes(request.scope.as_bytes()),

@@ -323,16 +323,15 @@ fn leave_unrun() -> String {
             INSERT INTO {TABLE} AS t (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
             VALUES ($1, $2, 4, $3, 0, {NOW}, 1, 0, ''::bytea, {NOW} + $5)
             ON CONFLICT (scope, key) DO UPDATE SET
-                ended = CASE WHEN {own} THEN t.ended ELSE {ended} END,
+                ended = CASE WHEN t.owner = $3 THEN t.ended ELSE {ended} END,
                 attempt = CASE WHEN {own} THEN greatest(t.attempt - 1, 0) ELSE t.attempt END,
                 purge_at = CASE
-                    WHEN {own} AND t.doubt IS NOT NULL THEN t.purge_at
-                    WHEN {own} AND t.previous = 2 THEN {stays_from} + greatest($4, $5)
-                    WHEN {own} THEN {stays_from} + $5
+                    WHEN {own} AND t.doubt IS NULL AND t.previous = 2 THEN {stays_from} + greatest($4, $5)
+                    WHEN {own} AND t.doubt IS NULL THEN {stays_from} + $5
                     WHEN t.purge_at IS NOT NULL THEN greatest(t.purge_at, {stays_from} + $5)
                     END,
                 state = CASE WHEN {own} AND t.doubt IS NOT NULL THEN 2 WHEN {own} THEN 4 ELSE t.state END
-            WHERE ({own}) OR NOT (t.owner = $3 OR {gone})
+            WHERE ({own}) OR NOT (t.owner = $3 OR {gone}) OR t.purge_at < {stays_from} + $5
             RETURNING t.scope, t.key, t.awaited
         )
         {}",

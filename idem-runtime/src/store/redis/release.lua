@@ -8,20 +8,20 @@ if how == 'unrun' then
   if not row then
     st, ow, fe, un, at, pv = FREE, me, eight(0), now, 0, 1
     pu = purged(linger)
-  elseif st == RUNNING and ow == me then
-    at, channel = math.max(at - 1, 0), ARGV[6]
-    if db ~= '' then
-      -- The key is an orphan again: its outcome is still unknown.
-      st = UNKNOWN
-    else
-      st, pu = FREE, purged(pv == 2 and failed or linger)
-    end
-  elseif remembers(me) then
-    return 1
+  elseif st == RUNNING and ow == me and db == '' then
+    st, at, pu, channel = FREE, math.max(at - 1, 0), purged(pv == 2 and failed or linger), ARGV[6]
   else
-    en = left(me)
     -- The row has to remember for this long which owners released the key.
-    if pu ~= 0 then pu = math.max(pu, purged(linger)) end
+    local stays = pu ~= 0 and math.max(pu, purged(linger)) or 0
+    if st == RUNNING and ow == me then
+      -- The key is an orphan again: its outcome is still unknown.
+      st, at, channel = UNKNOWN, math.max(at - 1, 0), ARGV[6]
+    elseif not remembers(me) then
+      en = left(me)
+    elseif stays == pu then
+      return 1
+    end
+    pu = stays
   end
 elseif how == 'failed' and held and (st == RUNNING or st == UNKNOWN) then
   st, db, pv, pf, pu, channel = FREE, '', 2, '', purged(failed), ARGV[6]
