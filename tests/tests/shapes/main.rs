@@ -6,6 +6,7 @@
 mod attributes;
 mod blocks;
 mod by_hand;
+mod cases;
 mod functions;
 mod generics;
 mod macros;

@@ -6,7 +6,7 @@ mod framework {
 
 use framework::idempotency::{Error, idempotent};
 
-#[idempotent(key = "id", crate = crate::renamed_crate::framework::idempotency, claim = c)]
+#[idempotent(key = "id", crate = crate::cases::renamed_crate::framework::idempotency, claim = c)]
 async fn handle(id: u64) -> Result<u64, Error> {
     Ok(id + c.fence())
 }
