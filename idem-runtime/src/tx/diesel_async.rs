@@ -100,6 +100,7 @@ impl Transaction for AsyncPgConnection {
     }
 
     async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+        #[cfg(feature = "postgres")]
         super::warn_behind_pooler(Database::Postgres);
         let rows = AsyncConnectionCore::load(self, Sql(statement)).await.map_err(failed)?;
         let rows: Vec<_> = rows.try_collect().await.map_err(failed)?;

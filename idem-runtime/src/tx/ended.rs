@@ -15,6 +15,13 @@ const SAVEPOINT: &str = "SAVEPOINT idempotency";
 /// PostgreSQL's `no_active_sql_transaction`.
 pub(super) const NOT_IN_TRANSACTION: &str = "25P01";
 
+/// SQLite refuses it within a transaction.
+///
+/// A commit sends it too, where SQLite has ended the transaction: sqlx counts the connection as in one until its own
+/// rollback succeeds. If there is no transaction to roll back, the connection returns to its pool and can't begin
+/// another one.
+pub(super) const BEGIN: Statement<'_> = statement("BEGIN");
+
 /// Sent before a `COMMIT`, in one round trip, to ask whether the transaction can be committed. PostgreSQL refuses it in
 /// a transaction that has failed, and outside of one. MySQL and MariaDB accept a savepoint outside of a transaction,
 /// but refuse to release it.
@@ -44,7 +51,7 @@ pub(super) async fn has_ended<T: Transaction>(tx: &mut T) -> bool {
     }
 }
 
-fn statement(sql: &str) -> Statement<'_> {
+const fn statement(sql: &str) -> Statement<'_> {
     Statement { sql, params: &[], columns: &[] }
 }
 
@@ -54,28 +61,13 @@ async fn refuses_savepoint<T: Transaction>(tx: &mut T) -> bool {
     tx.execute(statement(SAVEPOINT)).await.is_err() && tx.execute(statement("SELECT 1")).await.is_ok()
 }
 
-/// SQLite refuses a `BEGIN` within a transaction.
+/// Whether SQLite takes a `BEGIN`.
 async fn can_begin<T: Transaction>(tx: &mut T) -> bool {
-    let begun = tx.execute(statement("BEGIN")).await.is_ok();
+    let begun = tx.execute(BEGIN).await.is_ok();
     if begun {
         let _ = tx.execute(statement("ROLLBACK")).await;
     }
     begun
-}
-
-/// Begins a transaction to replace the one that SQLite ended. sqlx counts the connection as in a transaction until its
-/// own rollback succeeds. If there is no transaction to roll back, the connection returns to its pool and can't begin
-/// another one.
-#[cfg(any(
-    feature = "postgres",
-    feature = "mysql",
-    feature = "sqlx-sqlite",
-    feature = "sqlx-08-postgres",
-    feature = "sqlx-08-mysql",
-    feature = "sea-orm"
-))]
-pub(super) async fn begin_again<T: Transaction>(tx: &mut T) {
-    let _ = tx.execute(statement("BEGIN")).await;
 }
 
 /// The error of a handler or of a commit whose transaction has ended.

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
 
-use super::ended::{ASK, begin_again, has_ended, lost};
+use super::ended::{ASK, BEGIN, has_ended, lost};
 use super::{ColumnKind, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
 /// `None` for a database that a later version of sea-orm adds.
@@ -69,6 +69,7 @@ macro_rules! implement {
             }
 
             async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
+                #[cfg(feature = "postgres")]
                 super::warn_behind_pooler(Transaction::database(self));
                 query(self, statement).await.map_err(|error| failed(Transaction::database(self), error))
             }
@@ -94,7 +95,7 @@ impl Commit for DatabaseTransaction {
             if database != Database::Sqlite {
                 self.execute_unprepared(ASK).await.map_err(failed)?;
             } else if has_ended(&mut self).await {
-                begin_again(&mut self).await;
+                let _ = Transaction::execute(&mut self, BEGIN).await;
                 let _ = self.rollback().await;
                 return Err(lost(database, None));
             }

@@ -1,8 +1,5 @@
 //! sqlx's transactions, and its connections in one. The text is the same for each version of sqlx.
 
-use super::ended::{ASK, begin_again, has_ended, lost};
-use super::{ColumnKind, Commit, Committing, Database, Failure, Statement, Transaction, Value};
-
 macro_rules! implement {
     (
         $feature:literal, $sqlx:ident, $text:expr, $database:ident, $connection:ident, $arguments:ty, $code:expr
@@ -12,7 +9,8 @@ macro_rules! implement {
             use $sqlx::Row as _;
             use $sqlx::$database as Db;
 
-            use crate::tx::Param;
+            use crate::tx::ended::{ASK, BEGIN, has_ended, lost};
+            use crate::tx::{ColumnKind, Commit, Committing, Database, Failure, Param, Statement, Transaction, Value};
 
             fn failed(error: $sqlx::Error) -> Failure {
                 let code: Option<String> = error.as_database_error().and_then($code);
@@ -42,7 +40,8 @@ macro_rules! implement {
                 }
 
                 async fn query(&mut self, statement: Statement<'_>) -> Result<Option<Vec<Value>>, Failure> {
-                    super::warn_behind_pooler(Database::$database);
+                    #[cfg(feature = "postgres")]
+                    crate::tx::warn_behind_pooler(Database::$database);
                     let row = bound(statement).fetch_optional(self).await.map_err(failed)?;
                     let Some(row) = row else { return Ok(None) };
                     let values = statement.columns.iter().map(|column| {
@@ -88,7 +87,7 @@ macro_rules! implement {
                             let asked = $sqlx::Executor::execute(&mut *self, $sqlx::raw_sql(ASK)).await;
                             asked.map_err(|error| failed(error).at_commit())?;
                         } else if has_ended(&mut self).await {
-                            begin_again(&mut self).await;
+                            let _ = Transaction::execute(&mut self, BEGIN).await;
                             let _ = self.rollback().await;
                             return Err(lost(Database::Sqlite, None));
                         }
