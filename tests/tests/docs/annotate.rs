@@ -216,3 +216,135 @@ mod authenticating {
         assert_eq!(shop.0.get(), 1);
     }
 }
+
+/// Messages that look the same, and are two.
+mod retrying {
+    use super::*;
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Status {
+        Retry,
+        Complete,
+    }
+
+    #[derive(Default)]
+    struct Tasks(Count);
+
+    impl Tasks {
+        async fn set(&self, _: &str, _: Status) {
+            self.0.up();
+        }
+    }
+
+    #[idempotent(
+        key = "task, (status != Status::Retry).then_some(\"done\")",
+        missing_key = "run",
+        scope = "shop/set-status"
+    )]
+    async fn set_status(tasks: &Tasks, task: &str, status: Status) -> Result<(), Error> {
+        tasks.set(task, status).await;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_message_whose_key_is_none_runs_each_time_and_the_others_once() {
+        let tasks = Tasks::default();
+        with_store(MemoryStore::new(), async {
+            for (status, sets) in [(Status::Retry, 1), (Status::Retry, 2), (Status::Complete, 3), (Status::Complete, 3)]
+            {
+                set_status(&tasks, "task-1", status).await.unwrap();
+                assert_eq!(tasks.0.get(), sets);
+            }
+        })
+        .await;
+    }
+}
+
+/// What the caller does before its call.
+mod writing {
+    use std::sync::Mutex;
+
+    use idem_runtime::Outcome;
+
+    use super::*;
+
+    #[idempotent(key = "order", scope = "shop/audited")]
+    async fn charge(order: &str) -> Result<Outcome<u64>, Error> {
+        let _ = order;
+        Ok(Outcome::Executed(500))
+    }
+
+    #[tokio::test]
+    async fn what_is_written_before_a_call_is_written_for_its_replay_too() {
+        let written = Mutex::new(Vec::new());
+        with_store(MemoryStore::new(), async {
+            for wanted in [Outcome::Executed(500), Outcome::Replayed(500)] {
+                written.lock().unwrap().push("order-1");
+                assert_eq!(charge("order-1").await.unwrap(), wanted);
+            }
+        })
+        .await;
+        assert_eq!(written.into_inner().unwrap().len(), 2);
+    }
+}
+
+/// The spans of `#[instrument]`, above the attribute and below it.
+mod instrumenting {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// The names of the spans that were made.
+    #[derive(Clone, Default)]
+    struct Spans(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Subscriber for Spans {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            self.0.lock().unwrap().push(span.metadata().name());
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {}
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[idempotent(key = "order", scope = "shop/below")]
+    #[tracing::instrument]
+    async fn below(order: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[tracing::instrument]
+    #[idempotent(key = "order", scope = "shop/above")]
+    async fn above(order: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_replay_has_a_span_where_instrument_stands_below() {
+        let spans = Spans::default();
+        let _guard = tracing::subscriber::set_default(spans.clone());
+        with_store(MemoryStore::new(), async {
+            for _ in 0..2 {
+                below("order-1").await.unwrap();
+                above("order-1").await.unwrap();
+            }
+        })
+        .await;
+        assert_eq!(*spans.0.lock().unwrap(), ["below", "above", "below"]);
+    }
+}
