@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use idem_runtime::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Durability, Leave, Orphans, Owner, ReleaseRequest, SqliteOptions,
-    Standing,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Durability, Leave, Orphans, Owner, ReleaseRequest, RenewRequest,
+    SqliteOptions, Standing,
 };
 use idem_runtime::{IdempotencyStore, SqliteStore};
 use idem_tests::steps::{DAY, LEASE, acquire, execute, key, record, replay, request};
@@ -70,6 +70,36 @@ async fn an_execution_is_one_sync_or_two_where_a_lost_claim_would_matter() {
     assert!((100..=102).contains(&park), "{park} syncs for 50 executions under park");
     let unsafe_ = syncs_of(options().durability(Durability::ProcessCrash), 50, Some(DAY)).await;
     assert!(unsafe_ <= 2, "{unsafe_} syncs for 50 executions that only survive a crash of the process");
+}
+
+/// A claim writes a page of the table and one of the index, and its completion writes the page of the table alone.
+#[tokio::test]
+async fn a_completion_and_a_renewal_leave_the_index_alone() {
+    const FRAME: usize = 24 + 4096;
+    let directory = directory();
+    vfs::watch(directory.path());
+    let store = open(&file(&directory)).await;
+    let watcher = Connection::open(file(&directory)).unwrap();
+    let purge_at = || watcher.query_row("SELECT max(purge_at) FROM idem_keys", [], |row| row.get::<_, i64>(0)).unwrap();
+    let mut pages = [0, 0, 0];
+    for nth in 0..20 {
+        let key = key(nth.to_string());
+        let claim = request("s", &key);
+        let before = vfs::written(directory.path());
+        let fence = acquire(&store, claim).await.fence;
+        let (claimed, at) = (vfs::written(directory.path()), purge_at());
+        assert_eq!(store.renew(RenewRequest::new(&claim, fence)).await.unwrap(), Standing::Held);
+        let renewed = vfs::written(directory.path());
+        let result = record("r");
+        let complete = CompleteRequest::new(&claim, fence, &result, 7 * DAY);
+        assert_eq!(store.complete(complete).await.unwrap(), Standing::Held);
+        let completed = vfs::written(directory.path());
+        assert_eq!(purge_at(), at);
+        pages[0] += (claimed - before) / FRAME;
+        pages[1] += (renewed - claimed) / FRAME;
+        pages[2] += (completed - renewed) / FRAME;
+    }
+    assert_eq!(pages, [40, 20, 20], "pages written by 20 claims, renewals and completions");
 }
 
 #[tokio::test]

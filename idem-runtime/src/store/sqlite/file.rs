@@ -16,6 +16,12 @@ pub(super) struct File {
 pub(super) struct Texts {
     pub(super) select: String,
     pub(super) insert: String,
+    /// Inserts the row of the first claim of a key.
+    pub(super) claim: String,
+    /// Renews the lease of a running key, if the row stays long enough already.
+    pub(super) renew: String,
+    /// Completes a key that its holder runs, if the row stays long enough already.
+    pub(super) complete: String,
     pub(super) update: String,
     pub(super) update_with_record: String,
     pub(super) delete: String,
@@ -43,6 +49,13 @@ const INSERT: &str = concat!(
     columns!(),
     ", record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING"
 );
+const CLAIM: &str = "INSERT INTO \"idem_keys\" \
+     (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at) \
+     VALUES (?1, ?2, 1, ?3, ?4, ?5, 1, 1, ?6, x'', ?7) ON CONFLICT DO NOTHING";
+const RENEW: &str = "UPDATE \"idem_keys\" SET until = ?5 WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 \
+     AND state = 1 AND (purge_at BETWEEN ?6 AND ?7 OR (purge_at IS NULL AND ?6 IS NULL))";
+const COMPLETE: &str = "UPDATE \"idem_keys\" SET state = 5, until = ?5, doubt = NULL, record = ?8 \
+     WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state IN (1, 2) AND purge_at BETWEEN ?6 AND ?7";
 const UPDATE: &str = "UPDATE \"idem_keys\" SET state = ?3, owner = ?4, fence = ?5, until = ?6, doubt = ?7, previous = ?8, \
      previous_fence = ?9, attempt = ?10, fingerprint = ?11, ended = ?12, purge_at = ?13 WHERE scope = ?1 AND key = ?2";
 const UPDATE_WITH_RECORD: &str = "UPDATE \"idem_keys\" SET state = ?3, owner = ?4, fence = ?5, until = ?6, doubt = ?7, \
@@ -62,6 +75,9 @@ impl Texts {
         Self {
             select: table.named(SELECT),
             insert: table.named(INSERT),
+            claim: table.named(CLAIM),
+            renew: table.named(RENEW),
+            complete: table.named(COMPLETE),
             update: table.named(UPDATE),
             update_with_record: table.named(UPDATE_WITH_RECORD),
             delete: table.named(DELETE),
@@ -79,8 +95,8 @@ impl File {
 
     /// Checks that the table has the columns that this version reads and writes.
     pub(super) fn check(&self) -> rusqlite::Result<()> {
-        let Texts { select, insert, update, update_with_record, delete, .. } = &self.texts;
-        for sql in [select, insert, update, update_with_record, delete] {
+        let Texts { select, insert, claim, renew, complete, update, update_with_record, delete, .. } = &self.texts;
+        for sql in [select, insert, claim, renew, complete, update, update_with_record, delete] {
             self.prepare_cached(sql)?;
         }
         Ok(())

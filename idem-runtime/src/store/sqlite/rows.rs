@@ -1,11 +1,11 @@
 //! Reading and writing [`Row`]s. `schema.sql` says what each column holds.
 
-use rusqlite::params;
 use rusqlite::types::{Null, ValueRef};
+use rusqlite::{Statement, params};
 
 use super::failure::Failure;
 use super::file::{File, Texts};
-use crate::protocol::{Ended, Row, State};
+use crate::protocol::{Ended, Micros, Row, State};
 use crate::store::{Fingerprint, Key, Owner, Previous, Record};
 
 /// The column of the record, behind those of [`read`].
@@ -42,17 +42,65 @@ pub(super) fn find<T>(
     }
 }
 
-/// Inserts the row of a key. Returns `false` if the key has a row already.
-pub(super) fn insert(file: &File, scope: &str, key: &Key, row: &Row) -> Result<bool, Failure> {
-    let nothing = RecordWrite::Clear;
-    execute(file, &file.texts.insert, scope, key, row, nothing).map(|rows| rows == 1)
+/// Inserts the row of a key that has none.
+pub(super) fn insert(file: &File, scope: &str, key: &Key, row: &Row) -> Result<(), Failure> {
+    execute(file, &file.texts.insert, scope, key, row, RecordWrite::Clear)
+}
+
+/// Inserts the row of a key's first claim. Returns `false` if the key has a row already.
+pub(super) fn claim(file: &File, scope: &str, key: &Key, row: &Row, now: Micros) -> Result<bool, Failure> {
+    let mut statement = file.prepare_cached(&file.texts.claim)?;
+    bind_holder(&mut statement, scope, key, row)?;
+    statement.raw_bind_parameter(6, row.fingerprint.as_ref().map(|fingerprint| &fingerprint.0[..]))?;
+    statement.raw_bind_parameter(7, purge_at_of(settled(None, row.purge_at, now), scope, key)?)?;
+    Ok(statement.raw_execute()? == 1)
+}
+
+/// Writes the `until` of a key that the holder in `row` runs; with a record, completes the key. Returns `false`, and
+/// writes nothing, if the key has another row, or if its `purge_at` has to change.
+pub(super) fn hold(
+    file: &File,
+    scope: &str,
+    key: &Key,
+    row: &Row,
+    record: Option<&Record>,
+    now: Micros,
+) -> Result<bool, Failure> {
+    let Texts { renew, complete, .. } = &file.texts;
+    let mut statement = file.prepare_cached(if record.is_some() { complete } else { renew })?;
+    bind_holder(&mut statement, scope, key, row)?;
+    for (nth, purge_at) in [(6, row.purge_at), (7, settled(None, row.purge_at, now))] {
+        statement.raw_bind_parameter(nth, purge_at_of(purge_at, scope, key)?)?;
+    }
+    if let Some(record) = record {
+        statement.raw_bind_parameter(8, record.as_bytes())?;
+    }
+    Ok(statement.raw_execute()? == 1)
+}
+
+fn bind_holder(statement: &mut Statement<'_>, scope: &str, key: &Key, row: &Row) -> Result<(), Failure> {
+    statement.raw_bind_parameter(1, scope)?;
+    statement.raw_bind_parameter(2, key.as_bytes())?;
+    statement.raw_bind_parameter(3, &row.owner.0[..])?;
+    statement.raw_bind_parameter(4, number_of(row.fence, scope, key, "fence")?)?;
+    statement.raw_bind_parameter(5, number_of(row.until, scope, key, "until")?)?;
+    Ok(())
+}
+
+/// The `purge_at` to write where the protocol says `wanted`. A row may stay longer than that, by a thirty-second: if
+/// its present `purge_at` is in that range, it stays unchanged, so that most completions and renewals leave the index
+/// alone.
+pub(super) fn settled(present: Option<Micros>, wanted: Option<Micros>, now: Micros) -> Option<Micros> {
+    let wanted = wanted?;
+    let latest = wanted + wanted.saturating_sub(now) / 32;
+    present.filter(|present| (wanted..=latest).contains(present)).or(Some(latest))
 }
 
 /// Updates the row of a key.
 pub(super) fn update(file: &File, scope: &str, key: &Key, row: &Row, record: RecordWrite<'_>) -> Result<(), Failure> {
     let Texts { update, update_with_record, .. } = &file.texts;
     let sql = if matches!(record, RecordWrite::Unchanged) { update } else { update_with_record };
-    execute(file, sql, scope, key, row, record).map(drop)
+    execute(file, sql, scope, key, row, record)
 }
 
 /// Deletes the row of a key.
@@ -61,15 +109,8 @@ pub(super) fn delete(file: &File, scope: &str, key: &Key) -> Result<(), Failure>
     Ok(())
 }
 
-fn execute(
-    file: &File,
-    sql: &str,
-    scope: &str,
-    key: &Key,
-    row: &Row,
-    record: RecordWrite<'_>,
-) -> Result<usize, Failure> {
-    let number = |number: u64, column| integer(number).ok_or_else(|| Failure::corrupt(scope, key, column));
+fn execute(file: &File, sql: &str, scope: &str, key: &Key, row: &Row, record: RecordWrite<'_>) -> Result<(), Failure> {
+    let number = |number: u64, column| number_of(number, scope, key, column);
     let (previous, previous_fence) = match row.previous {
         Previous::First => (1, None),
         Previous::AfterFailure => (2, None),
@@ -94,13 +135,14 @@ fn execute(
     statement.raw_bind_parameter(10, row.attempt)?;
     statement.raw_bind_parameter(11, row.fingerprint.as_ref().map(|fingerprint| &fingerprint.0[..]))?;
     statement.raw_bind_parameter(12, &ended[..used])?;
-    statement.raw_bind_parameter(13, row.purge_at.map(|at| number(at, "purge_at")).transpose()?)?;
+    statement.raw_bind_parameter(13, purge_at_of(row.purge_at, scope, key)?)?;
     match record {
         RecordWrite::Unchanged => {}
         RecordWrite::Set(record) => statement.raw_bind_parameter(14, record.as_bytes())?,
         RecordWrite::Clear => statement.raw_bind_parameter(14, Null)?,
     }
-    Ok(statement.raw_execute()?)
+    statement.raw_execute()?;
+    Ok(())
 }
 
 /// Reads the first two columns as a scope and a key. The key is `None` if the bytes are no key.
@@ -192,6 +234,10 @@ fn ended(value: ValueRef<'_>) -> Result<Ended, Misread> {
     Ok(Ended::from_owners(owners.iter().copied().map(Owner)))
 }
 
-fn integer(number: u64) -> Option<i64> {
-    i64::try_from(number).ok()
+fn purge_at_of(at: Option<Micros>, scope: &str, key: &Key) -> Result<Option<i64>, Failure> {
+    at.map(|at| number_of(at, scope, key, "purge_at")).transpose()
+}
+
+fn number_of(number: u64, scope: &str, key: &Key, column: &'static str) -> Result<i64, Failure> {
+    i64::try_from(number).map_err(|_| Failure::corrupt(scope, key, column))
 }

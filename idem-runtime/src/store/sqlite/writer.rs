@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::failure::Failure;
 use super::file::File;
-use super::job::{Answer, Job};
+use super::job::{Answer, Ask, Job};
 use super::look::look;
 use super::options::{Durability, SqliteOptions};
 use super::order::Order;
@@ -15,9 +15,9 @@ use super::route::Route;
 use super::rows::{self, RecordWrite};
 use super::session::Session;
 use super::sweep;
-use crate::protocol::{self, Micros, Next, Operation, Reply, Row, State};
-use crate::store::clock;
+use crate::protocol::{self, Ended, Micros, Reply, Row, State};
 use crate::store::notifiers::Notifiers;
+use crate::store::{Owner, Previous, clock};
 
 /// How many requests one transaction carries at most. It bounds how long the first one waits for the last one.
 const BATCH: usize = 512;
@@ -155,14 +155,7 @@ impl Writer {
 
 /// Carries out one request: reads its row, decides, and writes.
 fn carry_out(file: &File, job: &Job, now: Micros, needs_sync: &mut bool) -> Answer {
-    // Most claims are of new keys. So first the row for a new key is inserted if there is none, which saves reading.
-    let first = job.with_operation(|operation| match operation {
-        Operation::Claim(_) => Some(protocol::step(None, operation, now)),
-        _ => None,
-    });
-    if let Some(Next { row: Some(row), reply }) = first
-        && rows::insert(file, &job.scope, &job.key, &row)?
-    {
+    if let Some(reply) = carry_out_unread(file, job, now)? {
         return Ok((reply, None));
     }
     let ((next, old), record) = rows::find(file, &job.scope, &job.key, |row| {
@@ -170,17 +163,50 @@ fn carry_out(file: &File, job: &Job, now: Micros, needs_sync: &mut bool) -> Answ
         let wants_record = next.reply == Reply::Completed;
         ((next, row.copied()), wants_record)
     })?;
-    match (&next.row, &old) {
-        (None, _) => {}
-        (Some(row), None) => {
-            rows::insert(file, &job.scope, &job.key, row)?;
-        }
-        (Some(row), Some(old)) => {
+    let Some(mut row) = next.row else { return Ok((next.reply, record)) };
+    row.purge_at = rows::settled(old.and_then(|old| old.purge_at), row.purge_at, now);
+    match &old {
+        None => rows::insert(file, &job.scope, &job.key, &row)?,
+        Some(old) => {
             *needs_sync = job.needs_sync_over(old);
-            rows::update(file, &job.scope, &job.key, row, record_write(job, old, row))?;
+            rows::update(file, &job.scope, &job.key, &row, record_write(job, old, &row))?;
         }
     }
     Ok((next.reply, record))
+}
+
+/// Carries out what nearly every call sends: the claim of a new key, and a renewal and a completion by the holder. Its
+/// statement assumes the row that such a request finds, and writes only if the key has that row, so nothing is read
+/// before. `None`: the key has another row, or the request is of another kind.
+fn carry_out_unread(file: &File, job: &Job, now: Micros) -> Result<Option<Reply>, Failure> {
+    let assumed = match &job.ask {
+        Ask::Claim { .. } => None,
+        Ask::Renew { owner, fence, .. } | Ask::Complete { owner, fence, .. } => Some(running(*owner, *fence)),
+        _ => return Ok(None),
+    };
+    let next = job.with_operation(|operation| protocol::step(assumed.as_ref(), operation, now));
+    let Some(row) = next.row else { return Ok(None) };
+    let written = match assumed {
+        None => rows::claim(file, &job.scope, &job.key, &row, now)?,
+        Some(_) => rows::hold(file, &job.scope, &job.key, &row, job.record(), now)?,
+    };
+    Ok(written.then_some(next.reply))
+}
+
+/// A row that this owner runs. Its other columns don't change what a renewal or a completion writes.
+fn running(owner: Owner, fence: u64) -> Row {
+    Row {
+        state: State::Running,
+        owner,
+        fence,
+        until: 0,
+        doubt: None,
+        previous: Previous::First,
+        attempt: 1,
+        fingerprint: None,
+        ended: Ended::default(),
+        purge_at: None,
+    }
 }
 
 /// What the write does to the record. A row that leaves `Done` loses its record. A row that becomes `Done`, or is
