@@ -67,7 +67,7 @@ pub(crate) fn run_once(args: &Args, block: &Block) -> TokenStream {
     let value = match (block.asyncness, &rewrite.tx) {
         (Some(_), None) => rewrite.asynchronous_block(block),
         (Some(_), Some(tx)) => rewrite.in_transaction_block(tx, block),
-        (None, None) => rewrite.blocking(&block.closure(None, &bind_claim)),
+        (None, None) => rewrite.blocking_block(&block.closure(None, &bind_claim)),
         (None, Some(tx)) => rewrite.in_transaction_blocking(tx, &block.closure(None, &bind_claim)),
     };
     quote!({ #value })

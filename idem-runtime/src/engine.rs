@@ -7,6 +7,7 @@
 //! the traits but none of the stores (ARCHITECTURE.md, "Floors").
 
 mod admit;
+mod asked;
 mod blocking;
 mod call;
 mod dropped;
@@ -19,19 +20,46 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 
 use self::admit::Admission;
-pub(crate) use self::admit::checked_fingerprint;
+pub use self::asked::{Asked, Asking};
 use self::blocking::Spawned;
 pub use self::call::Call;
 use self::call::Phase;
 use self::heartbeat::LeaseLost;
+pub(crate) use self::request::checked_fingerprint;
+use crate::codec::fingerprint::FingerprintInput;
 use crate::codec::record::{self, Recorded};
 use crate::error::{DecodeError, Error, ScopedKey};
 use crate::handler::policy::{DecodePolicy, ErrorPolicy, NoReconcile, Reconcile, Verdict};
 use crate::handler::{Event, Ops, Returned, Site, Watch};
-use crate::protocol::{Grant, Key, Leave, Previous, Record};
+use crate::protocol::key::KeyInput;
+use crate::protocol::{Completed, Grant, Key, Leave, Previous, Record};
 use crate::store::IdempotencyStore;
 use crate::task::block_on::block_on;
 use crate::task::sync::Instant;
+
+/// The call of a function that has asked its store.
+///
+/// # Errors
+///
+/// The key is completed. This is what the function returns.
+#[inline]
+pub fn open<S: IdempotencyStore, O, V, E>(
+    site: &'static Site,
+    asked: Asked<S>,
+    key: KeyInput,
+    fingerprint: FingerprintInput,
+    ops: Ops<O, V, E>,
+    policies: Policies<'_, impl ErrorPolicy<E>, impl DecodePolicy<V, E>>,
+) -> Result<Call<'static, S>, O> {
+    match asked {
+        Asked::Completed(Completed { record, .. }) => {
+            let mut watch = Watch::start(site, &key);
+            site.observe(Event::Replayed, key.key());
+            Err(replay(site, key.key(), &mut watch, &record, ops, policies))
+        }
+        Asked::Claim(store) => Ok(Call::asked(site, store, key, fingerprint)),
+    }
+}
 
 /// Runs an async handler.
 pub fn run<S, B, O, V, E, P, C, D>(
@@ -49,7 +77,6 @@ where
     C: Reconcile<V, E>,
     D: DecodePolicy<V, E>,
 {
-    call.begin();
     run_in::<false, _, _, _, _, _, _, _, _>(call, body, ops, on_error, on_crash, on_decode)
 }
 
@@ -67,7 +94,6 @@ where
     P: ErrorPolicy<E>,
     D: DecodePolicy<V, E>,
 {
-    call.begin();
     let in_place = call.is_answered_in_place();
     let mut spawned = call.over(Spawned);
     let entered = blocking::enter(call.site.scope, in_place, || {
@@ -225,6 +251,9 @@ where
     }
 }
 
+/// What `on_error` and `on_decode` say.
+pub(crate) type Policies<'p, P, D> = (&'p P, &'p D);
+
 /// Turns a record into what the handler returns.
 pub(crate) fn replay<O, V, E>(
     site: &'static Site,
@@ -232,7 +261,7 @@ pub(crate) fn replay<O, V, E>(
     watch: &mut Watch,
     record: &Record,
     ops: Ops<O, V, E>,
-    (on_error, on_decode): (&impl ErrorPolicy<E>, &impl DecodePolicy<V, E>),
+    (on_error, on_decode): Policies<'_, impl ErrorPolicy<E>, impl DecodePolicy<V, E>>,
 ) -> O {
     let decoded = match record::read(record) {
         Ok(Recorded::Value(value)) => (ops.decode)(value).map(|value| Some((ops.replayed)(value))),

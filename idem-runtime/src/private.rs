@@ -11,7 +11,7 @@ pub mod fuzzing;
 use serde::Serialize;
 
 pub use crate::codec::fingerprint::FingerprintInput;
-pub use crate::engine::{Call, run, run_blocking};
+pub use crate::engine::{Asked, Asking, Call, open, run, run_blocking};
 pub use crate::handler::policy::{
     AnswerUnreadable, DecideErrors, KeepErrors, NoReconcile, RecordErrors, RefuseUnreadable, ReleaseErrors,
 };
@@ -69,23 +69,28 @@ pub trait FingerprintPart: Serialize {}
 
 impl<T: Serialize + ?Sized> FingerprintPart for T {}
 
-/// The installed store, or the one of `with_store`.
-pub fn installed() -> Option<AnyStore> {
-    crate::store::install::current()
+/// What the installed store, or the one of `with_store`, answers at once. Without a question, only a clone of it.
+pub fn installed(asking: Option<Asking<'_>>) -> Asked<AnyStore> {
+    let answer = crate::store::install::with_current(|store| store.idempotency_store(asking));
+    answer.unwrap_or(Asked::Claim(None))
 }
 
 /// Finds the store in an expression that is a store or derefs to one. It is called as a method, so that the compiler
 /// derefs.
 pub trait ToHandle {
-    /// A clone of the store.
-    fn idempotency_store(&self) -> Option<Self>
+    /// What the store answers at once. Without a question, only a clone of it.
+    fn idempotency_store(&self, asking: Option<Asking<'_>>) -> Asked<Self>
     where
         Self: Sized;
 }
 
 impl<S: IdempotencyStore> ToHandle for S {
-    fn idempotency_store(&self) -> Option<Self> {
-        Some(self.clone())
+    #[inline]
+    fn idempotency_store(&self, asking: Option<Asking<'_>>) -> Asked<Self> {
+        match asking {
+            Some(asking) => asking.ask(self),
+            None => Asked::Claim(Some(self.clone())),
+        }
     }
 }
 

@@ -42,8 +42,8 @@ pub(crate) mod values;
 
 pub(crate) use self::key::Key;
 pub(crate) use self::request::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Leave, Orphans, ReleaseRequest, RenewRequest, Standing, WaitRequest,
-    linger,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Completed, Leave, Orphans, ReleaseRequest, RenewRequest, Standing,
+    WaitRequest, linger,
 };
 pub use self::row::{Ended, Row, State};
 pub use self::step::{Next, Operation, Reply, step};

@@ -57,7 +57,8 @@ pub use self::sqlite::{Durability, SqliteMode, SqliteOptions};
 pub use crate::error::StoreError;
 pub use crate::protocol::key::Key;
 pub use crate::protocol::request::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Leave, Orphans, ReleaseRequest, RenewRequest, Standing, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Completed, Leave, Orphans, ReleaseRequest, RenewRequest, Standing,
+    WaitRequest,
 };
 pub use crate::protocol::values::{Fingerprint, Grant, Owner, Previous, Record};
 
@@ -82,8 +83,8 @@ impl<S: ?Sized> UseAnyStore<S> for S {}
 /// because the engine keeps track of copies that may still be under way. A store may repeat any other request by
 /// itself, with the same owner and fence.
 ///
-/// A handle has to be cheap to clone: the engine clones it for each call, so that a call that is dropped can still
-/// release its key.
+/// A handle has to be cheap to clone: the engine clones it for each call that claims, so that a call that is dropped can
+/// still release its key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an idempotency store",
     label = "neither this type nor what it derefs to implements `IdempotencyStore`",
@@ -145,6 +146,18 @@ pub trait IdempotencyStore:
             timer::sleep(pause).await;
             Ok(())
         }
+    }
+
+    /// The record of a completed key, if the store can answer at once: without waiting, and without a round trip.
+    ///
+    /// The engine asks this before it claims. At `Some` it replays the record and sends no claim, so `Some` is only for a
+    /// request to which [`IdempotencyStore::claim`] would answer [`ClaimAnswer::Completed`], with this record. The
+    /// request's owner is not drawn yet, and has no meaning.
+    ///
+    /// `None` says nothing about the key: the engine then claims. The default method returns it.
+    fn completed(&self, request: &ClaimRequest<'_>) -> Option<Completed> {
+        let _ = request;
+        None
     }
 
     /// The largest record that [`IdempotencyStore::complete`] takes, in bytes. The engine doesn't send a larger one: it

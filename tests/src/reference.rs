@@ -13,8 +13,8 @@ use idem_runtime::IdempotencyStore;
 use idem_runtime::admin::{AdminFuture, Entry, Filter, IdempotencyAdmin, Resolution, Stats};
 use idem_runtime::protocol::{self, Micros, Next, Operation, Reply, Row, State};
 use idem_runtime::store::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Key, Leave, Owner, Previous, Record, ReleaseRequest, RenewRequest,
-    Standing, StoreError, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Completed, Key, Leave, Owner, Previous, Record, ReleaseRequest,
+    RenewRequest, Standing, StoreError, WaitRequest,
 };
 use tokio::sync::Notify;
 
@@ -300,6 +300,19 @@ impl IdempotencyStore for Reference {
 
     async fn release(&self, request: ReleaseRequest<'_>) -> Result<Standing, StoreError> {
         Ok(self.apply(request.scope, request.key, Operation::Release(&request), None).into_standing())
+    }
+
+    /// Only with a fault does it answer at once.
+    fn completed(&self, request: &ClaimRequest<'_>) -> Option<Completed> {
+        let (row, record) = self.lock().get(&self.place(request.scope, request.key)).cloned()?;
+        let remaining = row.until.saturating_sub(self.now());
+        let answers = match self.fault {
+            Some(Fault::AtOnceForAnyFingerprint) => remaining > 0,
+            Some(Fault::AtOnceBeyondTtl) => row.fingerprint == request.fingerprint,
+            _ => false,
+        };
+        let record = record.filter(|_| answers && row.state == State::Done)?;
+        Some(Completed::new(record, Duration::from_micros(remaining), row.fence, row.fingerprint))
     }
 
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {

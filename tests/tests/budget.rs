@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use idem_runtime::{Error, MemoryStore, idempotent};
+use idem_runtime::{AnyStore, Error, MemoryStore, idempotent};
 
 /// The system's allocator, with a count of the allocations of this thread.
 struct Counting;
@@ -144,6 +144,11 @@ fn blocking(store: &MemoryStore, id: &str) -> Result<String, Error> {
     Ok(result())
 }
 
+#[idempotent(key = "id", store = store)]
+async fn erased(store: &AnyStore, id: &str) -> Result<String, Error> {
+    Ok(result())
+}
+
 fn poll_once<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
@@ -152,7 +157,7 @@ fn poll_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-type Handle = fn(&MemoryStore, &str);
+type Handle = fn(&MemoryStore, &AnyStore, &str);
 
 /// A subscriber that is disabled below the level info.
 struct Reserved;
@@ -194,19 +199,21 @@ fn what_no_subscriber_hears_allocates_nothing() {
 }
 
 fn assert_few_allocations() {
-    let call_async: Handle = |store, id| drop(poll_once(asynchronous(store, id)).unwrap());
-    let call_blocking: Handle = |store, id| drop(blocking(store, id).unwrap());
-    for (kind, handle) in [("async", call_async), ("sync", call_blocking)] {
+    let call_async: Handle = |store, _, id| drop(poll_once(asynchronous(store, id)).unwrap());
+    let call_blocking: Handle = |store, _, id| drop(blocking(store, id).unwrap());
+    let call_erased: Handle = |_, store, id| drop(poll_once(erased(store, id)).unwrap());
+    for (kind, handle) in [("async", call_async), ("sync", call_blocking), ("erased", call_erased)] {
         let store = MemoryStore::new();
+        let any = AnyStore::new(store.clone());
         let keys: Vec<String> = (0..10_000).map(key).collect();
         // The first call also allocates the registry of scopes, the pool of owners and the heartbeat's list.
-        handle(&store, "warm");
+        handle(&store, &any, "warm");
         for (what, at_most) in [("first executions", 2), ("replays", 0)] {
             let mut counts: Vec<u64> = keys
                 .iter()
                 .map(|id| {
                     let before = ALLOCATIONS.get();
-                    handle(&store, id);
+                    handle(&store, &any, id);
                     ALLOCATIONS.get() - before - OWN
                 })
                 .collect();

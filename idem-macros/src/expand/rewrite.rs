@@ -114,11 +114,39 @@ impl Rewrite<'_> {
         }}
     }
 
+    /// The call of a block. Its store is asked where the block runs.
     pub(super) fn call(&self) -> TokenStream {
         let p = self.private();
         let site = local("site");
-        let (store, key, fingerprint) = (self.store(), self.key(), self.fingerprint());
+        let (store, key, fingerprint) =
+            (self.store(&quote!(::core::option::Option::None)), self.key(), self.fingerprint());
         quote!(#p::Call::new(#site, #store, #key, #fingerprint))
+    }
+
+    /// The call of a function. If its key is completed, the function returns here.
+    pub(super) fn open(&self, blocking: bool) -> TokenStream {
+        let p = self.private();
+        let [site, ops, policies, key, fingerprint, asked] =
+            ["site", "ops", "policies", "key", "fingerprint", "asked"].map(local);
+        let [call, output] = ["call", "output"].map(local);
+        let (key_value, fingerprint_value) = (self.key(), self.fingerprint());
+        let asking = quote!(::core::option::Option::Some(#p::Asking::new(#site, &#key, &#fingerprint, #blocking)));
+        let store = self.store(&asking);
+        quote! {{
+            let #key = #key_value;
+            let #fingerprint = #fingerprint_value;
+            let #asked = #store;
+            match #p::open(#site, #asked, #key, #fingerprint, #ops, (&#policies.0, &#policies.1)) {
+                ::core::result::Result::Ok(#call) => #call,
+                ::core::result::Result::Err(#output) => return #output,
+            }
+        }}
+    }
+
+    /// What `on_error` and `on_decode` say: a replay needs them.
+    pub(super) fn bind_policies(&self) -> TokenStream {
+        let (policies, on_error, on_decode) = (local("policies"), self.on_error(), self.on_decode());
+        quote!(let #policies = (#on_error, #on_decode);)
     }
 
     /// `call.claim_into(claim);`, if `claim` was given.
@@ -164,14 +192,15 @@ impl Rewrite<'_> {
         })
     }
 
-    fn store(&self) -> TokenStream {
+    /// What the store answers to this question.
+    fn store(&self, asking: &TokenStream) -> TokenStream {
         let p = self.private();
-        let Some(store) = &self.args.store else { return quote!(#p::installed()) };
+        let Some(store) = &self.args.store else { return quote!(#p::installed(#asking)) };
         let user = self.user(store);
         let name = local("store");
         // A `match` keeps the temporaries of the expression alive, and the trait is in scope in the arm only, not in the user's
         // expression. A method call, as it makes the compiler dereference what the user has, such as an `Arc`.
-        let lookup = quote_spanned!(store.span()=> (*#name).idempotency_store());
+        let lookup = quote_spanned!(store.span()=> (*#name).idempotency_store(#asking));
         let found = quote! {
             match &(#user) {
                 #name => {

@@ -17,9 +17,17 @@ impl Rewrite<'_> {
     //     async fn f(order_id: String, cents: u64) -> Ret {
     //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
     //         let ops = output::<Ret, ..>();
+    //         let policies = (ReleaseErrors, RefuseUnreadable);
     //         let (mut call, order_id) = {
     //             let (order_id,) = (order_id,);
-    //             let call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None);
+    //             let call = {
+    //                 let (key, fingerprint) = (key(&(order_id)), FingerprintInput::None);
+    //                 let asked = installed(Some(Asking::new(site, &key, &fingerprint, false)));
+    //                 match open(site, asked, key, fingerprint, ops, (&policies.0, &policies.1)) {
+    //                     Ok(call) => call,
+    //                     Err(output) => return output,
+    //                 }
+    //             };
     //             (call, order_id)
     //         };
     //         let body = async move {
@@ -27,15 +35,15 @@ impl Rewrite<'_> {
     //             { BODY }
     //         };
     //         let body = pin!(body);
-    //         run(&mut call, body, ops, ReleaseErrors, NoReconcile, RefuseUnreadable).await
+    //         run(&mut call, body, ops, policies.0, NoReconcile, policies.1).await
     //     }
     pub(super) fn asynchronous(&self, body: &Body, borrowed: &[Borrowed]) -> TokenStream {
         let p = self.private();
         let (call_name, body_name, ops) = (local("call"), local("body"), local("ops"));
         let setup = self.setup();
-        let call = self.call();
+        let (bind_policies, call) = (self.bind_policies(), self.open(false));
         let (lend_slot, bind_claim, fake_return) = (self.lend_slot(), self.bind_claim(), self.fake_return());
-        let (on_error, on_crash, on_decode) = (self.on_error(), self.on_crash(), self.on_decode());
+        let (policies, on_crash) = (local("policies"), self.on_crash());
         let names: Vec<&Ident> = borrowed.iter().map(|borrowed| &borrowed.ident).collect();
         let muts: Vec<Option<TokenStream>> =
             borrowed.iter().map(|borrowed| borrowed.mutable.then(|| quote!(mut))).collect();
@@ -64,6 +72,7 @@ impl Rewrite<'_> {
         };
         quote! {
             #setup
+            #bind_policies
             #bind_call
             #lend_slot
             let #body_name = async move {
@@ -72,7 +81,7 @@ impl Rewrite<'_> {
                 #body
             };
             let #body_name = ::core::pin::pin!(#body_name);
-            #p::run(&mut #call_name, #body_name, #ops, #on_error, #on_crash, #on_decode).await
+            #p::run(&mut #call_name, #body_name, #ops, #policies.0, #on_crash, #policies.1).await
         }
     }
 
@@ -83,21 +92,33 @@ impl Rewrite<'_> {
     //     fn f(order_id: String, cents: u64) -> Ret {
     //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
     //         let ops = output::<Ret, ..>();
-    //         let mut call = Call::new(site, installed(), key(&(order_id)), FingerprintInput::None);
+    //         let policies = (ReleaseErrors, RefuseUnreadable);
+    //         let mut call = { .. }; // as above
     //         let body = move || -> Ret { BODY };
-    //         run_blocking(&mut call, body, ops, ReleaseErrors, RefuseUnreadable)
+    //         run_blocking(&mut call, body, ops, policies.0, policies.1)
     //     }
     pub(super) fn blocking(&self, closure: &TokenStream) -> TokenStream {
+        self.blocking_with(&self.open(true), None, closure)
+    }
+
+    /// The same for a block, in which a `return` would be the enclosing function's.
+    pub(super) fn blocking_block(&self, closure: &TokenStream) -> TokenStream {
+        let call_name = local("call");
+        self.blocking_with(&self.call(), Some(&quote!(#call_name.begin();)), closure)
+    }
+
+    fn blocking_with(&self, call: &TokenStream, begin: Option<&TokenStream>, closure: &TokenStream) -> TokenStream {
         let p = self.private();
-        let (call_name, body_name, ops) = (local("call"), local("body"), local("ops"));
-        let (setup, call, lend_slot) = (self.setup(), self.call(), self.lend_slot());
-        let (on_error, on_decode) = (self.on_error(), self.on_decode());
+        let [call_name, body_name, ops, policies] = ["call", "body", "ops", "policies"].map(local);
+        let (setup, bind_policies, lend_slot) = (self.setup(), self.bind_policies(), self.lend_slot());
         quote! {
             #setup
+            #bind_policies
             let mut #call_name = #call;
+            #begin
             #lend_slot
             let #body_name = #closure;
-            #p::run_blocking(&mut #call_name, #body_name, #ops, #on_error, #on_decode)
+            #p::run_blocking(&mut #call_name, #body_name, #ops, #policies.0, #policies.1)
         }
     }
 
@@ -117,10 +138,11 @@ impl Rewrite<'_> {
     //     {
     //         let site: &'static Site = { static SITE: Site = Site::new(..); &SITE };
     //         let ops = output::<Ret, ..>();
-    //         let mut call = Call::new(site, installed(), key(&(order.id)), FingerprintInput::None);
+    //         let mut call = Call::new(site, installed(None), key(&(order.id)), FingerprintInput::None);
     //         let policies = (ReleaseErrors, NoReconcile, RefuseUnreadable);
     //         let mut body = async || -> Ret { BODY };
     //         async move {
+    //             call.begin();
     //             let body = pin!(body());
     //             run(&mut call, body, ops, policies.0, policies.1, policies.2).await
     //         }
@@ -152,6 +174,7 @@ impl Rewrite<'_> {
             async move {
                 #bind_slot
                 #rebind_call
+                #call_name.begin();
                 #lend_slot
                 let #body = ::core::pin::pin!(#body(#slot));
                 #p::run(&mut #call_name, #body, #ops, #policies.0, #policies.1, #policies.2).await

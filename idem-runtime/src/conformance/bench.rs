@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::verdict::{Plain, Stop, Verdict, answer, ensure, equal, failed, same_record, stands};
 use crate::protocol::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous, Record,
-    ReleaseRequest, RenewRequest, Standing,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Completed, Fingerprint, Grant, Key, Leave, Orphans, Owner, Previous,
+    Record, ReleaseRequest, RenewRequest, Standing,
 };
 use crate::store::admin::Entry;
 use crate::store::{AnyStore, IdempotencyAdmin, IdempotencyStore};
@@ -127,6 +127,20 @@ pub(super) fn record(bytes: impl AsRef<[u8]>) -> Record {
     Record::from_bytes(bytes.as_ref())
 }
 
+/// Fails if the store answered at once, right before the claim, and the claim's answer is another one.
+pub(super) fn agrees(step: impl Display, at_once: Option<Completed>, claimed: &ClaimAnswer) -> Verdict {
+    /// A ttl that ends this soon may have ended between the two.
+    const SOON: Duration = Duration::from_millis(50);
+    match at_once {
+        Some(Completed { remaining, record, .. }) if remaining.is_zero() || remaining > SOON => equal(
+            format!("{step}: what `completed` answered before it"),
+            ClaimAnswer::Completed(record),
+            claimed.clone(),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// One call of a handler: an owner, on a handle of its own.
 #[derive(Clone)]
 pub(super) struct Caller {
@@ -168,7 +182,10 @@ impl Caller {
 /// The requests of a caller, and the answers that it expects.
 impl Caller {
     pub(super) async fn claim(&self, step: impl Display) -> Verdict<ClaimAnswer> {
-        answer(step, self.store.claim(self.request()).await)
+        let at_once = self.store.completed(&self.request());
+        let claimed = answer(&step, self.store.claim(self.request()).await)?;
+        agrees(step, at_once, &claimed)?;
+        Ok(claimed)
     }
 
     pub(super) async fn granted(&self, step: impl Display) -> Verdict<Grant> {

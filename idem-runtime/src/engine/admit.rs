@@ -3,13 +3,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use super::asked::completed;
 use super::call::{Call, Phase, unanswered};
 use super::patience::{LONGEST_PAUSE, pause};
-use super::request::claim_request;
-use crate::codec::fingerprint::FingerprintInput;
+use super::request::{checked_fingerprint, claim_request};
 use crate::error::{Error, ScopedKey, Shown, StoreError};
-use crate::handler::{Claim, Site};
-use crate::protocol::key::KeyInput;
+use crate::handler::Claim;
 use crate::protocol::{ClaimAnswer, Fingerprint, Grant, Key, Owner, Record, WaitRequest};
 use crate::store::IdempotencyStore;
 use crate::task::sync::Instant;
@@ -31,30 +30,6 @@ pub(super) enum Admission {
     Recorded(Record),
 }
 
-/// The fingerprint of a call that has a key. `None` if it has no key and `missing_key = "run"` lets it run.
-///
-/// # Errors
-///
-/// The key is missing or too long, or the fingerprint can't be encoded.
-pub(crate) fn checked_fingerprint(
-    site: &Site,
-    key: &KeyInput,
-    fingerprint: &FingerprintInput,
-) -> Result<Option<Option<Fingerprint>>, Error> {
-    let scope = site.scope;
-    match key {
-        KeyInput::Key(_) => {}
-        KeyInput::Missing(_) if site.runs_without_key => return Ok(None),
-        KeyInput::Missing(part) => return Err(site.missing_key(*part)),
-        KeyInput::TooLong(length) => return Err(Error::KeyTooLong { scope, length: *length }),
-    }
-    match fingerprint {
-        FingerprintInput::None => Ok(Some(None)),
-        FingerprintInput::Of(fingerprint) => Ok(Some(Some(*fingerprint))),
-        FingerprintInput::Unencodable => Err(Error::FingerprintUnavailable { scope }),
-    }
-}
-
 impl<S: IdempotencyStore> Call<'_, S> {
     /// Claims the key. If another call is running, waits for its result for as long as the attribute's `wait` says.
     pub(super) async fn admit(&mut self) -> Result<Admission, Error> {
@@ -63,8 +38,11 @@ impl<S: IdempotencyStore> Call<'_, S> {
         let Some(fingerprint) = checked_fingerprint(site, &self.key, &self.fingerprint)? else {
             return Ok(self.unprotected(None));
         };
-        if self.store.is_none() {
-            return Err(Error::NoStore { scope: site.scope });
+        let Some(store) = &self.store else { return Err(Error::NoStore { scope: site.scope }) };
+        if !self.has_asked
+            && let Some(completed) = completed(site, store, &self.key, &self.fingerprint)
+        {
+            return Ok(Admission::Recorded(completed.record));
         }
         self.draw_owner();
         self.phase = Phase::Claiming;

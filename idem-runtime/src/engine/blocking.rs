@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::error::{Error, StoreError};
 use crate::protocol::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Key, ReleaseRequest, RenewRequest, Standing, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Completed, Key, ReleaseRequest, RenewRequest, Standing, WaitRequest,
 };
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
 use crate::task::sync::task::coop::unconstrained;
@@ -136,6 +136,10 @@ impl<S: IdempotencyStore> IdempotencyStore for Spawned<S> {
             store.wait(WaitRequest { scope: &scope, key: &key, at_most, round }).await
         })
         .await
+    }
+
+    fn completed(&self, request: &ClaimRequest<'_>) -> Option<Completed> {
+        self.0.completed(request)
     }
 
     fn max_record_len(&self) -> usize {

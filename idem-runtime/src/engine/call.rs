@@ -13,6 +13,7 @@ use super::patience::{pause, time_to_answer};
 use super::request::{claim_request, completion, release};
 use crate::codec::fingerprint::FingerprintInput;
 use crate::codec::record::{self, Encoded};
+use crate::engine::asked::{self, Asked};
 use crate::engine::blocking::Spawned;
 use crate::engine::heartbeat::{self, LeaseLost, Tenure};
 use crate::error::{DecodeError, Error, ScopedKey, Shown, StoreError};
@@ -55,13 +56,21 @@ pub struct Call<'c, S: IdempotencyStore> {
     pub(super) deadline: Option<Instant>,
     pub(super) phase: Phase,
     pub(super) watch: Watch,
+    /// Whether the store was asked for the record of a completed key.
+    pub(super) has_asked: bool,
     /// The caller's runtime, if the store needs one.
     home: Option<Handle>,
 }
 
 impl<'c, S: IdempotencyStore> Call<'c, S> {
-    /// A call that has not claimed yet.
-    pub fn new(site: &'static Site, store: Option<S>, key: KeyInput, fingerprint: FingerprintInput) -> Self {
+    /// A call of a block. It asks its store once it is run.
+    ///
+    /// `store` holds no record, as nothing was asked.
+    pub fn new(site: &'static Site, store: Asked<S>, key: KeyInput, fingerprint: FingerprintInput) -> Self {
+        let store = match store {
+            Asked::Claim(store) => store,
+            Asked::Completed(_) => None,
+        };
         Self {
             site,
             store,
@@ -73,8 +82,17 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             deadline: None,
             phase: Phase::Idle,
             watch: Watch::default(),
+            has_asked: false,
             home: None,
         }
+    }
+
+    /// A call that has asked its store for the record of a completed key, begins, and has not claimed yet.
+    pub(super) fn asked(site: &'static Site, store: Option<S>, key: KeyInput, fingerprint: FingerprintInput) -> Self {
+        let mut call = Self::new(site, Asked::Claim(store), key, fingerprint);
+        call.has_asked = true;
+        call.begin();
+        call
     }
 
     /// Puts the claim into this slot, once it is granted.
@@ -83,7 +101,7 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
     }
 
     /// The call begins: here, and not where it is made, as the future of a block may be polled elsewhere, later or never.
-    pub(super) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.watch = Watch::start(self.site, &self.key);
         let store = self.store.as_ref().filter(|store| store.needs_runtime());
         self.home = store.and_then(|_| Handle::try_current().ok());
@@ -102,13 +120,14 @@ impl<'c, S: IdempotencyStore> Call<'c, S> {
             deadline: self.deadline,
             phase: Phase::Idle,
             watch: std::mem::take(&mut self.watch),
+            has_asked: self.has_asked,
             home: self.home.take(),
         }
     }
 
     /// Whether this call, apart from its body, waits neither for a runtime nor for another call.
     pub(super) fn is_answered_in_place(&self) -> bool {
-        self.site.wait.is_zero() && self.store.as_ref().is_none_or(|store| !store.needs_runtime())
+        self.store.as_ref().map_or(self.site.wait.is_zero(), |store| asked::in_place(self.site, store))
     }
 
     /// When the lease ends. Now, if no lease was granted.

@@ -137,9 +137,14 @@ impl Site {
         Error::MissingKey { scope: self.scope, expression, part }
     }
 
+    /// Whether a call of this site has registered it.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered.load(Ordering::Relaxed)
+    }
+
     /// Refuses a second site with this scope, because each would replay the other's results.
     pub(crate) fn register(&'static self) -> Result<(), Error> {
-        if self.registered.load(Ordering::Relaxed) { Ok(()) } else { self.register_slow() }
+        if self.is_registered() { Ok(()) } else { self.register_slow() }
     }
 
     #[cold]

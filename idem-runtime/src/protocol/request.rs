@@ -70,6 +70,27 @@ pub enum ClaimAnswer {
     Ended,
 }
 
+/// What [`IdempotencyStore::completed`](crate::IdempotencyStore::completed) tells of a completed key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Completed {
+    /// The record.
+    pub record: Record,
+    /// What is left of its `ttl`.
+    pub remaining: Duration,
+    /// The fence of the row.
+    pub fence: u64,
+    /// The fingerprint of the row.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl Completed {
+    /// A completed key.
+    pub fn new(record: Record, remaining: Duration, fence: u64, fingerprint: Option<Fingerprint>) -> Self {
+        Self { record, remaining, fence, fingerprint }
+    }
+}
+
 /// Renews the lease of a key.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

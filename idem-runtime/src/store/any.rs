@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::StoreError;
 use crate::protocol::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, ReleaseRequest, RenewRequest, Standing, WaitRequest,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Completed, ReleaseRequest, RenewRequest, Standing, WaitRequest,
 };
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
 
@@ -16,7 +16,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 
 /// Any store, behind one type: what [`connect`](crate::connect) opens and [`install`](crate::install) keeps.
 ///
-/// Each operation costs one more allocation.
+/// Each operation costs one more allocation, except a replay from a store that has the record at hand.
 ///
 /// ```
 /// use idem_runtime::{AnyStore, MemoryStore};
@@ -55,6 +55,7 @@ trait DynStore: Send + Sync {
     fn dyn_complete<'a>(&'a self, request: CompleteRequest<'a>) -> Answer<'a, Standing>;
     fn dyn_release<'a>(&'a self, request: ReleaseRequest<'a>) -> Answer<'a, Standing>;
     fn dyn_wait<'a>(&'a self, request: WaitRequest<'a>) -> Answer<'a, ()>;
+    fn dyn_completed(&self, request: &ClaimRequest<'_>) -> Option<Completed>;
     fn dyn_max_record_len(&self) -> usize;
     fn dyn_needs_runtime(&self) -> bool;
     fn dyn_admin(&self) -> Option<Arc<dyn IdempotencyAdmin>>;
@@ -80,6 +81,10 @@ impl<S: IdempotencyStore> DynStore for S {
 
     fn dyn_wait<'a>(&'a self, request: WaitRequest<'a>) -> Answer<'a, ()> {
         Box::pin(self.wait(request))
+    }
+
+    fn dyn_completed(&self, request: &ClaimRequest<'_>) -> Option<Completed> {
+        self.completed(request)
     }
 
     fn dyn_max_record_len(&self) -> usize {
@@ -118,6 +123,10 @@ impl IdempotencyStore for AnyStore {
 
     async fn wait(&self, request: WaitRequest<'_>) -> Result<(), StoreError> {
         self.0.dyn_wait(request).await
+    }
+
+    fn completed(&self, request: &ClaimRequest<'_>) -> Option<Completed> {
+        self.0.dyn_completed(request)
     }
 
     fn max_record_len(&self) -> usize {

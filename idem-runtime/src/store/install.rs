@@ -79,9 +79,11 @@ pub fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
     OVERRIDE.scope(overridden(), future)
 }
 
-/// The store of a handler that names none.
-pub(crate) fn current() -> Option<AnyStore> {
-    overridden().or_else(|| INSTALLED.get().cloned())
+/// The answer of `ask` about the store of a handler that names none. `ask` may call the store, and nothing else: the
+/// task's default store can't be set meanwhile.
+pub(crate) fn with_current<T>(ask: impl Fn(&AnyStore) -> T) -> Option<T> {
+    let overridden = OVERRIDE.try_with(|store| store.as_ref().map(&ask));
+    overridden.ok().flatten().or_else(|| INSTALLED.get().map(ask))
 }
 
 fn overridden() -> Option<AnyStore> {

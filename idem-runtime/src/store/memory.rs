@@ -17,8 +17,8 @@ use self::clock::Clock;
 use self::shard::Shard;
 use crate::error::StoreError;
 use crate::protocol::{
-    ClaimAnswer, ClaimRequest, CompleteRequest, Key, Operation, ReleaseRequest, RenewRequest, Reply, Standing,
-    WaitRequest, micros,
+    ClaimAnswer, ClaimRequest, CompleteRequest, Completed, Key, Operation, ReleaseRequest, RenewRequest, Reply,
+    Standing, WaitRequest, micros,
 };
 use crate::store::{IdempotencyAdmin, IdempotencyStore};
 use crate::task::sync::atomic::{AtomicUsize, Ordering};
@@ -215,6 +215,11 @@ impl IdempotencyStore for MemoryStore {
                 return Ok(());
             }
         }
+    }
+
+    fn completed(&self, request: &ClaimRequest<'_>) -> Option<Completed> {
+        let (locked, hash) = self.shard(request.scope, request.key);
+        locked.lock().completed(hash, request, &self.0.clock)
     }
 
     fn needs_runtime(&self) -> bool {

@@ -51,6 +51,10 @@ pub enum Fault {
     CompletedInFlight,
     /// A completion drops the fingerprint.
     FingerprintDropped,
+    /// A completed key is answered at once, whatever the fingerprint.
+    AtOnceForAnyFingerprint,
+    /// A completed key is answered at once, also once its ttl is over.
+    AtOnceBeyondTtl,
     /// A takeover doesn't look at the fingerprint.
     FingerprintUncheckedOnOrphans,
     /// A sweep deletes orphans, parked or not.

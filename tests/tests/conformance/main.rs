@@ -69,6 +69,8 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::EndedHasThreeSlots, "last_four_owners_are_remembered"),
     (Fault::CompletedInFlight, "running_key_is_not_completed"),
     (Fault::FingerprintDropped, "completed_key_refuses_another_fingerprint"),
+    (Fault::AtOnceForAnyFingerprint, "completed_key_refuses_another_fingerprint"),
+    (Fault::AtOnceBeyondTtl, "expired_key_is_absent"),
     (Fault::FingerprintUncheckedOnOrphans, "orphan_refuses_another_fingerprint"),
     (Fault::SweepEatsOrphans, "sweep_leaves_parked_orphans"),
     (Fault::SweepIgnoresLinger, "sweep_leaves_rows_within_their_linger"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::model::{Answer, Span, Worlds};
 use super::program::{Fence, HOLDER, Program, Step, Ttl, name};
-use crate::conformance::bench::{Bench, Caller, LONG};
+use crate::conformance::bench::{Bench, Caller, LONG, agrees};
 use crate::conformance::verdict::{Mismatch, Plain, Stop, Verdict};
 use crate::error::StoreError;
 use crate::protocol::{ClaimAnswer, CompleteRequest, Micros, Operation, Owner, Record, ReleaseRequest, RenewRequest};
@@ -169,7 +169,14 @@ async fn ask(
 ) -> Verdict<Result<Answer, StoreError>> {
     let (store, scope, key) = (&caller.store, &caller.scope, &caller.key);
     let standing = match operation {
-        Operation::Claim(request) => return Ok(store.claim(*request).await.map(Answer::Claim)),
+        Operation::Claim(request) => {
+            let at_once = store.completed(request);
+            let claimed = store.claim(*request).await;
+            if let Ok(claimed) = &claimed {
+                agrees("a claim", at_once, claimed)?;
+            }
+            return Ok(claimed.map(Answer::Claim));
+        }
         Operation::Renew(request) => store.renew(*request).await,
         Operation::Complete(request) => store.complete(*request).await,
         Operation::Release(request) => store.release(*request).await,

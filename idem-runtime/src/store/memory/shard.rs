@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::clock::Clock;
 use super::hash;
 use super::slot::Slot;
 use crate::error::StoreError;
-use crate::protocol::{self, ClaimAnswer, ClaimRequest, Key, Micros, Operation, Reply, Row, State};
+use crate::protocol::{self, ClaimAnswer, ClaimRequest, Completed, Key, Micros, Operation, Reply, Row, State};
 use crate::store::admin::{Entry, Filter};
 
 /// The name of the store in its errors.
@@ -61,6 +62,15 @@ impl Shard {
     pub(super) fn is_held(&self, hash: u64, scope: &str, key: &[u8], now: Micros) -> bool {
         self.row(hash, scope, key)
             .is_some_and(|(row, _)| matches!(row.state, State::Running | State::Kept) && row.until > now)
+    }
+
+    /// The record that a claim would be answered with. The clock is read only if the key is completed.
+    pub(super) fn completed(&self, hash: u64, request: &ClaimRequest<'_>, clock: &Clock) -> Option<Completed> {
+        let slot = self.slot(self.find(hash, request.scope, request.key.as_bytes())?);
+        if !slot.is_done() {
+            return None;
+        }
+        slot.replayed_to(request.fingerprint, clock.now())
     }
 
     pub(super) fn claim(

@@ -1,8 +1,9 @@
 //! A packed row of 152 bytes. A short key and a short record are stored in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::protocol::{Ended, Fingerprint, Micros, Owner, Previous, Record, Row, State};
+use crate::protocol::{Completed, Ended, Fingerprint, Micros, Owner, Previous, Record, Row, State};
 
 /// How many bytes of key and record a slot holds itself.
 const IN_PLACE: usize = 93;
@@ -92,6 +93,21 @@ impl Slot {
             ended: more.ended,
             purge_at: (self.purge_at != NEVER).then_some(self.purge_at),
         })
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.state == Some(State::Done)
+    }
+
+    /// What a claim with this fingerprint would be answered, if this row is [done](Self::is_done) and that answer is its
+    /// record. It unpacks no row.
+    pub(super) fn replayed_to(&self, fingerprint: Option<Fingerprint>, now: Micros) -> Option<Completed> {
+        let remaining = self.until.checked_sub(now).filter(|left| *left > 0)?;
+        let own = self.more.as_ref().and_then(|more| more.fingerprint);
+        if matches!((own, fingerprint), (Some(own), Some(asked)) if own != asked) {
+            return None;
+        }
+        Some(Completed::new(self.record()?, Duration::from_micros(remaining), self.fence, own))
     }
 
     /// Whether a sweep may delete this row: [`Row::is_sweepable`]. Checks `purge_at` first, so that few rows are
