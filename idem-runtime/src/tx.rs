@@ -113,10 +113,14 @@
 //! | the first transaction | the duplicate |
 //! |---|---|
 //! | was committed | replays the recorded result |
-//! | was rolled back, or its handler returned an `Err` or was cancelled | runs |
+//! | was rolled back, or its handler returned an `Err` or [`Outcome::Skipped`](crate::Outcome::Skipped), or was cancelled | runs |
 //! | is under way | waits for it on PostgreSQL at READ COMMITTED, on MySQL and MariaDB, and on SQLite if the duplicate's transaction wrote or began with `BEGIN IMMEDIATE` before it read. Else it gets [`Error::Conflict`](crate::Error::Conflict): roll back, and run the transaction again |
 //!
 //! A duplicate leaves the transaction usable.
+//!
+//! A handler that returns `Outcome::Skipped` leaves the key as it was, and its caller may commit. A key whose holder died
+//! in lease mode is still an orphan then. If the transaction had failed before, the handler returns its `Skipped` all the
+//! same, and [`commit`] the error.
 //!
 //! Roll the transaction back after any `Err`, also after the handler's own error, and after a handler that was
 //! cancelled or panicked. No claim is left then: if you commit, a redelivery writes again what the handler has written

@@ -16,7 +16,7 @@ use crate::error::{Error, ScopedKey, StoreError};
 use crate::handler::policy::{DecodePolicy, ReleaseErrors};
 use crate::handler::{Event, Ops, Returned, Site, Watch, recording};
 use crate::protocol::key::KeyInput;
-use crate::protocol::{Fingerprint, Key, Owner, Record, linger};
+use crate::protocol::{Fingerprint, Key, Leave, Owner, Previous, Record, linger};
 use crate::store::numbers::MAX_SCOPE_LEN;
 use crate::task::block_on::block_on;
 use crate::task::sync::Instant;
@@ -62,6 +62,8 @@ struct Pending {
     key: Key,
     owner: Owner,
     fence: u64,
+    /// Whether the claim took an orphan over.
+    took_over: bool,
     max_record_len: usize,
 }
 
@@ -107,15 +109,19 @@ where
     let Entered { site, pending, started, mut watch } = entered;
     site.observe_handler(started);
     let key = pending.as_ref().map(|pending| &pending.key);
-    let mut record = None;
+    let (mut record, mut is_skipped) = (None, false);
     (ops.recorded)(&mut output, &mut |returned| {
         watch.returned(site, key, returned.event());
-        if let (Returned::Value(encode), Some(pending)) = (returned, &pending) {
-            record = Some(recording::keep(site, key, pending.max_record_len, encode(), ops.decode));
+        match (returned, &pending) {
+            (Returned::Value(encode), Some(pending)) => {
+                record = Some(recording::keep(site, key, pending.max_record_len, encode(), ops.decode));
+            }
+            (Returned::Neither(Leave::NotRun), _) => is_skipped = true,
+            _ => {}
         }
     });
     let settled = match &pending {
-        Some(pending) => settle(site, pending, tx, record).await,
+        Some(pending) => settle(site, pending, tx, record, is_skipped).await,
         None => Ok(()),
     };
     match settled {
@@ -124,18 +130,23 @@ where
     }
 }
 
-/// Records a result. If there is none, withdraws the claim.
-async fn settle<T>(site: &'static Site, pending: &Pending, tx: &mut T, record: Option<Record>) -> Result<(), Error>
-where
-    T: Transaction,
-{
+/// Records a result. If there is none, withdraws the claim. If the body did nothing, an orphan stays one.
+async fn settle<T: Transaction>(
+    site: &'static Site,
+    pending: &Pending,
+    tx: &mut T,
+    record: Option<Record>,
+    is_skipped: bool,
+) -> Result<(), Error> {
     let sent = site.starts();
     let settled = match record {
         Some(record) => complete(site, pending, tx, &record).await,
         None => {
+            let (database, place) = (tx.database(), pending.place(site));
+            let undo = if is_skipped && pending.took_over { sql::restore } else { sql::withdraw };
             // A failure is ignored, because the caller needs what the handler returned. Either the transaction has failed
-            // before, or the row stays and counts as absent.
-            let _ = tx.execute(sql::withdraw(tx.database(), &pending.place(site)).statement()).await;
+            // before, and its commit fails too, or the row stays and counts as absent.
+            let _ = tx.execute(undo(database, &place).statement()).await;
             Ok(())
         }
     };
@@ -198,7 +209,8 @@ async fn admit<T: Transaction>(call: &TxCall, tx: &mut T) -> Result<Admission, E
         if let Some((fence, previous)) = found.taken {
             let max_record_len =
                 found.packet.map_or(MAX_RECORD_LEN, |most| most.saturating_sub(REST_OF_PACKET).min(MAX_RECORD_LEN));
-            let pending = Pending { key: key.clone(), owner, fence, max_record_len };
+            let took_over = matches!(previous, Previous::AfterCrash { .. });
+            let pending = Pending { key: key.clone(), owner, fence, took_over, max_record_len };
             return Ok(Admission::Run(Some(pending), Event::of(previous)));
         }
         match found.standing(fingerprint) {

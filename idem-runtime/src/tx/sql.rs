@@ -61,6 +61,8 @@ struct Texts<T> {
     /// and remembers the owners that left, so that late copies of their claims are refused. Parameters: scope, key,
     /// owner, fence.
     withdraw: T,
+    /// Makes the pending row of a takeover an orphan again, as a `NotRun` does. Parameters: scope, key, owner, fence.
+    restore: T,
 }
 
 impl Texts<&str> {
@@ -70,6 +72,7 @@ impl Texts<&str> {
             read: self.read.map(|read| table.named(read)),
             complete: table.named(self.complete),
             withdraw: table.named(self.withdraw),
+            restore: table.named(self.restore),
         }
     }
 }
@@ -137,13 +140,22 @@ pub(super) fn complete<'a>(
 
 /// Withdraws a claim.
 pub(super) fn withdraw<'a>(database: Database, place: &'a Place<'a>) -> Built<'a> {
-    let params = vec![
+    Built { sql: &texts(database).withdraw, params: claimed(database, place), columns: &[] }
+}
+
+/// Undoes a takeover.
+pub(super) fn restore<'a>(database: Database, place: &'a Place<'a>) -> Built<'a> {
+    Built { sql: &texts(database).restore, params: claimed(database, place), columns: &[] }
+}
+
+/// The parameters that say which claim.
+fn claimed<'a>(database: Database, place: &'a Place<'a>) -> Vec<Param<'a>> {
+    vec![
         scope(database, place),
         Param::Bytes(place.key.as_bytes()),
         Param::Bytes(&place.owner.0),
         Param::Integer(integer(place.fence)),
-    ];
-    Built { sql: &texts(database).withdraw, params, columns: &[] }
+    ]
 }
 
 /// As bytes on MySQL: its column is binary, and must not depend on the connection's character set.

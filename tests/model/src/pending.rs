@@ -82,6 +82,17 @@ impl Claim {
         Row { state: State::Done, until: now + ttl, purge_at: Some(purge_at), ..row }
     }
 
+    /// What a claim that took an orphan over leaves where its body did nothing: the orphan. Another's row is as it was.
+    pub fn restore(&self, row: Row, fence: u64) -> Row {
+        match row.previous {
+            Previous::AfterCrash { fence: died } if self.holds(&row, fence) => {
+                let attempt = row.attempt.saturating_sub(1);
+                Row { state: State::Unknown, doubt: Some(died), attempt, ..row }
+            }
+            _ => row,
+        }
+    }
+
     /// What a claim leaves that is taken back. A row that was there before stays, and counts as absent too: what it knows of
     /// those who left is what refuses a late copy of a claim of theirs.
     pub fn withdraw(&self, row: Row, fence: u64) -> Option<Row> {

@@ -78,6 +78,7 @@ impl Protocol {
             Action::TxEnds(TxEnd::Withdraws) => {
                 "The body failed; its claim is taken back, and the transaction is committed.".to_owned()
             }
+            Action::TxEnds(TxEnd::Skips) => "Its body did nothing, and the transaction is committed.".to_owned(),
             Action::TxEnds(TxEnd::StaysPending) => {
                 "The call was dropped, and its transaction is committed all the same.".to_owned()
             }

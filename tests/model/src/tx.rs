@@ -2,7 +2,7 @@
 //! nobody else gets at the row meanwhile.
 
 use idem_runtime::protocol::{Micros, State as RowState};
-use idem_runtime::store::Grant;
+use idem_runtime::store::{Grant, Previous};
 
 use crate::model::Protocol;
 use crate::pending::Claim;
@@ -18,13 +18,16 @@ pub enum TxEnd {
     Records,
     /// Its body failed, and the claim is taken back; the rest is committed.
     Withdraws,
+    /// Its body did nothing, and the rest is committed: an orphan stays one, and any other claim is taken back.
+    Skips,
     /// Its call was dropped, and the transaction is committed all the same.
     StaysPending,
     RollsBack,
 }
 
 impl TxEnd {
-    pub(crate) const ALL: [Self; 4] = [Self::Records, Self::Withdraws, Self::StaysPending, Self::RollsBack];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Records, Self::Withdraws, Self::Skips, Self::StaysPending, Self::RollsBack];
 }
 
 impl Protocol {
@@ -64,7 +67,10 @@ impl Protocol {
         let row = match end {
             TxEnd::RollsBack => return Some(()),
             TxEnd::Records => Some(claim.complete(pending, fence, micros(self.setup.ttl), (stays, stays), state.now)),
-            TxEnd::Withdraws => claim.withdraw(pending, fence),
+            TxEnd::Skips if matches!(pending.previous, Previous::AfterCrash { .. }) => {
+                Some(claim.restore(pending, fence))
+            }
+            TxEnd::Withdraws | TxEnd::Skips => claim.withdraw(pending, fence),
             TxEnd::StaysPending => Some(pending),
         };
         state.row = row;
@@ -75,6 +81,9 @@ impl Protocol {
         };
         let owner = Drawn::of(row.owner);
         truth.holders = if truth.record.is_some() { 1 } else { truth.holders + 1 };
+        if row.state == RowState::Unknown {
+            truth.holders -= 1;
+        }
         truth.highest = truth.highest.max(row.fence);
         truth.last = Some(Last { owner, fence: row.fence, previous: row.previous });
         (truth.record, truth.lease) = (None, None);

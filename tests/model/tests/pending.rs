@@ -107,6 +107,13 @@ fn table() -> String {
             let _ = writeln!(table, "withdraw {fence} | {NOW} | {} | {}", shown(Some(&row)), shown(after.as_ref()));
         }
     }
+    table.push_str("# fence | now | row | row behind the takeover of z that did nothing\n");
+    for &row in &pending {
+        for fence in [row.fence, 5] {
+            let after = claim(None).restore(row, fence);
+            let _ = writeln!(table, "restore {fence} | {NOW} | {} | {}", shown(Some(&row)), shown(Some(&after)));
+        }
+    }
     table
 }
 

@@ -91,3 +91,22 @@ async fn r22_a_body_that_goes_on_where_its_transaction_is_gone_is_told_that_a_pa
     assert_eq!((bench.effects("a").await, bench.effects("after").await), (0, i64::from(ENDS_WHAT_IT_UNDID)));
     assert_eq!(bench.rows(concat!(module_path!(), "::persist")).await, 0);
 }
+
+/// A body that says that it did nothing, in a transaction that the database rolled back.
+#[idempotent(key = "id", tx = "tx")]
+async fn skip(tx: &mut Tx<'_>, id: &str, bench: &Bench) -> Result<Outcome<()>, Failed> {
+    bench.undo(async |sql| runs(&mut *tx, sql).await).await;
+    Ok(Outcome::Skipped(()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn r22_a_skip_in_what_the_database_undid_is_told_by_the_commit() {
+    let bench = Bench::new().await;
+    let mut tx = bench.begin().await;
+    effect(&mut tx, "before").await.unwrap();
+    assert_eq!(skip(&mut tx, "a", &bench).await.unwrap(), Outcome::Skipped(()));
+    let error = tx::commit(tx).await.unwrap_err();
+    assert_eq!(matches!(error, Error::TransactionLost { .. }), ENDS_WHAT_IT_UNDID, "{error:?}");
+    assert_eq!((bench.effects("before").await, bench.rows(concat!(module_path!(), "::skip")).await), (0, 0));
+}

@@ -91,4 +91,6 @@ pub(super) const TEXTS: Texts<&str> = Texts {
     ),
     withdraw: "DELETE FROM `idem_keys` \
                WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 AND ended = X''",
+    restore: "UPDATE `idem_keys` SET state = 2, doubt = previous_fence, attempt = IF(attempt > 0, attempt - 1, 0) \
+              WHERE scope = ? AND `key` = ? AND owner = ? AND fence = ? AND state = 4 AND previous = 3",
 };

@@ -98,4 +98,7 @@ pub(super) const TEXTS: Texts<&str> = Texts {
     withdraw: "DELETE FROM \"idem_keys\" \
                WHERE scope = $1::text AND key = $2::bytea AND owner = $3::bytea AND fence = $4::bigint AND state = 4 \
                AND ended = ''::bytea",
+    restore: "UPDATE \"idem_keys\" SET state = 2, doubt = previous_fence, attempt = greatest(attempt - 1, 0) \
+              WHERE scope = $1::text AND key = $2::bytea AND owner = $3::bytea AND fence = $4::bigint AND state = 4 \
+              AND previous = 3",
 };

@@ -44,4 +44,6 @@ pub(super) const TEXTS: Texts<&str> = Texts {
                WHERE scope = ?5 AND key = ?6 AND owner = ?7 AND fence = ?8 AND state = 4",
     withdraw: "DELETE FROM \"idem_keys\" \
                WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state = 4 AND ended = x''",
+    restore: "UPDATE \"idem_keys\" SET state = 2, doubt = previous_fence, attempt = max(attempt - 1, 0) \
+              WHERE scope = ?1 AND key = ?2 AND owner = ?3 AND fence = ?4 AND state = 4 AND previous = 3",
 };

@@ -76,6 +76,7 @@ fn carry_out(connection: &Connection, words: &[&str], now: &str) {
             let behind = place().into_iter().chain([owner(), column(words[1]), column(now)]);
             (TEXTS.complete, [record].into_iter().chain(numbers(2)).chain(behind).collect())
         }
+        "restore" => (TEXTS.restore, place().into_iter().chain([owner(), column(words[1])]).collect()),
         _ => (TEXTS.withdraw, place().into_iter().chain([owner(), column(words[1])]).collect()),
     };
     let mut statement = connection.prepare_cached(sql).unwrap();

@@ -1,9 +1,12 @@
 //! R25: handlers that fail, are cancelled or unwind leave no claim that counts.
 
-use idem_runtime::{Outcome, idempotent};
+use idem_runtime::protocol::State;
+use idem_runtime::store::{ClaimAnswer, ClaimRequest, Leave, Orphans, Owner, ReleaseRequest};
+use idem_runtime::{IdempotencyStore as _, Outcome, idempotent};
 use idem_tests::Gate;
 
 use super::super::{Bench, Failed, Tx, effect};
+use super::{LEASE, key};
 
 #[idempotent(key = "id", tx = "tx")]
 async fn decline(tx: &mut Tx<'_>, id: &str, declines: bool) -> Result<Outcome<()>, Failed> {
@@ -54,6 +57,35 @@ async fn a_body_that_did_nothing_leaves_no_claim_behind_and_the_caller_may_commi
         let mut tx = bench.begin().await;
         assert_eq!(book_or_skip(&mut tx, "a", false).await.unwrap(), expected);
         tx.commit().await.unwrap();
+    }
+    assert_eq!(bench.effects("a").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts servers: run by tests/run"]
+async fn a_body_that_did_nothing_leaves_an_orphan_of_lease_mode_one() {
+    let bench = Bench::new().await;
+    let (store, scope, key) = (bench.store().await, concat!(module_path!(), "::book_or_skip"), key("a"));
+    let dead = ClaimRequest::new(scope, &key, Owner::random(), LEASE);
+    let ClaimAnswer::Acquired(grant) = store.claim(dead).await.unwrap() else { panic!("it is free") };
+    store.release(ReleaseRequest::new(&dead, grant.fence, Leave::OutcomeUnknown)).await.unwrap();
+
+    for _ in 0..2 {
+        let mut tx = bench.begin().await;
+        assert_eq!(book_or_skip(&mut tx, "a", true).await.unwrap(), Outcome::Skipped(0));
+        idem_runtime::tx::commit(tx).await.unwrap();
+        let (entry, _) = store.admin().unwrap().get(scope, &key).await.unwrap().expect("it is there");
+        let row = entry.row;
+        assert_eq!((row.state, row.doubt, row.attempt), (State::Unknown, Some(grant.fence), 1), "{row:?}");
+    }
+    let mut parking = ClaimRequest::new(scope, &key, Owner::random(), LEASE);
+    parking.orphans = Orphans::Refuse;
+    assert_eq!(store.claim(parking).await.unwrap(), ClaimAnswer::Orphaned);
+
+    for expected in [Outcome::Executed(1), Outcome::Replayed(1)] {
+        let mut tx = bench.begin().await;
+        assert_eq!(book_or_skip(&mut tx, "a", false).await.unwrap(), expected);
+        idem_runtime::tx::commit(tx).await.unwrap();
     }
     assert_eq!(bench.effects("a").await, 1);
 }
