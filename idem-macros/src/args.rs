@@ -1,7 +1,7 @@
 //! The arguments of the attribute and of `run_once!`, with the places where they were written.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
@@ -118,6 +118,19 @@ impl Args {
     /// Whether the call is in tx mode.
     pub(crate) fn in_transaction(&self) -> bool {
         self.tx.is_some() || self.tx_reference.is_some()
+    }
+
+    /// The path of `idem_runtime`.
+    pub(crate) fn library(&self) -> TokenStream {
+        self.krate.as_ref().map_or_else(|| quote!(::idem_runtime), ToTokens::to_token_stream)
+    }
+
+    /// Whether that path means the same in each module.
+    pub(crate) fn library_is_absolute(&self) -> bool {
+        self.krate.as_ref().is_none_or(|path| {
+            let first = path.segments.first().map(|first| first.ident.to_string());
+            path.leading_colon.is_some() || matches!(first.as_deref(), Some("crate" | "$crate"))
+        })
     }
 
     /// Whether this argument was given, with or without a mistake.

@@ -10,7 +10,7 @@ use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
-use self::rewrite::{Rewrite, krate};
+use self::rewrite::Rewrite;
 use crate::args::Args;
 use crate::block::Block;
 use crate::borrowed::{take_borrowed, take_mut};
@@ -82,7 +82,7 @@ pub(crate) fn untouched_block(args: &Args, block: &Block) -> TokenStream {
 
 /// A variable for the claim that is never read.
 fn declare(claim: &Ident, args: &Args) -> TokenStream {
-    let krate = krate(args);
+    let krate = args.library();
     quote! {
         #[allow(unused_variables)]
         let #claim: &#krate::Claim = #krate::private::never();

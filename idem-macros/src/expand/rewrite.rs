@@ -29,7 +29,7 @@ pub(super) struct Rewrite<'r> {
 
 impl Rewrite<'_> {
     pub(super) fn private(&self) -> TokenStream {
-        let krate = krate(self.args);
+        let krate = self.args.library();
         quote!(#krate::private)
     }
 
@@ -181,7 +181,7 @@ impl Rewrite<'_> {
         parts.reference(&|expr, reference| {
             let span = expr.span();
             if parts.in_one_text {
-                let check = named(&self.private(), whole, expr, span);
+                let check = named(self.args, whole, expr, span);
                 quote_spanned!(span=> #check(#reference))
             } else if whole.name == KEY.name {
                 self.call_at(span, "key_part", &quote_spanned!(span=> &#reference))
@@ -215,7 +215,7 @@ impl Rewrite<'_> {
     /// `let claim: &Claim = ..;`: the first statement of the body, if `claim` was given.
     pub(super) fn bind_claim(&self) -> Option<TokenStream> {
         let user = self.args.claim.as_ref()?;
-        let krate = krate(self.args);
+        let krate = self.args.library();
         let claim = local("claim");
         Some(quote!(let #user: &#krate::Claim = #claim.get();))
     }
@@ -255,10 +255,6 @@ impl Rewrite<'_> {
         let function = function.map(|function| self.user(&function));
         self.call_at(span, name, &quote_spanned!(span=> #ops, #function))
     }
-}
-
-pub(super) fn krate(args: &Args) -> TokenStream {
-    args.krate.as_ref().map_or_else(|| quote!(::idem_runtime), ToTokens::to_token_stream)
 }
 
 /// A block that evaluates the value in a statement of its own, at whose end its temporaries are dropped. So a lock that the

@@ -52,13 +52,12 @@ impl Rewrite<'_> {
         } else {
             // The user's own `mut` is on the variable that the body gets: there the compiler warns if it isn't needed.
             let allow_mut = borrowed.iter().any(|borrowed| borrowed.mutable).then(|| quote!(#[allow(unused_mut)]));
+            // Only where it can be needed: a crate that forbids `clippy::pedantic` gets a warning for it.
+            let is_underscored = names.iter().any(|name| name.to_string().starts_with('_'));
+            let allow_underscore = is_underscored.then(|| quote!(#[allow(clippy::used_underscore_binding)]));
             quote! {
-                #[allow(
-                    clippy::shadow_reuse,
-                    clippy::shadow_same,
-                    clippy::shadow_unrelated,
-                    clippy::used_underscore_binding
-                )]
+                #[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
+                #allow_underscore
                 let (mut #call_name, #(#muts #names),*) = {
                     #allow_mut
                     let (#(#muts #names,)*) = (#(#names,)*);
@@ -166,10 +165,8 @@ impl Rewrite<'_> {
         quote! {
             #bind_site
             #bind_ops
-            #[allow(unused_mut)]
             let mut #call_name = #call;
             let #policies = (#on_error, #on_crash, #on_decode);
-            #[allow(unused_mut)]
             let mut #body = #closure;
             async move {
                 #bind_slot

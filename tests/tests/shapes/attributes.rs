@@ -21,6 +21,19 @@ pub(super) async fn inner_attribute(id: u64) -> Handled<u64> {
     Ok(1)
 }
 
+/// A user's module of the name of the compiler's own.
+mod beside_a_module {
+    use super::{Handled, idempotent};
+
+    mod diagnostic {}
+
+    #[idempotent(key = "id, cents", fingerprint = "cents, id")]
+    pub(in super::super) async fn two_parts(id: u64, cents: u64) -> Handled<u64> {
+        Ok(id + cents)
+    }
+}
+pub(super) use beside_a_module::two_parts;
+
 #[cfg(any())]
 #[idempotent(key = "id")]
 async fn absent(id: u64) -> Missing {}

@@ -4,6 +4,8 @@
 mod blocks;
 #[path = "../../ui/pass/closures.rs"]
 mod closures;
+#[path = "../../ui/pass/forbidden-lints.rs"]
+mod forbidden_lints;
 #[path = "../../ui/pass/not-send.rs"]
 mod not_send;
 #[path = "../../ui/pass/quiet.rs"]

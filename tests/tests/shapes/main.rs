@@ -94,6 +94,7 @@ async fn duplicates_are_replayed_in_every_shape() -> Result<(), Error> {
             assert_eq!(attributes::traced_above("o", cents).await?, 1);
             assert_eq!(attributes::traced_blocking("o", cents)?, 1);
             assert_eq!(attributes::of_parameters(1, cents).await?, 2);
+            assert_eq!(attributes::two_parts(1, 1).await?, 2);
             assert_eq!(macros::mutable(5, cents).await?, 6);
         }
         assert_eq!(outputs::outcome(1).await?, Outcome::Executed(1));
