@@ -133,6 +133,18 @@ async fn a_table_of_someone_else_is_refused_before_anything_is_changed() {
     assert_eq!(number(&server, &tables).await, before);
 }
 
+/// To these servers, a name that differs in its case is another name.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a server: run by tests/run"]
+async fn a_table_whose_name_differs_in_its_case_is_not_in_the_way() {
+    let server = Server::start().await;
+    let theirs = QUOTED_ORDER.replace("order", "Order");
+    sql(&server, &format!("CREATE TABLE {theirs} (user_id int)")).await;
+    let store = open(&server, "order").await;
+    assert!(!charge(&store, "a").await.unwrap().is_replayed());
+    assert!(charge(&store, "a").await.unwrap().is_replayed());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a server: run by tests/run"]
 async fn tables_of_an_earlier_version_are_renamed_or_used_under_their_name() {

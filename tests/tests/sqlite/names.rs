@@ -94,13 +94,16 @@ async fn a_table_of_someone_else_is_refused_before_anything_is_changed() {
     let path = file(&directory);
     let connection = Connection::open(&path).unwrap();
     connection
-        .execute_batch("CREATE TABLE theirs (purge_at INTEGER, user_id); CREATE TABLE others_schema (text_of_it TEXT)")
+        .execute_batch(
+            "CREATE TABLE theirs (purge_at INTEGER, user_id); CREATE TABLE others_schema (text_of_it TEXT);
+            CREATE TABLE Names (purge_at INTEGER); CREATE TABLE Cases_Schema (text_of_it TEXT)",
+        )
         .unwrap();
     let schema = include_str!("../../../idem-runtime/src/store/sqlite/schema.sql").replace("idem_keys", "ours");
     connection.execute_batch(&schema).unwrap();
     connection.execute_batch("DROP TABLE ours_schema").unwrap();
     let before = std::fs::read(&path).unwrap();
-    for table in ["theirs", "others", "ours"] {
+    for table in ["theirs", "others", "names", "cases", "ours"] {
         let told = refused(&path, table).await;
         for way in [&format!("`{table}`"), "options().table(", "or rename theirs"] {
             assert!(told.contains(way), "{way}: {told}");

@@ -12,16 +12,28 @@ use crate::store::sql::Failure;
 const SCHEMA: &str = include_str!("schema.sql");
 /// The statement that creates the view.
 const VIEW: &str = include_str!("stuck.sql");
+/// A table's name, as the server compares it with others: bit by bit, or without its case. The catalog always compares
+/// without the case.
+macro_rules! name {
+    () => {
+        "CAST(IF(@@lower_case_table_names, LOWER(table_name), table_name) AS BINARY)"
+    };
+}
 /// Finds whether the view exists. The server shows only views that the user has a right to.
-const FIND_VIEW: &str = "\
-    SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'idem_keys_stuck';";
+const FIND_VIEW: &str = concat!(
+    "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND ",
+    name!(),
+    " = 'idem_keys_stuck';"
+);
 /// Finds whether the table exists, its version table, and the tables of an earlier version. The server shows only
 /// tables that the user has a right to.
-const FIND: &str = "\
-    SELECT MAX(table_name = 'idem_keys'), MAX(table_name = 'idem_keys_schema'), MAX(table_name = 'idempotency_schema') \
-    AND MAX(table_name = 'idempotency' AND column_name = 'purge_at') FROM information_schema.columns \
-    WHERE table_schema = DATABASE() \
-    AND table_name IN ('idem_keys', 'idem_keys_schema', 'idempotency', 'idempotency_schema');";
+const FIND: &str = concat!(
+    "SELECT MAX(name = 'idem_keys'), MAX(name = 'idem_keys_schema'), MAX(name = 'idempotency_schema') \
+     AND MAX(name = 'idempotency' AND column_name = 'purge_at') FROM (SELECT ",
+    name!(),
+    " AS name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() \
+     AND table_name IN ('idem_keys', 'idem_keys_schema', 'idempotency', 'idempotency_schema')) found;"
+);
 /// Reads the server's limits, the version of the tables, and no row with all columns. It fails if a column is missing,
 /// or the index that a sweep names.
 const LOOK: &str = concat!(

@@ -14,10 +14,11 @@ use crate::store::table::Table;
 
 /// The statements that create the tables and the view. An operator can read and run them too.
 const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("stuck.sql"));
-/// Finds whether the table exists, its version table, and the tables of an earlier version.
+/// Finds whether the table exists, its version table, and the tables of an earlier version. To SQLite, names that differ
+/// in their case alone are one.
 const FIND: &str = "\
-    SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idem_keys'), \
-    EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idem_keys_schema'), \
+    SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idem_keys' COLLATE NOCASE), \
+    EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idem_keys_schema' COLLATE NOCASE), \
     EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'idempotency_schema') \
     AND EXISTS (SELECT 1 FROM pragma_table_info('idempotency') WHERE name = 'purge_at')";
 /// Renames the tables of an earlier version. The store then creates the view, and the index under its new name.
