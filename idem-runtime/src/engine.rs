@@ -139,7 +139,7 @@ where
         };
         if C::ASKS && matches!(grant.previous, Previous::AfterCrash { .. }) {
             // On the heap, because few calls ask, and in place it would enlarge each call's future.
-            if let Some(output) = Box::pin(ask(call, grant, ops, &on_crash)).await {
+            if let Some(output) = Box::pin(ask(call, grant, ops, on_crash)).await {
                 return output;
             }
         }
@@ -210,14 +210,14 @@ fn judge<S: IdempotencyStore, O, V, E>(
 }
 
 /// Asks the user's function what became of the call that died. `Some`: what to return. `None`: the body may run.
-async fn ask<S, O, V, E, C>(call: &mut Call<'_, S>, grant: Grant, ops: Ops<O, V, E>, on_crash: &C) -> Option<O>
+async fn ask<S, O, V, E, C>(call: &mut Call<'_, S>, grant: Grant, ops: Ops<O, V, E>, on_crash: C) -> Option<O>
 where
     S: IdempotencyStore,
     C: Reconcile<V, E>,
 {
     let claim = call.claim(grant)?;
     let found = {
-        let find_out = pin!(on_crash.reconcile(&claim));
+        let find_out = pin!(on_crash.reconcile(claim));
         call.hold(find_out).await
     };
     match found {

@@ -13,7 +13,8 @@ use serde::Serialize;
 pub use crate::codec::fingerprint::FingerprintInput;
 pub use crate::engine::{Asked, Asking, Call, open, run, run_blocking};
 pub use crate::handler::policy::{
-    AnswerUnreadable, DecideErrors, KeepErrors, NoReconcile, RecordErrors, RefuseUnreadable, ReleaseErrors,
+    AnswerUnreadable, DecideErrors, KeepErrors, NoReconcile, ReconcileClosure, RecordErrors, RefuseUnreadable,
+    ReleaseErrors,
 };
 pub use crate::handler::{ClaimSlot, Ops, Site};
 pub use crate::protocol::key::{IdempotencyKey, KeyInput};

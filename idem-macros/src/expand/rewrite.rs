@@ -236,7 +236,14 @@ impl Rewrite<'_> {
         match &self.args.on_crash {
             OnCrash::Rerun | OnCrash::Park => quote!(#p::NoReconcile),
             OnCrash::Path(find_out) => self.policy(find_out.span(), "reconcile", Some(find_out)),
-            OnCrash::Closure(find_out) => self.policy(find_out.span(), "reconcile_closure", Some(find_out)),
+            OnCrash::Closure(find_out) => {
+                let (krate, claim, name) = (self.args.library(), local("claim"), local("find_out"));
+                let find_out = self.policy(find_out.span(), "reconcile_closure", Some(find_out));
+                quote! {{
+                    let #name = #find_out;
+                    #p::ReconcileClosure(move |#claim: #krate::Claim| async move { #name(&#claim).await })
+                }}
+            }
         }
     }
 

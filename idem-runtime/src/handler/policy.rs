@@ -261,7 +261,7 @@ pub trait Reconcile<V, E> {
     const ASKS: bool = true;
 
     /// What became of the call that died: `Some` with its result, or `None` if it had no effect.
-    fn reconcile(&self, claim: &Claim) -> impl Future<Output = Result<Option<V>, E>>;
+    fn reconcile(self, claim: Claim) -> impl Future<Output = Result<Option<V>, E>>;
 }
 
 /// `on_crash = "rerun"` or `"park"`.
@@ -271,15 +271,30 @@ pub struct NoReconcile;
 impl<V, E> Reconcile<V, E> for NoReconcile {
     const ASKS: bool = false;
 
-    async fn reconcile(&self, _: &Claim) -> Result<Option<V>, E> {
+    async fn reconcile(self, _: Claim) -> Result<Option<V>, E> {
         Ok(None)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<V, E, F: AsyncFn(&Claim) -> Result<Option<V>, E>> Reconcile<V, E> for F {
-    async fn reconcile(&self, claim: &Claim) -> Result<Option<V>, E> {
-        self(claim).await
+    async fn reconcile(self, claim: Claim) -> Result<Option<V>, E> {
+        self(&claim).await
+    }
+}
+
+/// A closure, inside of one that lends it the claim. The compiler sees that the future of an async closure is `Send` only
+/// where the closure's own type is known: called here, one that captures a reference would be taken for not `Send`.
+#[derive(Clone, Copy, Debug)]
+pub struct ReconcileClosure<F>(pub F);
+
+impl<V, E, F, A> Reconcile<V, E> for ReconcileClosure<F>
+where
+    F: FnOnce(Claim) -> A,
+    A: Future<Output = Result<Option<V>, E>>,
+{
+    fn reconcile(self, claim: Claim) -> impl Future<Output = Result<Option<V>, E>> {
+        self.0(claim)
     }
 }
 

@@ -56,10 +56,21 @@ async fn a_handler_with_a_reconcile_function_can_be_spawned() {
     async fn by_closure(store: &MemoryStore, id: u32) -> Result<u32, Failure> {
         Ok(id)
     }
+    #[idempotent(key = "id", store = store, on_crash = async |claim| find_out(claim).await.map(|_| Some(*found)), scope = "attack-spawn-3")]
+    async fn by_closure_over_a_reference(store: &MemoryStore, found: &u32, id: u32) -> Result<u32, Failure> {
+        if *found == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok(id + found)
+    }
     let store = MemoryStore::new();
-    let other = store.clone();
+    let [other, third] = [store.clone(), store.clone()];
     assert_eq!(tokio::spawn(async move { by_path(&store, 1).await.unwrap() }).await.unwrap(), 1);
     assert_eq!(tokio::spawn(async move { by_closure(&other, 1).await.unwrap() }).await.unwrap(), 1);
+    let cancelled = by_closure_over_a_reference(&third, &0, 1);
+    assert!(tokio::time::timeout(Duration::ZERO, cancelled).await.is_err());
+    let found = tokio::spawn(async move { by_closure_over_a_reference(&third, &2, 1).await.unwrap() });
+    assert_eq!(found.await.unwrap(), 2);
 }
 
 #[idempotent(key = "id", store = store, lease = "300s")]

@@ -45,7 +45,7 @@ async fn claimed(store: &MemoryStore, orders: Vec<Order>) -> Result<u64, Error> 
             ttl = "1d",
             wait = "1s",
             on_error = "keep",
-            on_crash = async |claim| Ok(Some(claim.fence())),
+            on_crash = async |claim| charge(&order).await.map(|cents| Some(cents + claim.fence())),
             missing_key = "run",
             claim = c,
             async { charge(&order).await.map(|cents| cents + c.fence()) },
