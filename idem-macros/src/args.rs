@@ -10,7 +10,7 @@ use syn::{Expr, ExprPath, ExprReference, Ident, LitStr, Path, Token, token};
 use crate::block::{self, Block};
 use crate::duration::{self, Length};
 use crate::errors::Errors;
-use crate::key::{self, Parts};
+use crate::key::{self, Parts, has_placeholder};
 use crate::policy::{OnCrash, OnError, error_or_run, on_crash, on_decode, on_error};
 use crate::suggest::{self, list};
 use crate::value::Value;
@@ -282,6 +282,11 @@ fn scope(value: Value) -> syn::Result<Scope> {
         Value::Text(text) if text.value().trim().is_empty() => {
             Err(syn::Error::new(text.span(), "the scope is empty: write a name, such as `scope = \"billing/charge\"`"))
         }
+        Value::Text(text) if has_placeholder(&text.value()) => Err(syn::Error::new(
+            text.span(),
+            "the scope is a fixed text, in which no `{}` is filled in: name the handler, such as `scope = \"billing/charge\"`, \
+             and put what varies into the key, such as `key = \"tenant, order.id\"`",
+        )),
         Value::Text(text) => Ok(Scope::Text(text)),
         Value::Code(Expr::Path(path)) => Ok(Scope::Const(path)),
         Value::Code(expr) => Err(syn::Error::new_spanned(

@@ -1,6 +1,8 @@
 //! Every check that needs only the text of the attribute and of the function, or of `run_once!`. Nothing is rewritten here.
 
 pub(crate) mod block;
+mod computed;
+mod names;
 
 use std::collections::BTreeSet;
 
@@ -17,7 +19,7 @@ use crate::duration::Length;
 use crate::errors::Errors;
 use crate::hidden::Hidden;
 use crate::item::{Function, keyword, ungroup};
-use crate::key::{bindings, check_names, name};
+use crate::key::{bindings, name};
 use crate::tx;
 
 /// The error for an item that isn't a function, which says what kind of item it is.
@@ -56,11 +58,11 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
     let is_async = hidden.is_some() || function.sig.asyncness.is_some();
     check_settings(args, is_async, function.sig.ident.span(), errors);
     if let Some(key) = &args.key {
-        check_names("key", key, &known, body, errors);
+        names::check_names("key", key, &known, body, errors);
         check_floats(&key.exprs, function, errors);
     }
     if let Some(fingerprint) = &args.fingerprint {
-        check_names("fingerprint", fingerprint, &known, body, errors);
+        names::check_names("fingerprint", fingerprint, &known, body, errors);
     }
     if let Some(claim) = &args.claim
         && known.contains(&claim.unraw().to_string())
@@ -74,6 +76,9 @@ pub(crate) fn check(args: &Args, function: &Function, hidden: Option<&Hidden>, e
 fn check_settings(args: &Args, is_async: bool, user: Span, errors: &mut Errors) {
     check_durations(args, errors);
     tx::check_excluded(args, errors);
+    for (name, parts) in [("key", &args.key), ("fingerprint", &args.fingerprint)] {
+        parts.iter().for_each(|parts| computed::check(name, parts, errors));
+    }
     match &args.key {
         Some(key) if key.exprs.len() > MAX_PARTS => errors.at_span(
             key.span(),

@@ -76,6 +76,49 @@ fn an_empty_or_impossible_key_is_refused() {
 }
 
 #[test]
+fn what_reads_like_a_template_is_refused() {
+    let function = quote!(
+        async fn handle(tenant: u64, order: &Order, id: u64) -> Result<(), Error> {
+            Ok(())
+        }
+    );
+    let mistakes = |key: TokenStream| mistakes(quote!(key = #key), function.clone());
+    let both = "write `key = \"tenant, id\"`, or `key = format!(\"{tenant}-{id}\")`";
+    for key in [quote!("tenant-id"), quote!("{tenant}-{id}"), quote!(tenant - id)] {
+        one(&mistakes(key), &[both, "put it in parentheses"]);
+    }
+    for (key, phrases) in [
+        (quote!("tenant/id"), ["`tenant / id` is computed with `/`", "`key = format!(\"{tenant}/{id}\")`"]),
+        (quote!("id-1"), ["two different messages can get one key", "write `key = \"id\"`, or put it in"]),
+        (quote!("order-{id}"), ["`key = \"order, id\"`", "`key = format!(\"order-{id}\")`"]),
+        (quote!("order-{}"), ["`key = \"order\"`", "put it in parentheses"]),
+        (quote!("tenant, f(id)|id"), ["`f (id) | id` is computed", "`key = \"f (id), id\"`, or put it in"]),
+        (quote!((tenant, (order, id == tenant))), ["computed with `==`", "`key = \"id, tenant\"`"]),
+        (quote!("{id}"), ["`{ id }` is a block of code", "write `key = \"id\"`, or put it in"]),
+        (quote!("order_{id}"), ["is a value of a struct", "`key = \"id\"`"]),
+        (quote!("order:{id}"), ["not a Rust expression", "write `key = format!(\"order:{id}\")`"]),
+        (quote!("{tenant}_{id:?}"), ["not a Rust expression", "write `key = format!(\"{tenant}_{id:?}\")`"]),
+    ] {
+        one(&mistakes(key), &phrases);
+    }
+    for taken in [
+        quote!((tenant - id)),
+        quote!("(tenant - id)"),
+        quote!(pair(tenant - id, id).0),
+        quote!(id as u8),
+        quote!(-id),
+        quote!(!id),
+        quote!(Key { id }),
+    ] {
+        assert_eq!(mistakes(taken.clone()), [""; 0], "{taken}");
+    }
+    let fingerprint = super::mistakes(quote!(key = id, fingerprint = "tenant-id", scope = "{tenant}"), function);
+    assert_eq!(fingerprint.len(), 2, "{fingerprint:#?}");
+    assert!(fingerprint[0].contains("the scope is a fixed text"), "{fingerprint:#?}");
+    assert!(fingerprint[1].contains("two different messages can get one fingerprint"), "{fingerprint:#?}");
+}
+
+#[test]
 fn the_function_decides_what_else_is_needed() {
     let mistakes = |function: TokenStream| mistakes(quote!(key = "1"), function);
     let told = [

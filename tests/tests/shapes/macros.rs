@@ -30,7 +30,7 @@ macro_rules! handler {
     };
 }
 
-handler!(by_expression, id: u64, id + 1, Handled<u64>, { Ok(id) });
+handler!(by_expression, id: u64, (id + 1), Handled<u64>, { Ok(id) });
 handler!(by_string, id: u64, "id", Handled<u64>, {
     pause().await;
     Ok(id)

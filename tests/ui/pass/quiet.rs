@@ -29,6 +29,12 @@ async fn early(id: &str) -> Result<u64, Box<dyn std::error::Error + Send + Sync>
     Ok(id.parse()?)
 }
 
+#[idempotent(key = (cents - tip), fingerprint = "id, (cents / 100)")]
+async fn computed_in_parentheses(id: u64, cents: u64, tip: u64) -> Result<u64, Error> { Ok(id + cents + tip) }
+
+#[idempotent(key = { let net = cents - tip; net })]
+async fn computed_in_a_block(cents: u64, tip: u64) -> Result<u64, Error> { Ok(cents + tip) }
+
 struct Handler {
     store: MemoryStore,
 }
@@ -52,6 +58,7 @@ fn runs() {
     drop(on_one_line(1));
     drop(only_for_the_key(1, &store));
     drop(early("1"));
+    drop((computed_in_parentheses(1, 2, 1), computed_in_a_block(2, 1)));
     drop(changed(String::new()));
     drop(Handler { store: store.clone() }.handle(1, (2, 3)));
     let _ = on_one_line_blocking;
