@@ -1,6 +1,7 @@
 //! What the book's page on web frameworks shows.
 
 use idem_runtime::{MemoryStore, idempotent};
+use idem_tests::{Count, Gate};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,14 +19,44 @@ fn order(id: &str) -> Order {
     Order { id: id.to_owned(), cents: 500 }
 }
 
+#[derive(Default)]
 struct Shop {
     store: MemoryStore,
+    charged: Count,
+    /// Where each charge stops, if there is one.
+    gate: Option<Gate>,
+}
+
+impl Shop {
+    fn with_gate() -> Self {
+        Self { gate: Some(Gate::default()), ..Self::default() }
+    }
+
+    async fn book(&self, order: &Order) -> Receipt {
+        self.charged.up();
+        if let Some(gate) = &self.gate {
+            gate.pass().await;
+        }
+        Receipt { cents: order.cents }
+    }
+
+    /// What a client gets for its second request, if it hung up in the middle of the first.
+    async fn hung_up<A: Future>(&self, request: impl Fn() -> A) -> A::Output {
+        let gate = self.gate.as_ref().unwrap();
+        tokio::select! {
+            biased;
+            _ = request() => unreachable!("the gate is closed"),
+            () = gate.started() => {}
+        }
+        gate.open();
+        request().await
+    }
 }
 
 mod grpc {
     use tonic::{Code, Request, Response, Status};
 
-    use super::{MemoryStore, idempotent};
+    use super::idempotent;
 
     #[derive(Clone, PartialEq, prost::Message)]
     struct Order {
@@ -55,7 +86,7 @@ mod grpc {
 
     #[tokio::test]
     async fn a_method_of_a_grpc_service_is_replayed() {
-        let shop = super::Shop { store: MemoryStore::new() };
+        let shop = super::Shop::default();
         for cents in [500, 700] {
             let order = Request::new(Order { id: "order-1".to_owned(), cents });
             assert_eq!(shop.charge(order).await.unwrap().into_inner(), Receipt { cents: 500 });
@@ -67,19 +98,24 @@ mod grpc {
 
 mod actix {
     use actix_web::HttpResponse;
+    use actix_web::error::ErrorInternalServerError;
     use actix_web::web::{Data, Json};
 
-    use super::{MemoryStore, Order, Receipt, Shop, idempotent, order};
+    use super::{Order, Shop, idempotent, order};
 
-    #[idempotent(key = "order.id", store = shop.store, scope = "shop/actix")]
+    #[idempotent(key = "order.id", store = shop.store, scope = "shop/actix", wait = "5s")]
     async fn charge(shop: Data<Shop>, order: Json<Order>) -> Result<HttpResponse, actix_web::Error> {
-        // …
-        Ok(HttpResponse::Created().insert_header(("Location", "/receipts/1")).json(Receipt { cents: order.cents }))
+        let receipt = shop.book(&order).await;
+        Ok(HttpResponse::Created().insert_header(("Location", "/receipts/1")).json(receipt))
+    }
+
+    async fn post_charge(shop: Data<Shop>, order: Json<Order>) -> Result<HttpResponse, actix_web::Error> {
+        actix_web::rt::spawn(charge(shop, order)).await.map_err(ErrorInternalServerError)?
     }
 
     #[tokio::test]
     async fn a_handler_of_actix_is_replayed() {
-        let shop = Data::new(Shop { store: MemoryStore::new() });
+        let shop = Data::new(Shop::default());
         for _ in 0..2 {
             let response = charge(shop.clone(), Json(order("order-1"))).await.unwrap();
             assert_eq!(response.headers().get("location").unwrap(), "/receipts/1");
@@ -87,36 +123,87 @@ mod actix {
             assert_eq!(body, r#"{"cents":500}"#);
         }
     }
+
+    #[tokio::test]
+    async fn a_client_of_actix_that_hangs_up_is_charged_once() {
+        let shop = Data::new(Shop::with_gate());
+        let answer = shop.hung_up(|| post_charge(shop.clone(), Json(order("order-1"))));
+        let answer = tokio::task::LocalSet::new().run_until(answer).await.unwrap();
+        assert_eq!((answer.status().as_u16(), shop.charged.get()), (201, 1));
+    }
 }
 
 mod axum {
+    use std::sync::Arc;
+
     use ::axum::Json;
-    use ::axum::response::IntoResponse;
-    use http::StatusCode;
+    use ::axum::extract::State;
+    use ::axum::response::{IntoResponse, Response};
+    use http::{HeaderMap, HeaderValue, StatusCode};
     use idem_runtime::{Error, Outcome, with_store};
 
-    use super::{MemoryStore, Order, Receipt, idempotent, order};
+    use super::{MemoryStore, Order, Receipt, Shop, idempotent, order};
 
-    #[idempotent(key = "order.id", fingerprint = "order.cents", scope = "shop/axum")]
-    async fn charge(Json(order): Json<Order>) -> Result<Json<Receipt>, Error> {
-        // …
-        Ok(Json(Receipt { cents: order.cents }))
+    #[idempotent(key = "order.id", fingerprint = "order.cents", store = shop.store, scope = "shop/axum", wait = "5s")]
+    async fn charge(shop: Arc<Shop>, order: Order) -> Result<Json<Receipt>, Error> {
+        Ok(Json(shop.book(&order).await))
+    }
+
+    /// The route.
+    async fn charge_route(State(shop): State<Arc<Shop>>, Json(order): Json<Order>) -> Result<Response, StatusCode> {
+        let charged = tokio::spawn(charge(shop, order)).await;
+        charged.map(IntoResponse::into_response).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     #[tokio::test]
     async fn a_handler_of_axum_is_replayed() {
-        with_store(MemoryStore::new(), async {
-            for _ in 0..2 {
-                let answer = charge(Json(order("order-1"))).await.into_response();
-                assert_eq!(answer.status(), StatusCode::OK);
-                let body = ::axum::body::to_bytes(answer.into_body(), 100).await.unwrap();
-                assert_eq!(body, r#"{"cents":500}"#);
-            }
-            let other = Order { cents: 700, ..order("order-1") };
-            let refused = charge(Json(other)).await.into_response();
-            assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        })
-        .await;
+        let shop = Arc::new(Shop::default());
+        let post = async |order| charge_route(State(shop.clone()), Json(order)).await.unwrap();
+        for _ in 0..2 {
+            let answer = post(order("order-1")).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let body = ::axum::body::to_bytes(answer.into_body(), 100).await.unwrap();
+            assert_eq!(body, r#"{"cents":500}"#);
+        }
+        let refused = post(Order { cents: 700, ..order("order-1") }).await;
+        assert_eq!((refused.status(), shop.charged.get()), (StatusCode::UNPROCESSABLE_ENTITY, 1));
+    }
+
+    #[tokio::test]
+    async fn a_client_of_axum_that_hangs_up_is_charged_once() {
+        let shop = Arc::new(Shop::with_gate());
+        let answer = shop.hung_up(|| charge_route(State(shop.clone()), Json(order("order-1")))).await.unwrap();
+        assert_eq!((answer.status(), shop.charged.get()), (StatusCode::OK, 1));
+    }
+
+    #[idempotent(
+        key = (user, headers.get("idempotency-key").map(HeaderValue::as_bytes)),
+        fingerprint = (order.id, order.cents),
+        store = shop.store,
+        scope = "shop/axum/orders",
+        wait = "5s"
+    )]
+    async fn place(shop: Arc<Shop>, user: u64, headers: HeaderMap, order: Order) -> Result<Json<Receipt>, Error> {
+        Ok(Json(shop.book(&order).await))
+    }
+
+    #[tokio::test]
+    async fn the_key_of_a_header_belongs_to_its_user() {
+        let shop = Arc::new(Shop::default());
+        let post = async |user, key: Option<&'static str>| {
+            let headers =
+                key.map(|key| (http::HeaderName::from_static("idempotency-key"), HeaderValue::from_static(key)));
+            place(shop.clone(), user, headers.into_iter().collect(), order("order-1")).await.into_response().status()
+        };
+        for (user, key, status, charged) in [
+            (1, Some("a"), StatusCode::OK, 1),
+            (1, Some("a"), StatusCode::OK, 1),
+            (2, Some("a"), StatusCode::OK, 2),
+            (1, None, StatusCode::BAD_REQUEST, 2),
+            (1, Some(""), StatusCode::BAD_REQUEST, 2),
+        ] {
+            assert_eq!((post(user, key).await, shop.charged.get()), (status, charged), "{user} {key:?}");
+        }
     }
 
     /// For a response with a status of its own.
