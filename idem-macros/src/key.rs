@@ -68,6 +68,10 @@ impl Parts {
         self.composite.or_else(|| self.exprs.first().map(Expr::span)).unwrap_or_else(Span::call_site)
     }
 
+    pub(crate) fn is_composite(&self) -> bool {
+        self.composite.is_some()
+    }
+
     /// Tells the site how the key is written, for the error about a key that is missing.
     pub(crate) fn told_to_site(&self) -> TokenStream {
         let texts = self.exprs.iter().map(text);

@@ -61,13 +61,25 @@ pub fn key_part<K: IdempotencyKey>(part: &K) -> &dyn IdempotencyKey {
 }
 
 /// The fingerprint.
-pub fn fingerprint<T: Serialize + ?Sized>(value: &T) -> FingerprintInput {
+pub fn fingerprint<T: FingerprintPart + ?Sized>(value: &T) -> FingerprintInput {
     crate::codec::fingerprint::of(value)
 }
 
+/// The fingerprint of a tuple. serde's own error names the part that can't be encoded.
+pub fn fingerprint_of_parts<T: Serialize>(parts: &T) -> FingerprintInput {
+    fingerprint(parts)
+}
+
 /// `Serialize`, for the code that the attribute generates.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a fingerprint",
+    label = "`{Self}` does not implement `serde::Serialize`",
+    note = "name the fields that duplicates must have in common, such as `fingerprint = order.cents` or \
+            `fingerprint = \"order.cents, order.currency\"`, or derive `serde::Serialize` for this type"
+)]
 pub trait FingerprintPart: Serialize {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> FingerprintPart for T {}
 
 /// What the installed store, or the one of `with_store`, answers at once. Without a question, only a clone of it.

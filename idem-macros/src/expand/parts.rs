@@ -22,7 +22,8 @@ pub(super) const KEY: Whole = Whole {
     what: "an idempotency key",
     bound: ("IdempotencyKey", "IdempotencyKey"),
     note: "a key is a string, an integer, a `bool`, a `char`, bytes, a `Uuid`, or a tuple of those: use the field that \
-           identifies the message, such as `order.id`, or convert it, such as `url.as_str()` or `id.to_string()`",
+           identifies the message, such as `order.id`, or convert it, such as `url.as_str()`, `id.to_string()` or, for the value of a \
+           header, `headers.get(\"idempotency-key\").map(HeaderValue::as_bytes)`",
 };
 
 pub(super) const FINGERPRINT: Whole = Whole {

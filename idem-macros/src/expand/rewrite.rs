@@ -172,7 +172,11 @@ impl Rewrite<'_> {
     }
 
     fn computed(&self, parts: &Parts, whole: &Whole) -> TokenStream {
-        let call = self.call_at(parts.span(), whole.name, &self.user(&self.whole(parts, whole)));
+        let function = match whole.name {
+            "fingerprint" if parts.is_composite() && !parts.in_one_text => "fingerprint_of_parts",
+            name => name,
+        };
+        let call = self.call_at(parts.span(), function, &self.user(&self.whole(parts, whole)));
         alone(whole.name, &call)
     }
 

@@ -45,7 +45,8 @@ impl fmt::Display for Error {
             Self::NoStore { scope } => write!(
                 f,
                 "the handler with scope `{scope}` has no store: call `idem_runtime::install(store)` once at start, or \
-                 name one with `store = ...`"
+                 name one with `store = ...`; in a task that is spawned within `with_store`, `carry(future)` takes its \
+                 store along"
             ),
             Self::ScopeTaken { scope, first, second } => write!(
                 f,

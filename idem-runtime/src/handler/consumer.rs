@@ -101,6 +101,8 @@ pub enum Disposition {
     message = "`disposition` can't tell what the error `{Self}` means",
     label = "`idem_runtime::consumer::Refusal` isn't implemented for this error",
     note = "implement it: its `refusal` returns the `idem_runtime::Error` that the error holds, or `None`",
+    note = "its `is_final` says which errors no redelivery can help, such as that of a message that can't be parsed: any other is \
+            delivered again",
     note = "`anyhow::Error` and `eyre::Report` have it with the features `anyhow` and `eyre` of `idem-runtime`; another \
             crate's error needs a type of yours around it"
 )]

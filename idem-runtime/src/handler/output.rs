@@ -200,13 +200,14 @@ impl<T> From<T> for Outcome<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be recorded and replayed",
     label = "`{Self}` is not an owned type that implements `serde::Serialize` and `serde::Deserialize`",
-    note = "for a type of yours, `#[derive(serde::Serialize, serde::Deserialize)]`; for another crate's, see whether it has a \
-            feature `serde`",
+    note = "for a type of yours, also as the `T` of an `Outcome<T>` or in a tuple, `#[derive(serde::Serialize, serde::Deserialize)]`; \
+            for another crate's, see whether it has a feature `serde`",
     note = "a response whose body has to be awaited, such as axum's, needs a layer around the handler, and a stream can't be \
             recorded at all: return what the response is made of, such as `Result<Receipt, E>` in place of `Result<Response, E>`, \
             and make the response where the handler is called",
     note = "with the features `tonic`, `actix` and `axum`, `tonic::Response<M>`, actix-web's `HttpResponse` and the `Json<T>` of \
-            axum and actix-web are recorded: see the page \"Web frameworks and gRPC\" of the book (docs/src/frameworks.md)"
+            axum and actix-web are recorded, but not inside an `Outcome` or a tuple: return `Outcome<T>` there, and make the response \
+            where the handler is called; see the page \"Web frameworks and gRPC\" of the book (docs/src/frameworks.md)"
 )]
 pub trait Recordable<Kind>: Sized {
     /// What a record is read as.
@@ -227,6 +228,28 @@ pub trait Recordable<Kind>: Sized {
     #[must_use]
     fn own(self) -> Self {
         self
+    }
+}
+
+/// `From<idem_runtime::Error>`, for the error of a handler.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the error of an idempotent handler, as it can't hold an `idem_runtime::Error`",
+    label = "`{Self}` does not implement `From<idem_runtime::Error>`",
+    note = "for an error type of yours, implement it: it is how a call is refused; with thiserror, by a variant \
+            `Idempotency(#[from] idem_runtime::Error)`",
+    note = "in place of another type, such as `String` or `std::io::Error`, return an error type of yours, a \
+            `Box<dyn std::error::Error + Send + Sync>`, or an `anyhow::Error`"
+)]
+pub trait HoldsError: Sized {
+    /// The conversion.
+    fn holding(error: Error) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<Error>> HoldsError for E {
+    fn holding(error: Error) -> Self {
+        error.into()
     }
 }
 
@@ -338,7 +361,7 @@ impl<T: Serialize + DeserializeOwned> Recordable<marker::WithOutcome> for Outcom
 impl<T, E, Kind> HandlerOutput<marker::Of<Kind>> for Result<T, E>
 where
     T: Recordable<Kind>,
-    E: From<Error>,
+    E: HoldsError,
 {
     type Value = T::Value;
     type Error = E;
@@ -359,7 +382,7 @@ where
     }
 
     fn refused(error: Error) -> Self {
-        Err(error.into())
+        Err(E::holding(error))
     }
 
     fn leave(&self) -> Option<Leave> {

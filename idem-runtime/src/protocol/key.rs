@@ -124,7 +124,8 @@ impl fmt::Debug for Key {
     message = "`{Self}` can't be an idempotency key",
     label = "this type does not implement `IdempotencyKey`",
     note = "a key is a string, an integer, a `bool`, a `char`, bytes, a `Uuid`, or a tuple of those: use the field that \
-            identifies the message, such as `order.id`, or convert it, such as `url.as_str()` or `id.to_string()`",
+            identifies the message, such as `order.id`, or convert it, such as `url.as_str()`, `id.to_string()` or, for the value of a header, \
+            `headers.get(\"idempotency-key\").map(HeaderValue::as_bytes)`",
     note = "for a list, or a message without an id, use `idem_runtime::key::digest(&(&order.sku, order.count))`, with the \
             fields that say what is asked for",
     note = "floats are refused: use an integer (cents, not euros) or `to_bits()`",

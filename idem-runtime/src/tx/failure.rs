@@ -75,9 +75,9 @@ impl Failure {
             Kind::NoTable if !executed => Error::Config {
                 message: format!(
                     "{key} could not be claimed: the {} database has no table `{}`, or not the one that this version needs: \
-                     {}; if it has the table `{FORMER}` of an earlier version, rename that one, as the error of a store \
-                     says when it is opened, or go on with it (`tx::use_table(\"{FORMER}\")`); if the table is someone else's, \
-                     name another one",
+                     {}; if the table is someone else's, name another one (`tx::use_table`); if the database has the table \
+                     `{FORMER}` of an earlier version, rename that one, as the error of a store says when it is opened, or go on \
+                     with it (`tx::use_table(\"{FORMER}\")`)",
                     database.name(),
                     table(),
                     database.how_to_migrate(table()),

@@ -21,6 +21,10 @@ async fn a_busy_file_gives_no_answer_and_harms_nothing() {
     let error = store.claim(claim).await.unwrap_err();
     assert!(error.is_unanswered(), "{error}");
     assert!(std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("locked")), "{error}");
+    assert!(
+        error.to_string().contains("than the store's `busy_timeout`; if it is one in which this handler was called"),
+        "{error}"
+    );
     other.execute_batch("ROLLBACK").unwrap();
     acquire(&store, claim).await;
 }

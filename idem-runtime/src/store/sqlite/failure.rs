@@ -65,6 +65,11 @@ impl fmt::Display for Failure {
             Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
                 write!(f, "{error}: the file was opened read-only (`mode=ro`), or this process may only read it")
             }
+            Self::Sqlite(error) if is_busy(error) => write!(
+                f,
+                "{error}: another transaction kept the file's write lock for longer than the store's `busy_timeout`; if it is \
+                 one in which this handler was called, end it first, or give the store a file of its own"
+            ),
             Self::Sqlite(error) => Words { text: &**error, code: code(error).as_deref() }.fmt(f),
             Self::Corrupt { key, column } => write!(
                 f,
