@@ -129,7 +129,8 @@ use syn::parse::{ParseStream, Parser as _};
 ///
 /// Anything that isn't a function with a body; `const fn`, foreign ABIs and `main`; a handler that returns nothing, a reference or
 /// `impl Trait`; a function that returns a future without being `async`, as its key would be claimed before the future is polled; a
-/// key with a name that no parameter has, or that is a float; a method or generic function without a `scope`. All mistakes are
+/// key with a name that no parameter has, that is a float, or that reads like a template, such as `"tenant-order"`, which would subtract;
+/// a method or generic function without a `scope`. All mistakes are
 /// reported at once, each at its place. The function is emitted all the same, so that no other error follows.
 ///
 /// # Costs
