@@ -6,6 +6,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 use rusqlite::ffi;
 
@@ -48,9 +49,10 @@ pub enum Event {
 struct Log {
     watched: Vec<String>,
     events: Vec<Event>,
+    slowed: Vec<(String, Duration)>,
 }
 
-static LOG: Mutex<Log> = Mutex::new(Log { watched: Vec::new(), events: Vec::new() });
+static LOG: Mutex<Log> = Mutex::new(Log { watched: Vec::new(), events: Vec::new(), slowed: Vec::new() });
 
 fn log() -> MutexGuard<'static, Log> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
@@ -61,6 +63,11 @@ pub fn watch(path: &Path) {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
     log().watched.push(path.to_str().expect("a readable path").to_owned());
+}
+
+/// From now on, each sync of a watched file whose path starts with `path` takes this much longer.
+pub fn slow_syncs(path: &Path, by: Duration) {
+    log().slowed.push((path.to_str().expect("a readable path").to_owned(), by));
 }
 
 /// Leaves a mark in the log.
@@ -177,7 +184,13 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, length: ffi::sqlite3
 }
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
-    unsafe { noted(file, |file| Event::Sync { file }, || real!(file, xSync, flags)) }
+    unsafe {
+        if let Some(path) = File::watched(file) {
+            let by = log().slowed.iter().find(|(slowed, _)| path.starts_with(slowed.as_str())).map(|(_, by)| *by);
+            std::thread::sleep(by.unwrap_or_default());
+        }
+        noted(file, |file| Event::Sync { file }, || real!(file, xSync, flags))
+    }
 }
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut ffi::sqlite3_int64) -> c_int {

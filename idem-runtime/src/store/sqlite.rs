@@ -156,7 +156,6 @@ impl SqliteStore {
     }
 
     async fn start(path: PathBuf, table: Table, options: SqliteOptions) -> Result<Self, Error> {
-        open::check_path(&path)?;
         crate::store::owner::store_opened();
         let shared = Arc::new(Shared {
             questions: Queue::new(),
@@ -282,7 +281,10 @@ fn spawn_writer(
     options: SqliteOptions,
     shared: Arc<Shared>,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
-    let open = move || open::writer(&path, &table, &options).map(|file| (file, options));
+    let open = move || {
+        open::check_path(&path)?;
+        open::writer(&path, &table, &options).map(|file| (file, options))
+    };
     spawn("idem-sqlite-writer", open, move |(file, options)| {
         let _abandon = Abandon(&shared.orders);
         Writer::new(file, options, Arc::clone(&shared.notifiers), Arc::clone(&shared.route)).run(&shared.orders);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use idem_runtime::admin::Filter;
 use idem_runtime::store::{CompleteRequest, WaitRequest};
 use idem_runtime::{Error, IdempotencyStore, SqliteStore, idempotent};
-use idem_tests::Gate;
 use idem_tests::steps::{DAY, acquire, execute, key, record, replay, request};
+use idem_tests::{Gate, vfs};
 
 use super::{directory, file, open};
 
@@ -128,4 +128,39 @@ async fn r13_a_duplicate_right_after_a_cancelled_call_is_told_of_it() {
     }
     let orphans = store.admin().unwrap().list(Filter::all().orphans()).await.unwrap();
     assert_eq!(orphans.len(), 40);
+}
+
+#[idempotent(key = "id", scope = "sqlite-ticking", store = store)]
+async fn ticking(store: &SqliteStore, id: u32) -> Result<u32, Error> {
+    Ok(id)
+}
+
+/// The store's files are read, written and synced on the store's threads. So a slow disk holds up nothing else on the
+/// caller's thread, where a ticker runs beside executions, replays and an opening.
+#[tokio::test(flavor = "current_thread")]
+async fn a_slow_sync_does_not_block_the_callers_thread() {
+    const SYNC: Duration = Duration::from_millis(200);
+    let directory = directory();
+    vfs::watch(directory.path());
+    vfs::slow_syncs(directory.path(), SYNC);
+    let (done, mut is_done) = tokio::sync::oneshot::channel();
+    let ticker = tokio::spawn(async move {
+        let mut longest = Duration::ZERO;
+        while is_done.try_recv().is_err() {
+            let before = Instant::now();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            longest = longest.max(before.elapsed());
+        }
+        longest
+    });
+    let store = open(&file(&directory)).await;
+    let begun = Instant::now();
+    for id in 0..3 {
+        assert_eq!(ticking(&store, id).await.unwrap(), id);
+        assert_eq!(ticking(&store, id).await.unwrap(), id);
+    }
+    assert!(begun.elapsed() >= SYNC * 3, "the syncs are slow");
+    done.send(()).unwrap();
+    let longest = ticker.await.unwrap();
+    assert!(longest < SYNC / 2, "the ticker waited for {longest:?}");
 }
