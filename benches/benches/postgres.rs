@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use idem_benches::load::{ROUNDS, id, target};
+use idem_benches::load::{ROUNDS, id, rate, target};
 use idem_benches::rounds::median;
 use idem_benches::sql::{
     HAND_MANY, HAND_ONE, MANY, ONE, REPLAY_MANY, REPLAY_ONE, SELECT_MANY, SELECT_ONE, Subject, compare,
@@ -89,6 +89,100 @@ async fn lone(database: &Database, from: usize) -> f64 {
     median(times)
 }
 
+/// What first executions by 64 callers cost: processor time of the client and of the server, and bytes of the server's
+/// log, beside the same rows by hand.
+async fn costs(server: &Postgres, pool: &PgPool, url: &str) {
+    println!("\n| first executions, 64 callers | client, us | server, us | WAL, bytes |\n|---|---|---|---|");
+    let mut written = Vec::new();
+    for (name, is_store) in [("store", true), ("the same rows by hand", false)] {
+        let mut costs = [Vec::new(), Vec::new(), Vec::new()];
+        for round in 0..ROUNDS {
+            sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema CASCADE").execute(pool).await.unwrap();
+            let database = Database { store: PostgresStore::open(url).await.unwrap(), pool: pool.clone() };
+            let operation = move |number| {
+                let database = database.clone();
+                async move {
+                    match is_store {
+                        true => database.execute(number).await,
+                        false => same_rows(&database.pool, number).await,
+                    }
+                }
+            };
+            rate(64, FEW, operation.clone()).await;
+            sqlx::raw_sql("CHECKPOINT").execute(pool).await.unwrap();
+            let before = so_far(server, pool).await;
+            rate(64, MANY_EXECUTIONS, move |number| operation(FEW * (round + 1) + number)).await;
+            let after = so_far(server, pool).await;
+            for (costs, (after, before)) in costs.iter_mut().zip(after.into_iter().zip(before)) {
+                costs.push((after - before) / MANY_EXECUTIONS as f64);
+            }
+        }
+        let [client, server, log] = costs.map(median);
+        println!("| {name} | {client:.0} | {server:.0} | {log:.0} |");
+        written.push(log);
+    }
+    println!("\n| target | reach | measured |\n|---|---|---|");
+    target("WAL of a first execution, in times of the same rows by hand", "at most 1.0", written[0] / written[1]);
+}
+
+const FEW: usize = 1_000;
+const MANY_EXECUTIONS: usize = 20_032;
+
+/// This process's processor time and the server's, in microseconds, and the bytes of the server's log.
+async fn so_far(server: &Postgres, pool: &PgPool) -> [f64; 3] {
+    let (log,): (i64,) =
+        sqlx::query_as("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").fetch_one(pool).await.unwrap();
+    let pid = std::fs::read_to_string(server.directory().join("data/postmaster.pid")).unwrap();
+    let postmaster: u32 = pid.lines().next().unwrap().parse().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let of_server = processes
+        .filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok())
+        .filter(|stat| field(stat, 3) == f64::from(postmaster));
+    let cpu = |stat: &str| (field(stat, 13) + field(stat, 14)) * 10_000.0;
+    let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+    [cpu(&own), of_server.map(|stat| cpu(&stat)).sum(), log as f64]
+}
+
+/// A number of `/proc/PID/stat`.
+fn field(stat: &str, nth: usize) -> f64 {
+    // The second field is the program's name, in parentheses.
+    let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);
+    behind.split_whitespace().nth(nth - 2).and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
+
+/// A claim and a completion by hand in the store's own table, with all of its columns.
+async fn same_rows(pool: &PgPool, number: usize) {
+    let key = id(number).into_bytes();
+    let owner = [u128::from(number as u64).to_be_bytes()];
+    let row: (i64,) = sqlx::query_as(
+        "INSERT INTO idem_keys (scope, key, state, owner, fence, until, previous, attempt, ended, purge_at)
+         SELECT $1, $2, 1, $3, c.now, c.now + 30000000, 1, 1, '', c.now + 172800000000
+         FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) c
+         ON CONFLICT (scope, key) DO UPDATE SET owner = EXCLUDED.owner
+             WHERE idem_keys.until < EXCLUDED.fence AND idem_keys.record IS NULL
+         RETURNING fence",
+    )
+    .bind("orders::charge")
+    .bind(&key)
+    .bind(&owner[0][..])
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    let done = sqlx::query(
+        "UPDATE idem_keys SET state = 5, record = $4, until = fence + 86400000000
+         WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $5",
+    )
+    .bind("orders::charge")
+    .bind(&key)
+    .bind(&owner[0][..])
+    .bind(&[b'r'; 64][..])
+    .bind(row.0)
+    .execute(pool)
+    .await
+    .unwrap();
+    assert_eq!(done.rows_affected(), 1);
+}
+
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let server = Postgres::start().await;
@@ -98,7 +192,7 @@ async fn main() {
         fence bigint, until timestamptz, record bytea, PRIMARY KEY (scope, key)) WITH (fillfactor = 70)";
     let rates = compare(async || {
         sqlx::raw_sql(by_hand).execute(&pool).await.unwrap();
-        sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema").execute(&pool).await.unwrap();
+        sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema CASCADE").execute(&pool).await.unwrap();
         Database { store: PostgresStore::open(&url).await.unwrap(), pool: pool.clone() }
     })
     .await;
@@ -110,8 +204,10 @@ async fn main() {
     target("first execution, 64 callers, in times of two commits by hand", "at least 4", of(MANY) / of(HAND_MANY));
     target("a lone caller's latency, in times of two commits by hand", "at most 1.1", of(HAND_ONE) / of(ONE));
 
+    costs(&server, &pool, &url).await;
+
     // A claim on an empty table, and beside a million completed keys.
-    sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema").execute(&pool).await.unwrap();
+    sqlx::raw_sql("DROP TABLE IF EXISTS idem_keys, idem_keys_schema CASCADE").execute(&pool).await.unwrap();
     let database = Database { store: PostgresStore::open(&url).await.unwrap(), pool: pool.clone() };
     let empty = lone(&database, 0).await;
     let million = "INSERT INTO idem_keys (scope, key, fence, until, purge_at, attempt, state, previous, owner, ended, record)

@@ -69,8 +69,11 @@ use crate::task::timer;
 ///
 /// A claim, a completion, a renewal and a release are one statement each, in one round trip and one commit. A duplicate
 /// writes nothing, so it waits for no disk. Requests that have to wait for other requests, as with 64 concurrent
-/// handlers, share one statement and one commit. A lone request is sent at once. Most completions change no index (a
-/// heap-only update).
+/// handlers, share one statement and one commit. A lone request is sent at once.
+///
+/// Completions with results of up to 64 bytes change no index (a heap-only update). For that, claims fill a page of the
+/// table to 40 % only. A row with such a result takes 340 bytes of the table if keys are claimed in batches, and 750 bytes
+/// if they are claimed one by one.
 ///
 /// # What it does
 ///

@@ -24,6 +24,8 @@ pub(super) use self::patience::patiently;
 pub(super) use self::pool::{Place, compare};
 pub(super) use self::sweeper::{Sweep, Sweeping, Swept, keep_swept, sweep_all};
 use crate::protocol::{Ended, Row, State};
+#[cfg(feature = "postgres")]
+use crate::store::Grant;
 use crate::store::{ClaimRequest, CompleteRequest, Fingerprint, Key, Orphans, Owner, Previous, Record};
 
 /// The longest wait for a statement that no caller's deadline bounds: a batch or a sweep.
@@ -111,13 +113,6 @@ pub(super) struct Columns {
 impl Columns {
     /// The row, or the name of the column whose value isn't valid.
     pub(super) fn row(self) -> Result<Row, &'static str> {
-        let fence = |number: i64, column| u64::try_from(number).map_err(|_| column);
-        let previous = match (self.previous, self.previous_fence) {
-            (1, None) => Previous::First,
-            (2, None) => Previous::AfterFailure,
-            (3, Some(of)) => Previous::AfterCrash { fence: fence(of, "previous_fence")? },
-            _ => return Err("previous"),
-        };
         let (owners, rest) = self.ended.as_chunks::<16>();
         if !rest.is_empty() || owners.len() > Ended::SLOTS {
             return Err("ended");
@@ -125,17 +120,41 @@ impl Columns {
         Ok(Row {
             state: u8::try_from(self.state).ok().and_then(State::from_u8).ok_or("state")?,
             owner: Owner(self.owner.try_into().map_err(|_| "owner")?),
-            fence: fence(self.fence, "fence")?,
-            until: fence(self.until, "until")?,
-            doubt: self.doubt.map(|doubt| fence(doubt, "doubt")).transpose()?,
-            previous,
-            attempt: u32::try_from(self.attempt).map_err(|_| "attempt")?,
+            fence: unsigned(self.fence, "fence")?,
+            until: unsigned(self.until, "until")?,
+            doubt: self.doubt.map(|doubt| unsigned(doubt, "doubt")).transpose()?,
+            previous: previous(self.previous, self.previous_fence)?,
+            attempt: attempt(self.attempt)?,
             fingerprint: match self.fingerprint {
                 None => None,
                 Some(bytes) => Some(Fingerprint(bytes.try_into().map_err(|_| "fingerprint")?)),
             },
             ended: Ended::from_owners(owners.iter().copied().map(Owner)),
-            purge_at: self.purge_at.map(|at| fence(at, "purge_at")).transpose()?,
+            purge_at: self.purge_at.map(|at| unsigned(at, "purge_at")).transpose()?,
         })
     }
+}
+
+/// A number that is never negative, or its column's name.
+fn unsigned(number: i64, column: &'static str) -> Result<u64, &'static str> {
+    u64::try_from(number).map_err(|_| column)
+}
+
+fn attempt(number: i64) -> Result<u32, &'static str> {
+    u32::try_from(number).map_err(|_| "attempt")
+}
+
+fn previous(previous: i64, fence: Option<i64>) -> Result<Previous, &'static str> {
+    match (previous, fence) {
+        (1, None) => Ok(Previous::First),
+        (2, None) => Ok(Previous::AfterFailure),
+        (3, Some(of)) => Ok(Previous::AfterCrash { fence: unsigned(of, "previous_fence")? }),
+        _ => Err("previous"),
+    }
+}
+
+/// A grant, or the name of the column whose value isn't valid.
+#[cfg(feature = "postgres")]
+pub(super) fn grant(fence: i64, before: (i64, Option<i64>), attempts: i64) -> Result<Grant, &'static str> {
+    Ok(Grant { fence: unsigned(fence, "fence")?, attempt: attempt(attempts)?, previous: previous(before.0, before.1)? })
 }

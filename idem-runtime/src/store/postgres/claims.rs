@@ -9,9 +9,9 @@ use super::dialect::Postgres;
 use super::params::{self, Param};
 use super::{Inner, rows};
 use crate::protocol::{self, Operation};
+use crate::store::ClaimAnswer;
 use crate::store::numbers::{interval, purge_window};
 use crate::store::sql::{Claiming, Failure, Lanes, Work};
-use crate::store::{ClaimAnswer, Grant};
 
 /// Claims that take orphans over (`TAKE`), or refuse them.
 #[derive(Clone)]
@@ -47,27 +47,39 @@ impl Inner {
         let rows = self.session.fetch(self.statements.claim.of(requests.len()), &params).await?;
         let mut answers = vec![None; requests.len()];
         for columns in &rows {
-            let nth = rows::nth(columns)?;
-            let (Some(answer), Some(request)) = (answers.get_mut(nth), requests.get(nth)) else { continue };
-            *answer = told(columns, request)?;
+            let (nth, answer) = told(columns, requests)?;
+            if let Some(place) = answers.get_mut(nth) {
+                *place = answer;
+            }
         }
         Ok(answers)
     }
 }
 
-/// The answer to a claim, from the row of its key.
-fn told(columns: &PgRow, request: &Claiming) -> Result<Option<ClaimAnswer>, Failure> {
-    const ROW: usize = 2;
+/// The index of the request that a row answers, and the answer.
+fn told(columns: &PgRow, requests: &[&Claiming]) -> Result<(usize, Option<ClaimAnswer>), Failure> {
+    const ROW: usize = 3;
+    let is_granted = columns.try_get::<Option<i64>, _>(0)?.is_none();
+    let nth = if is_granted { granted(columns, requests)? } else { rows::nth(columns)? };
+    let request = requests.get(nth).ok_or(rows::NOT_ASKED)?;
+    if is_granted {
+        let grant = rows::grant(columns, ROW, &request.scope, &request.key)?;
+        return Ok((nth, Some(ClaimAnswer::Acquired(grant))));
+    }
     let (row, now) = rows::read(columns, ROW, &request.scope, &request.key)?;
-    if columns.try_get(1)? {
-        let grant = Grant { fence: row.fence, attempt: row.attempt, previous: row.previous };
-        return Ok(Some(ClaimAnswer::Acquired(grant)));
-    }
     let next = protocol::step(Some(&row), Operation::Claim(&request.request()), now);
-    if next.row.is_some() {
-        // The key was free when it was read: another claim got it in between, or its lease has just ended.
-        return Ok(None);
-    }
     let record = rows::record(columns, ROW)?;
-    Ok(Some(next.reply.into_claim(|| record)))
+    // A claim that would get the key by the row that was read is sent again.
+    Ok((nth, next.row.is_none().then(|| next.reply.into_claim(|| record))))
+}
+
+/// The index of the request whose key was granted. The requests are in the order of scope and key. The database doesn't
+/// join them with the rows that it has written, because it would compare each with each.
+fn granted(columns: &PgRow, requests: &[&Claiming]) -> Result<usize, Failure> {
+    if requests.len() == 1 {
+        return Ok(0);
+    }
+    let (scope, key): (String, Vec<u8>) = (columns.try_get(1)?, columns.try_get(2)?);
+    let found = requests.binary_search_by(|request| (&*request.scope, request.key.as_bytes()).cmp(&(&scope, &key)));
+    found.map_err(|_| rows::NOT_ASKED)
 }

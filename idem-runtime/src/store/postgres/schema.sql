@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS "idem_keys" (
     fingerprint    bytea,              -- 16 bytes: a digest of what the key stands for
     record         bytea,              -- the encoded result of a completed key
     PRIMARY KEY (scope, key)
-) WITH (fillfactor = 70);              -- room for the completion beside its claim (a heap-only update)
+) WITH (fillfactor = 40);              -- room for all completions beside their claims (heap-only updates)
 
 -- The index that a sweep reads.
 CREATE INDEX IF NOT EXISTS "idem_keys_purge_at" ON "idem_keys" (purge_at) WHERE purge_at IS NOT NULL;

@@ -46,15 +46,15 @@ fn is_own(row: &str, owner: &str) -> String {
     format!("({row}.state = 1 AND {row}.owner = {owner})")
 }
 
-/// The condition that a claim by this owner, with this fingerprint, may get the key. `$7` says whether it takes orphans
-/// over.
-fn is_takeable(row: &str, owner: &str, fingerprint: &str) -> String {
+/// The condition that a claim by this owner, with this fingerprint, may get the key at this time. `$7` says whether it
+/// takes orphans over.
+fn is_takeable(row: &str, owner: &str, fingerprint: &str, now: &str) -> String {
     let gone = has_ended(owner, row);
     format!(
         "({row}.owner <> {owner} AND NOT {gone} AND (
-            {row}.state = 4 OR ({row}.state = 5 AND {row}.until <= {NOW})
+            {row}.state = 4 OR ({row}.state = 5 AND {row}.until <= {now})
             OR ($7 AND coalesce({row}.fingerprint = {fingerprint}, true)
-                AND ({row}.state = 2 OR ({row}.state IN (1, 3) AND {row}.until <= {NOW})))))"
+                AND ({row}.state = 2 OR ({row}.state IN (1, 3) AND {row}.until <= {now})))))"
     )
 }
 
@@ -136,68 +136,57 @@ impl Statement {
     }
 }
 
-/// Claims keys. Returns a row for each request, with the key's row after the claim. If another claim came first, it
-/// returns no row for the request, or the key's row as it was before.
+/// Claims keys. Returns a row for each request: without an ordinal if the key was granted, and else with the request's
+/// ordinal and the key's row. It returns no row for a request if another claim came first.
 ///
 /// `$1` scopes, `$2` keys, `$3` owners, `$4` leases, `$5` fingerprints, `$6` how long the rows are kept, `$7` whether
 /// to take orphans over.
 fn claim(requests: For) -> String {
     // ON CONFLICT DO UPDATE locks the row, and so writes to the log, even if its WHERE is false. So rows that can't be
-    // claimed are left out before. A proposed row carries the values of its request, because the update sees only
-    // EXCLUDED.
+    // claimed are found before. A proposed row carries the values of its request, because the update sees only
+    // EXCLUDED. Its fence is the clock before the statement waited for the row's lock. A lease that ended during the wait
+    // counts as held by this clock: the request then has no answer, and is sent again.
     let own = is_own("t", "EXCLUDED.owner");
-    let takeable = is_takeable("t", "EXCLUDED.owner", "EXCLUDED.fingerprint");
-    let (ended, stays_from) = (ended_with("t.owner"), stays_from("t.fence + 1"));
-    let left_out =
-        |owner, fingerprint| format!("NOT ({} OR {})", is_own("x", owner), is_takeable("x", owner, fingerprint));
-    let (asked, proposed, order, taken, found) = match requests {
+    let takeable = is_takeable("t", "EXCLUDED.owner", "EXCLUDED.fingerprint", "EXCLUDED.fence");
+    let (ended, stays_from) = (ended_with("t.owner"), "greatest(EXCLUDED.fence, t.fence + 1)");
+    let open =
+        |owner, fingerprint| format!("({} OR {})", is_own("x", owner), is_takeable("x", owner, fingerprint, "c.now"));
+    let (found, proposed) = match requests {
         For::One => (
-            String::new(),
+            format!(
+                "SELECT 1::bigint AS nth, c.now, {} AS open, {ROW_OF_X}
+                FROM {TABLE} x, (SELECT {NOW} AS now) c WHERE x.scope = $1 AND x.key = $2",
+                open("$3", "$5")
+            ),
             format!(
                 "SELECT $1, $2, 1, $3, c.now, c.now + $4, 1, 1, $5, ''::bytea, c.now + $6 FROM (SELECT {NOW} AS now) c
-                WHERE NOT EXISTS (SELECT FROM {TABLE} x WHERE x.scope = $1 AND x.key = $2 AND {})",
-                left_out("$3", "$5")
+                WHERE NOT EXISTS (SELECT FROM _found WHERE NOT open)"
             ),
-            "",
-            "SELECT 1::bigint, true, ",
-            "FROM _taken u UNION ALL SELECT 1::bigint, false, ",
         ),
         For::Many => (
-            "_asked AS MATERIALIZED (
-                SELECT scope COLLATE \"C\" AS scope, key, owner, lease, fingerprint, stays, nth
-                FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[])
-                    WITH ORDINALITY AS a (scope, key, owner, lease, fingerprint, stays, nth)
-                LIMIT cardinality($1)
-            ), "
-            .to_owned(),
             format!(
-                "SELECT a.scope, a.key, 1, a.owner, c.now, c.now + a.lease, 1, 1, a.fingerprint, ''::bytea,
-                    c.now + a.stays
-                FROM _asked a CROSS JOIN (SELECT {NOW} AS now) c
-                WHERE NOT EXISTS (SELECT FROM {TABLE} x WHERE x.scope = a.scope AND x.key = a.key AND {})",
-                left_out("a.owner", "a.fingerprint")
+                "SELECT a.*, c.now, coalesce({}, true) AS open, {ROW_OF_X}
+                FROM (
+                    SELECT scope COLLATE \"C\" AS scope, key, claimer, lease, digest, stays, nth
+                    FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[], $6::bigint[])
+                        WITH ORDINALITY AS a (scope, key, claimer, lease, digest, stays, nth)
+                    LIMIT cardinality($1)
+                ) a CROSS JOIN (SELECT {NOW} AS now) c LEFT JOIN LATERAL
+                    (SELECT * FROM {TABLE} i WHERE i.scope = a.scope AND i.key = a.key LIMIT 1) x ON true",
+                open("a.claimer", "a.digest")
             ),
-            "ORDER BY a.nth",
-            "SELECT nth, true, ",
-            "FROM _taken u JOIN _asked a USING (scope, key) UNION ALL SELECT nth, false, ",
-        ),
-    };
-    let losers = match requests {
-        For::One => format!("FROM {TABLE} u WHERE scope = $1 AND key = $2 AND NOT EXISTS (SELECT FROM _taken)"),
-        For::Many => format!(
-            "FROM _asked a CROSS JOIN LATERAL
-                (SELECT * FROM {TABLE} i WHERE i.scope = a.scope AND i.key = a.key LIMIT 1) u
-            WHERE NOT EXISTS (SELECT FROM _taken w WHERE w.scope = a.scope AND w.key = a.key)"
+            "SELECT scope, key, 1, claimer, now, now + lease, 1, 1, digest, ''::bytea, now + stays
+            FROM _found WHERE open ORDER BY nth"
+                .to_owned(),
         ),
     };
     format!(
-        "WITH {asked}_taken AS (
+        "WITH _found AS MATERIALIZED ({found}), _taken AS (
             INSERT INTO {TABLE} AS t
                 (scope, key, state, owner, fence, until, previous, attempt, fingerprint, ended, purge_at)
             {proposed}
-            {order}
             ON CONFLICT (scope, key) DO UPDATE SET
-                fence = CASE WHEN {own} THEN t.fence ELSE greatest(t.fence + 1, {NOW}) END,
+                fence = CASE WHEN {own} THEN t.fence ELSE {stays_from} END,
                 attempt = CASE WHEN {own} THEN t.attempt WHEN t.state = 5 THEN 1
                     ELSE least(t.attempt, 2147483646) + 1 END,
                 doubt = CASE WHEN {own} THEN t.doubt WHEN t.state = 2 THEN coalesce(t.doubt, t.fence)
@@ -211,16 +200,21 @@ fn claim(requests: For) -> String {
                 purge_at = {stays_from} + (EXCLUDED.purge_at - EXCLUDED.fence),
                 owner = EXCLUDED.owner, state = 1, awaited = false, record = NULL
             WHERE {own} OR {takeable}
-            RETURNING *
+            RETURNING scope, key, fence, attempt, previous, previous_fence
         )
-        {taken}{NOW}, {ROW_OF_U}, NULL::bytea {found}{NOW}, {ROW_OF_U}, CASE WHEN u.state = 5 THEN u.record END
-        {losers}"
+        SELECT NULL::bigint, scope, key, NULL::bigint, NULL::bigint, NULL::bytea, fence, NULL::bigint, NULL::bigint,
+            previous::bigint, previous_fence, attempt::bigint, NULL::bytea, NULL::bytea, NULL::bigint, NULL::bytea
+        FROM _taken
+        UNION ALL
+        SELECT nth, NULL, NULL, now, state::bigint, owner, fence, until, doubt, previous::bigint, previous_fence,
+            attempt::bigint, fingerprint, ended, purge_at, record
+        FROM _found WHERE NOT open"
     )
 }
 
-/// [`ROW`], for statements in which other tables have columns of the same names.
-const ROW_OF_U: &str = "u.state::bigint, u.owner, u.fence, u.until, u.doubt, u.previous::bigint, u.previous_fence, \
-                        u.attempt::bigint, u.fingerprint, u.ended, u.purge_at";
+/// The columns of a row that a claim finds, and the record if the key is completed.
+const ROW_OF_X: &str = "x.state, x.owner, x.fence, x.until, x.doubt, x.previous, x.previous_fence, x.attempt, \
+                        x.fingerprint, x.ended, x.purge_at, CASE WHEN x.state = 5 THEN x.record END AS record";
 
 /// The end of a statement whose `_done` has the rows that it ended. Notifies their waiters, and returns which requests
 /// ended one.
