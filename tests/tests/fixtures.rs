@@ -136,7 +136,8 @@ async fn installed(id: u32) -> Result<Outcome<u32>, Error> {
 async fn a_spawned_task_has_the_store_of_with_store_only_where_it_is_carried() {
     let store = MemoryStore::new();
     with_store(store.clone(), async {
-        assert!(matches!(tokio::spawn(installed(1)).await.unwrap(), Err(Error::NoStore { .. })));
+        let error = tokio::spawn(installed(1)).await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::NoStore { .. }) && error.to_string().contains("`carry(future)`"), "{error}");
         assert!(!tokio::spawn(carry(installed(1))).await.unwrap().unwrap().is_replayed());
         let mut tasks = JoinSet::new();
         // A task that was spawned with `carry` can carry the store on to the next.
