@@ -32,7 +32,7 @@ async fn early(id: &str) -> Result<u64, Box<dyn std::error::Error + Send + Sync>
 #[idempotent(key = (cents - tip), fingerprint = "id, (cents / 100)")]
 async fn computed_in_parentheses(id: u64, cents: u64, tip: u64) -> Result<u64, Error> { Ok(id + cents + tip) }
 
-#[idempotent(key = { let net = cents - tip; net })]
+#[idempotent(key = { let tips = [tip, 1]; cents - tips[0] })]
 async fn computed_in_a_block(cents: u64, tip: u64) -> Result<u64, Error> { Ok(cents + tip) }
 
 struct Handler {
