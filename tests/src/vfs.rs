@@ -6,6 +6,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use rusqlite::ffi;
@@ -50,9 +51,20 @@ struct Log {
     watched: Vec<String>,
     events: Vec<Event>,
     slowed: Vec<(String, Duration)>,
+    threads: Vec<(Arc<str>, ThreadId)>,
 }
 
-static LOG: Mutex<Log> = Mutex::new(Log { watched: Vec::new(), events: Vec::new(), slowed: Vec::new() });
+impl Log {
+    fn touch(&mut self, file: &Arc<str>) {
+        let touched = (Arc::clone(file), std::thread::current().id());
+        if !self.threads.contains(&touched) {
+            self.threads.push(touched);
+        }
+    }
+}
+
+static LOG: Mutex<Log> =
+    Mutex::new(Log { watched: Vec::new(), events: Vec::new(), slowed: Vec::new(), threads: Vec::new() });
 
 fn log() -> MutexGuard<'static, Log> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,6 +90,13 @@ pub fn mark(mark: u64) {
 /// The log so far.
 pub fn events() -> Vec<Event> {
     log().events.clone()
+}
+
+/// Whether this thread opened, read, wrote or synced a watched file whose path starts with `path`.
+pub fn touched_by_this_thread(path: &Path) -> bool {
+    let path = path.to_str().expect("a readable path");
+    let this = std::thread::current().id();
+    log().threads.iter().any(|(file, thread)| file.starts_with(path) && *thread == this)
 }
 
 /// How often the files whose path starts with `path` were synced so far.
@@ -134,6 +153,7 @@ unsafe fn noted(
 ) -> c_int {
     let Some(path) = (unsafe { File::watched(file) }) else { return call() };
     let mut log = log();
+    log.touch(path);
     let code = call();
     if code == ffi::SQLITE_OK {
         log.events.push(event(Arc::clone(path)));
@@ -157,7 +177,12 @@ unsafe extern "C" fn read(
     length: c_int,
     offset: ffi::sqlite3_int64,
 ) -> c_int {
-    unsafe { real!(file, xRead, buffer, length, offset) }
+    unsafe {
+        if let Some(path) = File::watched(file) {
+            log().touch(path);
+        }
+        real!(file, xRead, buffer, length, offset)
+    }
 }
 
 unsafe extern "C" fn write(
@@ -293,7 +318,11 @@ unsafe extern "C" fn open(
         let Some(real_open) = (*real).xOpen else { return ffi::SQLITE_CANTOPEN };
         let code = real_open(real, path, File::real(file), flags, out_flags);
         if code == ffi::SQLITE_OK {
-            let path = watched(path).map_or(std::ptr::null_mut(), |path| Box::into_raw(Box::new(path)));
+            let path = watched(path);
+            if let Some(path) = &path {
+                log().touch(path);
+            }
+            let path = path.map_or(std::ptr::null_mut(), |path| Box::into_raw(Box::new(path)));
             (*file.cast::<File>()).watched = path;
             (*file).pMethods = &raw const METHODS;
         }

@@ -9,6 +9,7 @@ use idem_runtime::store::{CompleteRequest, WaitRequest};
 use idem_runtime::{Error, IdempotencyStore, SqliteStore, idempotent};
 use idem_tests::steps::{DAY, acquire, execute, key, record, replay, request};
 use idem_tests::{Gate, vfs};
+use rusqlite::Connection;
 
 use super::{directory, file, open};
 
@@ -145,13 +146,13 @@ async fn a_slow_sync_does_not_block_the_callers_thread() {
     vfs::slow_syncs(directory.path(), SYNC);
     let (done, mut is_done) = tokio::sync::oneshot::channel();
     let ticker = tokio::spawn(async move {
-        let mut longest = Duration::ZERO;
+        let mut late = 0;
         while is_done.try_recv().is_err() {
             let before = Instant::now();
             tokio::time::sleep(Duration::from_millis(5)).await;
-            longest = longest.max(before.elapsed());
+            late += usize::from(before.elapsed() >= SYNC);
         }
-        longest
+        late
     });
     let store = open(&file(&directory)).await;
     let begun = Instant::now();
@@ -161,6 +162,10 @@ async fn a_slow_sync_does_not_block_the_callers_thread() {
     }
     assert!(begun.elapsed() >= SYNC * 3, "the syncs are slow");
     done.send(()).unwrap();
-    let longest = ticker.await.unwrap();
-    assert!(longest < SYNC / 2, "the ticker waited for {longest:?}");
+    // A busy machine makes a tick late too, but not as many as there were syncs.
+    let late = ticker.await.unwrap();
+    assert!(late < 3, "{late} ticks were late by a sync");
+    assert!(!vfs::touched_by_this_thread(directory.path()));
+    Connection::open(file(&directory)).unwrap().query_row("SELECT 1 FROM idem_keys", [], |_| Ok(())).unwrap();
+    assert!(vfs::touched_by_this_thread(directory.path()), "this thread would have been seen");
 }
