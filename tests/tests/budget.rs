@@ -189,7 +189,7 @@ impl tracing::Subscriber for Reserved {
 }
 
 #[test]
-fn a_replay_allocates_nothing_and_a_first_execution_at_most_twice() {
+fn a_replay_allocates_nothing_and_a_first_execution_little() {
     assert_few_allocations();
 }
 
@@ -202,13 +202,15 @@ fn assert_few_allocations() {
     let call_async: Handle = |store, _, id| drop(poll_once(asynchronous(store, id)).unwrap());
     let call_blocking: Handle = |store, _, id| drop(blocking(store, id).unwrap());
     let call_erased: Handle = |_, store, id| drop(poll_once(erased(store, id)).unwrap());
-    for (kind, handle) in [("async", call_async), ("sync", call_blocking), ("erased", call_erased)] {
+    // An erased store has the futures of a claim and of a completion on the heap.
+    let cases = [("async", call_async, 2), ("sync", call_blocking, 2), ("erased", call_erased, 3)];
+    for (kind, handle, executions) in cases {
         let store = MemoryStore::new();
         let any = AnyStore::new(store.clone());
         let keys: Vec<String> = (0..10_000).map(key).collect();
         // The first call also allocates the registry of scopes, the pool of owners and the heartbeat's list.
         handle(&store, &any, "warm");
-        for (what, at_most) in [("first executions", 2), ("replays", 0)] {
+        for (what, at_most) in [("first executions", executions), ("replays", 0)] {
             let mut counts: Vec<u64> = keys
                 .iter()
                 .map(|id| {
