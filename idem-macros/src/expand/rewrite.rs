@@ -128,17 +128,21 @@ impl Rewrite<'_> {
         let p = self.private();
         let [site, ops, policies, key, fingerprint, asked] =
             ["site", "ops", "policies", "key", "fingerprint", "asked"].map(local);
-        let [call, output] = ["call", "output"].map(local);
+        let call = local("call");
         let (key_value, fingerprint_value) = (self.key(), self.fingerprint());
         let asking = quote!(::core::option::Option::Some(#p::Asking::new(#site, &#key, &#fingerprint, #blocking)));
         let store = self.store(&asking);
+        // The compiler shows what is wrong with the lifetimes of the output where it is returned. With a name of this macro's, it would
+        // show the macro too. No code of the user is in this arm.
+        let output = Ident::new("idempotent_output", self.output_place);
+        let answer = quote_spanned!(self.output_place=> return #output);
         quote! {{
             let #key = #key_value;
             let #fingerprint = #fingerprint_value;
             let #asked = #store;
             match #p::open(#site, #asked, #key, #fingerprint, #ops, (&#policies.0, &#policies.1)) {
                 ::core::result::Result::Ok(#call) => #call,
-                ::core::result::Result::Err(#output) => return #output,
+                ::core::result::Result::Err(#output) => #answer,
             }
         }}
     }
