@@ -57,12 +57,18 @@ async fn two_commits(pool: &PgPool, number: usize) {
     .fetch_one(pool)
     .await
     .unwrap();
-    let done = sqlx::query("UPDATE claims SET record = $4, until = now() + interval '7 days' WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $5")
+    let sql = "UPDATE claims SET record = $4, until = now() + interval '7 days' WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $5";
+    complete(pool, sql, &key, &[1; 16], row.0).await;
+}
+
+/// Completes a key that was claimed by hand.
+async fn complete(pool: &PgPool, sql: &'static str, key: &[u8], owner: &[u8], fence: i64) {
+    let done = sqlx::query(sql)
         .bind("orders::charge")
-        .bind(&key)
-        .bind(&[1_u8; 16][..])
+        .bind(key)
+        .bind(owner)
         .bind(&[b'r'; 64][..])
-        .bind(row.0)
+        .bind(fence)
         .execute(pool)
         .await
         .unwrap();
@@ -168,19 +174,9 @@ async fn same_rows(pool: &PgPool, number: usize) {
     .fetch_one(pool)
     .await
     .unwrap();
-    let done = sqlx::query(
-        "UPDATE idem_keys SET state = 5, record = $4, until = fence + 86400000000
-         WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $5",
-    )
-    .bind("orders::charge")
-    .bind(&key)
-    .bind(&owner[0][..])
-    .bind(&[b'r'; 64][..])
-    .bind(row.0)
-    .execute(pool)
-    .await
-    .unwrap();
-    assert_eq!(done.rows_affected(), 1);
+    let sql = "UPDATE idem_keys SET state = 5, record = $4, until = fence + 86400000000
+         WHERE scope = $1 AND key = $2 AND owner = $3 AND fence = $5";
+    complete(pool, sql, &key, &owner[0], row.0).await;
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
